@@ -1,0 +1,87 @@
+"""The stand-in charts, packaged by the real helm: once per content, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from firstlight.errors import TargetError
+from firstlight.tools.process import run
+from lab.simulated.paths import LabPaths, write_atomic
+
+_HELM_S = 60.0
+FLUX_CHART = "flux2"
+FLUX_CRDS = "flux-crds"
+
+
+def package(paths: LabPaths, environment: Mapping[str, str]) -> bool:
+    """Put the packaged charts and their index into the lab; report whether that had to be done.
+
+    Raises:
+        TargetError: There are no charts, or set-up has not assembled the CRDs.
+        ToolFailed: helm refused one.
+    """
+    folders = sorted(file.parent for file in (paths.checkout / "lab" / "simulated" / "charts").glob("*/Chart.yaml"))
+    if not folders:
+        raise TargetError("cannot package the stand-in charts: lab/simulated/charts holds none")
+    crds = sorted((paths.tool_charts / FLUX_CRDS / "files").glob("*.yaml"))
+    if not crds:
+        raise TargetError(f"cannot package {FLUX_CHART}: {paths.tool_charts / FLUX_CRDS} holds no CRDs", next_step="./task tools:setup")
+    digest = _digest([*folders, *crds])
+    mark = paths.charts / ".digest"
+    if mark.exists() and mark.read_text(encoding="ascii") == digest:
+        return False
+    cached = _cache(os.environ) / digest
+    if not (cached / "index.yaml").exists():
+        _build(cached, folders, crds, environment)
+    shutil.rmtree(paths.charts, ignore_errors=True)
+    shutil.copytree(cached, paths.charts)
+    write_atomic(mark, digest)
+    return True
+
+
+def _build(target: Path, folders: list[Path], crds: list[Path], environment: Mapping[str, str]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as temporary:
+        work, packaged = Path(temporary) / "charts", Path(temporary) / "packaged"
+        packaged.mkdir()
+        for folder in folders:
+            shutil.copytree(folder, work / folder.name)
+        for crd in crds:
+            (work / FLUX_CHART / "files").mkdir(parents=True, exist_ok=True)
+            shutil.copy(crd, work / FLUX_CHART / "files")
+
+        def one(name: str) -> None:
+            words = ["helm", "package", str(work / name), "--destination", str(packaged)]
+            run(words, timeout_s=_HELM_S, env=environment).raise_on_failure(f"package the stand-in chart {name}")
+
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+            list(pool.map(one, [folder.name for folder in folders]))
+        index = run(["helm", "repo", "index", str(packaged)], timeout_s=_HELM_S, env=environment)
+        index.raise_on_failure("index the stand-in charts")
+        # Another lab may have built the same content meanwhile; either is as good.
+        if not (target / "index.yaml").exists():
+            shutil.rmtree(target, ignore_errors=True)
+            packaged.rename(target)
+
+
+def _digest(roots: list[Path]) -> str:
+    total = hashlib.sha256()
+    for root in roots:
+        for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
+            if file.is_file():
+                content = file.read_bytes()
+                total.update(f"\0{root.name}/{file.relative_to(root)}\0{len(content)}\0".encode())
+                total.update(content)
+    return total.hexdigest()
+
+
+def _cache(outer: Mapping[str, str]) -> Path:
+    # The user's own cache, not the lab's: a fresh lab finds there what the last one packaged.
+    home = outer.get("XDG_CACHE_HOME") or str(Path(outer.get("HOME", "~")).expanduser() / ".cache")
+    return Path(home) / "firstlight" / "lab-charts"

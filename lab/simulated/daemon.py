@@ -1,0 +1,212 @@
+"""Processes that outlive the command that starts them: one function starts, the lab's mark finds them again."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from firstlight.clock import SystemClock
+from lab.simulated.paths import MARK, LabPaths, write_atomic
+
+_PROC = Path("/proc")
+_STAT_SESSION = 3
+_STAT_TTY = 4
+_STAT_START = 19
+_STAT_PARENT = 1
+_YOUNG_S = 5.0
+_LOADING_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A process that this lab started.
+
+    Attributes:
+        name: What it is, and the name of its log.
+        pid: Its process id.
+        since: When it was started, ISO 8601.
+        stamp: A digest of what it was started with; another one means that it must be started anew.
+    """
+
+    name: str
+    pid: int
+    since: str
+    stamp: str
+
+
+def start(paths: LabPaths, name: str, argv: Sequence[str], environment: Mapping[str, str], *, stamp: str) -> Daemon:
+    """Start a process of the lab in a session of its own; its output goes to its log."""
+    paths.logs.mkdir(parents=True, exist_ok=True)
+    with (paths.logs / f"{name}.log").open("ab") as log:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**environment, MARK: str(paths.state)},
+            cwd=paths.checkout,
+            start_new_session=True,
+        )
+    daemon = Daemon(name, child.pid, datetime.now(UTC).isoformat(timespec="seconds"), stamp)
+    record = {"pid": child.pid, "started": _start_time(child.pid), "boot": _boot(), "since": daemon.since, "stamp": stamp}
+    write_atomic(paths.run / f"{name}.json", json.dumps(record) + "\n")
+    # It is not ours to wait for; without this, Python warns of it at exit.
+    child.returncode = 0
+    return daemon
+
+
+def running(paths: LabPaths, name: str) -> Daemon | None:
+    """Return the lab's process of that name if it still runs; a process id that somebody else has by now does not count."""
+    try:
+        record = json.loads((paths.run / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    pid = int(record["pid"])
+    if (_start_time(pid), _boot()) != (record["started"], record.get("boot")) or is_zombie(pid):
+        return None
+    return Daemon(name, pid, str(record["since"]), str(record["stamp"]))
+
+
+def same_command(paths: LabPaths, argv: Sequence[str]) -> tuple[int, ...]:
+    """Return the lab's processes with this very command line: one may run that nobody noted, if its starter was killed."""
+    wanted = "\0".join(argv).encode() + b"\0"
+    found = []
+    for pid in marked(paths.state):
+        with suppress(OSError):
+            if (_PROC / str(pid) / "cmdline").read_bytes() == wanted:
+                found.append(pid)
+    return tuple(found)
+
+
+def end(pids: Sequence[int], state: Path, *, terminate_s: float, kill_s: float) -> tuple[int, ...]:
+    """End processes of a lab: ask, wait, kill, wait; return those that are still there.
+
+    A handle on each process is opened first and its mark read again through it, so that a process id that was given to somebody else in the
+    meantime is never signalled.
+    """
+    handles: dict[int, int] = {}
+    for pid in pids:
+        with suppress(OSError):
+            handle = os.pidfd_open(pid)
+            if state_of(pid) == str(state):
+                handles[handle] = pid
+            else:
+                os.close(handle)
+    try:
+        left = set(handles)
+        for number, wait_s in ((signal.SIGTERM, terminate_s), (signal.SIGKILL, kill_s)):
+            for handle in left:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
+            left = _still_there(left, wait_s)
+        return tuple(sorted(handles[handle] for handle in left))
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def marked(state: Path) -> Iterator[int]:
+    """Yield every process that carries a lab's mark and may be ended with it.
+
+    Not this process, not what started it, and no login shell: somebody may have exported the lab's environment into a terminal.
+    """
+    spared = set(_ancestors(os.getpid()))
+    unclear = []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) in spared:
+            continue
+        pid = int(entry.name)
+        mark = state_of(pid)
+        if mark == str(state) and not is_zombie(pid) and not _is_terminal_session(pid):
+            yield pid
+        elif not mark and _is_young(pid):
+            unclear.append(pid)
+    if unclear:
+        # For a moment while a program is loaded, its environment reads as empty.
+        SystemClock().sleep(_LOADING_S)
+        yield from (pid for pid in unclear if state_of(pid) == str(state) and not is_zombie(pid) and not _is_terminal_session(pid))
+
+
+def command_of(pid: int) -> str:
+    """Return what a process runs, for people."""
+    with suppress(OSError):
+        words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        return " ".join([Path(os.fsdecode(words[0])).name, *map(os.fsdecode, words[1:4])])
+    return "?"
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent to notice."""
+    fields = _stat(pid)
+    return not fields or fields[0] == "Z"
+
+
+def state_of(pid: int) -> str:
+    """Return the state folder of the lab that a process belongs to, empty for none or for somebody else's process."""
+    prefix = f"{MARK}=".encode()
+    with suppress(OSError):
+        for entry in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+            if entry.startswith(prefix):
+                return os.fsdecode(entry[len(prefix) :])
+    return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
+    with suppress(OSError):
+        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return []
+
+
+def _start_time(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[_STAT_START]) if fields else 0
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _is_young(pid: int) -> bool:
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - _start_time(pid) / os.sysconf("SC_CLK_TCK")
+    return age_s < _YOUNG_S and not is_zombie(pid)
+
+
+def _is_terminal_session(pid: int) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and int(fields[_STAT_SESSION]) == pid and int(fields[_STAT_TTY]) != 0
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 0:
+        yield pid
+        fields = _stat(pid)
+        pid = int(fields[_STAT_PARENT]) if fields else 0
+
+
+def _still_there(handles: set[int], wait_s: float) -> set[int]:
+    """Wait until every process ended or the time is up; the kernel makes a handle readable when its process ends."""
+    left = set(handles)
+    poll = select.poll()
+    for handle in left:
+        poll.register(handle, select.POLLIN)
+    deadline = datetime.now(UTC).timestamp() + wait_s
+    while left:
+        remaining = deadline - datetime.now(UTC).timestamp()
+        if remaining <= 0:
+            break
+        for handle, _ in poll.poll(remaining * 1000):
+            poll.unregister(handle)
+            left.discard(handle)
+    return left

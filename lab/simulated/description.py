@@ -1,0 +1,104 @@
+"""What a lab says about itself in `lab.json`: where everything is, what it can show, and what only stands in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+from lab.simulated.addresses import GIT_PORT, Endpoints
+from lab.simulated.machines import FLUX_CONTROLLERS
+from lab.simulated.paths import MARK, LabPaths, write_atomic
+
+STAND_INS = (
+    {
+        "name": "simulated machines",
+        "stands_for": "machines that run Talos",
+        "cannot_show": "that the hardware, its network links (MTU, LACP) and its disks work",
+    },
+    {
+        "name": "KWOK",
+        "stands_for": "kubelets and containers",
+        "cannot_show": "that any image can be pulled, or any program in a pod runs",
+    },
+    {
+        "name": "stand-in charts",
+        "stands_for": "the charts of Cilium, CoreDNS, Spegel, cert-manager and Flux",
+        "cannot_show": "that the real charts accept these values beyond the keys that the stand-ins know",
+    },
+    {
+        "name": "Git server",
+        "stands_for": "GitHub with the repository k8s-ops and its deploy key",
+        "cannot_show": "that the deploy key is registered at GitHub",
+    },
+    {
+        "name": "op stand-in",
+        "stands_for": "the 1Password CLI and the operator's account",
+        "cannot_show": "that the items exist in 1Password, or that this operator may read them",
+    },
+    {
+        "name": "lab secrets",
+        "stands_for": "the repository's encrypted secrets and the operators' AGE key",
+        "cannot_show": "that the real AGE key opens the real files",
+    },
+)
+
+
+def environment(paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what a command needs in its environment to work on this lab and nowhere else."""
+    no_proxy = ",".join(part for part in (outer.get("NO_PROXY") or outer.get("no_proxy") or "", str(lab.address), vip, "127.0.0.1") if part)
+    return {
+        "PATH": f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}",
+        "HOME": str(paths.home),
+        # Tools keep caches and settings where these say; without them they would use the operator's own.
+        "XDG_CACHE_HOME": str(paths.home / ".cache"),
+        "XDG_CONFIG_HOME": str(paths.home / ".config"),
+        "XDG_DATA_HOME": str(paths.home / ".local" / "share"),
+        "SOPS_AGE_KEY_FILE": str(paths.age_keys),
+        "TALOSCONFIG": str(paths.tree / "clusters" / cluster / "talos" / "clusterconfig" / "talosconfig"),
+        "KUBECONFIG": str(paths.kubeconfig),
+        "FIRSTLIGHT_CHARTS": str(paths.tool_charts),
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+        MARK: str(paths.state),
+    }
+
+
+def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recipient: str) -> None:
+    """Write `lab.json` if it says something else."""
+    controllers = machines["flux_controllers"]
+    has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
+    surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))
+    data = {
+        "cluster": paths.cluster,
+        "state": str(paths.state),
+        "checkout": str(paths.checkout),
+        "tree": str(paths.tree),
+        "home": str(paths.home),
+        "bin": [str(paths.bin), str(paths.tools)],
+        "kubeconfig": str(paths.kubeconfig),
+        "talosconfig": surroundings["TALOSCONFIG"],
+        "git": {
+            "url": lab.git_url,
+            "address": str(lab.address),
+            "port": GIT_PORT,
+            "repository": str(paths.repository),
+            "known_hosts": str(paths.known_hosts),
+            "deploy_keys": str(paths.git / "deploy-keys.json"),
+        },
+        "charts": {"registry": lab.registry, "repository": lab.charts_url, "folder": str(paths.charts)},
+        "addresses": {"lab": str(lab.address), "vip": machines["vip"], "endpoint": machines["endpoint"], "nodes": machines["nodes"]},
+        "age_recipient": recipient,
+        "vault": str(paths.vault),
+        "op_session": str(paths.op_session),
+        "audit_log": str(paths.state / "audit.log"),
+        "talos_calls": str(paths.state / "talos-calls.jsonl"),
+        "faults": machines["faults_file"],
+        "logs": str(paths.logs),
+        "stand_ins": list(STAND_INS),
+        "capabilities": ["talos-api", *(["helm-controller"] if has_helm_controller else [])],
+        "environment": surroundings,
+    }
+    text = json.dumps(data, indent=2) + "\n"
+    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
+        write_atomic(paths.description, text)

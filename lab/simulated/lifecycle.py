@@ -1,0 +1,158 @@
+"""Bringing a lab up: every step looks first and does only what is missing, so that `up` can follow on anything, a kill included."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from firstlight.clock import Clock, SystemClock
+from firstlight.definition import load
+from firstlight.errors import TargetError, ToolMissing
+from firstlight.events import Bus
+from firstlight.tools.machineconfig import generate_machine_configs
+from firstlight.tools.runner import Runner
+from lab.simulated import charts, description, keys, machines, services, tree, vault_items
+from lab.simulated.addresses import Endpoints, endpoints
+from lab.simulated.ending import end_lab
+from lab.simulated.lock import holding
+from lab.simulated.paths import LabPaths, private_dir, write_atomic
+
+Say = Callable[[str], None]
+
+_NEEDED = ("talosctl", "sops", "helm", machines.BINARY)
+
+
+def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = None) -> bool:
+    """Bring the lab up, or find it up; report whether anything had to be done.
+
+    Raises:
+        FirstlightError: It cannot be brought up; the message says why and what to do.
+    """
+    clock = clock or SystemClock()
+    _require_platform(paths)
+    with holding(paths, "bring up", clock):
+        if fresh and paths.state.exists():
+            end_lab(paths, say)
+        for folder in (paths.state, paths.run, paths.logs, paths.home / ".kube", paths.known_hosts.parent):
+            private_dir(folder)
+        source = _read_checkout(paths)
+        if paths.cluster not in source.networks:
+            known = ", ".join(sorted(source.networks)) or "none"
+            raise TargetError(f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}")
+        return _Up(paths, source, endpoints(source.networks[paths.cluster]), say, clock).run()
+
+
+class _Up:
+    """One `up`: what it works on, and whether it did anything."""
+
+    def __init__(self, paths: LabPaths, source: tree.Source, lab: Endpoints, say: Say, clock: Clock) -> None:
+        self._paths = paths
+        self._source = source
+        self._lab = lab
+        self._clock = clock
+        self._say_to = say
+        self._acted = False
+
+    def run(self) -> bool:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            # helm and the tree have nothing to do with each other, and each waits for processes of its own.
+            packaging = pool.submit(charts.package, self._paths, self._environment())
+            recipient = self._keys()
+            git = services.git_server(self._paths, self._lab)
+            self._begin(git)
+            self._tree(recipient)
+            if packaging.result():
+                self._say(f"charts: packaged to {self._paths.charts}")
+        data, configs = self._machine_configs()
+        service = services.machines(self._paths, machines.listeners(data), configs)
+        self._begin(service)
+        description.write(self._paths, data, self._lab, recipient)
+        for waiting in (git, service):
+            services.wait_until_ready(self._paths, waiting, self._clock)
+        return self._acted
+
+    def _keys(self) -> str:
+        recipient = keys.age_recipient(self._paths)
+        keys.vault_key(self._paths)
+        known_host = f"{self._lab.known_host} {keys.host_key(self._paths.git / 'host_key')}\n"
+        if not self._paths.known_hosts.exists() or self._paths.known_hosts.read_text(encoding="ascii") != known_host:
+            write_atomic(self._paths.known_hosts, known_host, mode=0o600)
+        _write_op(self._paths)
+        return recipient
+
+    def _tree(self, recipient: str) -> None:
+        if tree.refresh(self._paths, self._source, recipient, self._environment()):
+            self._say(f"tree: made from the checkout, commit {tree.head(self._paths)[:12]}")
+        template = self._source.files.get(Path("bootstrap") / self._paths.cluster / "secrets.yaml.tpl", b"")
+        if filled := vault_items.fill(self._paths, template.decode(), self._lab):
+            self._say(f"vault: {filled} values put behind op:// references of the definition")
+
+    def _machine_configs(self) -> tuple[dict[str, object], list[Path]]:
+        """Return what the machines are told, and their configs; both are made anew only if the inventory changed."""
+        mark = self._paths.run / "inventory.digest"
+        digest = machines.inventory_digest(self._paths, self._paths.cluster)
+        if mark.exists() and mark.read_text(encoding="ascii") == digest and self._paths.machines_config.exists():
+            data = json.loads(self._paths.machines_config.read_text(encoding="utf-8"))
+            configs = [Path(node["machine_config"]) for node in data["nodes"]]
+            if all(config.exists() for config in configs):
+                return data, configs
+        cluster = load(self._paths.tree, self._paths.cluster)
+        runner = Runner(environment=self._environment(), root=self._paths.tree, bus=Bus(self._clock), criterion=lambda: "")
+        generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
+        data = machines.configuration(self._paths, cluster, self._lab)
+        machines.write_configuration(self._paths, data)
+        write_atomic(mark, digest)
+        self._say(f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}")
+        return data, [cluster.machine_config(node) for node in cluster.nodes]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **description.environment(self._paths, self._paths.cluster, self._lab, "")}
+
+    def _begin(self, service: services.Service) -> None:
+        if not services.is_current(self._paths, service):
+            self._acted = True
+            services.begin(self._paths, service, self._say_to)
+
+    def _say(self, text: str) -> None:
+        self._acted = True
+        self._say_to(text)
+
+
+def _read_checkout(paths: LabPaths) -> tree.Source:
+    try:
+        return tree.read_checkout(paths.checkout)
+    except TargetError:
+        # The definition's own checks say all that is wrong with it at once, and how to mend it.
+        load(paths.checkout, paths.cluster)
+        raise
+
+
+def _require_platform(paths: LabPaths) -> None:
+    if sys.platform != "linux":
+        raise TargetError(
+            f"cannot bring up the simulated target on {sys.platform}: it needs all of 127.0.0.0/8 on loopback, and /proc",
+            next_step="run it on Linux, or in a Linux virtual machine",
+        )
+    for name in _NEEDED:
+        if not (paths.tools / name).exists():
+            raise ToolMissing(name, seen=f"not in {paths.tools}", next_step="./task tools:setup")
+    if shutil.which("git") is None:
+        raise ToolMissing("git", next_step="install git with the machine's package manager")
+
+
+def _write_op(paths: LabPaths) -> None:
+    """Put the `op` stand-in on the lab's path; it knows its lab by its own text, whoever calls it from wherever."""
+    python = f"PYTHONPATH={shlex.quote(str(paths.checkout))} exec {shlex.quote(sys.executable)} -m lab.simulated.op"
+    text = (
+        f'#!/bin/sh\n# The stand-in of 1Password\'s command line, for this lab only.\n{python} --lab {shlex.quote(str(paths.state))} "$@"\n'
+    )
+    script = paths.bin / "op"
+    if not script.exists() or script.read_text(encoding="utf-8") != text:
+        write_atomic(script, text, mode=0o755)

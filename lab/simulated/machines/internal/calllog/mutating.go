@@ -1,0 +1,40 @@
+package calllog
+
+import "strings"
+
+// readOnly names the calls that leave a machine as it was.
+//
+// Calls that are not listed count as mutating: a call that Talos adds later must not slip through as harmless.
+var readOnly = map[string]bool{
+	"/cluster.ClusterService/HealthCheck":                   true,
+	"/cosi.resource.State/Get":                              true,
+	"/cosi.resource.State/List":                             true,
+	"/cosi.resource.State/Watch":                            true,
+	"/inspect.InspectService/ControllerRuntimeDependencies": true,
+	"/storage.StorageService/Disks":                         true,
+	"/time.TimeService/Time":                                true,
+	"/time.TimeService/TimeCheck":                           true,
+}
+
+// readOnlyMachineCalls are those of machine.MachineService.
+var readOnlyMachineCalls = []string{
+	"CPUFreqStats", "CPUInfo", "Containers", "Copy", "DiskStats", "DiskUsage", "Dmesg", "EtcdAlarmList", "EtcdDowngradeValidate",
+	"EtcdMemberList", "EtcdSnapshot", "EtcdStatus", "Events", "GenerateClientConfiguration", "GenerateConfiguration", "Hostname",
+	"ImageList", "Kubeconfig", "List", "LoadAvg", "Logs", "LogsContainers", "Memory", "Mounts", "Netstat", "NetworkDeviceStats",
+	"PacketCapture", "Processes", "Read", "ServiceList", "Stats", "SystemStat", "Version",
+}
+
+// Mutating reports whether a call by this full gRPC name may change a machine.
+func Mutating(method string) bool {
+	if name, ok := strings.CutPrefix(method, "/machine.MachineService/"); ok {
+		for _, readOnlyCall := range readOnlyMachineCalls {
+			if name == readOnlyCall {
+				return false
+			}
+		}
+
+		return true
+	}
+
+	return !readOnly[method]
+}

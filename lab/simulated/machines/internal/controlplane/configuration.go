@@ -1,0 +1,119 @@
+package controlplane
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"sigs.k8s.io/yaml"
+)
+
+// stages say how KWOK moves nodes and pods on; its own default stages would make every node Ready at once.
+//
+//go:embed stages/*.yaml
+var stages embed.FS
+
+// auditPolicy notes who did what to which object, never a body: Secrets stay out of the log.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+`
+
+// document is one YAML document.
+type document map[string]any
+
+// writeConfiguration writes kwokctl's configuration and the files that the API server reads.
+func writeConfiguration(p paths, opts Options, at ports, from machine) error {
+	files := map[string]func() ([]byte, error){
+		"audit-policy.yaml":    func() ([]byte, error) { return []byte(auditPolicy), nil },
+		"admission.yaml":       func() ([]byte, error) { return admissionConfiguration(from.admission) },
+		"egress-selector.yaml": func() ([]byte, error) { return egressConfiguration(at) },
+		"kwokctl.yaml":         func() ([]byte, error) { return kwokctlConfiguration(p, opts, at) },
+	}
+
+	for name, render := range files {
+		content, err := render()
+		if err != nil {
+			return fmt.Errorf("cannot render %s: %w", name, err)
+		}
+
+		if err := writeFile(p.config(name), content, 0o600); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// admissionConfiguration renders the admission plug-ins as Talos does.
+func admissionConfiguration(plugins []admissionPlugin) ([]byte, error) {
+	return yaml.Marshal(document{
+		"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins,
+	})
+}
+
+// egressConfiguration sends what the API server says to webhooks, services and kubelets through package egress.
+// Otherwise it would dial service and pod addresses, which no simulated network carries.
+func egressConfiguration(at ports) ([]byte, error) {
+	return yaml.Marshal(document{
+		"apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration",
+		"egressSelections": []document{{"name": "cluster", "connection": document{
+			"proxyProtocol": "HTTPConnect",
+			"transport":     document{"tcp": document{"url": fmt.Sprintf("http://127.0.0.1:%d", at.Egress)}},
+		}}},
+	})
+}
+
+// kwokctlConfiguration renders the cluster for `kwokctl create cluster --config`, stages included.
+func kwokctlConfiguration(p paths, opts Options, at ports) ([]byte, error) {
+	cluster, err := yaml.Marshal(document{
+		"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration",
+		"options": kwokctlOptions(p, opts, at), "componentsPatches": componentPatches(p, opts),
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	documents := [][]byte{cluster}
+
+	names, err := fs.Glob(stages, "stages/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+
+	for _, name := range names {
+		stage, err := stages.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+
+		documents = append(documents, stage)
+	}
+
+	return bytes.Join(documents, []byte("\n---\n")), nil
+}
+
+// kwokctlOptions name every program, so that kwokctl never downloads one, and every port.
+func kwokctlOptions(p paths, opts Options, at ports) document {
+	tool := func(name string) string { return filepath.Join(opts.ToolsDir, name) }
+
+	return document{
+		"runtime": "binary", "kubeVersion": opts.KubernetesVersion, "bindAddress": "127.0.0.1", "securePort": true,
+		"kubeAuthorization": true, "kubeAdmission": true, "kubeAuditPolicy": p.config("audit-policy.yaml"),
+		"cacheDir":   filepath.Join(p.work(), "cache"),
+		"etcdBinary": tool("etcd"), "kubectlBinary": tool("kubectl"), "kwokControllerBinary": tool("kwok"),
+		"kubeApiserverBinary":         tool("kube-apiserver"),
+		"kubeControllerManagerBinary": tool("kube-controller-manager"),
+		"kubeSchedulerBinary":         tool("kube-scheduler"),
+		"kubeApiserverPort":           at.APIServer, "etcdPort": at.Etcd, "etcdPeerPort": at.EtcdPeer,
+		"kubeControllerManagerPort": at.ControllerManager, "kubeSchedulerPort": at.Scheduler, "kwokControllerPort": at.Kwok,
+		"nodeLeaseDurationSeconds": 40,
+		// Kubernetes's own defaults; kwokctl's would notice a dead kubelet after an hour.
+		"kubeControllerManagerNodeMonitorPeriodMilliseconds":      5000,
+		"kubeControllerManagerNodeMonitorGracePeriodMilliseconds": 50000,
+	}
+}

@@ -1,0 +1,121 @@
+// Package egress is the only way from the API server to anything else: kubelets, webhooks and aggregated APIs.
+//
+// The API server asks this proxy (HTTP CONNECT) instead of dialling. Addresses of services exist in no network here, so a
+// service is reached only if a program of the lab stands in for it; everything else is refused, in loopback or out of it.
+package egress
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+)
+
+// Options are what the proxy needs to decide where a connection may go.
+type Options struct {
+	Client kubernetes.Interface
+	Log    *slog.Logger
+	// KubeletPort is KWOK's port on 127.0.0.1, which answers for every node's kubelet.
+	KubeletPort int
+	// StandIns are the lab's programs that stand in for services: "namespace/name" to an address in loopback.
+	StandIns map[string]string
+}
+
+// Serve answers the API server until the context ends.
+func Serve(ctx context.Context, listener net.Listener, opts Options) {
+	server := &http.Server{Handler: &proxy{Options: opts}, ReadHeaderTimeout: 10 * time.Second}
+
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+
+	if err := server.Serve(listener); err != nil && ctx.Err() == nil {
+		opts.Log.Error("the way from the API server to services is closed", "error", err)
+	}
+}
+
+type proxy struct{ Options }
+
+// ServeHTTP connects the API server with one target.
+func (p *proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
+	if request.Method != http.MethodConnect {
+		http.Error(response, "only CONNECT is served here", http.StatusMethodNotAllowed)
+
+		return
+	}
+
+	target, err := p.target(request.Context(), request.Host)
+	if err != nil {
+		p.Log.Info("refused a connection of the API server", "to", request.Host, "reason", err)
+		http.Error(response, err.Error(), http.StatusServiceUnavailable)
+
+		return
+	}
+
+	upstream, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(request.Context(), "tcp", target)
+	if err != nil {
+		http.Error(response, err.Error(), http.StatusBadGateway)
+
+		return
+	}
+	defer upstream.Close()
+
+	p.connect(response, upstream)
+}
+
+func (p *proxy) connect(response http.ResponseWriter, upstream net.Conn) {
+	hijacker, ok := response.(http.Hijacker)
+	if !ok {
+		http.Error(response, "cannot take over the connection", http.StatusInternalServerError)
+
+		return
+	}
+
+	downstream, buffered, err := hijacker.Hijack()
+	if err != nil {
+		return
+	}
+	defer downstream.Close()
+
+	if _, err := io.WriteString(downstream, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+
+	var copying sync.WaitGroup
+
+	copying.Go(func() { pipe(upstream, buffered) })
+	copying.Go(func() { pipe(downstream, upstream) })
+	copying.Wait()
+}
+
+// pipe copies one direction and then ends it, so that the other side notices.
+func pipe(to net.Conn, from io.Reader) {
+	_, _ = io.Copy(to, from) // the end of either side is the end of the connection, for whatever reason
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
+// target says where a connection really goes.
+func (p *proxy) target(ctx context.Context, wanted string) (string, error) {
+	host, port, err := net.SplitHostPort(wanted)
+	if err != nil {
+		return "", fmt.Errorf("cannot understand the address %q: %w", wanted, err)
+	}
+
+	if address := net.ParseIP(host); address != nil && address.IsLoopback() {
+		if port != strconv.Itoa(p.KubeletPort) {
+			return "", fmt.Errorf("no kubelet listens on %s", wanted)
+		}
+
+		return net.JoinHostPort("127.0.0.1", port), nil
+	}
+
+	return p.service(ctx, host, port)
+}

@@ -1,0 +1,98 @@
+package controlplane
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"firstlight.dev/lab/machines/internal/controlplane/egress"
+	"firstlight.dev/lab/machines/internal/controlplane/kubelet"
+)
+
+const (
+	superviseEvery = time.Second
+	superviseRest  = 5 * time.Second
+)
+
+// startHelpers starts what lives inside this process beside the programs: the supervision, the kubelets' part that KWOK
+// cannot play, and the way from the API server to services. It is done once; later calls find it running.
+func (c *ControlPlane) startHelpers() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if c.helpers != nil {
+		return nil
+	}
+
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ports.Egress)))
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	c.helpers, c.done = cancel, done
+
+	tasks := []func(context.Context){
+		func(ctx context.Context) { egress.Serve(ctx, listener, egress.Options{KubeletPort: c.ports.Kwok, Client: c.client, Log: c.log}) },
+		func(ctx context.Context) { kubelet.Run(ctx, kubelet.Options{Client: c.client, Log: c.log}) },
+		c.supervise,
+	}
+
+	go func() {
+		defer close(done)
+
+		var running sync.WaitGroup
+		for _, task := range tasks {
+			running.Go(func() { task(ctx) })
+		}
+
+		running.Wait()
+	}()
+
+	return nil
+}
+
+// stopHelpers ends the helpers and waits for them.
+func (c *ControlPlane) stopHelpers() {
+	c.mu.Lock()
+	cancel, done := c.helpers, c.done
+	c.helpers = nil
+	c.mu.Unlock()
+
+	if cancel != nil {
+		cancel()
+		<-done
+	}
+}
+
+// supervise starts programs that died again, as the kubelet does with static pods.
+func (c *ControlPlane) supervise(ctx context.Context) {
+	for rest := superviseEvery; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rest):
+		}
+
+		rest = superviseEvery
+
+		if !c.starting.TryLock() {
+			continue
+		}
+
+		if missing := c.processes().missing(); len(missing) > 0 {
+			c.log.Warn("control plane programs died and are started again", "programs", missing)
+
+			if err := c.startPrograms(ctx); err != nil {
+				c.log.Error("cannot start control plane programs again", "error", err)
+
+				rest = superviseRest
+			}
+		}
+
+		c.starting.Unlock()
+	}
+}

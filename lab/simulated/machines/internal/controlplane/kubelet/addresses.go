@@ -1,0 +1,69 @@
+package kubelet
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// addresses hands out pod addresses from the nodes' pod networks. What the pods' statuses say is the truth; the map only
+// bridges the moment until a status that was written comes back.
+type addresses struct {
+	mu    sync.Mutex
+	taken map[string]netip.Addr
+}
+
+func newAddresses() *addresses { return &addresses{taken: map[string]netip.Addr{}} }
+
+// take gives the pod the first free address of its node's network; the first two belong to the node.
+func (a *addresses) take(key, network string, others []*corev1.Pod) (string, error) {
+	prefix, err := netip.ParsePrefix(network)
+	if err != nil {
+		return "", fmt.Errorf("cannot use the pod network %q: %w", network, err)
+	}
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	if mine, known := a.taken[key]; known && prefix.Contains(mine) {
+		return mine.String(), nil
+	}
+
+	used := a.used(others)
+
+	for address := prefix.Masked().Addr().Next().Next(); prefix.Contains(address); address = address.Next() {
+		if !used[address] && prefix.Contains(address.Next()) { // the last address is the broadcast address
+			a.taken[key] = address
+
+			return address.String(), nil
+		}
+	}
+
+	return "", fmt.Errorf("cannot give pod %s an address: the network %s is full", key, network)
+}
+
+func (a *addresses) used(others []*corev1.Pod) map[netip.Addr]bool {
+	used := make(map[netip.Addr]bool, len(others)+len(a.taken))
+
+	for _, address := range a.taken {
+		used[address] = true
+	}
+
+	for _, pod := range others {
+		if address, err := netip.ParseAddr(pod.Status.PodIP); err == nil && !isFinished(pod) {
+			used[address] = true
+		}
+	}
+
+	return used
+}
+
+// release frees the address of a pod that is gone.
+func (a *addresses) release(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	delete(a.taken, key)
+}

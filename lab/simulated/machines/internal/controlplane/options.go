@@ -1,0 +1,62 @@
+package controlplane
+
+import (
+	"log/slog"
+	"path/filepath"
+)
+
+// Options describe one cluster's control plane.
+type Options struct {
+	// Cluster is the name, also of the kwokctl cluster.
+	Cluster string
+	// StateDir is the lab's state; everything that is written lies below it.
+	StateDir string
+	// ToolsDir holds kwokctl, kwok, etcd, kubectl and the kube-* programs.
+	ToolsDir string
+	// Endpoint is the cluster's endpoint, https://<VIP>:6443, and so the issuer of service account tokens.
+	Endpoint string
+	// VIP is the address of that endpoint.
+	VIP string
+	// ServiceCIDR and PodCIDR are the cluster's networks.
+	ServiceCIDR string
+	PodCIDR     string
+	// KubernetesVersion is the version of the kubelets, v1.35.0.
+	KubernetesVersion string
+	// MachineConfig is the file of a control plane machine's configuration. The certificate authority, the service
+	// account key, the certificate's names and the admission plug-ins are taken from it, as Talos does.
+	// Without it a certificate authority is made, and Talos's defaults hold.
+	MachineConfig string
+	// NodeAddresses are the addresses at which the API server is reached, beside VIP and loopback.
+	NodeAddresses []string
+	// FaultsFile may hold faults of pods (see package kubelet).
+	FaultsFile string
+	// Log takes what happens; nil means silence.
+	Log *slog.Logger
+}
+
+// NodeSpec is what a kubelet tells of its node when it registers.
+type NodeSpec struct {
+	Hostname          string
+	Address           string
+	Role              string
+	KubernetesVersion string
+	TalosVersion      string
+}
+
+// paths are the files of one control plane.
+type paths struct{ state, cluster string }
+
+func (p paths) work() string       { return filepath.Join(p.state, "kwok") }
+func (p paths) clusterDir() string { return filepath.Join(p.work(), "clusters", p.cluster) }
+func (p paths) pki(name string) string {
+	return filepath.Join(p.clusterDir(), "pki", name)
+}
+func (p paths) config(name string) string { return filepath.Join(p.work(), "config", name) }
+func (p paths) ports() string             { return filepath.Join(p.work(), "ports.json") }
+func (p paths) created() string           { return filepath.Join(p.work(), "created") }
+func (p paths) audit() string             { return filepath.Join(p.state, "audit.log") }
+
+// KubeconfigPath is where Start leaves the kubeconfig of one of the lab's own users: "lab", or a Flux controller.
+func KubeconfigPath(stateDir, user string) string {
+	return filepath.Join(stateDir, "kwok", "kubeconfig", user+".yaml")
+}

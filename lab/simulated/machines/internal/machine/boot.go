@@ -1,0 +1,134 @@
+package machine
+
+import (
+	"strings"
+	"time"
+)
+
+// definition says when a service starts and what it waits for.
+type definition struct {
+	id string
+	// starts reports whether the boot sequence has come to the service.
+	starts func(n *Node, now time.Time) bool
+	// waits lists what the service waits for, in Talos's words.
+	waits func(n *Node, now time.Time) []string
+	// started is the message of the service when it runs.
+	started string
+}
+
+// processMessage and taskMessage are how Talos announces a process and a container; the numbers are made up.
+const (
+	goroutineMessage = "Service started as goroutine"
+	processMessage   = `Process Process(["/bin/%s"]) started with PID %d`
+)
+
+var definitions = []definition{
+	{id: "machined", starts: always, waits: nothing, started: goroutineMessage},
+	{id: "containerd", starts: always, waits: nothing, started: "Process Process([\"/bin/containerd\"]) started with PID 801"},
+	{id: "udevd", starts: always, waits: nothing, started: "Process Process([\"/usr/bin/systemd-udevd\"]) started with PID 803"},
+	{id: "syslogd", starts: always, waits: nothing, started: goroutineMessage},
+	{id: "auditd", starts: always, waits: nothing, started: goroutineMessage},
+	{id: "dashboard", starts: always, waits: nothing, started: "Process Process([\"/sbin/dashboard\"]) started with PID 811"},
+	{id: "apid", starts: always, waits: waitsForCertificates, started: "Started task apid (PID 1201) for container apid"},
+	{id: "cri", starts: startsEverything, waits: nothing, started: "Process Process([\"/bin/containerd\" \"--config\" \"/etc/cri/containerd.toml\"]) started with PID 1303"},
+	{id: "trustd", starts: onControlPlane, waits: waitsForTime, started: "Started task trustd (PID 1404) for container trustd"},
+	{id: "kubelet", starts: startsEverything, waits: waitsForTimeAndCRI, started: "Started task kubelet (PID 1505) for container kubelet"},
+}
+
+// hasHealthCheck reports whether Talos checks the health of the service.
+func hasHealthCheck(id string) bool { return id != "machined" && id != "dashboard" }
+
+// stepBoot starts each service as soon as nothing holds it back.
+func (n *Node) stepBoot(now time.Time) {
+	if n.mode != Configured {
+		return
+	}
+
+	for _, d := range definitions {
+		if d.starts(n, now) {
+			n.stepService(now, d)
+		}
+	}
+}
+
+func (n *Node) stepService(now time.Time, d definition) {
+	service := n.services[d.id]
+	if service.running() || service != nil && service.state == Finished {
+		return
+	}
+
+	if service == nil {
+		n.set(now, d.id, Starting, "Starting service")
+	}
+
+	if waits := d.waits(n, now); len(waits) > 0 {
+		n.set(now, d.id, Waiting, "Waiting for %s", strings.Join(waits, ", "))
+
+		return
+	}
+
+	n.set(now, d.id, Preparing, "Running pre state")
+	n.set(now, d.id, Preparing, "Creating service runner")
+	n.set(now, d.id, Running, "%s", d.started)
+
+	if hasHealthCheck(d.id) {
+		n.check(now, d.id, "")
+	}
+}
+
+func always(*Node, time.Time) bool      { return true }
+func nothing(*Node, time.Time) []string { return nil }
+func onControlPlane(n *Node, now time.Time) bool {
+	return n.isControlPlane() && startsEverything(n, now)
+}
+
+// startsEverything is the last phase of the boot sequence.
+func startsEverything(n *Node, now time.Time) bool {
+	return !n.faults.NotBooted && now.Sub(n.bootedAt) >= n.fleet.lab.Timings.Boot()
+}
+
+// waitsForCertificates holds back the Talos API: a control plane machine signs its own certificate, a worker asks trustd on a
+// control plane machine, which it finds through the discovery service or, without that, only through the Kubernetes API.
+func waitsForCertificates(n *Node, _ time.Time) []string {
+	if n.isControlPlane() || n.fleet.trustdReachable(n) {
+		return nil
+	}
+
+	return []string{"api certificates"}
+}
+
+func waitsForTime(n *Node, now time.Time) []string {
+	if n.timeSynced(now) {
+		return nil
+	}
+
+	return []string{"time sync"}
+}
+
+func waitsForTimeAndCRI(n *Node, now time.Time) []string {
+	var waits []string
+	if !n.services["cri"].up() {
+		waits = append(waits, `service "cri" to be "up"`)
+	}
+
+	return append(waits, waitsForTime(n, now)...)
+}
+
+// timeSynced reports whether the clock is in sync; it takes half of the boot, and counts as in sync where that is turned off.
+func (n *Node) timeSynced(now time.Time) bool {
+	if n.timeSyncDisabled() {
+		return true
+	}
+
+	return !n.faults.TimeUnsynced && now.Sub(n.bootedAt) >= n.fleet.lab.Timings.Boot()/2
+}
+
+func (n *Node) timeSyncDisabled() bool {
+	if n.cfg == nil {
+		return false
+	}
+
+	timeSync := n.cfg.NetworkTimeSyncConfig()
+
+	return timeSync != nil && timeSync.Disabled()
+}

@@ -1,0 +1,109 @@
+package machine
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// How long Talos waits for containerd and for the clock before it refuses a bootstrap.
+const (
+	bootstrapWaitCRI  = time.Second
+	bootstrapWaitTime = 5 * time.Second
+	// bootstrapPoll is how often the waits look again.
+	bootstrapPoll = 50 * time.Millisecond
+)
+
+// Bootstrap makes a machine the first member of a new etcd cluster, or refuses in the order, with the codes and texts of Talos.
+func (n *Node) Bootstrap(ctx context.Context) error {
+	if !n.waitFor(ctx, bootstrapWaitCRI, func(time.Time) bool { return n.services["cri"].up() }) {
+		return status.Error(codes.FailedPrecondition, "bootstrap is not available yet")
+	}
+
+	if !n.isControlPlaneNow() {
+		return status.Error(codes.FailedPrecondition, "bootstrap can only be performed on a control plane node")
+	}
+
+	if !n.waitFor(ctx, bootstrapWaitTime, n.timeSynced) {
+		return status.Error(codes.FailedPrecondition, "time is not in sync yet")
+	}
+
+	if n.bootstrapHangs() {
+		<-ctx.Done()
+
+		return status.FromContextError(ctx.Err()).Err()
+	}
+
+	return n.startEtcdCluster()
+}
+
+// startEtcdCluster creates the cluster and has it on disk before the caller hears of it.
+func (n *Node) startEtcdCluster() error {
+	f := n.fleet
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if n.disk.EtcdCluster != "" {
+		return status.Error(codes.AlreadyExists, "etcd data directory is not empty")
+	}
+
+	now := f.now()
+	cluster := &EtcdCluster{
+		ID: newClusterID(), BootstrappedBy: n.Hostname, BootstrappedAt: now.UTC(),
+		Members: []EtcdMember{{Hostname: n.Hostname, ID: newEtcdID()}},
+	}
+	f.record.Etcd = append(f.record.Etcd, cluster)
+	n.disk.EtcdCluster = cluster.ID
+	f.changed()
+
+	n.log(now, "bootstrap request received")
+	n.set(now, "etcd", Finished, "Bootstrap requested")
+	n.set(now, "etcd", Starting, "Starting service")
+
+	return f.saveIfNeeded()
+}
+
+func (n *Node) isControlPlaneNow() bool {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	return n.isControlPlane()
+}
+
+func (n *Node) bootstrapHangs() bool {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	return n.faults.BootstrapHangs
+}
+
+// waitFor waits until the machine meets the condition, at most for the limit.
+func (n *Node) waitFor(ctx context.Context, limit time.Duration, condition func(time.Time) bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+
+	ticker := time.NewTicker(bootstrapPoll)
+	defer ticker.Stop()
+
+	for {
+		if n.meets(condition) {
+			return true
+		}
+
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+func (n *Node) meets(condition func(time.Time) bool) bool {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	return condition(n.fleet.now())
+}

@@ -1,0 +1,181 @@
+package machine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// startedEtcd is Talos's message when the etcd container runs; the number is made up.
+const startedEtcd = "Started task etcd (PID 1707) for container etcd"
+
+// nagInterval is how often a machine repeats on its console that it waits to join.
+const nagInterval = 30 * time.Second
+
+// stepEtcd moves the etcd service of one control plane machine.
+func (n *Node) stepEtcd(now time.Time) {
+	if n.mode != Configured || !onControlPlane(n, now) {
+		return
+	}
+
+	service := n.services["etcd"]
+	if service == nil {
+		n.set(now, "etcd", Starting, "Starting service")
+	}
+
+	if !service.running() {
+		if waits := waitsForTimeAndCRI(n, now); len(waits) > 0 {
+			n.set(now, "etcd", Waiting, "Waiting for %s", joined(waits))
+
+			return
+		}
+	}
+
+	if n.disk.EtcdCluster == "" {
+		n.waitToJoin(now)
+
+		return
+	}
+
+	n.runEtcd(now)
+}
+
+// waitToJoin is what a control plane machine without etcd data does until it is bootstrapped or can join.
+func (n *Node) waitToJoin(now time.Time) {
+	n.set(now, "etcd", Preparing, "Running pre state")
+
+	if now.Sub(n.joinNaggedAt) < nagInterval {
+		return
+	}
+
+	n.joinNaggedAt = now
+	n.log(now, "etcd is waiting to join the cluster, if this node is the first node in the cluster, please run `talosctl bootstrap` against one of the following IPs:")
+	n.log(now, "[%s]", n.Address)
+}
+
+// runEtcd runs the member that the machine's data belong to.
+func (n *Node) runEtcd(now time.Time) {
+	if !n.services["etcd"].running() {
+		n.set(now, "etcd", Preparing, "Running pre state")
+		n.set(now, "etcd", Preparing, "Creating service runner")
+		n.set(now, "etcd", Running, startedEtcd)
+		n.etcdStarted = now
+	}
+
+	if now.Sub(n.etcdStarted) >= n.fleet.lab.Timings.Etcd() {
+		n.check(now, "etcd", n.etcdProblem())
+	}
+}
+
+// etcdProblem is why a health check of the member fails; empty means healthy.
+func (n *Node) etcdProblem() string {
+	cluster := n.fleet.clusterOf(n)
+	if cluster == nil {
+		return "etcdserver: server stopped"
+	}
+
+	member := cluster.member(n.Hostname)
+
+	switch {
+	case member == nil:
+		return "etcdserver: the member has been permanently removed from the cluster"
+	case member.Learner:
+		return "etcdserver: rpc not supported for learner"
+	case n.faults.EtcdStalls, !n.fleet.hasQuorum(cluster):
+		return "context deadline exceeded"
+	default:
+		return ""
+	}
+}
+
+// etcdHealthy reports whether the machine's member is up.
+func (n *Node) etcdHealthy() bool { return n.services["etcd"].up() }
+
+// clusterOf gives the etcd cluster whose data a machine holds.
+func (f *Fleet) clusterOf(n *Node) *EtcdCluster {
+	for _, cluster := range f.record.Etcd {
+		if n.disk.EtcdCluster != "" && cluster.ID == n.disk.EtcdCluster {
+			return cluster
+		}
+	}
+
+	return nil
+}
+
+// mainCluster is the etcd cluster that Kubernetes lives in: the one bootstrapped first.
+func (f *Fleet) mainCluster() *EtcdCluster {
+	if len(f.record.Etcd) == 0 {
+		return nil
+	}
+
+	return f.record.Etcd[0]
+}
+
+// hasQuorum reports whether more than half of the voting members run.
+func (f *Fleet) hasQuorum(cluster *EtcdCluster) bool {
+	voters, running := 0, 0
+
+	for _, member := range cluster.Members {
+		if member.Learner {
+			continue
+		}
+
+		voters++
+
+		if node := f.byHostname[member.Hostname]; node != nil && node.services["etcd"].running() && !node.faults.EtcdStalls {
+			running++
+		}
+	}
+
+	return voters > 0 && running > voters/2
+}
+
+// leader is the member that leads the cluster, and owns the virtual address.
+func (f *Fleet) leader(cluster *EtcdCluster) *Node {
+	if cluster == nil || !f.hasQuorum(cluster) {
+		return nil
+	}
+
+	for _, member := range cluster.Members {
+		if node := f.byHostname[member.Hostname]; node != nil && !member.Learner && node.etcdHealthy() {
+			return node
+		}
+	}
+
+	return nil
+}
+
+func (c *EtcdCluster) member(hostname string) *EtcdMember {
+	for i := range c.Members {
+		if c.Members[i].Hostname == hostname {
+			return &c.Members[i]
+		}
+	}
+
+	return nil
+}
+
+// remove takes a member out of the cluster.
+func (c *EtcdCluster) remove(hostname string) {
+	kept := c.Members[:0]
+
+	for _, member := range c.Members {
+		if member.Hostname != hostname {
+			kept = append(kept, member)
+		}
+	}
+
+	c.Members = kept
+}
+
+func newEtcdID() uint64 {
+	var raw [8]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		panic(err) // the computer has no randomness: nothing here can work
+	}
+
+	return binary.BigEndian.Uint64(raw[:])
+}
+
+func newClusterID() string { return fmt.Sprintf("%016x", newEtcdID()) }

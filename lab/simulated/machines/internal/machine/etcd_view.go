@@ -1,0 +1,118 @@
+package machine
+
+import (
+	"fmt"
+	"net"
+
+	machineapi "github.com/siderolabs/talos/pkg/machinery/api/machine"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// The numbers that a member shows about its data are made up; the real etcd behind the machines is one for all of them.
+const (
+	shownDBBytes      = 20 << 20
+	shownDBBytesInUse = 8 << 20
+	shownRaftTerm     = 2
+	shownEtcdVersion  = "3.6.6"
+	shownStorage      = "3.6.0"
+)
+
+// notServing is what etcd's client says when no etcd listens on the machine.
+func notServing(address string) error {
+	return status.Errorf(codes.Unavailable,
+		`connection error: desc = "transport: Error while dialing: dial tcp %s: connect: connection refused"`, net.JoinHostPort(address, "2379"))
+}
+
+// EtcdMembers lists the members as the machine's own etcd knows them (local), or as any etcd that Kubernetes leads to does.
+func (n *Node) EtcdMembers(local bool) ([]*machineapi.EtcdMember, error) {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	cluster, err := n.reachableCluster(local)
+	if err != nil {
+		return nil, err
+	}
+
+	var members []*machineapi.EtcdMember
+	for _, member := range cluster.Members {
+		members = append(members, n.fleet.memberProto(member))
+	}
+
+	return members, nil
+}
+
+// reachableCluster is the etcd cluster that answers the machine.
+func (n *Node) reachableCluster(local bool) (*EtcdCluster, error) {
+	f := n.fleet
+
+	if !local {
+		if !f.kubernetesUp || f.vipOwner() == nil {
+			return nil, fmt.Errorf("no controlplane endpoints discovered yet")
+		}
+
+		return f.mainCluster(), nil
+	}
+
+	cluster := f.clusterOf(n)
+	if cluster == nil || !n.services["etcd"].running() {
+		return nil, notServing("127.0.0.1")
+	}
+
+	switch member := cluster.member(n.Hostname); {
+	case member != nil && member.Learner:
+		return nil, status.Error(codes.FailedPrecondition, "etcdserver: rpc not supported for learner")
+	case !f.hasQuorum(cluster):
+		return nil, status.Error(codes.Unavailable, "etcdserver: no leader")
+	}
+
+	return cluster, nil
+}
+
+func (f *Fleet) memberProto(member EtcdMember) *machineapi.EtcdMember {
+	address := member.Hostname
+	name := member.Hostname
+
+	if node := f.byHostname[member.Hostname]; node != nil {
+		address = node.Address
+		// A member that has been added and has not started yet has no name.
+		if !node.services["etcd"].running() && member.Learner {
+			name = ""
+		}
+	}
+
+	proto := &machineapi.EtcdMember{Id: member.ID, Hostname: name, IsLearner: member.Learner, PeerUrls: []string{"https://" + net.JoinHostPort(address, "2380")}}
+	if name != "" {
+		proto.ClientUrls = []string{"https://" + net.JoinHostPort(address, "2379")}
+	}
+
+	return proto
+}
+
+// EtcdStatus is the state of the machine's own member.
+func (n *Node) EtcdStatus() (*machineapi.EtcdMemberStatus, error) {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	cluster := n.fleet.clusterOf(n)
+	if cluster == nil || !n.services["etcd"].running() || cluster.member(n.Hostname) == nil {
+		// Talos wraps the client's error with %w, so its code stays.
+		return nil, status.Errorf(codes.Unavailable, "failed to query etcd status: %s", status.Convert(notServing("127.0.0.1")).String())
+	}
+
+	member := cluster.member(n.Hostname)
+	index := uint64(n.fleet.now().Sub(cluster.BootstrappedAt).Seconds()*10) + 10
+
+	result := &machineapi.EtcdMemberStatus{
+		MemberId: member.ID, ProtocolVersion: shownEtcdVersion, StorageVersion: shownStorage, DbSize: shownDBBytes, DbSizeInUse: shownDBBytesInUse,
+		RaftIndex: index, RaftAppliedIndex: index, RaftTerm: shownRaftTerm, IsLearner: member.Learner,
+	}
+
+	if leader := n.fleet.leader(cluster); leader != nil {
+		result.Leader = cluster.member(leader.Hostname).ID
+	} else {
+		result.Errors = []string{"etcdserver: no leader"}
+	}
+
+	return result, nil
+}

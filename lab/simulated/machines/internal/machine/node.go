@@ -1,0 +1,196 @@
+package machine
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cosi-project/runtime/pkg/state"
+	talosconfig "github.com/siderolabs/talos/pkg/machinery/config"
+	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
+
+	"firstlight.dev/lab/machines/internal/config"
+	"firstlight.dev/lab/machines/internal/faults"
+)
+
+// Mode is what a machine runs.
+type Mode string
+
+// The modes of a machine.
+const (
+	Off         Mode = "off"
+	Maintenance Mode = "maintenance"
+	Configured  Mode = "configured"
+)
+
+// Node is one machine; its fields are guarded by the fleet's lock.
+type Node struct {
+	config.Node
+
+	fleet *Fleet
+	disk  *DiskRecord
+	// first is the machine configuration that the machine was installed with.
+	first talosconfig.Provider
+	cfg   talosconfig.Provider
+
+	mode     Mode
+	bootID   string
+	bootedAt time.Time
+	// offFrom and offUntil are when a machine that reboots is off.
+	offFrom   time.Time
+	offUntil  time.Time
+	faults    faults.Set
+	services  map[string]*Service
+	console   *Console
+	resources state.State
+
+	// booted says that the boot sequence is finished; it stays so until the next boot.
+	booted       bool
+	etcdStarted  time.Time
+	joinNaggedAt time.Time
+
+	// apiServing says that the machine's own API server answers.
+	apiServing bool
+
+	// registered, nodeKnown and nodeReady are what the machine knows of its own Node object.
+	registered bool
+	nodeKnown  bool
+	nodeReady  bool
+
+	// dirty says that something that is shown changed; the others are what was last shown.
+	dirty       bool
+	shownSynced bool
+	shownFaults faults.Set
+}
+
+func loadConfig(path string) (talosconfig.Provider, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read a machine configuration: %w", err)
+	}
+
+	provider, err := configloader.NewFromBytes(raw)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the machine configuration %s: %w", path, err)
+	}
+
+	if provider.RawV1Alpha1() == nil {
+		return nil, fmt.Errorf("cannot use the machine configuration %s: it has no v1alpha1 document", path)
+	}
+
+	return provider, nil
+}
+
+// wantedMode is what the machine should run given its disk, its faults and a reboot under way.
+func (n *Node) wantedMode(now time.Time) Mode {
+	switch {
+	case n.faults.Down, !now.Before(n.offFrom) && now.Before(n.offUntil):
+		return Off
+	case n.faults.Maintenance, n.disk.Wiped:
+		return Maintenance
+	default:
+		return Configured
+	}
+}
+
+// stepPower switches the machine to the mode that it should be in.
+func (n *Node) stepPower(now time.Time) error {
+	wanted := n.wantedMode(now)
+	if n.mode == wanted {
+		return nil
+	}
+
+	n.powerOff()
+
+	if wanted == Off {
+		return nil
+	}
+
+	return n.powerOn(now, wanted)
+}
+
+// powerOff forgets everything that is not on the disk.
+func (n *Node) powerOff() {
+	n.mode, n.booted, n.apiServing, n.dirty = Off, false, false, true
+	n.services, n.resources = map[string]*Service{}, nil
+	n.registered, n.nodeKnown, n.nodeReady = false, false, false
+	n.etcdStarted, n.joinNaggedAt = time.Time{}, time.Time{}
+}
+
+func (n *Node) powerOn(now time.Time, mode Mode) error {
+	resources, err := newResources(context.Background())
+	if err != nil {
+		return fmt.Errorf("cannot switch on %s: %w", n.Hostname, err)
+	}
+
+	n.mode, n.bootedAt, n.bootID = mode, now, newBootID()
+	n.console, n.resources, n.dirty = &Console{}, resources, true
+	n.cfg = nil
+
+	n.console.printf(now, "Simulated Talos %s on %s, no Linux behind it", n.fleet.lab.TalosVersion, n.Hostname)
+
+	if mode == Configured {
+		n.cfg = n.first
+		if n.disk.Config != "" {
+			if n.cfg, err = configloader.NewFromBytes([]byte(n.disk.Config)); err != nil {
+				return fmt.Errorf("cannot switch on %s: its applied configuration is broken: %w", n.Hostname, err)
+			}
+		}
+	}
+
+	return n.publishFixed(context.Background())
+}
+
+// log writes a line to the machine's console.
+func (n *Node) log(now time.Time, format string, args ...any) { n.console.printf(now, format, args...) }
+
+// set changes the state of a service, creating it if need be.
+func (n *Node) set(now time.Time, id string, state State, format string, args ...any) {
+	service, ok := n.services[id]
+	if !ok {
+		service = &Service{ID: id, checked: hasHealthCheck(id)}
+		n.services[id] = service
+	}
+
+	if service.set(now, state, format, args...) {
+		n.log(now, "service[%s](%s): %s", id, service.state, service.message)
+		n.dirty = true
+	}
+}
+
+// check records a health check of a service that runs.
+func (n *Node) check(now time.Time, id, problem string) {
+	if n.services[id].check(now, problem) {
+		last := n.services[id].events[len(n.services[id].events)-1]
+		n.log(now, "service[%s](%s): %s", id, Running, last.message)
+		n.dirty = true
+	}
+}
+
+// isControlPlane reports whether the machine is configured as a control plane node.
+func (n *Node) isControlPlane() bool {
+	return n.cfg != nil && n.cfg.Machine().Type().IsControlPlane()
+}
+
+// identity is the random-looking name that a machine keeps across reboots.
+func (n *Node) identity() string {
+	sum := sha256.Sum256([]byte(n.fleet.lab.Cluster + "/" + n.Hostname))
+
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func newBootID() string {
+	raw := make([]byte, 16)
+	if _, err := rand.Read(raw); err != nil {
+		panic(err) // the computer has no randomness: nothing here can work
+	}
+
+	text := hex.EncodeToString(raw)
+
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+}

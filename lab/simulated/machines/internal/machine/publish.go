@@ -1,0 +1,69 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/cosi-project/runtime/pkg/resource"
+	"github.com/cosi-project/runtime/pkg/state"
+)
+
+// put shows a resource, and leaves one alone that says the same already, so that versions and watches move only on changes.
+func (n *Node) put(ctx context.Context, wanted resource.Resource) error {
+	present, err := n.resources.Get(ctx, wanted.Metadata())
+
+	switch {
+	case state.IsNotFoundError(err):
+		err = n.resources.Create(ctx, wanted)
+	case err == nil && !same(present, wanted):
+		wanted.Metadata().SetVersion(present.Metadata().Version())
+		err = n.resources.Update(ctx, wanted)
+	}
+
+	if err != nil {
+		return fmt.Errorf("cannot show %s of %s: %w", wanted.Metadata(), n.Hostname, err)
+	}
+
+	return nil
+}
+
+// putAll shows several resources.
+func (n *Node) putAll(ctx context.Context, wanted []resource.Resource) error {
+	for _, r := range wanted {
+		if err := n.put(ctx, r); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// putList shows exactly these resources of one type, and takes away the others.
+func (n *Node) putList(ctx context.Context, kind resource.Kind, wanted []resource.Resource) error {
+	present, err := n.resources.List(ctx, kind)
+	if err != nil {
+		return fmt.Errorf("cannot list %s of %s: %w", kind.Type(), n.Hostname, err)
+	}
+
+	keep := map[string]bool{}
+	for _, r := range wanted {
+		keep[r.Metadata().ID()] = true
+	}
+
+	for _, r := range present.Items {
+		if keep[r.Metadata().ID()] {
+			continue
+		}
+
+		if err := n.resources.Destroy(ctx, r.Metadata()); err != nil && !state.IsNotFoundError(err) {
+			return fmt.Errorf("cannot take %s of %s away: %w", r.Metadata(), n.Hostname, err)
+		}
+	}
+
+	return n.putAll(ctx, wanted)
+}
+
+func same(a, b resource.Resource) bool {
+	return reflect.DeepEqual(a.Spec(), b.Spec())
+}

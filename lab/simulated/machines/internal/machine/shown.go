@@ -1,0 +1,201 @@
+package machine
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/cosi-project/runtime/pkg/resource"
+	"github.com/siderolabs/talos/pkg/machinery/constants"
+	"github.com/siderolabs/talos/pkg/machinery/resources/block"
+	"github.com/siderolabs/talos/pkg/machinery/resources/cluster"
+	"github.com/siderolabs/talos/pkg/machinery/resources/config"
+	"github.com/siderolabs/talos/pkg/machinery/resources/hardware"
+	"github.com/siderolabs/talos/pkg/machinery/resources/k8s"
+	"github.com/siderolabs/talos/pkg/machinery/resources/network"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
+	timeresource "github.com/siderolabs/talos/pkg/machinery/resources/time"
+)
+
+// ephemeralSizeBytes is the size of the made-up disk's EPHEMERAL partition; Talos wants about 5 GiB at least.
+const ephemeralSizeBytes = 100 << 30
+
+// publishFixed shows what does not change until the next boot.
+func (n *Node) publishFixed(ctx context.Context) error {
+	shown := []resource.Resource{n.versionResource(), n.securityResource(), n.hardwareResource(), n.platformResource(), n.hostnameResource()}
+
+	if n.mode == Configured {
+		shown = append(shown, n.nodenameResource(), n.machineTypeResource(), config.NewMachineConfig(n.cfg), n.identityResource(),
+			n.clusterInfoResource(), n.volumeResource())
+	}
+
+	return n.putAll(ctx, shown)
+}
+
+// publishDue reports whether something that is shown may have changed.
+func (n *Node) publishDue(now time.Time) bool {
+	if synced := n.timeSynced(now); synced != n.shownSynced {
+		n.shownSynced, n.dirty = synced, true
+	}
+
+	if n.faults != n.shownFaults {
+		n.shownFaults, n.dirty = n.faults, true
+	}
+
+	return n.dirty
+}
+
+// publishChanging shows what changes while the machine runs.
+func (n *Node) publishChanging(ctx context.Context, now time.Time) error {
+	if err := n.putAll(ctx, []resource.Resource{n.statusResource(now), n.timeResource(now), n.networkStatusResource()}); err != nil {
+		return err
+	}
+
+	for _, list := range []struct {
+		kind  resource.Kind
+		shown []resource.Resource
+	}{
+		{network.NewLinkStatus(network.NamespaceName, "").Metadata(), n.linkResources()},
+		{network.NewAddressStatus(network.NamespaceName, "").Metadata(), n.addressResources()},
+		{network.NewNodeAddress(network.NamespaceName, "").Metadata(), n.nodeAddressResources()},
+		{network.NewTimeServerStatus(network.NamespaceName, "").Metadata(), n.timeServerResources()},
+		{serviceKind(), n.serviceResources()},
+		{memberKind(), n.memberResources()},
+		{affiliateKind(), n.affiliateResources()},
+		{etcdMemberKind(), n.etcdMemberResources()},
+		{nodeStatusKind(), n.nodeStatusResources()},
+		{staticPodKind(), n.staticPodResources()},
+	} {
+		if err := n.putList(ctx, list.kind, list.shown); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (n *Node) versionResource() resource.Resource {
+	r := runtime.NewVersion()
+	r.TypedSpec().Version = n.fleet.lab.TalosVersion
+
+	return r
+}
+
+func (n *Node) securityResource() resource.Resource {
+	return runtime.NewSecurityStateSpec(runtime.NamespaceName)
+}
+
+func (n *Node) hardwareResource() resource.Resource {
+	r := hardware.NewSystemInformation(hardware.SystemInformationID)
+	r.TypedSpec().Manufacturer, r.TypedSpec().ProductName = "firstlight", "simulated machine"
+	r.TypedSpec().SerialNumber = n.Hostname
+
+	return r
+}
+
+func (n *Node) platformResource() resource.Resource {
+	r := runtime.NewPlatformMetadataSpec(runtime.NamespaceName, "")
+	r.TypedSpec().Platform = "metal"
+
+	return r
+}
+
+func (n *Node) hostnameResource() resource.Resource {
+	r := network.NewHostnameStatus(network.NamespaceName, network.HostnameID)
+	r.TypedSpec().Hostname = n.Hostname
+
+	return r
+}
+
+func (n *Node) nodenameResource() resource.Resource {
+	r := k8s.NewNodename(k8s.NamespaceName, k8s.NodenameID)
+	r.TypedSpec().Nodename, r.TypedSpec().HostnameVersion = n.Hostname, "1"
+
+	return r
+}
+
+func (n *Node) machineTypeResource() resource.Resource {
+	r := config.NewMachineType()
+	r.SetMachineType(n.cfg.Machine().Type())
+
+	return r
+}
+
+func (n *Node) identityResource() resource.Resource {
+	r := cluster.NewIdentity(cluster.NamespaceName, cluster.LocalIdentity)
+	r.TypedSpec().NodeID = n.identity()
+
+	return r
+}
+
+func (n *Node) clusterInfoResource() resource.Resource {
+	r := cluster.NewInfo()
+	r.TypedSpec().ClusterID, r.TypedSpec().ClusterName = n.cfg.Cluster().ID(), n.cfg.Cluster().Name()
+
+	return r
+}
+
+func (n *Node) volumeResource() resource.Resource {
+	r := block.NewVolumeStatus(block.NamespaceName, constants.EphemeralPartitionLabel)
+	spec := r.TypedSpec()
+	spec.Phase, spec.Type = block.VolumePhaseReady, block.VolumeTypePartition
+	spec.Location, spec.ParentLocation, spec.PartitionIndex = "/dev/sda6", "/dev/sda", 6
+	spec.Filesystem = block.FilesystemTypeXFS
+	spec.SetSize(ephemeralSizeBytes)
+
+	return r
+}
+
+func (n *Node) statusResource(now time.Time) resource.Resource {
+	r := runtime.NewMachineStatus()
+	unmet := n.unmet(now)
+	r.TypedSpec().Stage = n.stage()
+	r.TypedSpec().Status = runtime.MachineStatusStatus{Ready: len(unmet) == 0, UnmetConditions: unmet}
+
+	return r
+}
+
+func (n *Node) timeResource(now time.Time) resource.Resource {
+	r := timeresource.NewStatus()
+	r.TypedSpec().Synced, r.TypedSpec().SyncDisabled = n.timeSynced(now), n.timeSyncDisabled()
+
+	return r
+}
+
+func (n *Node) networkStatusResource() resource.Resource {
+	r := network.NewStatus(network.NamespaceName, network.StatusID)
+	*r.TypedSpec() = network.StatusSpec{AddressReady: true, ConnectivityReady: true, HostnameReady: true, EtcFilesReady: true}
+
+	return r
+}
+
+func (n *Node) timeServerResources() []resource.Resource {
+	r := network.NewTimeServerStatus(network.NamespaceName, network.TimeServerID)
+	r.TypedSpec().NTPServers = []string{n.timeServer()}
+
+	return []resource.Resource{r}
+}
+
+// timeServer is the first time server of the configuration, or Talos's own.
+func (n *Node) timeServer() string {
+	if n.cfg != nil {
+		if timeSync := n.cfg.NetworkTimeSyncConfig(); timeSync != nil && len(timeSync.Servers()) > 0 {
+			return timeSync.Servers()[0]
+		}
+	}
+
+	return constants.DefaultNTPServer
+}
+
+// ip is the machine's address; the lab's description was checked when it was read.
+func (n *Node) ip() netip.Addr { return netip.MustParseAddr(n.Address) }
+
+// ips are the machine's addresses: its own, and the virtual one while it holds it.
+func (n *Node) ips() []netip.Addr {
+	addresses := []netip.Addr{n.ip()}
+	if n.mode == Configured && n.fleet.vipOwner() == n {
+		addresses = append(addresses, netip.MustParseAddr(n.fleet.lab.VIP))
+	}
+
+	return addresses
+}

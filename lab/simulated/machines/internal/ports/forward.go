@@ -1,0 +1,120 @@
+package ports
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// connectLimit bounds the connection to the API server behind a forwarder, which is on the same computer.
+const connectLimit = 5 * time.Second
+
+// Forwarder passes connections on to another address, as every control plane machine's port 6443 leads to the one API server.
+type Forwarder struct {
+	// Target gives the address to pass connections on to; it may change between connections.
+	Target func() string
+
+	mu       sync.Mutex
+	listener net.Listener
+	conns    map[net.Conn]bool
+	stopped  bool
+}
+
+// Serve passes on connections until Stop.
+func (f *Forwarder) Serve(listener net.Listener) error {
+	f.mu.Lock()
+	f.listener = listener
+	stopped := f.stopped
+	f.mu.Unlock()
+
+	if stopped {
+		return listener.Close()
+	}
+
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+
+		go f.forward(conn)
+	}
+}
+
+// Stop closes the port and cuts the connections through it.
+func (f *Forwarder) Stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	f.stopped = true
+	if f.listener != nil {
+		f.listener.Close() //nolint:errcheck // it is gone either way
+	}
+
+	for conn := range f.conns {
+		conn.Close() //nolint:errcheck // it is gone either way
+	}
+}
+
+func (f *Forwarder) forward(client net.Conn) {
+	defer client.Close() //nolint:errcheck // it is gone either way
+
+	server, err := net.DialTimeout("tcp", f.Target(), connectLimit)
+	if err != nil {
+		return // the client sees its connection closed, as from an API server that is just going away
+	}
+	defer server.Close() //nolint:errcheck // it is gone either way
+
+	if !f.track(client, server) {
+		return
+	}
+	defer f.forget(client, server)
+
+	done := make(chan error, 2)
+
+	go copyHalf(done, server, client)
+	go copyHalf(done, client, server)
+
+	<-done
+	<-done
+}
+
+// copyHalf copies one direction and tells the other end when it is over.
+func copyHalf(done chan<- error, to, from net.Conn) {
+	_, err := io.Copy(to, from)
+	if half, ok := to.(*net.TCPConn); ok {
+		err = errors.Join(err, half.CloseWrite())
+	}
+
+	done <- err
+}
+
+func (f *Forwarder) track(conns ...net.Conn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if f.stopped {
+		return false
+	}
+
+	if f.conns == nil {
+		f.conns = map[net.Conn]bool{}
+	}
+
+	for _, conn := range conns {
+		f.conns[conn] = true
+	}
+
+	return true
+}
+
+func (f *Forwarder) forget(conns ...net.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	for _, conn := range conns {
+		delete(f.conns, conn)
+	}
+}

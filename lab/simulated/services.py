@@ -1,0 +1,151 @@
+"""The lab's long-lived processes: started if they are not there, restarted if they were started with something else, and waited for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight.clock import Clock
+from firstlight.errors import TargetError
+from lab.simulated import daemon, ports
+from lab.simulated.addresses import GIT_PORT, Endpoints
+from lab.simulated.machines import BINARY, digest_of
+from lab.simulated.paths import LabPaths
+from lab.simulated.ports import Listener
+
+READY_S = 30.0
+"""The Git server is there in half a second, the machines in two; on a machine under full load, ten times that."""
+STOP_S = 10.0
+KILL_S = 5.0
+_PAUSE_S = 0.02
+_LOG_TAIL_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One long-lived process.
+
+    Attributes:
+        name: What it is, and the name of its log.
+        argv: Its command line.
+        environment: Its whole environment, but for the mark.
+        ready: The file that it writes when it listens.
+        stamp: A digest of what it is started with.
+        listeners: Where it listens, sooner or later.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready: Path
+    stamp: str
+    listeners: tuple[Listener, ...]
+
+    @property
+    def early(self) -> tuple[Listener, ...]:
+        """Where it listens as soon as it is ready."""
+        return tuple(listener for listener in self.listeners if not listener.late)
+
+
+def git_server(paths: LabPaths, lab: Endpoints) -> Service:
+    """Describe the Git server."""
+    listener = Listener("the Git remote", str(lab.address), GIT_PORT)
+    program = paths.checkout / "lab" / "simulated" / "git_server.py"
+    argv = (
+        sys.executable,
+        "-m",
+        "lab.simulated.git_server",
+        "--state",
+        str(paths.state),
+        "--address",
+        listener.address,
+        "--port",
+        str(GIT_PORT),
+    )
+    stamp = digest_of([program, paths.git / "host_key.pub"])
+    return Service("git-server", argv, _environment(paths), paths.run / "git-server.ready", stamp, (listener,))
+
+
+def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[Path]) -> Service:
+    """Describe the simulated machines."""
+    program = paths.tools / BINARY
+    argv = (str(program), "--config", str(paths.machines_config))
+    stamp = digest_of([program.resolve(), paths.machines_config, *configs])
+    return Service("machines", argv, _environment(paths), paths.run / "machines.ready", stamp, tuple(listeners))
+
+
+def is_current(paths: LabPaths, service: Service) -> bool:
+    """Whether a service runs, is ready, and was started with what it would be started with now."""
+    found = daemon.running(paths, service.name)
+    return found is not None and found.stamp == service.stamp and service.ready.exists()
+
+
+def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None:
+    """Start a service; one that was started with something else is ended first.
+
+    Raises:
+        TargetError: Somebody else has its address, or the old one does not end.
+    """
+    found = daemon.running(paths, service.name)
+    old = {*daemon.same_command(paths, service.argv), *([found.pid] if found is not None else [])}
+    if old:
+        say(f"{service.name}: restarting, what it runs on has changed")
+        left = daemon.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
+        if left:
+            raise TargetError(f"cannot restart {service.name}: process {left[0]} does not end, not even when killed")
+    service.ready.unlink(missing_ok=True)
+    ports.require_free(paths, service.listeners)
+    started = daemon.start(paths, service.name, service.argv, service.environment, stamp=service.stamp)
+    say(f"{service.name}: started, process {started.pid}")
+
+
+def wait_until_ready(paths: LabPaths, service: Service, clock: Clock, *, budget_s: float = READY_S) -> None:
+    """Wait until a service says that it listens, and does.
+
+    Raises:
+        TargetError: It ended, or was not ready in time; the message carries what was seen last.
+    """
+    deadline = clock.monotonic() + budget_s
+    while True:
+        last = _missing(service)
+        if not last:
+            return
+        if daemon.running(paths, service.name) is None:
+            raise TargetError(f"cannot start {service.name}: it ended at once\n{_log_tail(paths, service.name)}", next_step=_logs(paths))
+        if clock.monotonic() > deadline:
+            raise TargetError(
+                f"cannot start {service.name}: not ready within {budget_s:.0f} s\n  last seen {last}\n{_log_tail(paths, service.name)}",
+                next_step=_logs(paths),
+            )
+        clock.sleep(_PAUSE_S)
+
+
+def _missing(service: Service) -> str:
+    if not service.ready.exists():
+        return f"no {service.ready.name} yet"
+    return next((f"nobody answers on {listener} ({listener.name})" for listener in service.early if not listener.answers()), "")
+
+
+def _log_tail(paths: LabPaths, name: str) -> str:
+    log = paths.logs / f"{name}.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:] if log.exists() else []
+    return "  log       " + "\n            ".join(lines or ["(empty)"])
+
+
+def _logs(paths: LabPaths) -> str:
+    return f"./task simulated:logs CLUSTER={paths.cluster}"
+
+
+def _environment(paths: LabPaths) -> dict[str, str]:
+    outer = os.environ
+    kept = {name: outer[name] for name in ("LANG", "LC_ALL", "TMPDIR", "TZ") if name in outer}
+    return {
+        **kept,
+        "PATH": f"{paths.tools}:{outer.get('PATH', os.defpath)}",
+        "HOME": str(paths.home),
+        "PYTHONPATH": f"{paths.checkout}:{paths.checkout / 'src'}",
+        "PYTHONUNBUFFERED": "1",
+    }

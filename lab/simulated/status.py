@@ -1,0 +1,110 @@
+"""What a lab looks like from outside: its processes, where it listens, whether it was bootstrapped, and its logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight.errors import TargetError
+from lab.simulated import daemon, machines
+from lab.simulated.addresses import GIT_PORT
+from lab.simulated.paths import LabPaths
+from lab.simulated.ports import Listener
+
+SERVICES = ("git-server", "machines")
+_TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What was seen.
+
+    Attributes:
+        is_up: Whether everything runs and answers that runs from the start.
+        lines: The same for people, as a table.
+    """
+
+    is_up: bool
+    lines: tuple[str, ...]
+
+
+def observe(paths: LabPaths) -> Status:
+    """Look at a lab; nothing is changed."""
+    found = {name: daemon.running(paths, name) for name in SERVICES}
+    listeners = _listeners(paths)
+    with ThreadPoolExecutor(max_workers=len(listeners) or 1) as pool:
+        answers = dict(zip(listeners, pool.map(Listener.answers, listeners), strict=True))
+    early = [answer for listener, answer in answers.items() if not listener.late]
+    is_up = all(found.values()) and bool(early) and all(early)
+    others = len(list(daemon.marked(paths.state))) - sum(1 for service in found.values() if service is not None)
+    lines = [
+        f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
+        f"  state      {paths.state}{'' if paths.state.exists() else ' (not there)'}",
+    ]
+    for name, service in found.items():
+        lines.append(f"  process    {name:<12} {f'{service.pid} since {service.since}' if service else 'not running'}")
+    lines.append(f"  process    {'others':<12} {others}")
+    lines += [f"  listener   {listener!s:<20} {_answer(listener, answer):<12} {listener.name}" for listener, answer in answers.items()]
+    if paths.state.exists():
+        lines.append(f"  bootstrap  {'done' if is_bootstrapped(paths) else 'not yet'}")
+    return Status(is_up, tuple(lines))
+
+
+def is_bootstrapped(paths: LabPaths) -> bool:
+    """Whether the machines remember a bootstrap."""
+    try:
+        return _says_bootstrapped(json.loads(paths.machines_state.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
+
+
+def tails(paths: LabPaths, name: str = "", lines: int = _TAIL_LINES) -> Iterator[str]:
+    """Yield each log's path and its last lines.
+
+    Raises:
+        TargetError: There is no such log.
+    """
+    logs = [log for log in _logs(paths) if log.stem == name or not name]
+    if not logs:
+        known = ", ".join(log.stem for log in _logs(paths)) or "none"
+        raise TargetError(f"cannot show logs of {paths.cluster}: there is none {f'called {name}' if name else 'yet'}\n  there are {known}")
+    for log in logs:
+        yield f"==> {log}"
+        yield from _last_lines(log, lines)
+
+
+def _listeners(paths: LabPaths) -> tuple[Listener, ...]:
+    try:
+        data = json.loads(paths.machines_config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return (Listener("the Git remote", str(data["lab_address"]), GIT_PORT), *machines.listeners(data))
+
+
+def _answer(listener: Listener, answers: bool) -> str:
+    if answers:
+        return "answers"
+    return "not yet" if listener.late else "SILENT"
+
+
+def _says_bootstrapped(value: object) -> bool:
+    if isinstance(value, dict):
+        return value.get("bootstrapped") is True or any(_says_bootstrapped(entry) for entry in value.values())
+    return isinstance(value, list) and any(_says_bootstrapped(entry) for entry in value)
+
+
+def _logs(paths: LabPaths) -> list[Path]:
+    folders = (paths.logs, paths.state / "kwok")
+    found = [log for folder in folders for log in folder.rglob("*.log")]
+    return sorted([*found, *(paths.state / name for name in ("audit.log", "talos-calls.jsonl") if (paths.state / name).exists())])
+
+
+def _last_lines(log: Path, lines: int) -> list[str]:
+    with log.open("rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+        return stream.read().decode(errors="replace").splitlines()[-lines:] if lines else []

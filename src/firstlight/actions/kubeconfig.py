@@ -1,0 +1,109 @@
+"""Actions about the kubeconfig: generate it, and push it to 1Password."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from firstlight.actions.action import Action
+from firstlight.definition.model import Cluster
+from firstlight.errors import ActionFailed
+from firstlight.tools.files import write_atomically
+from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
+from firstlight.tools.op import VAULT, OnePassword, document_title
+from firstlight.tools.runner import Runner
+from firstlight.tools.talosctl import Talosctl
+
+
+def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner: Runner, kubernetes: Kubernetes) -> Action:
+    """Generate the admin's kubeconfig, mode 0600, from a node's own address: the VIP may not be elected yet."""
+
+    def need() -> str | None:
+        why = kubeconfig_problem(path, cluster)
+        if why:
+            return why
+        try:
+            kubernetes.ready()
+        except ApiRefused as error:
+            # The file is another cluster's, or this cluster was made anew.
+            return f"{path} is refused: {error.summary}" if error.status in (401, 403) else None
+        except ApiUnavailable as error:
+            return f"{path} is of another cluster: {error.summary}" if "CERTIFICATE_VERIFY_FAILED" in error.message else None
+        return None
+
+    def act() -> None:
+        with tempfile.TemporaryDirectory(dir=_private(path.parent), prefix=".firstlight-") as folder:
+            fresh = Path(folder) / path.name
+            talosctl.kubeconfig(str(cluster.first_control_plane.address), fresh)
+            text = fresh.read_text()
+            keep_kubeconfig_secret(runner, text)
+            write_atomically(path, text, mode=0o600)
+        why = kubeconfig_problem(path, cluster)
+        if why:
+            raise ActionFailed(f"cannot use the kubeconfig that {cluster.first_control_plane.hostname} made: {why}")
+
+    return Action(
+        title=f"generate the kubeconfig {path.name}",
+        need=need,
+        act=act,
+        commands=(" ".join(talosctl.command(str(cluster.first_control_plane.address), "kubeconfig", "--force", "--merge=false", str(path))),),
+    )
+
+
+def push_kubeconfig(op: OnePassword, cluster: Cluster, path: Path) -> Action:
+    """Push the kubeconfig to 1Password, through a pipe."""
+    title = document_title(cluster)
+
+    def need() -> str | None:
+        stored = op.document(title, VAULT)
+        if stored is None:
+            return f"vault {VAULT} has no {title}"
+        return None if stored.strip() == path.read_text().strip() else f"{title} in vault {VAULT} is another kubeconfig"
+
+    def act() -> None:
+        op.push_document(title, VAULT, path.read_text(), exists=op.document(title, VAULT) is not None)
+
+    return Action(title=f"push {title} to 1Password", need=need, act=act, commands=(f"op document create - --title {title} --vault {VAULT}",))
+
+
+def kubeconfig_problem(path: Path, cluster: Cluster) -> str:
+    """Return what is wrong with a kubeconfig file, empty when it is the definition's cluster's and private."""
+    if not path.is_file():
+        return f"{path} does not exist"
+    mode = path.stat().st_mode & 0o777
+    if mode != 0o600:
+        return f"{path} has mode {mode:04o}, not 0600"
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+        contexts = {entry["name"] for entry in content.get("contexts") or []}
+        servers = {entry["cluster"]["server"] for entry in content.get("clusters") or []}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        return f"{path} is no kubeconfig: {type(error).__name__}"
+    if cluster.context not in contexts:
+        return f"{path} has no context {cluster.context}, only {', '.join(sorted(contexts)) or 'none'}"
+    if cluster.endpoint not in servers:
+        return f"{path} points at {', '.join(sorted(servers)) or 'nothing'}, not at {cluster.endpoint}"
+    return ""
+
+
+def keep_kubeconfig_secret(runner: Runner, text: str) -> None:
+    """Mask every key and token of a kubeconfig or talosconfig from now on."""
+
+    def walk(value: object, key: str = "") -> None:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                walk(inner, str(name))
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner, key)
+        elif isinstance(value, str) and key in ("client-key-data", "token", "password", "key"):
+            runner.keep_secret(value)
+
+    walk(yaml.safe_load(text))
+
+
+def _private(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder

@@ -1,0 +1,64 @@
+"""Actions that apply manifests: the bootstrap secrets, and Flux's first objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from firstlight.actions.action import Action
+from firstlight.definition.model import Cluster
+from firstlight.tools.kubectl import Kubectl
+from firstlight.tools.kubernetes import Kubernetes, Object
+from firstlight.tools.manifests import difference, read_manifests
+from firstlight.tools.op import OnePassword
+from firstlight.tools.runner import Runner
+
+Manifests = Callable[[], str]
+
+
+def apply_secrets(op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster, runner: Runner) -> Action:
+    """Inject the bootstrap secrets from 1Password and apply them; their text exists in pipes only."""
+    template = cluster.bootstrap_dir / "secrets.yaml.tpl"
+    injected: list[str] = []
+
+    def manifests() -> str:
+        # Once per run: 1Password's quota is the whole account's.
+        if not injected:
+            text = op.inject(template.read_text())
+            keep_manifest_secrets(runner, read_manifests(text))
+            injected.append(text)
+        return injected[0]
+
+    return Action(
+        title="apply the bootstrap secrets",
+        need=lambda: difference(kubernetes, read_manifests(manifests())),
+        act=lambda: _apply(kubectl, manifests, "the bootstrap secrets", secret=True),
+        commands=(f"op inject --in-file {template.relative_to(cluster.root)} | kubectl apply --server-side --filename -",),
+    )
+
+
+def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster) -> Action:
+    """Apply the GitRepository and the first Kustomization."""
+    folder = cluster.bootstrap_dir / "resources"
+
+    def manifests() -> str:
+        files = sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")
+        return "\n---\n".join(path.read_text() for path in files)
+
+    return Action(
+        title="apply the GitRepository and the Kustomization",
+        need=lambda: difference(kubernetes, read_manifests(manifests())),
+        act=lambda: _apply(kubectl, manifests, "Flux's first objects", secret=False),
+        commands=(f"kubectl apply --server-side --filename {folder.relative_to(cluster.root)}/",),
+    )
+
+
+def keep_manifest_secrets(runner: Runner, objects: list[Object]) -> None:
+    """Mask every value of every Secret from now on."""
+    for item in objects:
+        if item.get("kind") == "Secret":
+            for field in ("data", "stringData"):
+                runner.keep_secret(*(str(value) for value in (item.get(field) or {}).values()))
+
+
+def _apply(kubectl: Kubectl, manifests: Manifests, what: str, *, secret: bool) -> None:
+    kubectl.apply(manifests(), what, secret=secret)

@@ -1,0 +1,50 @@
+"""Action: write a run's timing into the runbook, between its markers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from firstlight.actions.action import Action
+from firstlight.clock import Clock
+from firstlight.errors import ActionFailed
+from firstlight.tools.files import write_atomically
+
+BEGIN, END = "<!-- timings:begin -->", "<!-- timings:end -->"
+
+HEAD = "| cluster | target | day (UTC) | ready after | verified after |\n|---|---|---|---|---|\n"
+
+
+def write_timings(path: Path, cluster: str, target: str, ready_s: float | None, verified_s: float | None, clock: Clock) -> Action:
+    """Write the timing of this bootstrap into the runbook's table, in place of the same cluster's and target's earlier row."""
+    key = f"| {cluster} | {target} |"
+    times = f"{minutes(ready_s)} | {minutes(verified_s)} |"
+
+    def need() -> str | None:
+        row = next((line for line in _rows(path) if line.startswith(key)), "")
+        return None if row.endswith(times) else f"{path.name} has no row of this run"
+
+    def act() -> None:
+        rows = sorted([line for line in _rows(path) if not line.startswith(key)] + [f"{key} {clock.now():%Y-%m-%d} | {times}"])
+        before, rest = path.read_text().split(BEGIN, 1)
+        after = rest.split(END, 1)[1]
+        write_atomically(path, f"{before}{BEGIN}\n{HEAD}" + "".join(f"{row}\n" for row in rows) + f"{END}{after}", mode=0o644)
+
+    return Action(title=f"write the timing into {path.name}", need=need, act=act)
+
+
+def minutes(seconds: float | None) -> str:
+    """Return a span as people read it (`14 m 03 s`)."""
+    return "not yet" if seconds is None else f"{int(seconds) // 60} m {int(seconds) % 60:02d} s"
+
+
+def _rows(path: Path) -> list[str]:
+    """Return the table's rows.
+
+    Raises:
+        ActionFailed: The markers are not there.
+    """
+    text = path.read_text() if path.is_file() else ""
+    if BEGIN not in text or END not in text:
+        raise ActionFailed(f"cannot write the timing into {path}: it lacks the markers {BEGIN} and {END}")
+    table = text.split(BEGIN, 1)[1].split(END, 1)[0]
+    return [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| cluster ")]

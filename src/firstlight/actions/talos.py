@@ -1,0 +1,66 @@
+"""Actions on Talos machines: bootstrap etcd, once in a cluster's life."""
+
+from __future__ import annotations
+
+from firstlight.actions.action import Action
+from firstlight.clock import Clock
+from firstlight.conditions.condition import Condition, Observation, holds, not_yet
+from firstlight.conditions.talos import etcd_claims
+from firstlight.conditions.waiting import wait_for
+from firstlight.definition.model import Cluster
+from firstlight.errors import ActionFailed
+from firstlight.tools.classification import Class, classify
+from firstlight.tools.talosctl import RULES, Talosctl
+
+BOOTSTRAP_CALL_S = 30.0
+"""One `talosctl bootstrap` call: it returns in 0.1 s on a machine that is ready for it; the server itself waits 5 s for time sync."""
+
+BOOTSTRAP_RETRY_S = 600.0
+"""How long a machine may say "not yet": Talos's own client retries as long."""
+
+
+def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action:
+    """Bootstrap etcd on the first control plane node, never on another, never when any node already has members."""
+    node = cluster.first_control_plane
+    address = str(node.address)
+
+    def need() -> str | None:
+        claims = etcd_claims(talosctl, cluster)
+        if not claims:
+            return "no control plane node has any etcd member"
+        strangers = frozenset().union(*claims.values()) - cluster.control_plane_names
+        if strangers:
+            raise ActionFailed(
+                f"cannot bootstrap etcd on {node.hostname}: etcd already has members that the definition does not know: {sorted(strangers)}",
+                next_step="find out whose cluster this is; docs/runbooks/bootstrap.md#no-other-etcd-cluster-exists",
+            )
+        return None
+
+    def act() -> None:
+        wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S, clock=clock)
+
+    return Action(
+        title=f"bootstrap etcd on {node.hostname} ({address})",
+        need=need,
+        act=act,
+        commands=(" ".join(talosctl.command(address, "bootstrap")),),
+    )
+
+
+def _accepted(talosctl: Talosctl, cluster: Cluster, address: str) -> Condition[str]:
+    """Say when the machine has taken the bootstrap; refused for good is an error, refused for now is asked again."""
+
+    def probe() -> Observation[str]:
+        result = talosctl.bootstrap(address, timeout_s=BOOTSTRAP_CALL_S)
+        if result.ok:
+            return holds("accepted", "accepted")
+        rule = classify(RULES, result.stderr)
+        if result.timed_out or (rule is not None and rule.meaning is Class.SUCCESS):
+            # The call may have been carried out though its answer was lost: only etcd's own members prove it.
+            if cluster.first_control_plane.hostname in frozenset().union(*etcd_claims(talosctl, cluster).values()):
+                return holds("accepted before", "accepted before")
+            return not_yet("etcd's data directory is not empty, and etcd lists no member yet")
+        result.raise_on_failure(f"bootstrap etcd on {address}", rules=RULES, next_step="docs/runbooks/bootstrap.md#etcd-is-bootstrapped-once")
+        return not_yet("refused")
+
+    return Condition(f"{address} to accept the bootstrap", probe)

@@ -1,0 +1,9 @@
+"""Conditions: what must be true of machines, Kubernetes, releases and Flux; functions that return a `Condition`.
+
+This package never changes anything.
+"""
+
+from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.conditions.waiting import Waited, wait_for
+
+__all__ = ["Condition", "Observation", "Waited", "holds", "never", "not_yet", "wait_for"]

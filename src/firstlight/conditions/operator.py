@@ -1,0 +1,69 @@
+"""Conditions of the operator's own side: 1Password and the AGE key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.definition.model import Cluster
+from firstlight.tools.op import VAULT, OnePassword, document_title
+from firstlight.tools.sops import Sops
+
+
+def signed_in(op: OnePassword) -> Condition[str]:
+    """Say who is signed in to 1Password."""
+
+    def probe() -> Observation[str]:
+        who = op.who_am_i()
+        return holds("signed in", who) if who else never("op says nothing about who is signed in")
+
+    return Condition("1Password to be signed in", probe)
+
+
+def references_resolve(op: OnePassword, cluster: Cluster) -> Condition[set[str]]:
+    """Say when every op:// reference of the definition has a value; its value is the references, never what they stand for."""
+    references = sorted({reference.reference for reference in cluster.references})
+
+    def probe() -> Observation[set[str]]:
+        # One call for all of them: 1Password's quota is the whole account's.
+        injected = op.inject("".join(f"<<{number}>>{reference}<<end>>\n" for number, reference in enumerate(references)))
+        values = dict(re.findall(r"<<(\d+)>>(.*?)<<end>>", injected, re.DOTALL))
+        empty = [reference for number, reference in enumerate(references) if not values.get(str(number), "").strip()]
+        raw = [reference for number, reference in enumerate(references) if values.get(str(number), "").startswith("op://")]
+        if empty or raw:
+            return never(f"no value for {', '.join(empty + raw)}")
+        op.keep_secret(*values.values())
+        return holds(f"{len(references)} references resolve", set(references))
+
+    return Condition("every op:// reference to resolve", probe)
+
+
+def age_key_opens(sops: Sops, path: Path) -> Condition[set[str]]:
+    """Say when the AGE key that is here opens an encrypted file; its value is the names of the file's top-level keys."""
+
+    def probe() -> Observation[set[str]]:
+        content = yaml.safe_load(sops.decrypt(path))
+        if not isinstance(content, dict):
+            return never(f"{path.name} decrypts to something else than a mapping")
+        return holds(f"{path.name} opens", {str(key) for key in content})
+
+    return Condition(f"the AGE key to open {path.name}", probe)
+
+
+def document_is(op: OnePassword, cluster: Cluster, kubeconfig: Path) -> Condition[bool]:
+    """Say when 1Password holds the kubeconfig as it is on disk."""
+    title = document_title(cluster)
+
+    def probe() -> Observation[bool]:
+        stored = op.document(title, VAULT)
+        if stored is None:
+            return not_yet(f"vault {VAULT} has no {title}")
+        if stored.strip() != kubeconfig.read_text().strip():
+            return never(f"{title} in vault {VAULT} is another kubeconfig")
+        return holds(f"{title} in vault {VAULT}", value=True)
+
+    return Condition(f"{title} to be in 1Password", probe)
+

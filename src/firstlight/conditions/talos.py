@@ -1,0 +1,261 @@
+"""Conditions of Talos machines: they answer, run their configuration, agree on etcd and on the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from firstlight.clock import Clock
+from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.definition.model import Cluster, Node
+from firstlight.errors import FirstlightError
+from firstlight.tools.talosctl import Service, Talosctl
+
+CLOCK_SKEW_S_MAX = 5.0
+"""Certificates made by a clock that is ahead are "not yet valid" elsewhere; etcd warns from one second on; NTP keeps well below."""
+
+HEALTH_ATTEMPT_S = 60.0
+"""One `talosctl health` run: its own checks take seconds on a healthy cluster, and it is asked again within the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMembership:
+    """What etcd's members are, and which node said so."""
+
+    members: frozenset[str]
+    said_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A machine's link as the kernel has it."""
+
+    name: str
+    mtu: int
+    up: bool
+    bond_mode: str
+
+
+def machine_answers(talosctl: Talosctl, node: Node) -> Condition[str]:
+    """Say when a machine's Talos API answers with a certificate that the definition's CA signed; its value is the Talos version."""
+
+    def probe() -> Observation[str]:
+        version = talosctl.version(str(node.address))
+        return holds(f"{node.hostname} runs Talos {version}", version) if version else not_yet(f"{node.hostname} does not say its version")
+
+    return Condition(f"{node.hostname} ({node.address}) to answer on port 50000", probe)
+
+
+def endpoint_answers(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
+    """Say when the VIP answers as a Talos endpoint, which it can only do once etcd has elected its owner."""
+    first = cluster.first_control_plane
+
+    def probe() -> Observation[str]:
+        version = talosctl.version(str(first.address), endpoint=str(cluster.vip))
+        return holds(f"{cluster.vip}:50000 reaches {first.hostname}", version) if version else not_yet("no version in the answer")
+
+    return Condition(f"the cluster endpoint {cluster.vip} to answer on port 50000", probe)
+
+
+def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: Node) -> Condition[str]:
+    """Say when a machine has left maintenance mode and runs the defined Talos version; its value is the stage."""
+
+    def probe() -> Observation[str]:
+        version = talosctl.version(str(node.address))
+        if version != cluster.talos_version:
+            return never(f"{node.hostname} runs Talos {version}, the definition says {cluster.talos_version}")
+        status = talosctl.resources(str(node.address), "machinestatus")
+        stage = str(status[0].spec.get("stage", "")) if status else ""
+        # A control plane node stays in `booting` until etcd is bootstrapped: it waits for us.
+        if stage in ("running", "booting"):
+            return holds(f"{node.hostname} is {stage}", stage)
+        if stage == "maintenance":
+            return never(f"{node.hostname} is in maintenance mode: it has no configuration yet")
+        return not_yet(f"{node.hostname} is in stage {stage or 'unknown'}")
+
+    return Condition(f"{node.hostname} to run its configuration", probe)
+
+
+def link_is_up(talosctl: Talosctl, node: Node) -> Condition[Link]:
+    """Say when a machine's link is up as defined: its name, its MTU, its bond."""
+
+    def probe() -> Observation[Link]:
+        links = {resource.id: resource.spec for resource in talosctl.resources(str(node.address), "links")}
+        spec = links.get(node.link)
+        if spec is None:
+            return not_yet(f"{node.hostname} has no link {node.link}, only {', '.join(sorted(links)) or 'none'}")
+        bond = spec.get("bondMaster") or {}
+        link = Link(node.link, int(spec.get("mtu", 0)), str(spec.get("operationalState", "")).lower() == "up", str(bond.get("mode", "")))
+        seen = f"{node.hostname} {link.name}: {'up' if link.up else 'down'}, MTU {link.mtu}, {link.bond_mode or 'no bond'}"
+        wrong = (node.mtu and link.mtu != node.mtu) or (node.bond_mode and link.bond_mode != node.bond_mode) or not link.up
+        return not_yet(seen) if wrong else holds(seen, link)
+
+    return Condition(f"{node.link} of {node.hostname} to be up with MTU {node.mtu}", probe)
+
+
+def clocks_agree(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Condition[dict[str, float]]:
+    """Say when no machine's clock is far from ours; its value is each machine's skew in seconds."""
+
+    def probe() -> Observation[dict[str, float]]:
+        skews: dict[str, float] = {}
+        for node in cluster.nodes:
+            before = clock.now()
+            theirs = talosctl.clock(str(node.address))
+            if theirs is None:
+                return not_yet(f"{node.hostname} does not say its time")
+            skews[node.hostname] = _outside(theirs, before, clock.now())
+        worst = max(skews, key=lambda name: abs(skews[name]))
+        seen = f"largest skew {skews[worst]:+.1f} s, {worst}"
+        return holds(seen, skews) if abs(skews[worst]) <= CLOCK_SKEW_S_MAX else not_yet(f"{seen}; at most {CLOCK_SKEW_S_MAX:.0f} s")
+
+    return Condition("the clocks of all machines to agree", probe)
+
+
+def no_foreign_etcd(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
+    """Say whether at most one etcd cluster exists and all its members are ours; asked of every control plane node."""
+
+    def probe() -> Observation[EtcdMembership]:
+        claims = etcd_claims(talosctl, cluster)
+        views = set(claims.values())
+        if not views:
+            return holds("no etcd cluster exists yet", EtcdMembership(frozenset(), ""))
+        strangers = frozenset().union(*views) - cluster.control_plane_names
+        if strangers:
+            return never(f"etcd has members that the definition does not know: {_names(strangers)}")
+        if _split(views):
+            told = "; ".join(f"{node} says {_names(members)}" for node, members in sorted(claims.items()))
+            return never(f"more than one etcd cluster claims these machines: {told}")
+        largest = max(views, key=len)
+        return holds(f"one etcd cluster: {_names(largest)}", EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)))
+
+    return Condition("a single etcd cluster at most", probe)
+
+
+def etcd_bootstrapped_on(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
+    """Say when the node that was bootstrapped lists itself as a member of etcd."""
+    first = cluster.first_control_plane.hostname
+
+    def probe() -> Observation[EtcdMembership]:
+        members = etcd_claims(talosctl, cluster).get(first, frozenset())
+        if first in members:
+            return holds(f"{first} lists {_names(members)}", EtcdMembership(members, first))
+        return not_yet(f"{first} lists no etcd member yet")
+
+    return Condition(f"{first} to be an etcd member", probe)
+
+
+def config_is_valid(talosctl: Talosctl, cluster: Cluster, node: Node) -> Condition[str]:
+    """Say whether Talos's own validation accepts a generated machine config."""
+    path = cluster.machine_config(node)
+
+    def probe() -> Observation[str]:
+        result = talosctl.validate(path)
+        said = result.output_tail[-1] if result.output_tail else "no answer"
+        return holds(f"{path.name} is valid", path.name) if result.ok else never(f"{path.name}: {said}")
+
+    return Condition(f"the machine config of {node.hostname} to be valid", probe)
+
+
+def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
+    """Say when every control plane node is an etcd member and every one of them says so."""
+
+    def probe() -> Observation[EtcdMembership]:
+        claims = etcd_claims(talosctl, cluster)
+        if not claims:
+            return not_yet("no control plane node lists any etcd member")
+        if _split(set(claims.values())):
+            return never("more than one etcd cluster: " + "; ".join(f"{n} says {_names(m)}" for n, m in sorted(claims.items())))
+        behind = cluster.control_plane_names - {node for node, members in claims.items() if members == cluster.control_plane_names}
+        if behind:
+            largest = max(claims.values(), key=len)
+            return not_yet(f"{len(largest)} of {len(cluster.control_plane)} members ({_names(largest)}); {_names(behind)} not in agreement")
+        unwell = [
+            service
+            for node in cluster.control_plane
+            for service in talosctl.services(str(node.address))
+            if service.name == "etcd" and (service.state, service.health) != ("Running", "OK")
+        ]
+        if unwell:
+            return not_yet(_service_text(cluster, unwell[0]))
+        return holds(f"members {_names(cluster.control_plane_names)}, all healthy", EtcdMembership(cluster.control_plane_names, "all"))
+
+    return Condition("etcd members to be the control plane nodes", probe)
+
+
+def services_healthy(talosctl: Talosctl, cluster: Cluster) -> Condition[int]:
+    """Say when every Talos service on every machine runs, and is healthy if it has a health check; its value is how many there are."""
+
+    def probe() -> Observation[int]:
+        services = [service for node in cluster.nodes for service in talosctl.services(str(node.address))]
+        unwell = sorted((s for s in services if not _is_well(s)), key=lambda s: (s.node, s.name))
+        if not services:
+            return not_yet("no machine lists any service")
+        if unwell:
+            return not_yet(f"{_service_text(cluster, unwell[0])}" + (f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else ""))
+        return holds(f"{len(services)} services on {len(cluster.nodes)} machines", len(services))
+
+    return Condition("all Talos services to be healthy", probe)
+
+
+def talos_health_passes(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
+    """Say when `talosctl health` passes, which it cannot before a CNI has made the nodes Ready."""
+    control_plane = [str(node.address) for node in cluster.control_plane]
+    workers = [str(node.address) for node in cluster.workers]
+
+    def probe() -> Observation[str]:
+        result = talosctl.health(control_plane[0], control_plane=control_plane, workers=workers, timeout_s=HEALTH_ATTEMPT_S)
+        last = result.output_tail[-1] if result.output_tail else "no answer"
+        return holds("every check passed", last) if result.ok else not_yet(last)
+
+    return Condition("talosctl health to pass", probe)
+
+
+def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:
+    """Ask every control plane node which etcd members it knows; a node without etcd claims nothing.
+
+    Raises:
+        FirstlightError: A node could not be asked at all, so that nothing is known of it.
+    """
+    claims: dict[str, frozenset[str]] = {}
+    for node in cluster.control_plane:
+        address = str(node.address)
+        etcd = next((service for service in talosctl.services(address) if service.name == "etcd"), None)
+        if etcd is None or etcd.state != "Running":
+            # `etcd members` only fails there, slowly; the service's own state is the plain answer.
+            continue
+        try:
+            claims[node.hostname] = frozenset(member.hostname for member in talosctl.etcd_members(address))
+        except FirstlightError as error:
+            if not error.retryable:
+                raise
+    return claims
+
+
+def _split(views: set[frozenset[str]]) -> bool:
+    """Report whether some views have no member in common: a joining node knows fewer members, but never other ones."""
+    return any(not (first & second) for first in views for second in views)
+
+
+def _outside(theirs: datetime, before: datetime, after: datetime) -> float:
+    """Return how far a reading lies outside the span in which it was taken, in seconds."""
+    slack = timedelta(seconds=1)
+    theirs = theirs.astimezone(UTC)
+    if theirs < before - slack:
+        return (theirs - before).total_seconds()
+    return (theirs - after).total_seconds() if theirs > after + slack else 0.0
+
+
+def _is_well(service: Service) -> bool:
+    return service.state in ("Running", "Finished", "Skipped") and service.health in ("OK", "?", "")
+
+
+def _service_text(cluster: Cluster, service: Service) -> str:
+    names = {str(node.address): node.hostname for node in cluster.nodes}
+    text = f"{service.name} on {names.get(service.node, service.node)} is {service.state}, health {service.health}"
+    return f"{text}: {service.last}" if service.last else text
+
+
+def _names(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+

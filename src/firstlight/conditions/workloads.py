@@ -1,0 +1,198 @@
+"""Conditions of what runs in Kubernetes: CRDs, workloads, pods, and what their ConfigMaps say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.definition.model import Cluster
+from firstlight.tools.kubernetes import (
+    CONFIG_MAPS,
+    CRDS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    PODS,
+    Kind,
+    Kubernetes,
+    Object,
+    View,
+    condition_of,
+    name_of,
+)
+
+HOPELESS_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
+"""Waiting reasons that no passing of time mends; pull back-off and crash loops do get better, and are shown instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment or DaemonSet that a release brings."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+
+def daemon_set(namespace: str, name: str) -> Workload:
+    """Name a DaemonSet."""
+    return Workload(DAEMON_SETS, namespace, name)
+
+
+def deployment(namespace: str, name: str) -> Workload:
+    """Name a Deployment."""
+    return Workload(DEPLOYMENTS, namespace, name)
+
+
+def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
+    """Say when a CRD is established: the API server serves its kind."""
+    view = View(kubernetes, CRDS)
+
+    def probe() -> Observation[str]:
+        crd = view.named(name)
+        if crd is None:
+            return not_yet(f"{name} does not exist")
+        for type_ in ("NamesAccepted", "Established"):
+            condition = condition_of(crd, type_)
+            if condition.get("status") != "True":
+                return not_yet(f"{name} {type_}={condition.get('status', 'unset')}: {condition.get('message', 'no message')}")
+        return holds(f"{name} is established", name)
+
+    return Condition(f"CRD {name} to be established", probe, view.changed)
+
+
+def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
+    """Say when a workload has rolled out and every pod it wants is ready; its value is how many."""
+    view = View(kubernetes, workload.kind, namespace=workload.namespace)
+
+    def probe() -> Observation[int]:
+        item = view.named(workload.name)
+        if item is None:
+            return not_yet(f"{workload.namespace}/{workload.name} does not exist")
+        wanted, ready, current = _counts(item)
+        seen = f"{workload.name}: {ready} of {wanted} ready"
+        if current and wanted > 0 and ready >= wanted:
+            return holds(seen, ready)
+        return _why_not(kubernetes, item, workload, seen)
+
+    return Condition(f"{workload.kind.plural[:-1]} {workload.namespace}/{workload.name} to run", probe, view.changed)
+
+
+def runs_on_every_node(kubernetes: Kubernetes, cluster: Cluster, workload: Workload) -> Condition[frozenset[str]]:
+    """Say when a DaemonSet has a ready pod on every node of the definition."""
+    view = View(kubernetes, PODS, namespace=workload.namespace)
+
+    def probe() -> Observation[frozenset[str]]:
+        item = kubernetes.get(workload.kind, workload.namespace, workload.name)
+        if item is None:
+            return not_yet(f"{workload.namespace}/{workload.name} does not exist")
+        pods = [pod for pod in view.items() if _owned_by(pod, workload.name)]
+        nodes = frozenset(str(pod["spec"].get("nodeName", "")) for pod in pods if _pod_is_ready(pod))
+        missing = sorted(cluster.node_names - nodes)
+        if missing:
+            return not_yet(f"{workload.name} is not ready on {', '.join(missing)}")
+        return holds(f"{workload.name} is ready on all {len(nodes)} nodes", nodes)
+
+    return Condition(f"{workload.name} to run on every node", probe, view.changed)
+
+
+def no_pod_fails(kubernetes: Kubernetes) -> Condition[int]:
+    """Say when every pod of the cluster is ready, or has succeeded; its value is how many there are."""
+    view = View(kubernetes, PODS)
+
+    def probe() -> Observation[int]:
+        pods = view.items()
+        failing = sorted(f"{pod['metadata']['namespace']}/{name_of(pod)}: {_pod_text(pod)}" for pod in pods if not _pod_is_well(pod))
+        if not pods:
+            return not_yet("there is no pod at all")
+        if failing:
+            return not_yet(f"{len(failing)} of {len(pods)} pods not well; {failing[0]}")
+        return holds(f"{len(pods)} pods, none failing", len(pods))
+
+    return Condition("no pod to fail", probe, view.changed)
+
+
+def no_pod_named(kubernetes: Kubernetes, namespace: str, prefix: str) -> Condition[str]:
+    """Say when no pod and no DaemonSet of that name exists."""
+
+    def probe() -> Observation[str]:
+        pods, _ = kubernetes.list(PODS, namespace=namespace)
+        sets, _ = kubernetes.list(DAEMON_SETS, namespace=namespace)
+        found = sorted(name_of(item) for item in (*pods, *sets) if name_of(item).startswith(prefix))
+        return never(f"{', '.join(found)} exists in {namespace}") if found else holds(f"no {prefix} in {namespace}", prefix)
+
+    return Condition(f"no {prefix} to exist", probe)
+
+
+def config_map_says(kubernetes: Kubernetes, namespace: str, name: str, expected: Mapping[str, str]) -> Condition[Mapping[str, str]]:
+    """Say when a ConfigMap holds these values; its value is what it holds under those keys."""
+    view = View(kubernetes, CONFIG_MAPS, namespace=namespace)
+
+    def probe() -> Observation[Mapping[str, str]]:
+        item = view.named(name)
+        if item is None:
+            return not_yet(f"{namespace}/{name} does not exist")
+        data = item.get("data") or {}
+        found = {key: str(data.get(key, "")) for key in expected}
+        wrong = [f"{key} is {found[key] or 'unset'}, not {value}" for key, value in expected.items() if found[key] != value]
+        if wrong:
+            return never(f"{name}: {'; '.join(wrong)}")
+        return holds(", ".join(f"{key}={value}" for key, value in found.items()), found)
+
+    return Condition(f"{name} to say {', '.join(expected)}", probe, view.changed)
+
+
+def pod_uids(kubernetes: Kubernetes, namespaces: Sequence[str]) -> Mapping[str, str]:
+    """Return the UID of every pod of some namespaces that a controller owns, by namespace and name."""
+    uids: dict[str, str] = {}
+    for namespace in namespaces:
+        pods, _ = kubernetes.list(PODS, namespace=namespace)
+        uids.update({f"{namespace}/{name_of(pod)}": str(pod["metadata"]["uid"]) for pod in pods if pod["metadata"].get("ownerReferences")})
+    return uids
+
+
+def _counts(item: Object) -> tuple[int, int, bool]:
+    """Return how many pods are wanted, how many are ready, and whether the status speaks of the spec as it is now."""
+    status = item.get("status") or {}
+    current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
+    if "desiredNumberScheduled" in status:
+        wanted = int(status["desiredNumberScheduled"])
+        return wanted, min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))), current
+    wanted = int(item["spec"].get("replicas", 1))
+    return wanted, min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))), current
+
+
+def _why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str) -> Observation[int]:
+    """Say what holds a workload's pods back, from the pods themselves."""
+    labels = ",".join(f"{key}={value}" for key, value in (item["spec"]["selector"].get("matchLabels") or {}).items())
+    pods, _ = kubernetes.list(PODS, namespace=workload.namespace, labels=labels)
+    reasons = sorted({_pod_text(pod) for pod in pods if not _pod_is_ready(pod)})
+    if any(reason.startswith(HOPELESS_REASONS) for reason in reasons):
+        return never(f"{seen}; {'; '.join(reasons)}")
+    return not_yet(f"{seen}; {reasons[0]}" if reasons else seen)
+
+
+def _owned_by(pod: Object, name: str) -> bool:
+    return any(owner.get("name") == name for owner in pod["metadata"].get("ownerReferences") or [])
+
+
+def _pod_is_ready(pod: Object) -> bool:
+    return condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _pod_is_well(pod: Object) -> bool:
+    return _pod_is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded"
+
+
+def _pod_text(pod: Object) -> str:
+    """Return the most telling reason why a pod is not ready."""
+    status = pod.get("status", {})
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state = container.get("state") or {}
+        detail = state.get("waiting") or state.get("terminated") or {}
+        if detail.get("reason") not in (None, "Completed", "PodInitializing", "ContainerCreating"):
+            return f"{detail['reason']}: {str(detail.get('message', ''))[:120]}".rstrip(": ")
+    scheduled = condition_of(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return f"{scheduled.get('reason', 'Unscheduled')}: {str(scheduled.get('message', ''))[:160]}"
+    return str(status.get("phase", "unknown"))

@@ -1,0 +1,225 @@
+"""What a definition says, as frozen data: a cluster, its nodes, its releases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+
+class Role(StrEnum):
+    """What a machine is for, in Talos's words."""
+
+    CONTROL_PLANE = "controlplane"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes:
+        hostname: Its name in Talos and in Kubernetes.
+        address: Its address on the node network.
+        role: Control plane or worker.
+        link: The link that carries the address (`bond0`).
+        mtu: The link's MTU in bytes, 0 when the definition does not say.
+        bond_mode: `802.3ad` for LACP, empty when the link is no bond.
+    """
+
+    hostname: str
+    address: IPv4Address
+    role: Role
+    link: str
+    mtu: int
+    bond_mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChartSource:
+    """Where a chart comes from, as the Flux source object says.
+
+    Attributes:
+        kind: `OCIRepository` or `HelmRepository`.
+        name: The source object's name.
+        namespace: The source object's namespace.
+        url: The address, `oci://...` or `https://...`.
+        plain_http: Whether the registry is reached without TLS (`spec.insecure`).
+    """
+
+    kind: str
+    name: str
+    namespace: str
+    url: str
+    plain_http: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A Helm release: what the HelmRelease says and helmfile installs.
+
+    Attributes:
+        name: The release's name, the same in helmfile and in Flux.
+        namespace: The release's namespace, the same in both.
+        chart: The chart's name without its repository (`cilium`).
+        version: The chart's version exactly as the definition writes it.
+        source: Where the chart comes from.
+        values: The HelmRelease's `spec.values`.
+        path: The HelmRelease's file, relative to the root.
+    """
+
+    name: str
+    namespace: str
+    chart: str
+    version: str
+    source: ChartSource
+    values: Mapping[str, Any]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FluxSync:
+    """What Flux is told to reconcile, from `bootstrap/<name>/resources/`.
+
+    Attributes:
+        url: The Git remote, `ssh://git@...`.
+        branch: The branch it follows.
+        path: The path in the repository (`./clusters/infra/flux`).
+        repository: The GitRepository's name.
+        kustomization: The Kustomization's name.
+        secret: The name of the deploy key's Secret.
+        namespace: Where all of these live.
+        decryption_secret: The Secret that holds the AGE key.
+    """
+
+    url: str
+    branch: str
+    path: str
+    repository: str
+    kustomization: str
+    secret: str
+    namespace: str
+    decryption_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """One `op://vault/item/field` reference and the file that names it."""
+
+    reference: str
+    path: Path
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The whole definition of one cluster; every address, name and version comes from here.
+
+    Attributes:
+        name: The cluster's name (`infra`).
+        id: Cilium's cluster.id.
+        root: The folder that holds `clusters/` and `bootstrap/`.
+        endpoint: The Kubernetes API's URL (`https://10.25.11.10:6443`).
+        vip: The control plane's shared address.
+        node_network: The network of the nodes' addresses.
+        talos_version: With the leading v (`v1.12.0`).
+        kubernetes_version: With the leading v (`v1.35.0`).
+        pod_networks: CIDRs of the pods.
+        service_networks: CIDRs of the services.
+        nodes: Control plane nodes first, each group in the order of the file.
+        releases: In the order in which they are installed: Cilium first, Flux last.
+        crd_releases: Names of the releases of `00-crds.yaml`.
+        sync: What Flux reconciles.
+        age_recipient: The public key that secrets are encrypted to (`age1...`).
+        references: Every op:// reference of `secrets.yaml.tpl`.
+    """
+
+    name: str
+    id: int
+    root: Path
+    endpoint: str
+    vip: IPv4Address
+    node_network: IPv4Network
+    talos_version: str
+    kubernetes_version: str
+    pod_networks: tuple[IPv4Network, ...]
+    service_networks: tuple[IPv4Network, ...]
+    nodes: tuple[Node, ...]
+    releases: tuple[Release, ...]
+    crd_releases: tuple[str, ...]
+    sync: FluxSync
+    age_recipient: str
+    references: tuple[SecretReference, ...]
+
+    @property
+    def control_plane(self) -> tuple[Node, ...]:
+        """The control plane nodes, in the order of the file."""
+        return tuple(node for node in self.nodes if node.role is Role.CONTROL_PLANE)
+
+    @property
+    def workers(self) -> tuple[Node, ...]:
+        """The workers, in the order of the file."""
+        return tuple(node for node in self.nodes if node.role is Role.WORKER)
+
+    @property
+    def first_control_plane(self) -> Node:
+        """The one node that `talosctl bootstrap` is ever sent to."""
+        return self.control_plane[0]
+
+    @property
+    def control_plane_names(self) -> frozenset[str]:
+        """The names of the control plane nodes."""
+        return frozenset(node.hostname for node in self.control_plane)
+
+    @property
+    def node_names(self) -> frozenset[str]:
+        """The names of all nodes."""
+        return frozenset(node.hostname for node in self.nodes)
+
+    @property
+    def context(self) -> str:
+        """The kubectl context, as Talos names it."""
+        return f"admin@{self.name}"
+
+    @property
+    def kubeconfig_name(self) -> str:
+        """The file name under `~/.kube`, as the story has it."""
+        return f"k8s-ops-{self.name}"
+
+    @property
+    def talos_dir(self) -> Path:
+        """Where the inventory lies."""
+        return self.root / "clusters" / self.name / "talos"
+
+    @property
+    def talosconfig(self) -> Path:
+        """The generated talosconfig."""
+        return self.talos_dir / "clusterconfig" / "talosconfig"
+
+    @property
+    def flux_dir(self) -> Path:
+        """What Flux owns."""
+        return self.root / "clusters" / self.name / "flux"
+
+    @property
+    def bootstrap_dir(self) -> Path:
+        """What only the bootstrap uses."""
+        return self.root / "bootstrap" / self.name
+
+    def machine_config(self, node: Node) -> Path:
+        """Return where a node's generated machine config lies."""
+        return self.talos_dir / "clusterconfig" / f"{self.name}-{node.hostname}.yaml"
+
+    def release(self, name: str) -> Release:
+        """Return the release of that name.
+
+        Raises:
+            KeyError: The definition has none of that name.
+        """
+        for release in self.releases:
+            if release.name == name:
+                return release
+        raise KeyError(name)

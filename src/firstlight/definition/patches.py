@@ -1,0 +1,180 @@
+"""The Talos patches that a talconfig.yaml names, and what they must say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight.definition import document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from firstlight.definition.findings import Findings
+    from firstlight.definition.talconfig import Inventory, InventoryNode
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One strategic-merge patch.
+
+    Attributes:
+        path: The file that holds it: its own, or the talconfig.yaml.
+        field: Where in the talconfig.yaml it is named (`controlPlane.patches[0]`).
+        text: Its YAML text.
+        documents: Its documents.
+    """
+
+    path: Path
+    field: str
+    text: str
+    documents: tuple[document.Document, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSet:
+    """The patches of a cluster by the field that names them."""
+
+    by_field: dict[str, tuple[Patch, ...]]
+
+    def of(self, node: InventoryNode) -> tuple[Patch, ...]:
+        """Return a node's patches in the order in which talhelper applies them: group, node, then global."""
+        group = "controlPlane" if node.data["controlPlane"] else "worker"
+        shared = () if node.data.get("overridePatches") else self.by_field.get(f"{group}.patches", ())
+        return (*shared, *self.by_field.get(f"{node.field}.patches", ()), *self.by_field.get("patches", ()))
+
+
+def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchSet:
+    """Return every patch that the inventory names; what is wrong with one is noted."""
+    by_field: dict[str, tuple[Patch, ...]] = {}
+    for field, texts in _named(inventory):
+        patches = [_read(root, inventory, f"{field}[{index}]", text, findings) for index, text in enumerate(texts)]
+        by_field[field] = tuple(patch for patch in patches if patch is not None)
+    return PatchSet(by_field)
+
+
+def check_patches(inventory: Inventory, patches: PatchSet, network: str, findings: Findings) -> None:
+    """Note where Talos would bring its own CNI, kube-proxy or CoreDNS, or would choose addresses of another network."""
+    for node in inventory.control_plane:
+        chosen = patches.of(node)
+        _check_cni(inventory, chosen, findings)
+        if (part := _left_on(inventory, chosen, "cluster.proxy.disabled")) is not None:
+            findings.add(
+                *part,
+                rule="kube-proxy-not-off",
+                message="Talos would install kube-proxy, and Cilium replaces it",
+                fix="set `cluster.proxy.disabled: true` in a control plane patch, before the bootstrap",
+            )
+        if (part := _left_on(inventory, chosen, "cluster.coreDNS.disabled")) is not None:
+            findings.add(
+                *part,
+                rule="coredns-not-off",
+                message="Talos would install CoreDNS, and the Helm release of CoreDNS cannot import what Talos made",
+                fix="set `cluster.coreDNS.disabled: true` in a control plane patch, before the bootstrap",
+            )
+        if network:
+            _check_subnets(inventory, chosen, "cluster.etcd.advertisedSubnets", network, findings)
+    for node in inventory.nodes:
+        if network:
+            _check_subnets(inventory, patches.of(node), "machine.kubelet.nodeIP.validSubnets", network, findings)
+
+
+def _named(inventory: Inventory) -> Iterator[tuple[str, list[str]]]:
+    yield "patches", inventory.data.get("patches", [])
+    for group in ("controlPlane", "worker"):
+        yield f"{group}.patches", inventory.data.get(group, {}).get("patches", [])
+    for index, node in enumerate(inventory.data["nodes"]):
+        yield f"nodes[{index}].patches", node.get("patches", [])
+
+
+def _read(root: Path, inventory: Inventory, field: str, text: str, findings: Findings) -> Patch | None:
+    path = inventory.path
+    if text.startswith("@"):
+        path = _beside(inventory.path, text.removeprefix("@"))
+        if not (root / path).is_file():
+            findings.add(
+                inventory.path,
+                field,
+                text,
+                rule="missing-file",
+                message=f"the patch {path} does not exist",
+                fix="write the file, or correct the name (it is relative to talconfig.yaml)",
+            )
+            return None
+        content = document.read_text(root, path, findings)
+        if content is None:
+            return None
+        text = content
+    documents = document.parse_documents(path, document.without_templates(text), findings)
+    for part in documents:
+        if not isinstance(part.data, dict):
+            findings.add(
+                path,
+                field if path == inventory.path else "",
+                "a list" if isinstance(part.data, list) else part.data,
+                rule="json-patch",
+                message="the patch is no mapping, and JSON patches do not work on a machine config of several documents",
+                fix="write it as a strategic-merge patch, in the form of the machine config itself",
+            )
+            return None
+    return Patch(path, field, text, documents)
+
+
+def _beside(path: Path, name: str) -> Path:
+    parts: list[str] = list(path.parent.parts)
+    for part in Path(name).parts:
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in {".", "/"}:
+            parts.append(part)
+    return Path(*parts)
+
+
+def _check_cni(inventory: Inventory, patches: tuple[Patch, ...], findings: Findings) -> None:
+    path, field, value = _last(patches, "cluster.network.cni.name") or (
+        inventory.path,
+        "cniConfig.name",
+        inventory.data.get("cniConfig", {}).get("name"),
+    )
+    if value != "none":
+        findings.add(
+            path,
+            field,
+            value,
+            rule="cni-not-none",
+            message="Talos would install a CNI of its own, and Cilium is ours",
+            fix="write `cniConfig: {name: none}` in talconfig.yaml",
+        )
+
+
+def _left_on(inventory: Inventory, patches: tuple[Patch, ...], name: str) -> tuple[Path, str, Any] | None:
+    """Return where a part of Talos is left on, or nothing if a patch turns it off."""
+    path, field, value = _last(patches, name) or (inventory.path, "controlPlane.patches", None)
+    return None if value is True else (path, field, value)
+
+
+def _check_subnets(inventory: Inventory, patches: tuple[Patch, ...], name: str, network: str, findings: Findings) -> None:
+    path, field, value = _last(patches, name) or (inventory.path, "", None)
+    if value is not None and value != [network]:
+        findings.add(
+            path,
+            field,
+            ", ".join(map(str, value)) if isinstance(value, list) else value,
+            rule="subnet-not-node-network",
+            message=f"this is not the node network {network}, so no address would be chosen, or a wrong one",
+            fix=f"write [{network}]",
+        )
+
+
+def _last(patches: tuple[Patch, ...], name: str) -> tuple[Path, str, Any] | None:
+    """Return where the last patch sets a value, because the last one wins."""
+    found = None
+    for patch in patches:
+        for part in patch.documents:
+            value: Any = part.data
+            for key in name.split("."):
+                value = value.get(key) if isinstance(value, dict) else None
+            if value is not None:
+                found = (patch.path, name, value)
+    return found

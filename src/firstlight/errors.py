@@ -1,0 +1,135 @@
+"""Every error that firstlight raises on purpose.
+
+FirstlightError
+|- DefinitionError       one or more things are wrong in clusters/ or bootstrap/
+|- ToolMissing           a pinned command-line tool is not there
+|- ToolFailed            a command ended with a non-zero exit code
+|  `- ToolTimedOut       a command was ended because its time was up
+|- ActionFailed          an action could not be performed
+|- NotReady              a condition did not hold within its budget
+|- Hopeless              a condition can no longer come true, so waiting was stopped
+|- Blocked               something earlier has to be done first
+|- TargetError           the target cannot be brought up, reached or described
+|- JournalDamaged        the journal holds something that is not ours
+`- ClusterLocked         another run holds this cluster
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class FirstlightError(Exception):
+    """The root of the tree: `message` says what could not be done, `next_step` what to do about it.
+
+    `retryable` says whether the same attempt, made again, may succeed; what is not known to be so is not.
+    """
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    @property
+    def summary(self) -> str:
+        """The message's first line."""
+        return self.message.splitlines()[0] if self.message else type(self).__name__
+
+    def __str__(self) -> str:
+        if not self.next_step:
+            return self.message
+        return f"{self.message}\n  next      {self.next_step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a definition.
+
+    Attributes:
+        path: The file, relative to the root of the definition.
+        field: Where in the file, in dotted form (`nodes[2].ipAddress`), empty for the whole file.
+        value: What was seen there, empty when nothing was.
+        rule: Which rule it breaks, a short stable name (`duplicate-address`).
+        message: What is wrong, lower case, without a full stop.
+        fix: What to write instead.
+    """
+
+    path: Path
+    field: str
+    value: str
+    rule: str
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}: {self.field}" if self.field else f"{self.path}"
+        seen = f" (seen: {self.value})" if self.value else ""
+        return f"{where}: {self.message}{seen}; {self.fix} [{self.rule}]"
+
+
+class DefinitionError(FirstlightError):
+    """The definition is wrong; `problems` holds every reason found, in one go."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        listing = "\n".join(f"  {problem}" for problem in self.problems)
+        plural = "problem" if len(self.problems) == 1 else "problems"
+        super().__init__(f"cannot load the definition of {name}: {len(self.problems)} {plural}\n{listing}")
+
+
+class ToolMissing(FirstlightError):
+    """A pinned tool is not to be found; the next step says how it is had."""
+
+    def __init__(self, tool: str, *, seen: str = "not found", next_step: str = "./task tools:setup") -> None:
+        super().__init__(f"cannot find {tool}: {seen}", next_step=next_step)
+        self.tool = tool
+
+
+class ActionFailed(FirstlightError):
+    """An action could not be performed; the evidence is in the message and in the cause."""
+
+
+class Blocked(FirstlightError):
+    """Something that an earlier stage does is not done, and this run does not include that stage."""
+
+
+class TargetError(FirstlightError):
+    """The target cannot be brought up, reached or described."""
+
+
+class JournalDamaged(FirstlightError):
+    """A line of the journal cannot be read; the journal is set aside, never trusted."""
+
+
+class ClusterLocked(FirstlightError):
+    """Another run holds this cluster; the message says who, where and since when."""
+
+
+class NotReady(FirstlightError):
+    """A condition did not hold within its budget; it always carries the last observation."""
+
+    def __init__(self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int) -> None:
+        super().__init__(
+            f"cannot confirm {condition}: not so within {budget_s:.0f} s\n"
+            f"  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)"
+        )
+        self.condition = condition
+        self.last = last
+        self.elapsed_s = elapsed_s
+        self.budget_s = budget_s
+        self.attempts = attempts
+
+
+class Hopeless(NotReady):
+    """A condition can no longer come true: waiting on would only hide it."""
+
+    def __init__(self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int) -> None:
+        super().__init__(condition, last=last, elapsed_s=elapsed_s, budget_s=budget_s, attempts=attempts)
+        self.message = f"cannot confirm {condition}: waiting longer will not help\n  last seen {last} (after {elapsed_s:.1f} s)"

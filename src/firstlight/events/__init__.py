@@ -1,0 +1,51 @@
+"""Events: what happens in a run, told once to everybody who wants to know.
+
+This package never prints, never writes a file, and never decides anything.
+"""
+
+from firstlight.events.bus import Bus, Listener
+from firstlight.events.model import (
+    ActionBegun,
+    ActionEnded,
+    ActionSkipped,
+    CommandEnded,
+    CommandOutput,
+    CommandStarted,
+    CriterionEnded,
+    CriterionInfo,
+    CriterionStarted,
+    Event,
+    HintInfo,
+    Observed,
+    RunEnded,
+    RunStarted,
+    Stamped,
+    StandInInfo,
+    Verdict,
+    WaitEnded,
+    WaitStarted,
+)
+
+__all__ = [
+    "ActionBegun",
+    "ActionEnded",
+    "ActionSkipped",
+    "Bus",
+    "CommandEnded",
+    "CommandOutput",
+    "CommandStarted",
+    "CriterionEnded",
+    "CriterionInfo",
+    "CriterionStarted",
+    "Event",
+    "HintInfo",
+    "Listener",
+    "Observed",
+    "RunEnded",
+    "RunStarted",
+    "Stamped",
+    "StandInInfo",
+    "Verdict",
+    "WaitEnded",
+    "WaitStarted",
+]

@@ -1,0 +1,9 @@
+"""The journal and the lock: what was begun, on disk before it happens, by one run at a time.
+
+This package reads events alone; it never looks at a cluster, and never decides what has to be done.
+"""
+
+from firstlight.journal.journal import Entry, History, Journal, read_history
+from firstlight.journal.lock import ClusterLock
+
+__all__ = ["ClusterLock", "Entry", "History", "Journal", "read_history"]

@@ -1,0 +1,73 @@
+"""The lock: one run at a time per cluster and target, and a second operator is told who holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from firstlight.clock import Clock
+from firstlight.errors import ClusterLocked
+
+
+class ClusterLock:
+    """Hold one cluster for as long as the process lives: the kernel lets go of it, so a dead run never blocks a live one."""
+
+    def __init__(self, path: Path, cluster: str, clock: Clock) -> None:
+        self._path = path
+        self._cluster = cluster
+        self._clock = clock
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            ClusterLocked: Another run holds it.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            file.close()
+            raise ClusterLocked(
+                f"cannot run on {self._cluster}: another run holds it\n  held by   {describe(holder)}",
+                next_step="wait for it to end, or end it by its process id; a run that died holds nothing",
+            ) from None
+        file.seek(0)
+        file.truncate()
+        owner = {"owner": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": self._clock.now().isoformat(timespec="seconds")}
+        file.write(json.dumps(owner))
+        file.flush()
+        self._file = file
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Let go of it."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def describe(holder: str) -> str:
+    """Say who holds a lock, from what the lock file says."""
+    try:
+        data = json.loads(holder)
+        return f"{data['owner']} on {data['host']}, process {data['pid']}, since {data['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "somebody who has not said yet who they are"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

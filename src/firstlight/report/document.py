@@ -1,0 +1,156 @@
+"""The report as `report.json`: CTRF, so that other tools can read it, with the whole model under `extra`.
+
+Schema. The outer form is CTRF (https://ctrf.io): `reportFormat`, `specVersion`, `generatedBy`, `timestamp`,
+`results.{tool,summary,tests,environment}`. Our verdict stands in `rawStatus` of each test; CTRF's `status` is
+`passed` only for what was verified, `failed` for the two failures, `skipped` for "not reached" and "not verifiable
+here", `pending` for what has no verdict, `other` for what a plan says. Durations there are milliseconds.
+
+`extra` holds the model, all times in seconds, all keys always present:
+
+    schema        version of this part, raised when a key changes its meaning or goes
+    head          run_id cluster target revision plan stage state exit_code started_at ended_at resume_command
+                  stand_ins[{name,stands_for,cannot_show}] tool_versions{} nodes[{name,role,address}]
+    conclusion    standing text next_step criterion detail advice
+    timing        budget_s elapsed_s first_action_at ready_after_s verified_after_s total_s counted_from share
+    counts        {word: number}
+    criteria      [{id number nodeid title acceptance[] task stage boxes[] budget_s anchor needs[] verdict word
+                  started_s acting_s waiting_s last_observation error reason hints[] evidence{} actions[] waits[]
+                  observations[] observations_left_off commands[]}]
+    acceptance, checklist, stages
+                  [{key title standing words ticked criteria[] holding acting_s waiting_s note}]
+    outside_commands  []
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from firstlight.events import Verdict
+
+if TYPE_CHECKING:
+    from firstlight.report.model import CriterionResult, GroupResult, Report
+
+SCHEMA: Final = 1
+_STATUS: Final = {
+    Verdict.MET: "passed",
+    Verdict.ALREADY_MET: "passed",
+    Verdict.ACTION_FAILED: "failed",
+    Verdict.NOT_READY: "failed",
+    Verdict.NOT_REACHED: "skipped",
+    Verdict.NOT_VERIFIABLE: "skipped",
+    Verdict.WILL_ACT: "other",
+    Verdict.BLOCKED: "other",
+}
+
+Json = dict[str, Any]
+
+
+def to_json(report: Report) -> Json:
+    """Return the report in the form of its JSON file."""
+    head = report.head
+    return {
+        "reportFormat": "CTRF",
+        "specVersion": "0.0.0",
+        "generatedBy": "firstlight",
+        "timestamp": head.ended_at,
+        "results": {
+            "tool": {"name": "pytest"},
+            "summary": _summary(report),
+            "tests": [_test(one) for one in report.criteria],
+            "environment": {
+                "appName": head.cluster,
+                "testEnvironment": head.target,
+                "commit": head.revision,
+                "buildName": head.run_id,
+            },
+        },
+        "extra": _model(report),
+    }
+
+
+def write_json(path: Path, report: Report) -> None:
+    """Write the report's JSON file so that a reader sees the old one or the new one, never a part."""
+    text = json.dumps(to_json(report), indent=1, ensure_ascii=False) + "\n"
+    replace_text(path, text)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file's text in one step, through a neighbour that is renamed over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, neighbour = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        # mkstemp gives 0600; the report is for everybody who may read the folder.
+        Path(neighbour).chmod(0o644)
+        Path(neighbour).replace(path)
+    except BaseException:
+        Path(neighbour).unlink(missing_ok=True)
+        raise
+
+
+def _summary(report: Report) -> Json:
+    status = [_status(one) for one in report.criteria]
+    summary: Json = {name: status.count(name) for name in ("passed", "failed", "skipped", "pending", "other")}
+    summary["tests"] = len(status)
+    summary["start"] = _epoch_ms(report.head.started_at)
+    summary["stop"] = _epoch_ms(report.head.ended_at)
+    return summary
+
+
+def _test(one: CriterionResult) -> Json:
+    message = one.error.splitlines()[0] if one.error else one.reason
+    return {
+        "name": one.info.title,
+        "status": _status(one),
+        "rawStatus": one.word,
+        "duration": round(one.took_s * 1000),
+        "suite": [one.info.stage],
+        "tags": list(one.info.acceptance),
+        "filePath": one.info.nodeid.partition("::")[0],
+        "message": message,
+        "trace": one.error,
+        "extra": {"id": one.info.id},
+    }
+
+
+def _status(one: CriterionResult) -> str:
+    return "pending" if one.verdict is None else _STATUS[one.verdict]
+
+
+def _epoch_ms(stamp: str) -> int:
+    return round(datetime.fromisoformat(stamp).timestamp() * 1000) if stamp else 0
+
+
+def _model(report: Report) -> Json:
+    head = asdict(report.head)
+    head["tool_versions"] = dict(report.head.tool_versions)
+    head["nodes"] = [dict(zip(("name", "role", "address"), node, strict=True)) for node in report.head.nodes]
+    return {
+        "schema": SCHEMA,
+        "head": head,
+        "conclusion": asdict(report.conclusion),
+        "timing": {**asdict(report.timing), "share": report.timing.share},
+        "counts": dict(report.counts),
+        "criteria": [_criterion(one) for one in report.criteria],
+        "acceptance": [_group(one) for one in report.acceptance],
+        "checklist": [_group(one) for one in report.checklist],
+        "stages": [_group(one) for one in report.stages],
+        "outside_commands": [asdict(one) for one in report.outside_commands],
+    }
+
+
+def _criterion(one: CriterionResult) -> Json:
+    fields = asdict(one)
+    info = fields.pop("info")
+    return {**info, **fields, "evidence": dict(one.evidence)}
+
+
+def _group(one: GroupResult) -> Json:
+    return {**asdict(one), "ticked": one.ticked}

@@ -1,0 +1,51 @@
+"""The report in a few plain lines, for the end of a run in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firstlight.report.model import Standing
+from firstlight.span import budget_text, span_text
+
+if TYPE_CHECKING:
+    from firstlight.report.model import GroupResult, Report
+
+
+def summary_lines(report: Report) -> tuple[str, ...]:
+    """Return what a person needs after a run: conclusion, counts, acceptance criteria, time, stand-ins."""
+    lines = [report.conclusion.text, counts_line(report)]
+    acceptance = acceptance_line(report)
+    if acceptance:
+        lines.append(acceptance)
+    if not report.head.plan:
+        lines.append(timing_line(report))
+    return tuple(line for line in lines if line)
+
+
+def counts_line(report: Report) -> str:
+    """Return how many criteria have which verdict."""
+    return ", ".join(f"{word} {number}" for word, number in report.counts.items())
+
+
+def acceptance_line(report: Report) -> str:
+    """Return each acceptance criterion that this run is about, with its standing and time."""
+    return " | ".join(_brief(one) for one in report.acceptance if one.standing is not Standing.NOT_IN_RUN)
+
+
+def timing_line(report: Report) -> str:
+    """Return the time that counts against the budget, said from where it is counted."""
+    timing = report.timing
+    if timing.verified_after_s is None:
+        return f"{span_text(timing.total_s)} since {timing.counted_from}, of {budget_text(timing.budget_s)}"
+    ready = "" if timing.ready_after_s is None else f"ready after {span_text(timing.ready_after_s)}, "
+    this_run = f" (this run {span_text(timing.elapsed_s)})"
+    return f"{ready}verified after {span_text(timing.verified_after_s)} of {budget_text(timing.budget_s)}{this_run}"
+
+
+def _brief(group: GroupResult) -> str:
+    told_whole = (Standing.MET, Standing.MET_IN_PART, Standing.NOT_VERIFIABLE)
+    whole = group.standing in told_whole or not group.holding
+    words = group.words if whole else f"{group.holding} of {len(group.criteria)} met"
+    if group.standing is Standing.FAILED:
+        words = "failed"
+    return f"{group.key} {words} ({span_text(group.took_s)})" if group.took_s else f"{group.key} {words}"

@@ -1,0 +1,71 @@
+"""A target: where a cluster is bootstrapped, what can be verified there, and what stands in for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from firstlight.events import StandInInfo
+
+
+class Capability(StrEnum):
+    """What a target must have for a criterion to be verifiable on it."""
+
+    TALOS_API = "talos-api"
+    RUNNING_PODS = "running-pods"
+    """Containers really run, so that their programs answer."""
+
+    DATAPATH = "datapath"
+    """Cilium's eBPF programs carry real packets."""
+
+    HELM_CONTROLLER = "helm-controller"
+    """Flux's helm-controller reconciles releases."""
+
+    LASTING = "lasting"
+    """The cluster stays, so that its timing belongs into the runbook."""
+
+
+REASONS: Mapping[Capability, str] = {
+    Capability.TALOS_API: "there are no Talos machines here",
+    Capability.RUNNING_PODS: "pods are simulated by KWOK here: no container runs, so none can answer",
+    Capability.DATAPATH: "there is no Cilium datapath here: no packet passes an eBPF program",
+    Capability.HELM_CONTROLLER: "no helm-controller runs here",
+    Capability.LASTING: "the timing of a rehearsal says nothing about real machines",
+}
+"""Why a criterion cannot be verified where the capability is lacking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a cluster is bootstrapped.
+
+    Attributes:
+        name: `simulated` or `nodes`.
+        cluster: The cluster's name.
+        root: The folder whose `clusters/` and `bootstrap/` are bootstrapped; the checkout, or the target's own copy of it.
+        home: The operator's home: kubeconfig and AGE key lie under it.
+        state: Where journal and lock are kept.
+        environment: The environment of every command.
+        capabilities: What can be verified here.
+        stand_ins: What stands in for the real thing, named in every report.
+    """
+
+    name: str
+    cluster: str
+    root: Path
+    home: Path
+    state: Path
+    environment: Mapping[str, str]
+    capabilities: frozenset[Capability]
+    stand_ins: tuple[StandInInfo, ...]
+
+    def lacks(self, needs: tuple[Capability, ...]) -> Capability | None:
+        """Return the first capability that is needed and not here, or none."""
+        return next((need for need in needs if need not in self.capabilities), None)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Where the cluster's kubeconfig belongs, as the story has it."""
+        return self.home / ".kube" / f"k8s-ops-{self.cluster}"

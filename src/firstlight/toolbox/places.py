@@ -1,0 +1,57 @@
+"""Where the toolbox reads and writes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The checkout that is set up and the user's cache that outlives it."""
+
+    root: Path
+    cache: Path
+
+    @classmethod
+    def of_this_checkout(cls, environ: Mapping[str, str] = os.environ) -> Places:
+        """Return the places of the checkout that this file belongs to."""
+        # The specification wants a relative XDG_CACHE_HOME ignored; an absent HOME is what an empty one is to it.
+        chosen = Path(environ.get("XDG_CACHE_HOME", ""))
+        base = chosen if chosen.is_absolute() else Path.home() / ".cache"
+        return cls(root=Path(__file__).resolve().parents[3], cache=base / "firstlight")
+
+    @property
+    def versions(self) -> Path:
+        """The pinned versions."""
+        return self.root / "tools" / "versions.toml"
+
+    @property
+    def bin(self) -> Path:
+        """The folder with one link per tool, which belongs on PATH."""
+        return self.root / ".tools" / "bin"
+
+    @property
+    def charts(self) -> Path:
+        """The folder of the assembled charts."""
+        return self.root / ".tools" / "charts"
+
+    @property
+    def stamp(self) -> Path:
+        """What the last complete set-up left, so that the next one need not look again."""
+        return self.root / ".tools" / "stamp.json"
+
+    @property
+    def built(self) -> Path:
+        """The folder of everything built, shared by all checkouts of this user."""
+        return self.cache / "tools"
+
+    @property
+    def venv_bin(self) -> Path:
+        """The programs of the checkout's Python environment."""
+        return self.root / ".venv" / "bin"

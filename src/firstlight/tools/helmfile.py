@@ -1,0 +1,69 @@
+"""helmfile: install the releases of a file, all or one, and say what it would install."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from firstlight.tools import helm
+from firstlight.tools.process import CommandResult
+from firstlight.tools.runner import Runner
+
+LOOK_S = 60.0
+
+SYNC_S = 900.0
+"""One release: Cilium's own timeout is ten minutes (cold image pulls took up to sixteen in the worst report), and helm says why it failed."""
+
+
+class Helmfile:
+    """Run helmfile on the files of one cluster's `bootstrap/`."""
+
+    def __init__(self, runner: Runner, folder: Path, kubeconfig: Path, context: str) -> None:
+        self._runner = runner
+        self._folder = folder
+        self._context = context
+        self._env = {"KUBECONFIG": str(kubeconfig)}
+
+    def command(self, file: str, *words: str) -> list[str]:
+        """Return the argument list for one file of `helmfile.d/`."""
+        return ["helmfile", "--file", str(self._folder / "helmfile.d" / file), "--kube-context", self._context, "--no-color", *words]
+
+    def sync(self, file: str, *, release: str = "") -> CommandResult:
+        """Install or upgrade the releases of a file, or one of them, and wait for each.
+
+        Raises:
+            ToolFailed: A release did not install.
+        """
+        if release:
+            words = self.command(file, "--selector", f"name={release}", "sync", "--hide-notes", "--skip-needs")
+        else:
+            words = self.command(file, "sync", "--hide-notes")
+        result = self._runner.run(words, timeout_s=SYNC_S, env=self._env, changes=True)
+        return result.raise_on_failure(f"install {release or file} with helmfile", rules=helm.RULES)
+
+    def releases(self, file: str) -> list[dict[str, Any]]:
+        """List what a file would install: name, namespace, chart, version.
+
+        Raises:
+            ToolFailed: The file cannot be rendered.
+        """
+        result = self._runner.run(self.command(file, "list", "--output", "json", "--skip-charts"), timeout_s=LOOK_S, env=self._env, quiet=True)
+        result.raise_on_failure(f"render {file}")
+        listed: list[dict[str, Any]] = json.loads(result.stdout)
+        return listed
+
+    def values(self, file: str) -> dict[str, dict[str, Any]]:
+        """Return the values that each release of a file would be installed with, by release name.
+
+        Raises:
+            ToolFailed: The file cannot be rendered.
+        """
+        with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
+            template = f"{folder}/{{{{ .Release.Name }}}}.yaml"
+            words = self.command(file, "write-values", "--output-file-template", template)
+            self._runner.run(words, timeout_s=LOOK_S, env=self._env, quiet=True).raise_on_failure(f"render the values of {file}")
+            return {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted(Path(folder).glob("*.yaml"))}

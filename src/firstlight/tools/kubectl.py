@@ -1,0 +1,64 @@
+"""kubectl: apply manifests, server side, from standard input or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from firstlight.tools.classification import Class, Rule
+from firstlight.tools.process import CommandResult
+from firstlight.tools.runner import Runner
+
+APPLY_S = 60.0
+LOOK_S = 30.0
+
+FIELD_MANAGER = "kustomize-controller"
+"""Flux's own field manager: what bootstrap applies under this name, Flux takes over without a conflict."""
+
+RULES: tuple[Rule, ...] = (
+    Rule(r"couldn't get current server API group list|no matching resources found", Class.WAIT, "FL-026"),
+    Rule(r"no matches for kind|ensure CRDs are installed first", Class.FATAL, "FL-056"),
+    Rule(r"connection refused|unexpected EOF|\bEOF\b|i/o timeout|TLS handshake timeout|etcdserver: (leader changed|request timed out)", Class.RETRY, "FL-025"),
+    Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
+)
+
+
+class Kubectl:
+    """Talk to one cluster through one kubeconfig."""
+
+    def __init__(self, runner: Runner, kubeconfig: Path, context: str) -> None:
+        self._runner = runner
+        self._base = ["kubectl", "--kubeconfig", str(kubeconfig), "--context", context]
+
+    def apply(self, manifests: str, what: str, *, secret: bool = False) -> CommandResult:
+        """Apply manifests server side; what is secret goes through the pipe and is told to nobody.
+
+        Raises:
+            ToolFailed: The API server did not take them.
+        """
+        words = [*self._base, "apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "--filename", "-"]
+        result = self._runner.run(words, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret)
+        return result.raise_on_failure(f"apply {what}", rules=RULES)
+
+    def kustomize(self, folder: Path) -> str:
+        """Return the manifests that a folder's kustomization makes.
+
+        Raises:
+            ToolFailed: The folder has none, or it is wrong.
+        """
+        result = self._runner.run(["kubectl", "kustomize", str(folder)], timeout_s=APPLY_S, quiet=True)
+        return result.raise_on_failure(f"build the kustomization {folder}").stdout
+
+    def dry_run(self, manifests: str) -> CommandResult:
+        """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""
+        return self._runner.run([*self._base, "create", "--dry-run=server", "--filename", "-"], input=manifests, timeout_s=LOOK_S)
+
+    def jsonpath(self, kind: str, namespace: str, name: str, path: str) -> str:
+        """Return one field of one object, empty when there is no such object or field."""
+        words = [*self._base, "--namespace", namespace, "get", kind, name, "--ignore-not-found", "--output", f"jsonpath={path}"]
+        result = self._runner.run(words, timeout_s=LOOK_S, quiet=True)
+        return result.raise_on_failure(f"read {kind} {namespace}/{name}", rules=RULES).stdout.strip()
+
+    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> CommandResult:
+        """Run a command in a container; the caller judges the answer."""
+        return self._runner.run([*self._base, "--namespace", namespace, "exec", pod, "--container", container, "--", *command], timeout_s=LOOK_S)

@@ -1,0 +1,90 @@
+"""op: 1Password's command line; what it returns is secret from the first byte."""
+
+from __future__ import annotations
+
+from firstlight.definition.model import Cluster
+from firstlight.tools.classification import Class, Rule
+from firstlight.tools.runner import Runner
+
+CALL_S = 30.0
+
+VAULT = "k8s-ops"
+"""The platform's vault, as `secrets.yaml.tpl` names it."""
+
+RULES: tuple[Rule, ...] = (
+    Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029"),
+    Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
+    Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL),
+)
+
+SIGN_IN = "eval $(op signin), then the same command again"
+
+
+class OnePassword:
+    """Read and write the items of the operator's 1Password account."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def keep_secret(self, *values: str) -> None:
+        """Mask these values from now on."""
+        self._runner.keep_secret(*values)
+
+    def who_am_i(self) -> str:
+        """Return who is signed in.
+
+        Raises:
+            ToolFailed: Nobody is.
+        """
+        result = self._runner.run(["op", "whoami"], timeout_s=CALL_S, quiet=True)
+        result.raise_on_failure("use 1Password: nobody is signed in", rules=RULES, next_step=SIGN_IN)
+        return " ".join(result.stdout.split())
+
+    def read(self, reference: str) -> str:
+        """Return what one reference stands for; it is masked everywhere from then on.
+
+        Raises:
+            ToolFailed: It does not resolve.
+        """
+        result = self._runner.run(["op", "read", reference], timeout_s=CALL_S, quiet=True)
+        result.raise_on_failure(f"resolve {reference}", rules=RULES, next_step="create the item, or correct the reference in secrets.yaml.tpl")
+        self.keep_secret(result.stdout)
+        return result.stdout
+
+    def inject(self, template: str) -> str:
+        """Return a template with every reference replaced; it goes through pipes only.
+
+        Raises:
+            ToolFailed: A reference does not resolve.
+        """
+        result = self._runner.run(["op", "inject"], input=template, timeout_s=CALL_S, quiet=True)
+        result.raise_on_failure(
+            "inject secrets from 1Password", rules=RULES, next_step="create the item, or correct the reference in secrets.yaml.tpl"
+        )
+        return result.stdout
+
+    def document(self, title: str, vault: str) -> str | None:
+        """Return a document, or none when the vault has none of that title.
+
+        Raises:
+            ToolFailed: 1Password did not answer.
+        """
+        result = self._runner.run(["op", "document", "get", title, "--vault", vault], timeout_s=CALL_S, quiet=True)
+        if not result.ok and "isn't an item" in result.stderr:
+            return None
+        return result.raise_on_failure(f"read document {title} of vault {vault}", rules=RULES, next_step=SIGN_IN).stdout
+
+    def push_document(self, title: str, vault: str, text: str, *, exists: bool) -> None:
+        """Create a document, or replace it.
+
+        Raises:
+            ToolFailed: 1Password did not take it.
+        """
+        words = ["op", "document", "edit", title, "-"] if exists else ["op", "document", "create", "-", "--title", title, "--file-name", title]
+        result = self._runner.run([*words, "--vault", vault], input=text, timeout_s=CALL_S, changes=True, quiet=True)
+        result.raise_on_failure(f"push {title} to vault {vault}", rules=RULES, next_step=SIGN_IN)
+
+
+def document_title(cluster: Cluster) -> str:
+    """Return the title under which 1Password keeps a cluster's kubeconfig."""
+    return f"kubeconfig-{cluster.name}"

@@ -1,0 +1,89 @@
+"""The runner: every tool's way to `process.run`, with the target's environment, its secrets, and word of it to the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from firstlight.events import Bus, CommandEnded, CommandOutput, CommandStarted
+from firstlight.tools.masking import Masker
+from firstlight.tools.process import CommandResult, run
+
+
+class Runner:
+    """Run commands in one environment and tell what was run.
+
+    Args:
+        environment: The whole environment of every child.
+        root: Where commands run: the folder that holds `clusters/` and `bootstrap/`.
+        bus: Is told each command.
+        criterion: Says which criterion is running.
+    """
+
+    def __init__(self, *, environment: Mapping[str, str], root: Path, bus: Bus, criterion: Callable[[], str]) -> None:
+        self._environment = dict(environment)
+        self._root = root
+        self._bus = bus
+        self._criterion = criterion
+        self._secrets: list[str] = []
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What every child is given."""
+        return dict(self._environment)
+
+    def keep_secret(self, *secrets: str) -> None:
+        """Mask these texts, and each of their lines, from now on."""
+        self._secrets.extend(secrets)
+
+    def mask(self, text: str) -> str:
+        """Return the text without any secret that is known by now."""
+        return Masker(self._secrets)(text)
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout_s: float,
+        input: str | None = None,  # noqa: A002 - the standard library's own name for it
+        env: Mapping[str, str] | None = None,
+        changes: bool = False,
+        quiet: bool = False,
+    ) -> CommandResult:
+        """Run a command; see `process.run`.
+
+        Args:
+            argv: The command and its arguments.
+            timeout_s: How long it may take, in seconds.
+            input: What it reads on standard input.
+            env: Added to the environment.
+            changes: Whether it may change the world, so that readers of the report can tell.
+            quiet: Whether its output is a secret, or data that nobody reads: then neither its lines nor its tail are told.
+        """
+        criterion = self._criterion()
+        masked = self.mask(" ".join(str(word) for word in argv))
+        self._bus.emit(CommandStarted(criterion=criterion, command=masked, changes=changes))
+        result = run(
+            argv,
+            timeout_s=timeout_s,
+            input=input,
+            env={**self._environment, **(env or {})},
+            cwd=self._root,
+            secrets=self._secrets,
+            on_line=None if quiet or not changes else lambda line: self._tell_line(criterion, line),
+        )
+        tail = () if quiet and result.ok else result.output_tail[-12:]
+        self._bus.emit(
+            CommandEnded(
+                criterion=criterion,
+                command=result.command,
+                exit_code=None if result.timed_out else result.exit_code,
+                elapsed_s=result.elapsed_s,
+                output_tail=tail,
+                changes=changes,
+            )
+        )
+        return result
+
+    def _tell_line(self, criterion: str, line: str) -> None:
+        self._bus.emit(CommandOutput(criterion=criterion, line=line))

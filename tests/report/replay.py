@@ -1,0 +1,143 @@
+"""A pytest plugin that plays a stream of events in a real pytest run: each criterion is a test that ends as the stream says."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from firstlight.events import Bus, CriterionEnded, CriterionStarted, Event, RunEnded, RunStarted, Stamped, Verdict
+from fixtures.keys import BUS, REPORT_DIR
+from tests.report import streams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PAUSE_MAX_S = 3.0
+
+
+class ReplayClock:
+    """A clock that stands where the stream says, or runs along with it for a person to look at."""
+
+    def __init__(self, pace: float) -> None:
+        self.pace = pace
+        self.at = streams.START
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        """Return the moment that the stream is at."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Return the seconds that the stream is at."""
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let the stream's time pass."""
+        self.seconds += seconds
+
+    def move(self, stamped: Stamped) -> None:
+        """Go on to a stamp, in real time if a pace was asked for."""
+        gap_s = stamped.since_start_s - self.seconds
+        if self.pace and gap_s > 0:
+            # Only for a person who looks at the display: the tests never give a pace.
+            signal.sigtimedwait((), min(_PAUSE_MAX_S, gap_s / self.pace))
+        self.seconds = max(self.seconds, stamped.since_start_s)
+        self.at = datetime.fromisoformat(stamped.at)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say which stream, where the report goes, and how fast."""
+    parser.addoption("--replay", default="good")
+    parser.addoption("--pace", type=float, default=0.0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Put bus and folder where the plugins look for them, as the run's own plugin does."""
+    clock = ReplayClock(config.getoption("--pace"))
+    config.stash[BUS] = Bus(clock)
+    config.stash[REPORT_DIR] = config.rootpath / "reports" / "infra-simulated"
+    config.pluginmanager.register(
+        Player(getattr(streams, config.getoption("--replay"))(), config.stash[BUS], clock), "player"
+    )
+
+
+class Player:
+    """Emits each event at the moment of the session at which the run's own plugin would."""
+
+    def __init__(self, stream: list[Stamped], bus: Bus, clock: ReplayClock) -> None:
+        self.bus = bus
+        self.clock = clock
+        self.heads: list[Stamped] = []
+        self.ends: list[Stamped] = []
+        self.of: dict[str, list[Stamped]] = defaultdict(list)
+        self.nodeids: dict[str, str] = {}
+        for stamped in stream:
+            self._sort(stamped)
+
+    def _sort(self, stamped: Stamped) -> None:
+        match stamped.event:
+            case RunStarted() as start:
+                self.heads.append(stamped)
+                self.nodeids = {one.nodeid: one.id for one in start.criteria}
+            case RunEnded():
+                self.ends.append(stamped)
+            case CriterionStarted(id=key) | CriterionEnded(id=key):
+                self.of[key].append(stamped)
+            case event:
+                self.of[event.criterion].append(stamped)
+
+    def emit(self, stamped: list[Stamped]) -> None:
+        """Emit events as if they happened now."""
+        for one in stamped:
+            self.clock.move(one)
+            self.bus.emit(one.event)
+
+    def pytest_collection_finish(self) -> None:
+        """Begin the run."""
+        self.emit(self.heads)
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Play a criterion up to what its setup would raise."""
+        stream = self.of[self.nodeids[item.nodeid]]
+        events: list[Event] = [one.event for one in stream]
+        verdict = events[-1].verdict if events and isinstance(events[-1], CriterionEnded) else None
+        self.emit(stream)
+        if verdict is None and self.ends:
+            raise KeyboardInterrupt
+        if verdict is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if verdict is Verdict.ACTION_FAILED:
+            pytest.fail(f"ACTION {events[-1].error}", pytrace=False)  # type: ignore[union-attr]
+        if verdict in (Verdict.NOT_REACHED, Verdict.NOT_VERIFIABLE, Verdict.WILL_ACT, Verdict.BLOCKED):
+            pytest.skip(str(verdict))
+
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Fail in the call phase where the condition did not come true."""
+        last = self.of[self.nodeids[item.nodeid]][-1].event
+        if isinstance(last, CriterionEnded) and last.verdict is Verdict.NOT_READY:
+            pytest.fail(f"WAITED {last.error}", pytrace=False)
+
+    def pytest_sessionfinish(self) -> None:
+        """End the run."""
+        self.emit(self.ends)
+
+
+def write_suite(root: Path) -> None:
+    """Write the checklist of the streams as a real suite with real files, and the conftest that loads the plugins."""
+    plugins = ("tests.report.replay", "fixtures.report", "fixtures.display")
+    (root / "conftest.py").write_text(f"pytest_plugins = {plugins!r}\n", encoding="utf-8")
+    (root / "pytest.ini").write_text("[pytest]\ngenerate_report_on_test = true\n", encoding="utf-8")
+    folder = root / "bootstrap_tests"
+    folder.mkdir()
+    files: dict[str, list[str]] = defaultdict(list)
+    for one in streams.CRITERIA:
+        path, _, test = one.nodeid.partition("::")
+        files[path].append(f"def {test}():\n    pass\n")
+    for path, tests in files.items():
+        (root / path).write_text("\n\n".join(tests), encoding="utf-8")
