@@ -47,8 +47,8 @@ def test_the_definition_is_valid(target: Target, cluster: Cluster) -> None:
 
 
 @criterion("AC1", "the AGE key opens the Talos secrets", task=1, budget_s=30)
-def test_the_age_key_opens_the_talos_secrets(sops: Sops, cluster: Cluster, target: Target, host: Host, wait: Waiter) -> None:
-    key_file = host.file(target.environment["SOPS_AGE_KEY_FILE"])
+def test_the_age_key_opens_the_talos_secrets(sops: Sops, cluster: Cluster, target: Target, workstation: Host, wait: Waiter) -> None:
+    key_file = workstation.file(target.environment["SOPS_AGE_KEY_FILE"])
 
     keys = wait(age_key_opens(sops, cluster.talos_dir / "talsecret.sops.yaml"))
 
@@ -58,20 +58,20 @@ def test_the_age_key_opens_the_talos_secrets(sops: Sops, cluster: Cluster, targe
 
 @criterion("AC1", "every machine config is valid", task=1, budget_s=60, after=("the-age-key-opens-the-talos-secrets",))
 def test_every_machine_config_is_valid(
-    machine_configs_generated: tuple[Path, ...], talosctl: Talosctl, cluster: Cluster, host: Host, wait: Waiter
+    machine_configs_generated: tuple[Path, ...], talosctl: Talosctl, cluster: Cluster, workstation: Host, wait: Waiter
 ) -> None:
     validated = {node.hostname: wait(config_is_valid(talosctl, cluster, node)) for node in cluster.nodes}
 
     assert validated.keys() == cluster.node_names
-    assert {host.file(str(path)).mode for path in (*machine_configs_generated, cluster.talosconfig)} == {0o600}
+    assert {workstation.file(str(path)).mode for path in (*machine_configs_generated, cluster.talosconfig)} == {0o600}
 
 
 @criterion("AC1", "every node answers on its Talos API with the definition's own CA", task=1, budget_s=60, needs=(Capability.TALOS_API,))
-def test_every_node_answers_on_its_talos_api(talosctl: Talosctl, cluster: Cluster, host: Host, wait: Waiter) -> None:
+def test_every_node_answers_on_its_talos_api(talosctl: Talosctl, cluster: Cluster, workstation: Host, wait: Waiter) -> None:
     versions = {node.hostname: wait(machine_answers(talosctl, node)) for node in cluster.nodes}
 
     assert versions.keys() == cluster.node_names
-    assert all(host.addr(str(node.address)).port(50000).is_reachable for node in cluster.nodes)
+    assert all(workstation.addr(str(node.address)).port(50000).is_reachable for node in cluster.nodes)
 
 
 @criterion(

@@ -22,11 +22,11 @@ BOX = ("Kubeconfig generated and pushed to 1Password",)
 
 
 @criterion("AC2", "the kubeconfig is generated, private, with the cluster's context", task=2, budget_s=60, boxes=BOX)
-def test_kubeconfig_is_generated(kubeconfig_generated: Path, cluster: Cluster, host: Host) -> None:
-    file = host.file(str(kubeconfig_generated))
+def test_kubeconfig_is_generated(kubeconfig_generated: Path, cluster: Cluster, workstation: Host) -> None:
+    file = workstation.file(str(kubeconfig_generated))
 
     assert file.mode == 0o600
-    assert file.user == host.user().name
+    assert file.user == workstation.user().name
     assert kubeconfig_problem(kubeconfig_generated, cluster) == ""
 
 

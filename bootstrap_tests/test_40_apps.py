@@ -84,8 +84,8 @@ def test_every_node_is_ready(kubernetes: Kubernetes, cluster: Cluster, wait: Wai
 
 
 @criterion("AC3", "CoreDNS resolves cluster names", task=4, budget_s=120, needs=(Capability.RUNNING_PODS,), boxes=BOXES[1:2])
-def test_coredns_resolves_cluster_names(kubernetes: Kubernetes, kubectl: Kubectl, wait: Waiter) -> None:
-    assert wait(dns_resolves(kubernetes, kubectl))
+def test_coredns_resolves_cluster_names(kubernetes: Kubernetes, wait: Waiter) -> None:
+    assert wait(dns_resolves(kubernetes))
 
 
 @criterion("AC3", "Spegel runs on every node", task=4, budget_s=300, boxes=BOXES[2:3])

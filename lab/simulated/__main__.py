@@ -1,4 +1,4 @@
-"""`python -m lab.simulated up|down|status|logs --cluster infra`: the simulated target's own command line."""
+"""`python -m lab.simulated up|down|status|env|logs --cluster infra`: the simulated target's own command line."""
 
 from __future__ import annotations
 
@@ -28,18 +28,23 @@ def _run(options: argparse.Namespace, paths: LabPaths) -> int:
     # Each command imports what it needs: `up` on a running lab must be back at once.
     started = time.monotonic()
     if options.command == "up":
-        from lab.simulated.lifecycle import up  # noqa: PLC0415
+        from lab.simulated.lifecycle import up
 
         acted = up(paths, _say, fresh=options.fresh)
         _say(f"lab of {paths.cluster}: up{'' if acted else ', nothing to do'} ({time.monotonic() - started:.1f} s)")
         return 0
     if options.command == "down":
-        from lab.simulated.ending import down  # noqa: PLC0415
+        from lab.simulated.ending import down
 
         found = down(paths, _say)
         _say(f"lab of {paths.cluster}: {'gone' if found else 'there was none'} ({time.monotonic() - started:.1f} s)")
         return 0
-    from lab.simulated import status  # noqa: PLC0415
+    if options.command == "env":
+        from lab.simulated.description import exports
+
+        _say("\n".join(exports(paths)))
+        return 0
+    from lab.simulated import status
 
     if options.command == "status":
         seen = status.observe(paths)
@@ -57,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         ("up", "bring the lab up, or find it up"),
         ("down", "end every process of the lab and remove its state"),
         ("status", f"show processes and listeners; exit code {EXIT_DOWN} when it is not up"),
+        ("env", 'print what a shell needs to work on the lab by hand: eval "$(python -m lab.simulated env)"'),
         ("logs", "show where the logs are and how they end"),
     ):
         command = commands.add_parser(name, help=text, description=text)

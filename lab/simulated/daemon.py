@@ -7,23 +7,14 @@ import os
 import select
 import signal
 import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from firstlight.clock import SystemClock
+from lab.simulated import processes
 from lab.simulated.paths import MARK, LabPaths, write_atomic
-
-_PROC = Path("/proc")
-_STAT_SESSION = 3
-_STAT_TTY = 4
-_STAT_START = 19
-_STAT_PARENT = 1
-_YOUNG_S = 5.0
-_LOADING_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ def start(paths: LabPaths, name: str, argv: Sequence[str], environment: Mapping[
             start_new_session=True,
         )
     daemon = Daemon(name, child.pid, datetime.now(UTC).isoformat(timespec="seconds"), stamp)
-    record = {"pid": child.pid, "started": _start_time(child.pid), "boot": _boot(), "since": daemon.since, "stamp": stamp}
+    record = {"pid": child.pid, "started": processes.start_time(child.pid), "boot": processes.boot(), "since": daemon.since, "stamp": stamp}
     write_atomic(paths.run / f"{name}.json", json.dumps(record) + "\n")
     # It is not ours to wait for; without this, Python warns of it at exit.
     child.returncode = 0
@@ -71,20 +62,9 @@ def running(paths: LabPaths, name: str) -> Daemon | None:
     except (OSError, ValueError):
         return None
     pid = int(record["pid"])
-    if (_start_time(pid), _boot()) != (record["started"], record.get("boot")) or is_zombie(pid):
+    if (processes.start_time(pid), processes.boot()) != (record["started"], record.get("boot")) or processes.is_zombie(pid):
         return None
     return Daemon(name, pid, str(record["since"]), str(record["stamp"]))
-
-
-def same_command(paths: LabPaths, argv: Sequence[str]) -> tuple[int, ...]:
-    """Return the lab's processes with this very command line: one may run that nobody noted, if its starter was killed."""
-    wanted = "\0".join(argv).encode() + b"\0"
-    found = []
-    for pid in marked(paths.state):
-        with suppress(OSError):
-            if (_PROC / str(pid) / "cmdline").read_bytes() == wanted:
-                found.append(pid)
-    return tuple(found)
 
 
 def end(pids: Sequence[int], state: Path, *, terminate_s: float, kill_s: float) -> tuple[int, ...]:
@@ -97,7 +77,7 @@ def end(pids: Sequence[int], state: Path, *, terminate_s: float, kill_s: float) 
     for pid in pids:
         with suppress(OSError):
             handle = os.pidfd_open(pid)
-            if state_of(pid) == str(state):
+            if processes.state_of(pid) == str(state):
                 handles[handle] = pid
             else:
                 os.close(handle)
@@ -112,87 +92,6 @@ def end(pids: Sequence[int], state: Path, *, terminate_s: float, kill_s: float) 
     finally:
         for handle in handles:
             os.close(handle)
-
-
-def marked(state: Path) -> Iterator[int]:
-    """Yield every process that carries a lab's mark and may be ended with it.
-
-    Not this process, not what started it, and no login shell: somebody may have exported the lab's environment into a terminal.
-    """
-    spared = set(_ancestors(os.getpid()))
-    unclear = []
-    for entry in _PROC.iterdir():
-        if not entry.name.isdigit() or int(entry.name) in spared:
-            continue
-        pid = int(entry.name)
-        mark = state_of(pid)
-        if mark == str(state) and not is_zombie(pid) and not _is_terminal_session(pid):
-            yield pid
-        elif not mark and _is_young(pid):
-            unclear.append(pid)
-    if unclear:
-        # For a moment while a program is loaded, its environment reads as empty.
-        SystemClock().sleep(_LOADING_S)
-        yield from (pid for pid in unclear if state_of(pid) == str(state) and not is_zombie(pid) and not _is_terminal_session(pid))
-
-
-def command_of(pid: int) -> str:
-    """Return what a process runs, for people."""
-    with suppress(OSError):
-        words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        return " ".join([Path(os.fsdecode(words[0])).name, *map(os.fsdecode, words[1:4])])
-    return "?"
-
-
-def is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits for its parent to notice."""
-    fields = _stat(pid)
-    return not fields or fields[0] == "Z"
-
-
-def state_of(pid: int) -> str:
-    """Return the state folder of the lab that a process belongs to, empty for none or for somebody else's process."""
-    prefix = f"{MARK}=".encode()
-    with suppress(OSError):
-        for entry in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
-            if entry.startswith(prefix):
-                return os.fsdecode(entry[len(prefix) :])
-    return ""
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
-    with suppress(OSError):
-        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    return []
-
-
-def _start_time(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[_STAT_START]) if fields else 0
-
-
-def _boot() -> str:
-    with suppress(OSError):
-        return (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
-    return ""
-
-
-def _is_young(pid: int) -> bool:
-    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - _start_time(pid) / os.sysconf("SC_CLK_TCK")
-    return age_s < _YOUNG_S and not is_zombie(pid)
-
-
-def _is_terminal_session(pid: int) -> bool:
-    fields = _stat(pid)
-    return bool(fields) and int(fields[_STAT_SESSION]) == pid and int(fields[_STAT_TTY]) != 0
-
-
-def _ancestors(pid: int) -> Iterator[int]:
-    while pid > 0:
-        yield pid
-        fields = _stat(pid)
-        pid = int(fields[_STAT_PARENT]) if fields else 0
 
 
 def _still_there(handles: set[int], wait_s: float) -> set[int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 
+from firstlight.errors import TargetError
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import FLUX_CONTROLLERS
 from lab.simulated.paths import MARK, LabPaths, write_atomic
@@ -62,6 +64,26 @@ def environment(paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: 
         "no_proxy": no_proxy,
         MARK: str(paths.state),
     }
+
+
+BY_HAND = ("PATH", "KUBECONFIG", "TALOSCONFIG", "SOPS_AGE_KEY_FILE", "FIRSTLIGHT_CHARTS", "NO_PROXY", "no_proxy")
+"""What a person's shell needs. Not HOME, which is theirs, and not the mark: `down` would end their shell's programs."""
+
+
+def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]:
+    """Return lines for a shell to evaluate, so that the commands of the runbook work on this lab.
+
+    Raises:
+        TargetError: There is no lab.
+    """
+    try:
+        said = json.loads(paths.description.read_text(encoding="utf-8"))["environment"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TargetError(
+            f"cannot tell the environment of the lab of {paths.cluster}: it is not up", next_step=f"./task simulated:up CLUSTER={paths.cluster}"
+        ) from error
+    search_path = f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}"
+    return [f"export {name}={shlex.quote(search_path if name == 'PATH' else said[name])}" for name in BY_HAND]
 
 
 def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recipient: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError
-from lab.simulated import daemon
+from lab.simulated import daemon, processes
 from lab.simulated.lock import holding
 from lab.simulated.paths import LabPaths
 
@@ -25,7 +25,7 @@ def down(paths: LabPaths, say: Callable[[str], None], *, clock: Clock | None = N
     Raises:
         TargetError: A process does not end, or a file cannot be removed.
     """
-    if not paths.lock.parent.exists() and not any(True for _ in daemon.marked(paths.state)):
+    if not paths.lock.parent.exists() and not any(True for _ in processes.marked(paths.state)):
         return False
     with holding(paths, "end", clock or SystemClock()):
         found = end_lab(paths, say)
@@ -62,7 +62,7 @@ def _end_processes(paths: LabPaths) -> int:
     ended = 0
     left: tuple[int, ...] = ()
     for _ in range(_ROUNDS_MAX):
-        pids = tuple(daemon.marked(paths.state))
+        pids = tuple(processes.marked(paths.state))
         if not pids:
             return ended
         left = daemon.end(pids, paths.state, terminate_s=TERMINATE_S, kill_s=KILL_S)

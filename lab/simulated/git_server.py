@@ -113,7 +113,11 @@ class GitHost:
             self._running -= 1
 
     def _refusal(self, command: str | None, *, read_only: bool) -> str:
-        words = shlex.split(command or "")
+        try:
+            words = shlex.split(command or "")
+        except ValueError:
+            # An open quote: no Git client sends that.
+            return NO_SHELL
         if len(words) == 3 and words[0] == "git":  # noqa: PLR2004 - `git upload-pack <repository>` is the older spelling
             words = [f"git-{words[1]}", words[2]]
         if len(words) != 2 or words[0] not in {"git-upload-pack", "git-receive-pack"}:  # noqa: PLR2004 - command and repository

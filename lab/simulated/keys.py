@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pyrage import x25519  # type: ignore[import-untyped]
+from pyrage import x25519
 
 from firstlight.errors import TargetError
 from lab.simulated.paths import LabPaths, private_dir, write_atomic
@@ -57,9 +57,7 @@ def age_key(paths: LabPaths) -> str:
     lines = paths.age_keys.read_text(encoding="utf-8").splitlines() if paths.age_keys.exists() else []
     found = next((line.strip() for line in lines if line.startswith(_SECRET_PREFIX)), "")
     if not found:
-        raise TargetError(
-            f"cannot read the lab's AGE key: there is none in {paths.age_keys}", next_step="put it back, or start anew with FRESH=1"
-        )
+        raise TargetError(f"cannot read the lab's AGE key: there is none in {paths.age_keys}", next_step="put it back, or start anew with FRESH=1")
     return found
 
 
@@ -76,7 +74,7 @@ def vault_key(paths: LabPaths) -> str:
 def new_deploy_key(comment: str) -> DeployKey:
     """Make an ed25519 key pair in OpenSSH's own form."""
     # asyncssh takes a third of a second to import, so only what needs it pays.
-    import asyncssh  # noqa: PLC0415
+    import asyncssh
 
     key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
     return DeployKey(identity=key.export_private_key("openssh").decode(), public=key.export_public_key("openssh").decode().strip())

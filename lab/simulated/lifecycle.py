@@ -20,6 +20,7 @@ from firstlight.tools.machineconfig import generate_machine_configs
 from firstlight.tools.runner import Runner
 from lab.simulated import charts, description, keys, machines, services, tree, vault_items
 from lab.simulated.addresses import Endpoints, endpoints
+from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.ending import end_lab
 from lab.simulated.lock import holding
 from lab.simulated.paths import LabPaths, private_dir, write_atomic
@@ -42,7 +43,7 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
             end_lab(paths, say)
         for folder in (paths.state, paths.run, paths.logs, paths.home / ".kube", paths.known_hosts.parent):
             private_dir(folder)
-        source = _read_checkout(paths)
+        source = _read(paths)
         if paths.cluster not in source.networks:
             known = ", ".join(sorted(source.networks)) or "none"
             raise TargetError(f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}")
@@ -52,7 +53,7 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
 class _Up:
     """One `up`: what it works on, and whether it did anything."""
 
-    def __init__(self, paths: LabPaths, source: tree.Source, lab: Endpoints, say: Say, clock: Clock) -> None:
+    def __init__(self, paths: LabPaths, source: Source, lab: Endpoints, say: Say, clock: Clock) -> None:
         self._paths = paths
         self._source = source
         self._lab = lab
@@ -125,9 +126,9 @@ class _Up:
         self._say_to(text)
 
 
-def _read_checkout(paths: LabPaths) -> tree.Source:
+def _read(paths: LabPaths) -> Source:
     try:
-        return tree.read_checkout(paths.checkout)
+        return read_checkout(paths.checkout)
     except TargetError:
         # The definition's own checks say all that is wrong with it at once, and how to mend it.
         load(paths.checkout, paths.cluster)
@@ -150,9 +151,7 @@ def _require_platform(paths: LabPaths) -> None:
 def _write_op(paths: LabPaths) -> None:
     """Put the `op` stand-in on the lab's path; it knows its lab by its own text, whoever calls it from wherever."""
     python = f"PYTHONPATH={shlex.quote(str(paths.checkout))} exec {shlex.quote(sys.executable)} -m lab.simulated.op"
-    text = (
-        f'#!/bin/sh\n# The stand-in of 1Password\'s command line, for this lab only.\n{python} --lab {shlex.quote(str(paths.state))} "$@"\n'
-    )
+    text = f'#!/bin/sh\n# The stand-in of 1Password\'s command line, for this lab only.\n{python} --lab {shlex.quote(str(paths.state))} "$@"\n'
     script = paths.bin / "op"
     if not script.exists() or script.read_text(encoding="utf-8") != text:
         write_atomic(script, text, mode=0o755)

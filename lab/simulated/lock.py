@@ -31,8 +31,7 @@ def holding(paths: LabPaths, doing: str, clock: Clock, *, wait_s: float = WAIT_S
     while (descriptor := _take(paths.lock)) is None:
         if clock.monotonic() > deadline:
             raise TargetError(
-                f"cannot {doing} the lab of {paths.cluster}: it is being changed, for more than {wait_s:.0f} s\n"
-                f"  held by   {_holder(paths.lock)}",
+                f"cannot {doing} the lab of {paths.cluster}: it is being changed, for more than {wait_s:.0f} s\n  held by   {_holder(paths.lock)}",
                 next_step="wait for it, or end it by its process id",
             )
         clock.sleep(_PAUSE_S)

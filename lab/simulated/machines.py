@@ -90,8 +90,8 @@ def listeners(data: Mapping[str, object]) -> tuple[Listener, ...]:
     return (
         Listener("the OCI registry", lab, REGISTRY_PORT),
         Listener("the Helm repository", lab, CHARTS_PORT),
-        *(Listener(f"the Talos API of {node['hostname']}", node["address"], TALOS_PORT) for node in nodes),
-        Listener("the Talos API of the VIP", vip, TALOS_PORT, late=True),
-        Listener("the Kubernetes API of the VIP", vip, KUBERNETES_PORT, late=True),
-        *(Listener(f"the Kubernetes API of {node['hostname']}", node["address"], KUBERNETES_PORT, late=True) for node in control_plane),
+        *(Listener(f"the Talos API of {node['hostname']}", node["address"], TALOS_PORT, essential=False) for node in nodes),
+        Listener("the Talos API of the VIP", vip, TALOS_PORT, essential=False),
+        Listener("the Kubernetes API of the VIP", vip, KUBERNETES_PORT, essential=False),
+        *(Listener(f"the Kubernetes API of {node['hostname']}", node["address"], KUBERNETES_PORT, essential=False) for node in control_plane),
     )

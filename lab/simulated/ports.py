@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.errors import TargetError
-from lab.simulated import daemon
+from lab.simulated import processes
 from lab.simulated.paths import LabPaths
 
 _LISTEN = "0A"
@@ -27,13 +27,13 @@ class Listener:
         name: What listens there, for people.
         address: The loopback address.
         port: The TCP port.
-        late: Whether it listens only once the cluster is bootstrapped.
+        essential: Whether the lab is not up without it. A machine's own ports are not: they open with the bootstrap, or are closed by a fault.
     """
 
     name: str
     address: str
     port: int
-    late: bool = False
+    essential: bool = True
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}"
@@ -70,7 +70,7 @@ def require_free(paths: LabPaths, listeners: Iterable[Listener]) -> None:
             if port != listener.port or address not in {listener.address, "0.0.0.0"}:  # noqa: S104 - compared, not bound
                 continue
             holder = Holder(uid, _process_with(inode))
-            if holder.pid is None or daemon.state_of(holder.pid) != str(paths.state):
+            if holder.pid is None or processes.state_of(holder.pid) != str(paths.state):
                 raise TargetError(
                     f"cannot use {listener} for {listener.name}: the port is taken\n  held by   {_describe(holder)}",
                     next_step=_advice(holder),
@@ -84,13 +84,13 @@ def _describe(holder: Holder) -> str:
         user = f"uid {holder.uid}"
     if holder.pid is None:
         return f"a process of {user}"
-    return f"process {holder.pid} of {user}: {daemon.command_of(holder.pid)}"
+    return f"process {holder.pid} of {user}: {processes.command_of(holder.pid)}"
 
 
 def _advice(holder: Holder) -> str:
     if holder.pid is None:
         return "another user's lab holds these addresses: one lab per cluster and machine; ask them for ./task simulated:down"
-    other = daemon.state_of(holder.pid)
+    other = processes.state_of(holder.pid)
     if other:
         root, cluster = Path(other).parents[2], Path(other).name
         return f"XDG_STATE_HOME={root} ./task simulated:down CLUSTER={cluster}"

@@ -22,7 +22,7 @@ _TEMPLATE = re.compile(
 _VARIABLE = re.compile(r"\$\{\s*(?P<enclosed>[A-Za-z_]\w*)\s*(?::-(?P<default>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)")
 
 
-class Refused(Exception):  # noqa: N818 - it is what `op` says, not an error of this program
+class Refused(Exception):
     """`op` would say no; the text is what it would say."""
 
 
@@ -36,9 +36,7 @@ def resolve_for_read(account: Account, reference: str) -> str:
 
 def resolve_for_inject(account: Account, reference: str) -> str:
     """Return what `op inject` puts in a reference's place."""
-    return _resolved(
-        account, reference, "could not resolve item UUID for item {item_name}: could not find item {item_name} in vault {vault_id}"
-    )
+    return _resolved(account, reference, "could not resolve item UUID for item {item_name}: could not find item {item_name} in vault {vault_id}")
 
 
 def render(template: str, resolve: Callable[[str], str], environment: Mapping[str, str]) -> str:

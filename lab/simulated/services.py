@@ -10,7 +10,7 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
-from lab.simulated import daemon, ports
+from lab.simulated import daemon, ports, processes
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import BINARY, digest_of
 from lab.simulated.paths import LabPaths
@@ -45,9 +45,9 @@ class Service:
     listeners: tuple[Listener, ...]
 
     @property
-    def early(self) -> tuple[Listener, ...]:
-        """Where it listens as soon as it is ready."""
-        return tuple(listener for listener in self.listeners if not listener.late)
+    def essential(self) -> tuple[Listener, ...]:
+        """Where it always listens once it is ready."""
+        return tuple(listener for listener in self.listeners if listener.essential)
 
 
 def git_server(paths: LabPaths, lab: Endpoints) -> Service:
@@ -72,7 +72,7 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
 def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[Path]) -> Service:
     """Describe the simulated machines."""
     program = paths.tools / BINARY
-    argv = (str(program), "--config", str(paths.machines_config))
+    argv = (str(program), "--lab", str(paths.machines_config))
     stamp = digest_of([program.resolve(), paths.machines_config, *configs])
     return Service("machines", argv, _environment(paths), paths.run / "machines.ready", stamp, tuple(listeners))
 
@@ -90,7 +90,7 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
         TargetError: Somebody else has its address, or the old one does not end.
     """
     found = daemon.running(paths, service.name)
-    old = {*daemon.same_command(paths, service.argv), *([found.pid] if found is not None else [])}
+    old = {*processes.same_command(paths.state, service.argv), *([found.pid] if found is not None else [])}
     if old:
         say(f"{service.name}: restarting, what it runs on has changed")
         left = daemon.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
@@ -126,7 +126,7 @@ def wait_until_ready(paths: LabPaths, service: Service, clock: Clock, *, budget_
 def _missing(service: Service) -> str:
     if not service.ready.exists():
         return f"no {service.ready.name} yet"
-    return next((f"nobody answers on {listener} ({listener.name})" for listener in service.early if not listener.answers()), "")
+    return next((f"nobody answers on {listener} ({listener.name})" for listener in service.essential if not listener.answers()), "")
 
 
 def _log_tail(paths: LabPaths, name: str) -> str:

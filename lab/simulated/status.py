@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.errors import TargetError
-from lab.simulated import daemon, machines
+from lab.simulated import daemon, machines, processes
 from lab.simulated.addresses import GIT_PORT
 from lab.simulated.paths import LabPaths
 from lab.simulated.ports import Listener
@@ -38,9 +38,9 @@ def observe(paths: LabPaths) -> Status:
     listeners = _listeners(paths)
     with ThreadPoolExecutor(max_workers=len(listeners) or 1) as pool:
         answers = dict(zip(listeners, pool.map(Listener.answers, listeners), strict=True))
-    early = [answer for listener, answer in answers.items() if not listener.late]
-    is_up = all(found.values()) and bool(early) and all(early)
-    others = len(list(daemon.marked(paths.state))) - sum(1 for service in found.values() if service is not None)
+    essential = [answer for listener, answer in answers.items() if listener.essential]
+    is_up = all(found.values()) and bool(essential) and all(essential)
+    others = len(list(processes.marked(paths.state))) - sum(1 for service in found.values() if service is not None)
     lines = [
         f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
         f"  state      {paths.state}{'' if paths.state.exists() else ' (not there)'}",
@@ -88,7 +88,7 @@ def _listeners(paths: LabPaths) -> tuple[Listener, ...]:
 def _answer(listener: Listener, answers: bool) -> str:
     if answers:
         return "answers"
-    return "not yet" if listener.late else "SILENT"
+    return "MISSING" if listener.essential else "silent"
 
 
 def _says_bootstrapped(value: object) -> bool:

@@ -14,7 +14,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyrage import decrypt, encrypt, x25519  # type: ignore[import-untyped]
+from pyrage import decrypt, encrypt, x25519
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

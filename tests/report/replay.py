@@ -62,9 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     clock = ReplayClock(config.getoption("--pace"))
     config.stash[BUS] = Bus(clock)
     config.stash[REPORT_DIR] = config.rootpath / "reports" / "infra-simulated"
-    config.pluginmanager.register(
-        Player(getattr(streams, config.getoption("--replay"))(), config.stash[BUS], clock), "player"
-    )
+    config.pluginmanager.register(Player(getattr(streams, config.getoption("--replay"))(), config.stash[BUS], clock), "player")
 
 
 class Player:
@@ -92,6 +90,10 @@ class Player:
             case event:
                 self.of[event.criterion].append(stamped)
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests of the stream's criteria."""
+        items[:] = [item for item in items if item.nodeid in self.nodeids]
+
     def emit(self, stamped: list[Stamped]) -> None:
         """Emit events as if they happened now."""
         for one in stamped:
@@ -99,8 +101,8 @@ class Player:
             self.bus.emit(one.event)
 
     def pytest_collection_finish(self) -> None:
-        """Begin the run."""
-        self.emit(self.heads)
+        """Begin the run; what belongs to no criterion comes before the first."""
+        self.emit(self.heads + self.of.pop("", []))
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Play a criterion up to what its setup would raise."""
@@ -136,7 +138,8 @@ def write_suite(root: Path) -> None:
     folder = root / "bootstrap_tests"
     folder.mkdir()
     files: dict[str, list[str]] = defaultdict(list)
-    for one in streams.CRITERIA:
+    # The hostile stream's own criterion has a title that is hostile, but an id like any other.
+    for one in (*streams.CRITERIA, *streams.hostile()[0].event.criteria):  # type: ignore[union-attr]
         path, _, test = one.nodeid.partition("::")
         files[path].append(f"def {test}():\n    pass\n")
     for path, tests in files.items():

@@ -118,9 +118,7 @@ CRITERIA = (
         budget_s=900,
         needs=("cilium-datapath",),
     ),
-    info(
-        "the-bootstrap-took-under-30-minutes", "90-timing", ("AC7",), "everything is verified in under 30 minutes", 12
-    ),
+    info("the-bootstrap-took-under-30-minutes", "90-timing", ("AC7",), "everything is verified in under 30 minutes", 12),
 )
 
 STAND_INS = (
@@ -194,9 +192,7 @@ class Script:
         action = f"make it so that {one.title}"
         self.tell(ActionBegun(one.id, action, "it is not so"))
         tail = ("Upgrading release", "done") if ok else ("Error: INSTALLATION FAILED: <timed out> & gave up",)
-        self.command(
-            one.id, f"helmfile --selector name={one.id} sync", took_s, code=0 if ok else 1, tail=tail, changes=True
-        )
+        self.command(one.id, f"helmfile --selector name={one.id} sync", took_s, code=0 if ok else 1, tail=tail, changes=True)
         self.tell(ActionEnded(one.id, action, ok, took_s, "" if ok else "helmfile exited 1"))
 
     def wait(self, one: CriterionInfo, took_s: float, *, ok: bool = True) -> None:
@@ -247,9 +243,7 @@ def good(target: str = "nodes") -> list[Stamped]:
         if one.needs and target == "simulated":
             script.unverifiable(one)
         else:
-            script.criterion(
-                one, 0.0 if one.stage in {"00-preflight", "90-timing"} else 0.5 + number * 0.4, 0.3 + number * 0.7
-            )
+            script.criterion(one, 0.0 if one.stage in {"00-preflight", "90-timing"} else 0.5 + number * 0.4, 0.3 + number * 0.7)
     script.tell(
         RunEnded(
             0,
@@ -346,9 +340,49 @@ def plan() -> list[Stamped]:
 def one_stage() -> list[Stamped]:
     """Return a run of a single stage."""
     script = Script()
-    script.start(stage="50-flux")
-    for one in CRITERIA:
-        if one.stage == "50-flux":
-            script.criterion(one, 1.0, 2.0)
+    selected = tuple(one for one in CRITERIA if one.stage == "50-flux")
+    script.start(criteria=selected, stage="50-flux")
+    for one in selected:
+        script.criterion(one, 1.0, 2.0)
     script.tell(RunEnded(0, interrupted=False))
+    return script.heard
+
+
+def rehearsed() -> list[Stamped]:
+    """Return a good run on the simulated target, which cannot show everything."""
+    return good("simulated")
+
+
+def hostile() -> list[Stamped]:
+    """Return a failed run whose every foreign text tries to break out of the page or the terminal."""
+    evil = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[2J\x1b]0;title\x07\x00&amp;"
+    one = info("evil", "10-talos", ("AC1",), f"title {evil}", 1)
+    script = Script()
+    hint = HintInfo(f"F1 {evil}", f"cause {evil}", f"remedy {evil}", (f"command {evil}",), f"docs/{evil}")
+    script.tell(
+        RunStarted(
+            "id",
+            "infra",
+            "simulated",
+            evil,
+            (one,),
+            (StandInInfo(evil, evil, evil),),
+            ((evil, evil),),
+            1800.0,
+            f"resume {evil}",
+            nodes=((evil, evil, evil),),
+        )
+    )
+    script.tell(CommandStarted("", f"outside {evil}", changes=False), CommandEnded("", f"outside {evil}", 0, 0.1, (evil,), changes=False))
+    script.tell(CriterionStarted(one.id), ActionBegun(one.id, f"action {evil}", evil))
+    script.command(one.id, f"run {evil}", 1.0, code=1, tail=(evil, "second"), changes=True)
+    script.tell(ActionEnded(one.id, f"action {evil}", ok=True, elapsed_s=1.0, detail=evil))
+    script.tell(WaitStarted(one.id, f"condition {evil}", 10.0), Observed(one.id, f"condition {evil}", f"seen {evil}", 1.0))
+    script.tell(WaitEnded(one.id, f"condition {evil}", ok=False, elapsed_s=10.0, last=evil, attempts=2))
+    script.tell(
+        CriterionEnded(
+            one.id, Verdict.NOT_READY, 1.0, 10.0, f"seen {evil}", f"error {evil}", f"reason {evil}", (hint,), ((f"key {evil}", f"value {evil}"),)
+        )
+    )
+    script.tell(RunEnded(1, interrupted=False, resume_command=f"resume {evil}"))
     return script.heard

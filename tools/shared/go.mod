@@ -3,6 +3,7 @@ module firstlight.dev/tools/shared
 go 1.25.5
 
 require (
+	firstlight.dev/lab/machines v0.0.0
 	github.com/fluxcd/flux2/v2 v2.7.5
 	github.com/fluxcd/helm-controller v1.4.3
 	github.com/fluxcd/kustomize-controller v1.7.3
@@ -14,6 +15,7 @@ require (
 	k8s.io/kubernetes v1.35.0
 )
 
+// k8s.io/kubernetes names these modules without a version; they are released with it.
 replace (
 	k8s.io/api => k8s.io/api v0.35.0
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.35.0
@@ -48,7 +50,10 @@ replace (
 	k8s.io/sample-controller => k8s.io/sample-controller v0.35.0
 )
 
-// kubectl's and Flux's own pins.
+// The simulated machines are part of this checkout; in this graph they share what the tools have compiled.
+replace firstlight.dev/lab/machines => ../../lab/simulated/machines
+
+// Replacements are ignored when a module is only required, so kubectl's and Flux's own ones stand here.
 replace (
 	github.com/fluxcd/helm-controller/api => github.com/fluxcd/helm-controller/api v1.4.5
 	github.com/fluxcd/kustomize-controller/api => github.com/fluxcd/kustomize-controller/api v1.7.3
@@ -58,32 +63,6 @@ replace (
 	sigs.k8s.io/kustomize/api => sigs.k8s.io/kustomize/api v0.20.1
 	sigs.k8s.io/kustomize/kyaml => sigs.k8s.io/kustomize/kyaml v0.20.1
 )
-
-tool k8s.io/kubernetes/cmd/kube-apiserver
-
-tool k8s.io/kubernetes/cmd/kube-controller-manager
-
-tool k8s.io/kubernetes/cmd/kube-scheduler
-
-tool k8s.io/kubernetes/cmd/kubectl
-
-tool github.com/siderolabs/talos/cmd/talosctl
-
-tool github.com/fluxcd/flux2/v2/cmd/flux
-
-tool github.com/fluxcd/source-controller
-
-tool github.com/fluxcd/kustomize-controller
-
-tool helm.sh/helm/v3/cmd/helm
-
-tool go.etcd.io/etcd/server/v3
-
-tool github.com/fluxcd/helm-controller
-
-tool filippo.io/age/cmd/age
-
-tool filippo.io/age/cmd/age-keygen
 
 require filippo.io/age v1.2.1
 
@@ -660,8 +639,19 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-require firstlight.dev/lab/machines v0.0.0
-
-replace firstlight.dev/lab/machines => ../../lab/simulated/machines
-
-tool firstlight.dev/lab/machines
+tool (
+	filippo.io/age/cmd/age
+	filippo.io/age/cmd/age-keygen
+	firstlight.dev/lab/machines
+	github.com/fluxcd/flux2/v2/cmd/flux
+	github.com/fluxcd/helm-controller
+	github.com/fluxcd/kustomize-controller
+	github.com/fluxcd/source-controller
+	github.com/siderolabs/talos/cmd/talosctl
+	go.etcd.io/etcd/server/v3
+	helm.sh/helm/v3/cmd/helm
+	k8s.io/kubernetes/cmd/kube-apiserver
+	k8s.io/kubernetes/cmd/kube-controller-manager
+	k8s.io/kubernetes/cmd/kube-scheduler
+	k8s.io/kubernetes/cmd/kubectl
+)

@@ -17,7 +17,7 @@ def generate_configs(cluster: Cluster, runner: Runner, clock: Clock) -> Action:
 
     return Action(
         title=f"generate the machine configs of {cluster.name}",
-        need=lambda: why_stale(cluster, runner),
+        need=lambda: why_stale(cluster, runner, now=clock.now()),
         act=act,
         commands=(f"./task talos:gen-config CLUSTER={cluster.name}",),
     )

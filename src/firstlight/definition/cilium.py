@@ -100,9 +100,7 @@ def _check_addresses(release: Release, inventory: Inventory, network: Network, f
     )
     mtu = max((node.node.mtu for node in inventory.nodes), default=0)
     if mtu and _value(release.values, "MTU") is not None:
-        _expect(
-            release, "MTU", mtu, findings, rule="cilium-mtu-differs", message=f"the nodes' links have {mtu} in {inventory.path}"
-        )
+        _expect(release, "MTU", mtu, findings, rule="cilium-mtu-differs", message=f"the nodes' links have {mtu} in {inventory.path}")
 
 
 def _cluster_id(release: Release, findings: Findings) -> int:
@@ -125,9 +123,7 @@ def _expect(release: Release, name: str, wanted: object, findings: Findings, *, 
     # `True == 1` for Python: compare the types as well, because Helm tells them apart.
     if seen != wanted or type(seen) is not type(wanted):
         written = str(wanted).lower() if isinstance(wanted, bool) else wanted
-        findings.add(
-            release.path, f"spec.values.{name}", seen, rule=rule, message=message, fix=f"write `{name.rsplit('.', 1)[-1]}: {written}`"
-        )
+        findings.add(release.path, f"spec.values.{name}", seen, rule=rule, message=message, fix=f"write `{name.rsplit('.', 1)[-1]}: {written}`")
 
 
 def _value(values: Mapping[str, Any], name: str) -> Any:

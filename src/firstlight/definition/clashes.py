@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Network
+    from pathlib import Path
 
     from firstlight.definition.findings import Findings
     from firstlight.definition.network import Network
@@ -23,11 +24,13 @@ class Claim:
         inventory: Its nodes and networks.
         network: Its node network and VIP, if they can be told.
         cluster_id: Its Cilium cluster.id, 0 if it cannot be told.
+        cilium_path: Where that is written.
     """
 
     inventory: Inventory
     network: Network | None
     cluster_id: int
+    cilium_path: Path
 
     @property
     def networks(self) -> Iterator[tuple[str, str, IPv4Network]]:
@@ -60,8 +63,8 @@ def _check_identity(first: Claim, second: Claim, findings: Findings) -> None:
         )
     if first.cluster_id and first.cluster_id == second.cluster_id:
         findings.add(
-            second.inventory.path,
-            "cluster.id of Cilium",
+            second.cilium_path,
+            "spec.values.cluster.id",
             second.cluster_id,
             rule="cluster-id-clash",
             message=f"{first.inventory.name} and {second.inventory.name} have the same cluster.id",
@@ -90,7 +93,7 @@ def _check_addresses(first: Claim, second: Claim, findings: Findings) -> None:
                 node.node.hostname,
                 rule="hostname-clash",
                 message=f"{first.inventory.name} has a node of that name",
-                fix=f"put the cluster's name into it, like {second.inventory.name}-cp-1",
+                fix="begin the names of all nodes with the name of their cluster",
             )
 
 

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from firstlight.definition.findings import Findings
-    from firstlight.definition.flux import FluxTree
+    from firstlight.definition.fluxtree import FluxTree
     from firstlight.definition.network import Network
     from firstlight.definition.talconfig import Inventory
 
 NAME = "cluster-vars"
 
 
-def check_cluster_vars(
-    name: str, tree: FluxTree, inventory: Inventory, network: Network | None, cluster_id: int, findings: Findings
-) -> None:
+def check_cluster_vars(name: str, tree: FluxTree, inventory: Inventory, network: Network | None, cluster_id: int, findings: Findings) -> None:
     """Note a fact of the ConfigMap that contradicts the inventory; facts of other names are the applications' own."""
     facts = _facts(name, inventory, network, cluster_id)
     for found in tree.of_kind("ConfigMap"):

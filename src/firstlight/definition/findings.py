@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from firstlight.errors import DefinitionError, Problem
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 _VALUE_LENGTH_MAX = 120
 """Longer values are cut: a message names the place, the file shows the rest."""
+
+_LOOKS_OTHERWISE = re.compile(r"true|false|yes|no|on|off|null|~|[-+]?\d+(\.\d+)?|", re.IGNORECASE)
 
 
 class Findings:
@@ -40,7 +43,17 @@ class Findings:
 
 
 def _shortened(value: object) -> str:
-    # A flag is shown as YAML writes it, because that is what the reader has to look for.
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = " ".join(text.split())
+    text = " ".join(_written(value).split())
     return text if len(text) <= _VALUE_LENGTH_MAX else f"{text[: _VALUE_LENGTH_MAX - 1]}…"
+
+
+def _written(value: object) -> str:
+    """Return a value as YAML writes it, because that is what the reader has to look for."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    # Text that looks like a flag or a number is text only in quotes, which is the point of the message.
+    return f'"{value}"' if isinstance(value, str) and _LOOKS_OTHERWISE.fullmatch(value) else str(value)

@@ -10,18 +10,32 @@ from firstlight.definition.shape import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from firstlight.definition.helmfile import Helmfile, HelmfileRelease
     from firstlight.definition.findings import Findings
+    from firstlight.definition.helmfile import Helmfile, HelmfileRelease
     from firstlight.definition.model import Release
 
 
-def match_releases(helmfile: Helmfile, known: Mapping[str, Release], findings: Findings) -> tuple[Release, ...]:
-    """Return the releases in the order in which helmfile installs them; what does not match is noted."""
+def match_releases(helmfile: Helmfile, known: Mapping[str, Release | None], findings: Findings, *, complete: bool) -> tuple[Release, ...]:
+    """Return the releases in the order in which helmfile installs them; what does not match is noted.
+
+    Args:
+        helmfile: What helmfile installs.
+        known: The HelmReleases by name.
+        findings: Takes what is wrong.
+        complete: Whether all of Flux's files could be read, so that a missing HelmRelease really is missing.
+    """
     matched = []
+    names = [entry.name for entry in helmfile.apps]
     for entry in helmfile.apps:
         release = known.get(entry.name)
-        if release is None:
-            _note_unknown(entry, known, findings)
+        if entry.name not in known:
+            near = _near(entry.name, known)
+            # A mistyped name of the story was noted as a missing release.
+            if complete and (near not in ORDER or near in names):
+                _note_unknown(entry, near, findings)
+        elif release is None:
+            # Why it cannot be understood was noted where it stands.
+            continue
         elif release.namespace != entry.namespace:
             _note_namespace(entry, release, findings)
         else:
@@ -29,17 +43,19 @@ def match_releases(helmfile: Helmfile, known: Mapping[str, Release], findings: F
     return tuple(matched)
 
 
-def _note_unknown(entry: HelmfileRelease, known: Mapping[str, Release], findings: Findings) -> None:
+def _near(name: str, known: Mapping[str, Release | None]) -> str:
     # A name of the story is right by itself, so a near one on Flux's side is the mistake.
-    others = [name for name in known if name not in ORDER]
-    near = did_you_mean(entry.name, others if entry.name in ORDER else [*known])
+    return did_you_mean(name, [other for other in known if name not in ORDER or other not in ORDER])
+
+
+def _note_unknown(entry: HelmfileRelease, near: str, findings: Findings) -> None:
     findings.add(
         entry.path,
         f"{entry.field}.name",
         entry.name,
         rule="release-without-helmrelease",
         message="Flux has no HelmRelease of that name, so it would never take this release over",
-        fix=f"did you mean {near} ({known[near].path})?" if near else "add its HelmRelease, or mend the one that cannot be read",
+        fix=f"did you mean {near}?" if near else "add its HelmRelease",
     )
 
 

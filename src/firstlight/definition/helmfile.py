@@ -59,8 +59,9 @@ def read_helmfile(root: Path, folder: Path, findings: Findings) -> Helmfile:
     _check_phases(root, folder / "helmfile.yaml", findings)
     crds = _read(root, folder / "helmfile.d" / _CRDS, findings)
     apps_path = folder / "helmfile.d" / _APPS
+    known = len(findings.problems)
     apps = _read(root, apps_path, findings)
-    if apps is not None:
+    if apps is not None and all(problem.rule != "release-unreadable" for problem in findings.problems[known:]):
         _check_complete(apps_path, apps, findings)
         _check_order(apps_path, apps, findings)
     return Helmfile(crds or (), apps or ())
@@ -114,12 +115,13 @@ def _release(path: Path, field: str, entry: object, findings: Findings) -> Helmf
         findings.add(
             path,
             f"{field}.needs",
-            needs if isinstance(needs, str) else None,
+            needs,
             rule="wrong-type",
             message="the value must be a list of namespace/name",
             fix="write it as a list, like `- kube-system/cilium`",
         )
-        needs = []
+        # Taken as it was meant, so that the order is not found wrong as well.
+        needs = [needs] if isinstance(needs, str) else []
     return HelmfileRelease(data["name"], data["namespace"], tuple(needs), field, path)
 
 
@@ -140,7 +142,8 @@ def _check_complete(path: Path, apps: tuple[HelmfileRelease, ...], findings: Fin
     for release in apps:
         for index, need in enumerate(release.needs):
             if need not in identities:
-                near = did_you_mean(need, sorted(identities))
+                namesakes = [identity for identity in sorted(identities) if identity.endswith(f"/{need.rsplit('/', 1)[-1]}")]
+                near = did_you_mean(need, namesakes or sorted(identities))
                 findings.add(
                     path,
                     f"{release.field}.needs[{index}]",
@@ -173,7 +176,7 @@ def _check_order(path: Path, apps: tuple[HelmfileRelease, ...], findings: Findin
                 name,
                 rule="release-order",
                 message=f"{name} stands before {before.name}, which it waits for",
-                fix=f"move it below: a reader takes the order of the file for the order of {' → '.join(ORDER)}",
+                fix=f"move it below {before.name}, so that the file reads in the order of installation",
             )
 
 

@@ -6,7 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstlight.definition import cilium, clustervars, document, flux, handoff, helmfile, machines, network, patches, secrets, sops, sync
+from firstlight.definition import (
+    cilium,
+    clustervars,
+    document,
+    fluxtree,
+    handoff,
+    helmfile,
+    helmreleases,
+    machines,
+    network,
+    patches,
+    secrets,
+    sops,
+    sync,
+)
 from firstlight.definition.clashes import Claim, check_clashes
 from firstlight.definition.findings import Findings
 from firstlight.definition.model import Cluster
@@ -14,6 +28,7 @@ from firstlight.definition.shape import did_you_mean
 from firstlight.definition.talconfig import read_inventory
 
 if TYPE_CHECKING:
+    from firstlight.definition.fluxtree import FluxTree
     from firstlight.definition.model import FluxSync, Release, SecretReference
     from firstlight.definition.sops import SopsConfig
     from firstlight.definition.talconfig import Inventory
@@ -48,9 +63,7 @@ def load_all(root: Path) -> tuple[Cluster, ...]:
     secrets.check_secrets(root, config, findings)
     names = cluster_names(root)
     if not names:
-        findings.add(
-            Path("clusters"), "", None, rule="no-cluster", message="no cluster is defined", fix="write clusters/<name>/talos/talconfig.yaml"
-        )
+        findings.add(Path("clusters"), "", None, rule="no-cluster", message="no cluster is defined", fix="write clusters/<name>/talos/talconfig.yaml")
     parts = {name: _Parts.read(root, name, config, findings) for name in names}
     check_clashes([part.claim for part in parts.values() if part.claim is not None], findings)
     findings.raise_if_any("all clusters")
@@ -89,6 +102,7 @@ class _Parts:
     releases: tuple[Release, ...]
     crd_releases: tuple[str, ...]
     cluster_id: int
+    cilium_path: Path
     sync: FluxSync | None
     age_recipient: str
     references: tuple[SecretReference, ...]
@@ -99,8 +113,8 @@ class _Parts:
         clusters, bootstrap = Path("clusters") / name, Path("bootstrap") / name
         inventory = read_inventory(root, clusters / "talos" / "talconfig.yaml", findings)
         shared = None if inventory is None else _check_inventory(root, name, inventory, findings)
-        tree = flux.read_tree(root, clusters / "flux", findings)
-        known = flux.read_releases(tree, findings)
+        tree = fluxtree.read_tree(root, clusters / "flux", findings)
+        known = helmreleases.read_releases(tree, findings)
         phases = helmfile.read_helmfile(root, bootstrap, findings)
         cluster_id = 0
         if inventory is not None:
@@ -114,9 +128,10 @@ class _Parts:
         return cls(
             inventory=inventory,
             network=shared,
-            releases=handoff.match_releases(phases, known, findings),
+            releases=handoff.match_releases(phases, known, findings, complete=tree.complete),
             crd_releases=tuple(release.name for release in phases.crds),
             cluster_id=cluster_id,
+            cilium_path=cilium_release.path if (cilium_release := known.get("cilium")) else clusters / "flux",
             sync=told,
             age_recipient=_age_recipient(root, clusters, config, findings),
             references=secrets.read_references(root, template, findings),
@@ -125,7 +140,7 @@ class _Parts:
     @property
     def claim(self) -> Claim | None:
         """What this cluster claims for itself, as far as it could be read."""
-        return None if self.inventory is None else Claim(self.inventory, self.network, self.cluster_id)
+        return None if self.inventory is None else Claim(self.inventory, self.network, self.cluster_id, self.cilium_path)
 
     def cluster(self, root: Path, name: str) -> Cluster | None:
         """Return the cluster, or nothing where a part is missing."""
@@ -165,18 +180,18 @@ def _check_inventory(root: Path, name: str, inventory: Inventory, findings: Find
     machines.check_machines(inventory, findings)
     shared = network.check_network(inventory, findings)
     chosen = patches.read_patches(root, inventory, findings)
-    patches.check_patches(inventory, chosen, str(shared.nodes) if shared else "", findings)
+    if chosen.complete:
+        patches.check_patches(inventory, chosen, str(shared.nodes) if shared else "", findings)
     return shared
 
 
 def _check_values(
-    name: str, tree: flux.FluxTree, known: dict[str, Release], inventory: Inventory, shared: network.Network | None, findings: Findings
+    name: str, tree: FluxTree, known: dict[str, Release | None], inventory: Inventory, shared: network.Network | None, findings: Findings
 ) -> int:
-    if "coredns" in known:
-        cilium.check_coredns(known["coredns"], inventory, findings)
-    if "cilium" not in known:
+    if (coredns := known.get("coredns")) is not None:
+        cilium.check_coredns(coredns, inventory, findings)
+    if (release := known.get("cilium")) is None:
         return 0
-    release = known["cilium"]
     cilium.check_strategies(tree.objects["HelmRelease", release.namespace, release.name], findings)
     return cilium.check_cilium(name, release, inventory, shared, findings)
 

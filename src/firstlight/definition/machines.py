@@ -48,7 +48,7 @@ def _check_control_plane(inventory: Inventory, findings: Findings) -> None:
             "nodes",
             f"{count} control plane nodes",
             rule="even-control-plane",
-            message="the number of control plane nodes is even, which etcd gains nothing from and loses its quorum sooner with",
+            message="the number of control plane nodes is even, so etcd survives no more failures than with one node fewer",
             fix=f"use {count - 1} or {count + 1}",
         )
 
@@ -134,7 +134,7 @@ def _check_mtu(inventory: Inventory, findings: Findings) -> None:
                 message=f"the MTU is not between {MTU_MIN} and {MTU_MAX}",
                 fix="write 9000 for jumbo frames, 1500 without",
             )
-        if node.node.mtu != common[0][0]:
+        elif node.node.mtu != common[0][0]:
             findings.add(
                 inventory.path,
                 field,
@@ -143,5 +143,3 @@ def _check_mtu(inventory: Inventory, findings: Findings) -> None:
                 message=f"{node.node.hostname} has another MTU than most nodes ({common[0][0] or 'none'}), and packets would be lost between them",
                 fix=f"write `mtu: {common[0][0]}`" if common[0][0] else "remove it",
             )
-
-

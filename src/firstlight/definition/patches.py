@@ -34,9 +34,15 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class PatchSet:
-    """The patches of a cluster by the field that names them."""
+    """The patches of a cluster.
+
+    Attributes:
+        by_field: The patches by the field of talconfig.yaml that names them.
+        complete: Whether every patch could be read.
+    """
 
     by_field: dict[str, tuple[Patch, ...]]
+    complete: bool
 
     def of(self, node: InventoryNode) -> tuple[Patch, ...]:
         """Return a node's patches in the order in which talhelper applies them: group, node, then global."""
@@ -48,10 +54,11 @@ class PatchSet:
 def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchSet:
     """Return every patch that the inventory names; what is wrong with one is noted."""
     by_field: dict[str, tuple[Patch, ...]] = {}
+    known = len(findings.problems)
     for field, texts in _named(inventory):
         patches = [_read(root, inventory, f"{field}[{index}]", text, findings) for index, text in enumerate(texts)]
         by_field[field] = tuple(patch for patch in patches if patch is not None)
-    return PatchSet(by_field)
+    return PatchSet(by_field, complete=len(findings.problems) == known)
 
 
 def check_patches(inventory: Inventory, patches: PatchSet, network: str, findings: Findings) -> None:

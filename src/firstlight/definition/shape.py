@@ -61,9 +61,7 @@ def list_of(item: Shape, *, required: bool = False) -> Shape:
 def check(path: Path, data: Any, shape: Shape, findings: Findings, name: str = "") -> bool:
     """Note every unknown or missing key and every wrong type; return whether all is well."""
     if not _is_kind(data, shape.kind):
-        findings.add(
-            path, name, _seen(data), rule="wrong-type", message=f"the value must be {shape.kind}", fix=_type_fix(data, shape.kind)
-        )
+        findings.add(path, name, _seen(data), rule="wrong-type", message=f"the value must be {shape.kind}", fix=_type_fix(data, shape.kind))
         return False
     if isinstance(data, dict) and shape.fields:
         return _check_fields(path, data, shape, findings, name)
@@ -95,8 +93,10 @@ def _check_fields(path: Path, data: Mapping[str, Any], shape: Shape, findings: F
             well = False
         else:
             well &= check(path, value, shape.fields[key], findings, _join(name, key))
+    # A mistyped key was noted above with the key that is meant: that one is not also missing.
+    meant = {did_you_mean(key, shape.fields) for key in data if key not in shape.fields}
     for key, wanted in shape.fields.items():
-        if wanted.required and key not in data:
+        if wanted.required and key not in data and key not in meant:
             findings.add(
                 path,
                 _join(name, key),
@@ -133,10 +133,7 @@ def _type_fix(data: Any, kind: str) -> str:
 
 
 def _seen(data: Any) -> object:
-    if isinstance(data, dict):
-        return "a mapping"
-    if isinstance(data, list):
-        return "a list"
+    # An empty value is something else than no field at all.
     return "nothing" if data is None else data
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.definition import document
 from firstlight.definition.age import is_recipient
-from firstlight.definition.flux import flattened
+from firstlight.definition.document import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +33,15 @@ class SopsRule:
 
 @dataclass(frozen=True, slots=True)
 class SopsConfig:
-    """The creation rules of .sops.yaml, of which the first that matches a path counts."""
+    """The creation rules of .sops.yaml, of which the first that matches a path counts.
+
+    Attributes:
+        rules: The rules in the order of the file.
+        complete: Whether every rule could be understood.
+    """
 
     rules: tuple[SopsRule, ...]
+    complete: bool
 
     def rule_for(self, path: Path) -> SopsRule | None:
         """Return the rule that sops takes for a file."""
@@ -46,15 +52,13 @@ def read_sops_config(root: Path, findings: Findings) -> SopsConfig:
     """Return the creation rules; what is wrong is noted."""
     found = document.read_document(root, CONFIG, findings)
     if found is None:
-        return SopsConfig(())
+        return SopsConfig((), complete=False)
     entries = found.mapping.get("creation_rules")
     if not isinstance(entries, list) or not entries:
-        findings.add(
-            CONFIG, "creation_rules", None, rule="missing-field", message="the file has no rules", fix="add `creation_rules:` (a list)"
-        )
-        return SopsConfig(())
+        findings.add(CONFIG, "creation_rules", None, rule="missing-field", message="the file has no rules", fix="add `creation_rules:` (a list)")
+        return SopsConfig((), complete=False)
     rules = [_rule(f"creation_rules[{index}]", entry, findings) for index, entry in enumerate(entries)]
-    return SopsConfig(tuple(rule for rule in rules if rule is not None))
+    return SopsConfig(tuple(rule for rule in rules if rule is not None), complete=None not in rules)
 
 
 def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> None:
@@ -71,6 +75,8 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
         )
         return
     _check_leaves(found, sops, findings)
+    if not config.complete:
+        return
     rule = config.rule_for(found.path)
     if rule is None:
         findings.add(
@@ -98,7 +104,7 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
 def _check_leaves(found: Document, sops: Mapping[str, Any], findings: Findings) -> None:
     pattern = sops.get("encrypted_regex")
     chosen = re.compile(pattern) if isinstance(pattern, str) and _is_regex(pattern) else None
-    for name, value in flattened({key: part for key, part in found.mapping.items() if key != "sops"}, ""):
+    for name, value in leaves({key: part for key, part in found.mapping.items() if key != "sops"}, ""):
         covered = chosen is None or any(chosen.search(key) for key in re.split(r"[.\[]", name))
         # sops leaves empty texts and nulls as they are.
         if covered and value not in (None, "") and not str(value).startswith(_ENCRYPTED):
@@ -128,9 +134,7 @@ def _rule(field: str, entry: object, findings: Findings) -> SopsRule | None:
     texts = age if isinstance(age, list) else [age]
     recipients = [part.strip() for text in texts for part in str(text or "").split(",") if part.strip()]
     if not recipients:
-        findings.add(
-            CONFIG, f"{field}.age", None, rule="missing-field", message="the rule names no AGE recipient", fix="add `age: age1...`"
-        )
+        findings.add(CONFIG, f"{field}.age", None, rule="missing-field", message="the rule names no AGE recipient", fix="add `age: age1...`")
         return None
     for recipient in recipients:
         if not is_recipient(recipient):

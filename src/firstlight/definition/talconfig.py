@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
+from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from firstlight.definition import document, shape
+from firstlight.definition import document, notation, shape
 from firstlight.definition.model import Node, Role
 from firstlight.definition.talconfig_shape import TALCONFIG
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
     from firstlight.definition.findings import Findings
 
-_VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
-_HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_ENDPOINT = re.compile(r"https://(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
 # What Talos itself takes when the definition names none.
 _DEFAULT_POD_NETWORK = "10.244.0.0/16"
 _DEFAULT_SERVICE_NETWORK = "10.96.0.0/12"
@@ -91,19 +87,19 @@ def read_inventory(root: Path, path: Path, findings: Findings) -> Inventory | No
     if found is None or not shape.check(path, found.data, TALCONFIG, findings):
         return None
     data = found.mapping
-    _check_version(path, "talosVersion", data["talosVersion"], findings)
-    _check_version(path, "kubernetesVersion", data["kubernetesVersion"], findings)
+    notation.check_version(path, "talosVersion", data["talosVersion"], findings)
+    notation.check_version(path, "kubernetesVersion", data["kubernetesVersion"], findings)
     nodes = [_node(path, index, data, findings) for index in range(len(data["nodes"]))]
     return Inventory(
         path=path,
         data=data,
         name=data["clusterName"],
         endpoint=data["endpoint"],
-        endpoint_host=_endpoint_host(path, data["endpoint"], findings),
+        endpoint_host=notation.read_endpoint_host(path, data["endpoint"], findings),
         talos_version=data["talosVersion"],
         kubernetes_version=data["kubernetesVersion"],
-        pod_networks=_networks(path, "clusterPodNets", data, _DEFAULT_POD_NETWORK, findings),
-        service_networks=_networks(path, "clusterSvcNets", data, _DEFAULT_SERVICE_NETWORK, findings),
+        pod_networks=notation.read_networks(path, "clusterPodNets", data, _DEFAULT_POD_NETWORK, findings),
+        service_networks=notation.read_networks(path, "clusterSvcNets", data, _DEFAULT_SERVICE_NETWORK, findings),
         nodes=tuple(node for node in nodes if node is not None),
     )
 
@@ -119,8 +115,8 @@ def _node(path: Path, index: int, data: Mapping[str, Any], findings: Findings) -
     # talhelper: a node's own setting replaces its group's, patches apart.
     merged = {**group_of(data, own), **{key: value for key, value in own.items() if value not in ([], {}, "")}}
     field = f"nodes[{index}]"
-    address = _address(path, f"{field}.ipAddress", own["ipAddress"], findings)
-    _check_hostname(path, f"{field}.hostname", own["hostname"], findings)
+    address = notation.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
+    notation.check_hostname(path, f"{field}.hostname", own["hostname"], findings)
     links = _links(path, f"{field}.networkInterfaces", merged.get("networkInterfaces", []), findings)
     if address is None:
         return None
@@ -162,93 +158,6 @@ def _links(path: Path, field: str, interfaces: list[Mapping[str, Any]], findings
         parts = [(f"{field}[{index}]", name, interface)]
         parts += [(f"{field}[{index}].vlans[{n}]", f"{name}.{vlan['vlanId']}", vlan) for n, vlan in enumerate(interface.get("vlans", []))]
         for where, called, part in parts:
-            addresses = _interfaces(path, where, part, findings)
+            addresses = notation.read_interfaces(path, where, part, findings)
             links.append(_Link(where, called, part.get("mtu", mtu), mode, part.get("vip", {}).get("ip", ""), addresses))
     return links
-
-
-def _interfaces(path: Path, field: str, entry: Mapping[str, Any], findings: Findings) -> list[IPv4Interface]:
-    interfaces = []
-    for index, text in enumerate(entry.get("addresses", [])):
-        try:
-            interfaces.append(IPv4Interface(text))
-        except (AddressValueError, NetmaskValueError, ValueError):
-            findings.add(
-                path,
-                f"{field}.addresses[{index}]",
-                text,
-                rule="bad-address",
-                message="this is no IPv4 address with a prefix length",
-                fix="write it like 10.25.11.11/24",
-            )
-    return interfaces
-
-
-def _address(path: Path, field: str, text: str, findings: Findings) -> IPv4Address | None:
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        findings.add(path, field, text, rule="bad-address", message="this is no IPv4 address", fix="write it like 10.25.11.11")
-        return None
-
-
-def _check_hostname(path: Path, field: str, text: str, findings: Findings) -> None:
-    if not _HOSTNAME.fullmatch(text):
-        findings.add(
-            path,
-            field,
-            text,
-            rule="bad-hostname",
-            message="this is no valid host name for a Kubernetes node",
-            fix="use 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit",
-        )
-
-
-def _check_version(path: Path, field: str, text: str, findings: Findings) -> None:
-    if _VERSION.fullmatch(text):
-        return
-    if _VERSION.fullmatch(f"v{text}"):
-        findings.add(path, field, text, rule="version-without-v", message="the version lacks its leading v", fix=f"write v{text}")
-    else:
-        findings.add(
-            path,
-            field,
-            text,
-            rule="bad-version",
-            message="this is no full semantic version",
-            fix="write it like v1.12.0: v, major, minor, patch",
-        )
-
-
-def _endpoint_host(path: Path, text: str, findings: Findings) -> str:
-    match = _ENDPOINT.fullmatch(text)
-    if match is None or not 0 < int(match["port"]) < 65536:
-        findings.add(
-            path,
-            "endpoint",
-            text,
-            rule="bad-endpoint",
-            message="the endpoint is no https URL with a port",
-            fix="write it like https://10.25.11.10:6443",
-        )
-        return ""
-    return match["host"]
-
-
-def _networks(path: Path, key: str, data: Mapping[str, Any], default: str, findings: Findings) -> tuple[IPv4Network, ...]:
-    networks = []
-    for index, text in enumerate(data.get(key) or [default]):
-        try:
-            networks.append(IPv4Network(text))
-        except ValueError:
-            findings.add(
-                path, f"{key}[{index}]", text, rule="bad-network", message="this is no IPv4 network", fix=_network_fix(text)
-            )
-    return tuple(networks)
-
-
-def _network_fix(text: str) -> str:
-    try:
-        return f"host bits are set: did you mean {IPv4Network(text, strict=False)}?"
-    except ValueError:
-        return "write it like 10.42.0.0/16"

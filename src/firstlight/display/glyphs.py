@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from firstlight.events import Verdict
@@ -37,9 +37,7 @@ ASCII: Final = Glyphs(">", "o", "+", "x", "!", "*", "|", "...")
 def glyphs_for(encoding: str | None) -> Glyphs:
     """Return the signs that an encoding can show."""
     try:
-        "".join((UNICODE.action, UNICODE.waiting, UNICODE.met, UNICODE.failed, UNICODE.warning, UNICODE.rule)).encode(
-            encoding or "ascii"
-        )
+        "".join(astuple(UNICODE)).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE

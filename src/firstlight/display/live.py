@@ -50,9 +50,7 @@ class LiveDisplay:
         self._lock = threading.RLock()
         self._gone = False
         self._stream = stream
-        self._console = Console(
-            file=stream, force_terminal=True, no_color=not color, highlight=False, markup=False, emoji=False
-        )
+        self._console = Console(file=stream, force_terminal=True, no_color=not color, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
 
     def hear(self, stamped: Stamped) -> None:
@@ -129,9 +127,7 @@ class LiveDisplay:
 
     def _cut(self, said: str, style: str) -> Text:
         # What wraps makes the live part jump, so each line is cut to the width.
-        return Text(
-            printable(said).replace("\t", " ").replace("\n", " "), style=style, no_wrap=True, overflow="ellipsis"
-        )
+        return Text(printable(said).replace("\t", " ").replace("\n", " "), style=style, no_wrap=True, overflow="ellipsis")
 
     def _safely(self, draw: Callable[[], None]) -> None:
         if self._gone:

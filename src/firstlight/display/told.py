@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _VERDICT_WIDTH: Final = max(len(verdict) for verdict in Verdict)
 
+_SPAN_SAID_S: Final = 0.05
+"""A shorter span is not worth a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -86,11 +89,7 @@ def _failure(event: CriterionEnded, anchor: str, glyphs: Glyphs) -> Iterator[Lin
 
 
 def _spans(event: CriterionEnded) -> str:
-    spans = [
-        f"{name} {span_text(span)}"
-        for name, span in (("acting", event.acting_s), ("waiting", event.waiting_s))
-        if span >= 0.05
-    ]
+    spans = [f"{name} {span_text(span)}" for name, span in (("acting", event.acting_s), ("waiting", event.waiting_s)) if span >= _SPAN_SAID_S]
     return f"  ({', '.join(spans)})" if spans else ""
 
 

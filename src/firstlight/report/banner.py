@@ -45,10 +45,7 @@ def head_line(report: Report) -> str:
     only = f"only stage {head.stage}" if head.stage else ""
     facts = [f"<b>{text(head.cluster)}</b> on <b>{text(head.target)}</b>", text(head.revision), text(span), text(only)]
     tools = " · ".join(text(f"{name} {version}") for name, version in head.tool_versions)
-    return (
-        f'<p class="fl-head">{" · ".join(fact for fact in facts if fact)}</p>'
-        f'<p class="fl-tools">{tools or "no tool versions known"}</p>'
-    )
+    return f'<p class="fl-head">{" · ".join(fact for fact in facts if fact)}</p><p class="fl-tools">{tools or "no tool versions known"}</p>'
 
 
 def numbers(report: Report) -> str:

@@ -52,8 +52,7 @@ def stand_ins(report: Report) -> str:
     if not report.head.stand_ins:
         return ""
     rows = lines(
-        f"<tr><th>{text(one.name)}</th><td>{text(one.stands_for)}</td><td>{text(one.cannot_show)}</td></tr>"
-        for one in report.head.stand_ins
+        f"<tr><th>{text(one.name)}</th><td>{text(one.stands_for)}</td><td>{text(one.cannot_show)}</td></tr>" for one in report.head.stand_ins
     )
     return (
         '<section class="fl-section"><h2>Stand-ins on this target</h2><table class="fl-stand-ins"><thead><tr>'

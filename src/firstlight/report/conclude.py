@@ -31,14 +31,6 @@ def conclude(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
         return _unfinished(head, criteria)
     if head.plan:
         return Conclusion(Standing.PLANNED, f"plan, nothing was changed: {_tally(criteria)}", head.resume_command)
-    blocked = [one for one in criteria if one.verdict is Verdict.BLOCKED]
-    if blocked:
-        first = blocked[0]
-        text = f"{first.word}: {first.info.title}"
-        return Conclusion(Standing.OPEN, text, head.resume_command, first.info.id, detail=first.reason)
-    if head.exit_code not in (0, None):
-        text = f"the run ended with exit code {head.exit_code} though no criterion failed: see the terminal's output"
-        return Conclusion(Standing.FAILED, text, head.resume_command)
     return _finished(head, criteria)
 
 
@@ -51,6 +43,17 @@ def _unfinished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusio
 
 
 def _finished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
+    blocked = [one for one in criteria if one.verdict is Verdict.BLOCKED]
+    if blocked:
+        text = f"{blocked[0].word}: {blocked[0].info.title}"
+        return Conclusion(Standing.OPEN, text, head.resume_command, blocked[0].info.id, detail=blocked[0].reason)
+    if head.exit_code not in (0, None):
+        text = f"the run ended with exit code {head.exit_code} though no criterion failed: see the terminal's output"
+        return Conclusion(Standing.FAILED, text, head.resume_command)
+    return _verified(head, criteria)
+
+
+def _verified(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
     holding = sum(one.holds for one in criteria)
     unverifiable = sum(one.verdict is Verdict.NOT_VERIFIABLE for one in criteria)
     undecided = len(criteria) - holding - unverifiable

@@ -26,15 +26,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from firstlight.events import Verdict
-
-if TYPE_CHECKING:
-    from firstlight.report.model import CriterionResult, GroupResult, Report
+from firstlight.report.model import CriterionResult, GroupResult, Report, RunState
 
 SCHEMA: Final = 1
 _STATUS: Final = {
@@ -76,8 +75,9 @@ def to_json(report: Report) -> Json:
 
 def write_json(path: Path, report: Report) -> None:
     """Write the report's JSON file so that a reader sees the old one or the new one, never a part."""
-    text = json.dumps(to_json(report), indent=1, ensure_ascii=False) + "\n"
-    replace_text(path, text)
+    # Indented once it is whole: a run writes it a hundred times, and only the compact form is quick to make.
+    indent = None if report.head.state is RunState.UNDER_WAY else 1
+    replace_text(path, json.dumps(to_json(report), indent=indent, ensure_ascii=False) + "\n")
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -129,28 +129,39 @@ def _epoch_ms(stamp: str) -> int:
 
 
 def _model(report: Report) -> Json:
-    head = asdict(report.head)
-    head["tool_versions"] = dict(report.head.tool_versions)
-    head["nodes"] = [dict(zip(("name", "role", "address"), node, strict=True)) for node in report.head.nodes]
+    nodes = [dict(zip(("name", "role", "address"), node, strict=True)) for node in report.head.nodes]
     return {
         "schema": SCHEMA,
-        "head": head,
-        "conclusion": asdict(report.conclusion),
-        "timing": {**asdict(report.timing), "share": report.timing.share},
+        "head": {**_plain(report.head), "tool_versions": dict(report.head.tool_versions), "nodes": nodes},
+        "conclusion": _plain(report.conclusion),
+        "timing": {**_plain(report.timing), "share": report.timing.share},
         "counts": dict(report.counts),
         "criteria": [_criterion(one) for one in report.criteria],
         "acceptance": [_group(one) for one in report.acceptance],
         "checklist": [_group(one) for one in report.checklist],
         "stages": [_group(one) for one in report.stages],
-        "outside_commands": [asdict(one) for one in report.outside_commands],
+        "outside_commands": _plain(report.outside_commands),
     }
 
 
 def _criterion(one: CriterionResult) -> Json:
-    fields = asdict(one)
-    info = fields.pop("info")
-    return {**info, **fields, "evidence": dict(one.evidence)}
+    made: Json = _plain(one)
+    return {**made.pop("info"), **made, "evidence": dict(one.evidence)}
 
 
 def _group(one: GroupResult) -> Json:
-    return {**asdict(one), "ticked": one.ticked}
+    return {**_plain(one), "ticked": one.ticked}
+
+
+def _plain(value: Any) -> Any:
+    # dataclasses.asdict copies every leaf deeply; over a run this is several seconds of a laptop.
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))

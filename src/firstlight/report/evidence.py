@@ -47,10 +47,7 @@ def command(entry: CommandRecord) -> str:
     """Return a command with its outcome; its output is open if it failed."""
     said = "acts" if entry.changes else "looks"
     times = f" · {entry.times} times" if entry.times > 1 else ""
-    summary = (
-        f'<code>$ {text(entry.command)}</code> <span class="fl-note">{_exit(entry)} · '
-        f"{span_text(entry.elapsed_s)}{times} · {said}</span>"
-    )
+    summary = f'<code>$ {text(entry.command)}</code> <span class="fl-note">{_exit(entry)} · {span_text(entry.elapsed_s)}{times} · {said}</span>'
     if not entry.tail:
         return f'<div class="fl-command">{summary}</div>'
     is_open = " open" if entry.ended and entry.exit_code != 0 else ""
@@ -118,9 +115,7 @@ def _observations(one: CriterionResult) -> str:
     if not one.observations:
         return ""
     left_off = f"<p>{one.observations_left_off} earlier ones left off</p>" if one.observations_left_off else ""
-    rows = "".join(
-        f"<tr><th>{span_text(seen.elapsed_s)}</th><td>{text(seen.seen)}</td></tr>" for seen in one.observations
-    )
+    rows = "".join(f"<tr><th>{span_text(seen.elapsed_s)}</th><td>{text(seen.seen)}</td></tr>" for seen in one.observations)
     count = len(one.observations) + one.observations_left_off
     body = f"<details><summary>{count} seen</summary>{left_off}<table class='fl-facts'>{rows}</table></details>"
     return _block("observations", body)

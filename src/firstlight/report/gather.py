@@ -69,9 +69,7 @@ class Gathered:
                     self.waits[told.condition] = replace(wait, elapsed_s=told.elapsed_s, last=told.seen)
             case WaitEnded():
                 budget_s = self.waits[told.condition].budget_s if told.condition in self.waits else 0.0
-                self.waits[told.condition] = WaitRecord(
-                    told.condition, budget_s, told.ok, told.elapsed_s, told.attempts, told.last
-                )
+                self.waits[told.condition] = WaitRecord(told.condition, budget_s, told.ok, told.elapsed_s, told.attempts, told.last)
 
     def result(self, info: CriterionInfo, number: int, word: str, now_s: float) -> CriterionResult:
         """Return all of it as frozen data; a criterion without an end is timed until `now_s`."""

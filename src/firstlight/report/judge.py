@@ -14,18 +14,14 @@ if TYPE_CHECKING:
 
 def judge_acceptance(criteria: Sequence[CriterionResult], stage: str) -> tuple[GroupResult, ...]:
     """Judge the story's seven acceptance criteria, in its order."""
-    return tuple(
-        judge(key, title, [one for one in criteria if key in one.info.acceptance], stage) for key, title in ACCEPTANCE
-    )
+    return tuple(judge(key, title, [one for one in criteria if key in one.info.acceptance], stage) for key, title in ACCEPTANCE)
 
 
 def judge_checklist(criteria: Sequence[CriterionResult], stage: str) -> tuple[GroupResult, ...]:
     """Judge the story's fourteen boxes, in its order; a box that only a criterion knows comes after them."""
     known = list(CHECKLIST)
     known += [box for one in criteria for box in one.info.boxes if box not in known]
-    return tuple(
-        judge(box, box, [one for one in criteria if box in one.info.boxes], stage) for box in dict.fromkeys(known)
-    )
+    return tuple(judge(box, box, [one for one in criteria if box in one.info.boxes], stage) for box in dict.fromkeys(known))
 
 
 def judge_stages(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
@@ -80,9 +76,7 @@ def _judgement(members: Sequence[CriterionResult], stage: str) -> tuple[Standing
 
 
 def _undecided(members: Sequence[CriterionResult], holding: int, unverifiable: int) -> tuple[Standing, str, str]:
-    waiting = [
-        one for one in members if one.verdict is None or not (one.holds or one.verdict is Verdict.NOT_VERIFIABLE)
-    ]
+    waiting = [one for one in members if one.verdict is None or not (one.holds or one.verdict is Verdict.NOT_VERIFIABLE)]
     planned = any(one.verdict is Verdict.WILL_ACT for one in waiting)
     standing = Standing.PLANNED if planned else Standing.OPEN
     tally = dict.fromkeys(one.word for one in waiting)

@@ -6,6 +6,8 @@ import platform
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from firstlight.report.banner import conclusion_box, head_line, numbers
+from firstlight.report.checklist import acceptance_table, checklist, stand_ins
 from firstlight.report.evidence import command
 from firstlight.report.markup import (
     lines,
@@ -41,10 +43,7 @@ def above(report: Report, links: str) -> str:
             checklist(report),
             stand_ins(report),
             "</div>",
-            (
-                f"<noscript><style>.controls,.fl-filter,#results-table{{display:none}}</style>"
-                f"<h2>Criteria</h2>{plain_table(report, links)}</noscript>"
-            ),
+            _without_scripts(report, links),
         )
     )
 
@@ -55,10 +54,7 @@ def filters(report: Report) -> str:
     stages = [one.key for one in report.stages]
     selects = _select("ac", "AC", acceptance) + _select("stage", "stage", stages)
     selects += _select("verdict", "verdict", list(report.counts))
-    return (
-        f'<div class="fl-filter"><h2>Criteria</h2>{selects}'
-        '<button type="button" data-fl-reset>show all</button><output></output></div>'
-    )
+    return f'<div class="fl-filter"><h2>Criteria</h2>{selects}<button type="button" data-fl-reset>show all</button><output></output></div>'
 
 
 def environment(report: Report) -> dict[str, str]:
@@ -73,6 +69,14 @@ def environment(report: Report) -> dict[str, str]:
         "Other commands": "".join(command(entry) for entry in report.outside_commands),
     }
     return {key: value for key, value in rows.items() if value}
+
+
+def _without_scripts(report: Report, links: str) -> str:
+    if report.head.state is RunState.UNDER_WAY:
+        # Written after every criterion, so the half of it that hardly anybody reads waits for the end.
+        return "<noscript>The table needs scripts; report.json has the same.</noscript>"
+    style = "<style>.controls,.fl-filter,#results-table{display:none}</style>"
+    return f"<noscript>{style}<h2>Criteria</h2>{plain_table(report, links)}</noscript>"
 
 
 def _select(name: str, label: str, values: list[str]) -> str:

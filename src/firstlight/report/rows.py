@@ -45,9 +45,7 @@ def sort_keys(one: CriterionResult) -> dict[str, str]:
 def cells(one: CriterionResult) -> list[str]:
     """Return a criterion's cells, the filter's data on the first."""
     info = one.info
-    data = (
-        f'data-ac="{text(" ".join(info.acceptance))}" data-stage="{text(info.stage)}" data-verdict="{text(one.word)}"'
-    )
+    data = f'data-ac="{text(" ".join(info.acceptance))}" data-stage="{text(info.stage)}" data-verdict="{text(one.word)}"'
     return [
         f'<td class="col-number" {data}>{one.number}</td>',
         f'<td class="col-result">{verdict_pill(one.word)}</td>',
@@ -107,7 +105,7 @@ def _task(one: CriterionResult) -> str:
 
 
 def _span(seconds: float) -> str:
-    return span_text(seconds) if seconds >= SHORTEST_S else '<span class="fl-none">–</span>'
+    return span_text(seconds) if seconds >= SHORTEST_S else '<span class="fl-none">&ndash;</span>'
 
 
 def _budget(one: CriterionResult) -> str:

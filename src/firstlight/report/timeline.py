@@ -40,10 +40,7 @@ def _lane(stage: GroupResult, by_id: dict[str, CriterionResult], whole_s: float)
 def _bars(one: CriterionResult, whole_s: float) -> str:
     left = 100 * (one.started_s or 0.0) / whole_s
     acting, waiting = 100 * one.acting_s / whole_s, 100 * one.waiting_s / whole_s
-    said = (
-        f"{one.number} {one.info.title}: {one.word}, "
-        f"acting {span_text(one.acting_s)}, waiting {span_text(one.waiting_s)}"
-    )
+    said = f"{one.number} {one.info.title}: {one.word}, acting {span_text(one.acting_s)}, waiting {span_text(one.waiting_s)}"
     return (
         f'<a class="fl-bar fl-{tone(one.word)}" href="#{anchor(one.info.id)}" title="{text(said)}" '
         f'style="left:{left:.3f}%;width:{acting + waiting:.3f}%">'
@@ -54,10 +51,7 @@ def _bars(one: CriterionResult, whole_s: float) -> str:
 def _axis(whole_s: float) -> str:
     step = next((step for step in _STEPS_S if whole_s / step <= _TICKS_MAX), _STEPS_S[-1])
     count = min(int(whole_s // step), 4 * _TICKS_MAX)
-    return lines(
-        f'<span class="fl-tick" style="left:{100 * tick * step / whole_s:.3f}%">{_clock(tick * step)}</span>'
-        for tick in range(count + 1)
-    )
+    return lines(f'<span class="fl-tick" style="left:{100 * tick * step / whole_s:.3f}%">{_clock(tick * step)}</span>' for tick in range(count + 1))
 
 
 def _clock(seconds: int) -> str:

@@ -5,9 +5,10 @@ This package never talks to a cluster, never imports pytest and installs nothing
 user's cache.
 """
 
+from firstlight.toolbox.check import Checked, check, versions
 from firstlight.toolbox.pins import Pins, Tool, load_pins
 from firstlight.toolbox.places import Places
 from firstlight.toolbox.resolve import Origin, Resolved
 from firstlight.toolbox.setup import set_up
 
-__all__ = ["Origin", "Pins", "Places", "Resolved", "Tool", "load_pins", "set_up"]
+__all__ = ["Checked", "Origin", "Pins", "Places", "Resolved", "Tool", "check", "load_pins", "set_up", "versions"]

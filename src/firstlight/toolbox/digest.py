@@ -50,7 +50,5 @@ def input_files(build: Build, places: Places) -> Iterator[Path]:
         yield from sorted(
             file
             for file in folder.rglob("*")
-            if file.is_file()
-            and not file.name.endswith("_test.go")
-            and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.is_file() and not file.name.endswith("_test.go") and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         )

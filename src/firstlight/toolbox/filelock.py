@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,7 @@ _POLL_S = 0.5
 
 
 @contextlib.contextmanager
-def locked(
-    path: Path, on_wait: Callable[[str], None], *, wait_s: float = _WAIT_S, pause: Callable[[float], None] | None = None
-) -> Iterator[int]:
+def locked(path: Path, on_wait: Callable[[str], None], *, wait_s: float = _WAIT_S, pause: Callable[[float], None] | None = None) -> Iterator[int]:
     """Hold the lock, waiting for whoever holds it; yield its descriptor for children that must hold it as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rest = pause or _rest
@@ -53,6 +52,4 @@ def _taken(descriptor: int) -> bool:
 
 
 def _rest(seconds: float) -> None:
-    import threading
-
     threading.Event().wait(seconds)

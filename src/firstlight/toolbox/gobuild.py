@@ -14,7 +14,7 @@ from firstlight.toolbox.process import Outcome, run
 from firstlight.toolbox.toolchain import bring_go, go_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from firstlight.toolbox.pins import Build, Pins, Tool
@@ -27,9 +27,7 @@ _BUILD_S = 7200.0
 _KEPT = 4
 
 
-def build_tools(
-    build: Build, tools: Sequence[Tool], *, pins: Pins, places: Places, environ: Mapping[str, str], display: Display
-) -> None:
+def build_tools(build: Build, tools: Sequence[Tool], *, pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
     """Build these tools into the build's folder in the cache; what is there already is left alone.
 
     It may be interrupted anywhere: Go keeps what it has compiled, and a program gets its name by a rename.
@@ -47,8 +45,9 @@ def build_tools(
             (staging / part).mkdir(parents=True)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            modfile = make_modfile(build, staging, go=go, places=places, environ=environ, display=display)
-            command = _Command(go, modfile, places.root / build.module, environ, display, lock)
+            module = places.root / build.module
+            modfile = make_modfile(module, build.placeholders, staging, go=go, places=places, environ=environ, display=display)
+            command = _Command(go, modfile, module, environ, display, lock)
             total = command.download(missing)
             command.compile(build, missing, total)
             for tool in missing:
@@ -61,9 +60,7 @@ def build_tools(
 class _Command:
     """The two Go commands of a build: they share where they run and what they report to."""
 
-    def __init__(
-        self, go: Path, modfile: Path, module: Path, environ: Mapping[str, str], display: Display, lock: int
-    ) -> None:
+    def __init__(self, go: Path, modfile: Path, module: Path, environ: Mapping[str, str], display: Display, lock: int) -> None:
         self._go = go
         self._modfile = modfile
         self._module = module
@@ -110,7 +107,7 @@ class _Command:
         self._display.end(f"{done} packages compiled" if outcome.success else "failed")
         _check(outcome, "build", tools)
 
-    def _run(self, arguments: Sequence[str], on_line: _OnLine) -> Outcome:
+    def _run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> Outcome:
         return run(
             [str(self._go), *arguments],
             timeout_s=_BUILD_S,
@@ -133,10 +130,8 @@ def _check(outcome: Outcome, doing: str, tools: Sequence[Tool]) -> None:
         return
     complaints = [line for line in outcome.stderr.splitlines() if " " in line and not line.startswith("go: downloading")]
     raise FirstlightError(
-        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go exited {outcome.code}\n"
-        + "\n".join(f"  {line}" for line in complaints[-20:]),
-        next_step="mend what the last lines name (network, disk, source), then run ./task tools:setup again; "
-        "what is compiled already is kept",
+        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go exited {outcome.code}\n" + "\n".join(f"  {line}" for line in complaints[-20:]),
+        next_step="mend what the last lines name (network, disk, source), then run ./task tools:setup again; what is compiled already is kept",
     )
 
 

@@ -16,7 +16,6 @@ from firstlight.toolbox.toolchain import go_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from firstlight.toolbox.pins import Build
     from firstlight.toolbox.places import Places
     from firstlight.toolbox.progress import Display
 
@@ -25,31 +24,32 @@ _DOWNLOAD_S = 1800.0
 
 
 def make_modfile(
-    build: Build, folder: Path, *, go: Path, places: Places, environ: Mapping[str, str], display: Display
+    module: Path,
+    placeholders: Mapping[str, str],
+    folder: Path,
+    *,
+    go: Path,
+    places: Places,
+    environ: Mapping[str, str],
+    display: Display,
 ) -> Path:
-    """Write the build's go.mod and go.sum into the folder and return that go.mod.
+    """Write the graph's go.mod and go.sum into the folder and return that go.mod.
 
     A file cannot be added to a module in Go's module cache, not even by an overlay, so the module is copied and
     the go.mod points to the copy.
     """
-    module = places.root / build.module
     modfile = folder / "go.mod"
     text = (module / "go.mod").read_text()
-    if build.placeholders:
-        folders = module_folders(
-            list(build.placeholders), module=module, go=go, environ=environ, display=display
-        )
-        for name, file in build.placeholders.items():
-            copy = _copy_with(folders[name], file, places)
-            text += f"\nreplace {name} => {copy}\n"
+    if placeholders:
+        folders = module_folders(list(placeholders), module=module, go=go, environ=environ, display=display)
+        for name, file in placeholders.items():
+            text += f"\nreplace {name} => {_copy_with(folders[name], file, places)}\n"
     modfile.write_text(text)
     shutil.copyfile(module / "go.sum", folder / "go.sum")
     return modfile
 
 
-def module_folders(
-    modules: Sequence[str], *, module: Path, go: Path, environ: Mapping[str, str], display: Display
-) -> dict[str, Path]:
+def module_folders(modules: Sequence[str], *, module: Path, go: Path, environ: Mapping[str, str], display: Display) -> dict[str, Path]:
     """Download modules of a graph, checked against its go.sum, and return where each lies."""
     outcome = run(
         [str(go), "mod", "download", "-json", *modules],

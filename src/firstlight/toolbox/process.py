@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from firstlight.errors import FirstlightError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _TICK_S = 0.5
 # What a command is given to end by itself once it is told to.
 _GRACE_S = 5.0
+# A stream's name and a line of it, or None at its end.
+_Lines: TypeAlias = "queue.SimpleQueue[tuple[str, str | None]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,13 @@ def _listen(
     on_line: Callable[[str], None] | None,
     on_tick: Callable[[], None] | None,
 ) -> dict[str, str]:
-    lines: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-
-    def read(name: str, stream: IO[str]) -> None:
-        for line in stream:
-            lines.put((name, line))
-        lines.put((name, None))
-
-    streams = {"stdout": process.stdout, "stderr": process.stderr}
-    for name, stream in streams.items():
-        if stream is not None:
-            threading.Thread(target=read, args=(name, stream), daemon=True).start()
+    """Collect both streams to their ends; each is read by a thread, so that neither can block the other."""
+    lines: _Lines = queue.SimpleQueue()
     said: dict[str, list[str]] = {"stdout": [], "stderr": []}
-    open_streams = set(streams)
-    while open_streams:
+    for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
+        threading.Thread(target=_read, args=(name, stream, lines), daemon=True).start()
+    still_open = len(said)
+    while still_open:
         if time.monotonic() > deadline:
             raise TimeoutError
         try:
@@ -124,12 +119,18 @@ def _listen(
                 on_tick()
             continue
         if line is None:
-            open_streams.discard(name)
+            still_open -= 1
             continue
         said[name].append(line)
         if on_line and name == "stderr":
             on_line(line.rstrip("\n"))
     return {name: "".join(parts) for name, parts in said.items()}
+
+
+def _read(name: str, stream: IO[str] | None, lines: _Lines) -> None:
+    for line in stream or ():
+        lines.put((name, line))
+    lines.put((name, None))
 
 
 def _end(process: subprocess.Popen[str]) -> None:

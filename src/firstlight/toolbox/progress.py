@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # A line every so often is enough to see that it lives and does not fill a CI log.
 _PLAIN_EVERY_S = 15.0
+# What a package's path may take of a terminal's line; its end says most.
+_DETAIL_WIDTH = 40
 
 
 class Display(Protocol):
@@ -51,9 +53,7 @@ def seconds(value: float) -> str:
 class PlainDisplay:
     """Lines for a log: at most one per interval, plus the first and the last of each step."""
 
-    def __init__(
-        self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, every_s: float = _PLAIN_EVERY_S
-    ) -> None:
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, every_s: float = _PLAIN_EVERY_S) -> None:
         self._stream = stream
         self._clock = clock
         self._every_s = every_s
@@ -129,7 +129,7 @@ class LiveDisplay:
         """Move the bar."""
         if self._bars is not None and self._bar is not None:
             count = f"{done} of {total}" if total else f"{done}"
-            short = detail if len(detail) <= 40 else f"...{detail[-37:]}"
+            short = detail if len(detail) <= _DETAIL_WIDTH else f"...{detail[3 - _DETAIL_WIDTH :]}"
             self._bars.update(self._bar, completed=done, total=total or None, far=f"{count} {short}")
 
     def tick(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from firstlight.tools.classification import Class, Rule
@@ -52,13 +51,3 @@ class Kubectl:
     def dry_run(self, manifests: str) -> CommandResult:
         """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""
         return self._runner.run([*self._base, "create", "--dry-run=server", "--filename", "-"], input=manifests, timeout_s=LOOK_S)
-
-    def jsonpath(self, kind: str, namespace: str, name: str, path: str) -> str:
-        """Return one field of one object, empty when there is no such object or field."""
-        words = [*self._base, "--namespace", namespace, "get", kind, name, "--ignore-not-found", "--output", f"jsonpath={path}"]
-        result = self._runner.run(words, timeout_s=LOOK_S, quiet=True)
-        return result.raise_on_failure(f"read {kind} {namespace}/{name}", rules=RULES).stdout.strip()
-
-    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> CommandResult:
-        """Run a command in a container; the caller judges the answer."""
-        return self._runner.run([*self._base, "--namespace", namespace, "exec", pod, "--container", container, "--", *command], timeout_s=LOOK_S)

@@ -6,7 +6,9 @@ Readiness is watched here; changes go through kubectl and helmfile alone, so tha
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import Any
 
 import urllib3
 from kubernetes import config as kubernetes_config
-from kubernetes.client import ApiClient, ApiException, Configuration
+from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api
+from kubernetes.stream import portforward
 
 from firstlight.errors import FirstlightError
 
@@ -122,6 +125,22 @@ class Kubernetes:
         """
         for _ in self._watch(kind, resource_version, longest_s, namespace):
             return
+
+    @contextmanager
+    def port_forward(self, namespace: str, pod: str, port: int) -> Iterator[socket.socket]:
+        """Connect to a port of a pod through the API server.
+
+        Raises:
+            ApiUnavailable: The API server, or the node's kubelet, does not connect us.
+        """
+        try:
+            forward = portforward(CoreV1Api(self._connect()).connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
+        except (ApiException, OSError) as error:
+            raise ApiUnavailable(f"cannot connect to port {port} of {namespace}/{pod}: {error}") from error
+        try:
+            yield forward.socket(port)
+        finally:
+            forward.close()
 
     def _watch(self, kind: Kind, resource_version: str, longest_s: float, namespace: str) -> Iterator[bytes]:
         query = {"watch": "1", "resourceVersion": resource_version, "timeoutSeconds": str(max(1, int(longest_s))), "allowWatchBookmarks": "false"}

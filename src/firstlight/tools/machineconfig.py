@@ -6,12 +6,10 @@ sops to talosctl through pipes and are never written. What is written holds secr
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ import yaml
 
 from firstlight.definition.machineplan import GenerationPlan, MachinePlan, plan_generation
 from firstlight.errors import ToolMissing
+from firstlight.tools import configstamp
 from firstlight.tools.files import write_atomically
 from firstlight.tools.sops import Sops
 
@@ -32,12 +31,6 @@ GENERATE_S = 30.0
 """talosctl needs a third of a second; a cold disk on a loaded machine has taken ten."""
 TALHELPER_S = 120.0
 """It may ask the image factory for a schematic."""
-TALOSCONFIG_AGE_DAYS_MAX = 300
-"""Talos issues the admin's client certificate for a year; a new one is made well before that."""
-
-_STAMP = ".generated.json"
-_FORM = "1"
-"""Changed whenever configs made by older code must be made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +64,10 @@ def generate_machine_configs(cluster: Cluster, runner: Runner, *, now: datetime)
         ToolFailed: The secrets cannot be decrypted, or the configs cannot be generated.
     """
     plan = plan_generation(cluster)
-    talhelper = shutil.which("talhelper", path=runner.environment.get("PATH"))
-    made_by = "talhelper" if talhelper else "talosctl gen config"
-    configs = GeneratedConfigs(
-        files=tuple(cluster.machine_config(node) for node in cluster.nodes),
-        talosconfig=cluster.talosconfig,
-        made_by=made_by,
-        reused=_is_current(cluster, plan, made_by, now),
-    )
+    talhelper = _talhelper(runner)
+    made_by = _maker(runner)
+    stale = configstamp.why_stale(cluster.talosconfig.parent, _files(cluster), made_by=made_by, inputs=plan.digest, now=now)
+    configs = GeneratedConfigs(files=tuple(_files(cluster)[:-1]), talosconfig=cluster.talosconfig, made_by=made_by, reused=stale is None)
     if configs.reused:
         return configs
     if talhelper is None and plan.needs_talhelper:
@@ -95,12 +84,32 @@ def generate_machine_configs(cluster: Cluster, runner: Runner, *, now: datetime)
     return configs
 
 
+def why_stale(cluster: Cluster, runner: Runner, *, now: datetime | None = None) -> str | None:
+    """Say why the machine configs have to be generated, or nothing when those that are there still hold.
+
+    Args:
+        cluster: The definition.
+        runner: Knows whether talhelper is installed.
+        now: Tells whether the client certificate is due for renewal; not looked at when absent.
+
+    Raises:
+        DefinitionError: The inventory is wrong.
+    """
+    inputs = plan_generation(cluster).digest
+    return configstamp.why_stale(cluster.talosconfig.parent, _files(cluster), made_by=_maker(runner), inputs=inputs, now=now)
+
+
+def _talhelper(runner: Runner) -> str | None:
+    return shutil.which("talhelper", path=runner.environment.get("PATH"))
+
+
+def _maker(runner: Runner) -> str:
+    return "talhelper" if _talhelper(runner) else "talosctl gen config"
+
+
 def _with_talosctl(cluster: Cluster, plan: GenerationPlan, runner: Runner, secrets: str) -> dict[Path, str]:
     by_hostname = {machine.hostname: machine for machine in plan.machines}
-    texts = {
-        cluster.machine_config(node): _machine_config(cluster, plan, by_hostname[node.hostname], runner, secrets)
-        for node in cluster.nodes
-    }
+    texts = {cluster.machine_config(node): _machine_config(cluster, plan, by_hostname[node.hostname], runner, secrets) for node in cluster.nodes}
     words = [*_gen_config(cluster), "--output-types", "talosconfig"]
     result = runner.run(words, timeout_s=GENERATE_S, input=secrets, quiet=True)
     result.raise_on_failure(f"generate the talosconfig of {cluster.name}")
@@ -150,8 +159,7 @@ def _with_talhelper(cluster: Cluster, runner: Runner, talsecret: Path) -> dict[P
         words = ["talhelper", "genconfig", "--config-file", str(cluster.talos_dir / "talconfig.yaml"), "--secret-file", str(talsecret)]
         words += ["--out-dir", folder, "--no-gitignore", "--disable-nodes-section"]
         runner.run(words, timeout_s=TALHELPER_S, quiet=True).raise_on_failure(f"generate the machine configs of {cluster.name}")
-        wanted = [*(cluster.machine_config(node) for node in cluster.nodes), cluster.talosconfig]
-        texts = {path: (Path(folder) / path.name).read_text(encoding="utf-8") for path in wanted}
+        texts = {path: (Path(folder) / path.name).read_text(encoding="utf-8") for path in _files(cluster)}
     texts[cluster.talosconfig] = _with_endpoints(texts[cluster.talosconfig], cluster)
     return texts
 
@@ -172,42 +180,15 @@ def _with_endpoints(talosconfig: str, cluster: Cluster) -> str:
 
 
 def _write(cluster: Cluster, plan: GenerationPlan, made_by: str, texts: dict[Path, str], now: datetime) -> None:
-    stamp = _stamp_path(cluster)
-    # Without its stamp, a half-written set is made anew by the next run.
-    stamp.unlink(missing_ok=True)
+    folder = cluster.talosconfig.parent
+    configstamp.remove_stamp(folder)
     for path, text in texts.items():
         write_atomically(path, text)
-    content = {
-        "form": _FORM,
-        "made_by": made_by,
-        "made_at": now.isoformat(timespec="seconds"),
-        "inputs": plan.digest,
-        "outputs": {path.name: _digest(path) for path in texts},
-    }
-    write_atomically(stamp, json.dumps(content, indent=2) + "\n")
+    configstamp.write_stamp(folder, [*texts], made_by=made_by, inputs=plan.digest, now=now)
 
 
-def _is_current(cluster: Cluster, plan: GenerationPlan, made_by: str, now: datetime) -> bool:
-    try:
-        stamp = json.loads(_stamp_path(cluster).read_text(encoding="utf-8"))
-        made_at = datetime.fromisoformat(stamp["made_at"])
-        wanted = [*(cluster.machine_config(node) for node in cluster.nodes), cluster.talosconfig]
-        return (
-            (stamp["form"], stamp["made_by"], stamp["inputs"]) == (_FORM, made_by, plan.digest)
-            and timedelta(0) <= now - made_at < timedelta(days=TALOSCONFIG_AGE_DAYS_MAX)
-            and stamp["outputs"] == {path.name: _digest(path) for path in wanted}
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        # A stamp that is missing or damaged proves nothing: make everything anew.
-        return False
-
-
-def _stamp_path(cluster: Cluster) -> Path:
-    return cluster.talosconfig.with_name(_STAMP)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _files(cluster: Cluster) -> list[Path]:
+    return [*(cluster.machine_config(node) for node in cluster.nodes), cluster.talosconfig]
 
 
 def _leaves(data: object) -> Iterator[str]:

@@ -31,7 +31,7 @@ func writeConfiguration(p paths, opts Options, at ports, from machine) error {
 	files := map[string]func() ([]byte, error){
 		"audit-policy.yaml":    func() ([]byte, error) { return []byte(auditPolicy), nil },
 		"admission.yaml":       func() ([]byte, error) { return admissionConfiguration(from.admission) },
-		"egress-selector.yaml": func() ([]byte, error) { return egressConfiguration(at) },
+		"egress-selector.yaml": func() ([]byte, error) { return egressConfiguration(p, at) },
 		"kwokctl.yaml":         func() ([]byte, error) { return kwokctlConfiguration(p, opts, at) },
 	}
 
@@ -58,12 +58,17 @@ func admissionConfiguration(plugins []admissionPlugin) ([]byte, error) {
 
 // egressConfiguration sends what the API server says to webhooks, services and kubelets through package egress.
 // Otherwise it would dial service and pod addresses, which no simulated network carries.
-func egressConfiguration(at ports) ([]byte, error) {
+func egressConfiguration(p paths, at ports) ([]byte, error) {
 	return yaml.Marshal(document{
 		"apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration",
 		"egressSelections": []document{{"name": "cluster", "connection": document{
 			"proxyProtocol": "HTTPConnect",
-			"transport":     document{"tcp": document{"url": fmt.Sprintf("http://127.0.0.1:%d", at.Egress)}},
+			"transport": document{"tcp": document{
+				"url": fmt.Sprintf("https://127.0.0.1:%d", at.Egress),
+				"tlsConfig": document{
+					"caBundle": p.pki("ca.crt"), "clientCert": p.pki("admin.crt"), "clientKey": p.pki("admin.key"),
+				},
+			}},
 		}}},
 	})
 }

@@ -2,6 +2,8 @@ package controlplane
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -26,9 +28,14 @@ func (c *ControlPlane) startHelpers() error {
 		return nil
 	}
 
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ports.Egress)))
+	security, err := c.trust.serverTLS()
 	if err != nil {
 		return err
+	}
+
+	listener, err := tls.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ports.Egress)), security)
+	if err != nil {
+		return fmt.Errorf("cannot open the way from the API server to services: %w", err)
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -36,7 +43,9 @@ func (c *ControlPlane) startHelpers() error {
 	c.helpers, c.done = cancel, done
 
 	tasks := []func(context.Context){
-		func(ctx context.Context) { egress.Serve(ctx, listener, egress.Options{KubeletPort: c.ports.Kwok, Client: c.client, Log: c.log}) },
+		func(ctx context.Context) {
+			egress.Serve(ctx, listener, egress.Options{KubeletPort: c.ports.Kwok, Client: c.client, Log: c.log})
+		},
 		func(ctx context.Context) { kubelet.Run(ctx, kubelet.Options{Client: c.client, Log: c.log}) },
 		c.supervise,
 	}

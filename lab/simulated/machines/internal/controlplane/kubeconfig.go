@@ -51,8 +51,9 @@ func (c *ControlPlane) authority() (authority, error) {
 // writeKubeconfigs leaves a kubeconfig for each of the lab's own users; those that are there are kept.
 func (c *ControlPlane) writeKubeconfigs() error {
 	users := map[string][]string{
-		"kube-controller-manager": {"system:kube-controller-manager"},
-		"kube-scheduler":          {"system:kube-scheduler"},
+		// As masters they need not wait for the bootstrap of the roles, which is a race at every first start.
+		"kube-controller-manager": {"system:kube-controller-manager", masters},
+		"kube-scheduler":          {"system:kube-scheduler", masters},
 		"lab":                     {labUser, masters},
 	}
 	// The real controllers act as service accounts that their chart binds to cluster-admin.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	createTimeout = 120 * time.Second
+	createTimeout = 60 * time.Second
 	stopTimeout   = 15 * time.Second
 )
 
@@ -83,12 +83,27 @@ func (c *ControlPlane) kwokctl(ctx context.Context, arguments ...string) error {
 	command.Stdout, command.Stderr = &output, &output
 
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("cannot %s of %s: kwokctl: %w\n%s", strings.Join(arguments[:2], " "), c.opts.Cluster, err, lastLines(output.String(), 10))
+		return fmt.Errorf("cannot %s %s: kwokctl: %w\n%s%s", strings.Join(arguments[:2], " "), c.opts.Cluster, err,
+			lastLines(output.String(), 10), c.lastWords())
 	}
 
 	c.log.Debug("kwokctl", "arguments", arguments, "output", output.String())
 
 	return nil
+}
+
+// lastWords are the ends of the logs of programs that do not run.
+func (c *ControlPlane) lastWords() string {
+	var words strings.Builder
+
+	for _, program := range c.processes().missing() {
+		log, err := os.ReadFile(filepath.Join(c.paths.clusterDir(), "logs", program+".log"))
+		if err == nil {
+			fmt.Fprintf(&words, "\n%s does not run; its log ends:\n%s", program, lastLines(string(log), 10))
+		}
+	}
+
+	return words.String()
 }
 
 func lastLines(text string, count int) string {

@@ -1,6 +1,8 @@
 package controlplane
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +23,7 @@ const masters = "system:masters"
 type trust struct {
 	authority authority
 	lab       pair
+	server    pair
 }
 
 // seedPKI fills kwokctl's pki folder before kwokctl can, so that the cluster has the machine configuration's authority
@@ -53,11 +56,12 @@ func seedPKI(p paths, opts Options, from machine) (*trust, error) {
 		return nil, err
 	}
 
-	if _, err = keep(p, "apiserver", func() (pair, error) { return issuer.issueServer(names) }); err != nil {
+	server, err := keep(p, "apiserver", func() (pair, error) { return issuer.issueServer(names) })
+	if err != nil {
 		return nil, err
 	}
 
-	return &trust{authority: issuer, lab: lab}, keepServiceAccountKey(p, from)
+	return &trust{authority: issuer, lab: lab, server: server}, keepServiceAccountKey(p, from)
 }
 
 // keep reads a pair that was made before, or makes and writes it.
@@ -150,4 +154,22 @@ func (t *trust) client(address string) (kubernetes.Interface, error) {
 	}
 
 	return client, nil
+}
+
+// serverTLS is how the lab serves the API server, and nobody else.
+func (t *trust) serverTLS() (*tls.Config, error) {
+	certificate, err := tls.X509KeyPair(t.server.cert, t.server.key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the API server's certificate: %w", err)
+	}
+
+	clients := x509.NewCertPool()
+	clients.AddCert(t.authority.parsed)
+
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{certificate},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    clients,
+	}, nil
 }

@@ -14,8 +14,8 @@ import (
 	"firstlight.dev/lab/machines/internal/labproc"
 )
 
-// programs are what kwokctl runs, in the order in which they are started.
-var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
+// programs are what kwokctl runs, under its own names for them, in the order in which they are started.
+var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
 
 // processes knows which of the programs run for one lab. kwokctl believes its pid files; here a number is believed only if
 // that process is the lab's and runs the program.

@@ -18,6 +18,8 @@ const (
 
 // Bootstrap makes a machine the first member of a new etcd cluster, or refuses in the order, with the codes and texts of Talos.
 func (n *Node) Bootstrap(ctx context.Context) error {
+	n.say("bootstrap request received")
+
 	if !n.waitFor(ctx, bootstrapWaitCRI, func(time.Time) bool { return n.services["cri"].up() }) {
 		return status.Error(codes.FailedPrecondition, "bootstrap is not available yet")
 	}
@@ -59,11 +61,18 @@ func (n *Node) startEtcdCluster() error {
 	n.disk.EtcdCluster = cluster.ID
 	f.changed()
 
-	n.log(now, "bootstrap request received")
 	n.set(now, "etcd", Finished, "Bootstrap requested")
 	n.set(now, "etcd", Starting, "Starting service")
 
 	return f.saveIfNeeded()
+}
+
+// say writes a line to the machine's console.
+func (n *Node) say(text string) {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	n.log(n.fleet.now(), "%s", text)
 }
 
 func (n *Node) isControlPlaneNow() bool {

@@ -183,3 +183,17 @@ func (f *Fleet) trustdReachable(worker *Node) bool {
 
 // vipOwner is the control plane machine that holds the virtual address; it is elected through etcd.
 func (f *Fleet) vipOwner() *Node { return f.leader(f.mainCluster()) }
+
+// Settled reports whether every machine that has power has come to the end of its boot, as far as its faults let it.
+func (f *Fleet) Settled(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	for _, node := range f.nodes {
+		if node.mode == Configured && !node.faults.NotBooted && !startsEverything(node, now) {
+			return false
+		}
+	}
+
+	return true
+}

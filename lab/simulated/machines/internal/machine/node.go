@@ -57,6 +57,7 @@ type Node struct {
 	// apiServing says that the machine's own API server answers.
 	apiServing bool
 
+	kubelet kubelet
 	// registered, nodeKnown and nodeReady are what the machine knows of its own Node object.
 	registered bool
 	nodeKnown  bool

@@ -25,7 +25,8 @@ func (n *Node) publishFixed(ctx context.Context) error {
 	shown := []resource.Resource{n.versionResource(), n.securityResource(), n.hardwareResource(), n.platformResource(), n.hostnameResource()}
 
 	if n.mode == Configured {
-		shown = append(shown, n.nodenameResource(), n.machineTypeResource(), config.NewMachineConfig(n.cfg), n.identityResource(),
+		shown = append(shown, n.nodenameResource(), n.machineTypeResource(), config.NewMachineConfig(n.cfg),
+			config.NewMachineConfigWithID(n.cfg, config.PersistentID), n.identityResource(),
 			n.clusterInfoResource(), n.volumeResource())
 	}
 

@@ -20,7 +20,8 @@ var stages = map[runtime.MachineStage]machineapi.MachineStatusEvent_MachineStage
 
 // Events answers `talosctl events` with the changes of the machine's status; other events are not simulated.
 func (m *machined) Events(request *machineapi.EventsRequest, stream machineapi.MachineService_EventsServer) error {
-	if err := sendEvent(stream, &machineapi.ServiceStateEvent{}, request.GetWithActorId()); err != nil {
+	// The first event is empty: it tells the caller that the stream has begun.
+	if err := stream.Send(&machineapi.Event{Data: &anypb.Any{}, Id: eventID(), ActorId: request.GetWithActorId()}); err != nil {
 		return err
 	}
 
@@ -29,6 +30,9 @@ func (m *machined) Events(request *machineapi.EventsRequest, stream machineapi.M
 		return err
 	}
 
+	// The first change is the present state, which belongs to the past unless the caller asks for that.
+	past := request.GetTailEvents() == 0
+
 	for {
 		select {
 		case <-stream.Context().Done():
@@ -36,11 +40,13 @@ func (m *machined) Events(request *machineapi.EventsRequest, stream machineapi.M
 		case <-m.stopped.Done():
 			return nil
 		case change := <-changes:
-			if shown, ok := change.Resource.(*runtime.MachineStatus); ok {
-				if err := sendEvent(stream, statusEvent(shown.TypedSpec()), ""); err != nil {
+			if shown, ok := change.Resource.(*runtime.MachineStatus); ok && !past {
+				if err := sendEvent(stream, statusEvent(shown.TypedSpec())); err != nil {
 					return err
 				}
 			}
+
+			past = false
 		}
 	}
 }
@@ -56,7 +62,7 @@ func statusEvent(spec *runtime.MachineStatusSpec) *machineapi.MachineStatusEvent
 	return event
 }
 
-func sendEvent(stream machineapi.MachineService_EventsServer, payload proto.Message, actor string) error {
+func sendEvent(stream machineapi.MachineService_EventsServer, payload proto.Message) error {
 	data, err := anypb.New(payload)
 	if err != nil {
 		return err
@@ -64,5 +70,7 @@ func sendEvent(stream machineapi.MachineService_EventsServer, payload proto.Mess
 
 	data.TypeUrl = "talos/runtime/" + string(payload.ProtoReflect().Descriptor().FullName())
 
-	return stream.Send(&machineapi.Event{Data: data, Id: time.Now().UTC().Format(time.RFC3339Nano), ActorId: actor})
+	return stream.Send(&machineapi.Event{Data: data, Id: eventID()})
 }
+
+func eventID() string { return time.Now().UTC().Format(time.RFC3339Nano) }

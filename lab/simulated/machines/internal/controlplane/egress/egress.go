@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,44 +45,32 @@ type proxy struct{ Options }
 
 // ServeHTTP connects the API server with one target.
 func (p *proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
-	if request.Method != http.MethodConnect {
+	hijacker, ok := response.(http.Hijacker)
+	if !ok || request.Method != http.MethodConnect {
 		http.Error(response, "only CONNECT is served here", http.StatusMethodNotAllowed)
 
 		return
 	}
 
-	target, err := p.target(request.Context(), request.Host)
+	upstream, err := p.dial(request.Context(), request.Host)
 	if err != nil {
 		p.Log.Info("refused a connection of the API server", "to", request.Host, "reason", err)
-		http.Error(response, err.Error(), http.StatusServiceUnavailable)
-
-		return
+	} else {
+		defer upstream.Close()
 	}
 
-	upstream, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(request.Context(), "tcp", target)
-	if err != nil {
-		http.Error(response, err.Error(), http.StatusBadGateway)
-
-		return
-	}
-	defer upstream.Close()
-
-	p.connect(response, upstream)
-}
-
-func (p *proxy) connect(response http.ResponseWriter, upstream net.Conn) {
-	hijacker, ok := response.(http.Hijacker)
-	if !ok {
-		http.Error(response, "cannot take over the connection", http.StatusInternalServerError)
-
-		return
-	}
-
-	downstream, buffered, err := hijacker.Hijack()
-	if err != nil {
+	downstream, buffered, hijackErr := hijacker.Hijack()
+	if hijackErr != nil {
 		return
 	}
 	defer downstream.Close()
+
+	if err != nil {
+		// The API server shows the status line only, so the reason goes there.
+		_, _ = fmt.Fprintf(downstream, "HTTP/1.1 503 %s\r\nContent-Length: 0\r\n\r\n", strings.ReplaceAll(err.Error(), "\n", " "))
+
+		return
+	}
 
 	if _, err := io.WriteString(downstream, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
@@ -92,6 +81,15 @@ func (p *proxy) connect(response http.ResponseWriter, upstream net.Conn) {
 	copying.Go(func() { pipe(upstream, buffered) })
 	copying.Go(func() { pipe(downstream, upstream) })
 	copying.Wait()
+}
+
+func (p *proxy) dial(ctx context.Context, wanted string) (net.Conn, error) {
+	target, err := p.target(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+
+	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", target)
 }
 
 // pipe copies one direction and then ends it, so that the other side notices.

@@ -1,12 +1,11 @@
-"""What Flux owns: the HelmReleases below clusters/<name>/flux/ and where their charts come from."""
+"""The HelmReleases that Flux applies, and where their charts come from."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firstlight.definition import document
+from firstlight.definition.document import leaves
 from firstlight.definition.model import ChartSource, Release
 from firstlight.definition.shape import did_you_mean
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from firstlight.definition.document import Document
     from firstlight.definition.findings import Findings
+    from firstlight.definition.fluxtree import FluxTree
 
 _EXACT_VERSION = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z][0-9A-Za-z.+-]*)?")
 _SUBSTITUTION = re.compile(r"\$\{[^}]*\}")
@@ -23,43 +23,9 @@ _SOURCE_KINDS = ["OCIRepository", "HelmRepository"]
 _SCHEMES = {"OCIRepository": ("oci://",), "HelmRepository": ("https://", "http://", "oci://")}
 
 
-@dataclass(frozen=True, slots=True)
-class FluxTree:
-    """Every object that Flux applies, by kind, namespace and name."""
-
-    objects: Mapping[tuple[str, str, str], Document]
-
-    def of_kind(self, kind: str) -> tuple[Document, ...]:
-        """Return the objects of a kind, in the order of the files."""
-        return tuple(found for (of, _, _), found in self.objects.items() if of == kind)
-
-
-def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
-    """Return what the kustomization of a folder applies; what is wrong with its files is noted."""
-    applied = _applied_files(root, folder, findings)
-    objects: dict[tuple[str, str, str], Document] = {}
-    for path in document.yaml_files(root, folder, findings):
-        if path.name == "kustomization.yaml":
-            continue
-        for found in document.read_documents(root, path, findings):
-            kind, metadata = found.mapping.get("kind"), found.mapping.get("metadata")
-            if not isinstance(kind, str) or not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-                _note_no_object(path, findings)
-                continue
-            if path not in applied:
-                _note_not_applied(path, folder, findings)
-            objects[kind, str(metadata.get("namespace", "")), metadata["name"]] = found
-    return FluxTree(objects)
-
-
-def read_releases(tree: FluxTree, findings: Findings) -> dict[str, Release]:
-    """Return the HelmReleases by the name of the Helm release that they make; what is wrong is noted."""
-    releases = {}
-    for found in tree.of_kind("HelmRelease"):
-        release = _release(tree, found, findings)
-        if release is not None:
-            releases[release.name] = release
-    return releases
+def read_releases(tree: FluxTree, findings: Findings) -> dict[str, Release | None]:
+    """Return the HelmReleases by name, nothing in the place of one that cannot be understood; what is wrong is noted."""
+    return {found.mapping["metadata"]["name"]: _release(tree, found, findings) for found in tree.of_kind("HelmRelease")}
 
 
 def _release(tree: FluxTree, found: Document, findings: Findings) -> Release | None:
@@ -72,9 +38,7 @@ def _release(tree: FluxTree, found: Document, findings: Findings) -> Release | N
     source, chart, version = _chart(tree, found, spec, namespace, findings)
     values = spec.get("values", {})
     if not isinstance(values, dict):
-        findings.add(
-            found.path, "spec.values", values, rule="wrong-type", message="the value must be a mapping", fix="write a mapping"
-        )
+        findings.add(found.path, "spec.values", values, rule="wrong-type", message="the value must be a mapping", fix="write a mapping")
         values = {}
     _check_substitution(found, values, findings)
     if source is None or not chart or not version:
@@ -114,9 +78,7 @@ def _check_names(found: Document, spec: Mapping[str, Any], findings: Findings) -
             )
 
 
-def _chart(
-    tree: FluxTree, found: Document, spec: Mapping[str, Any], namespace: str, findings: Findings
-) -> tuple[ChartSource | None, str, str]:
+def _chart(tree: FluxTree, found: Document, spec: Mapping[str, Any], namespace: str, findings: Findings) -> tuple[ChartSource | None, str, str]:
     if isinstance(spec.get("chartRef"), dict):
         source, data = _source(tree, found, "spec.chartRef", spec["chartRef"], namespace, findings)
         if source is None or data is None:
@@ -141,9 +103,7 @@ def _chart(
     source, _ = _source(tree, found, "spec.chart.spec.sourceRef", chart_spec["sourceRef"], namespace, findings)
     name = chart_spec.get("chart")
     if not isinstance(name, str):
-        findings.add(
-            found.path, "spec.chart.spec.chart", name, rule="missing-field", message="the chart has no name", fix="add `chart: <name>`"
-        )
+        findings.add(found.path, "spec.chart.spec.chart", name, rule="missing-field", message="the chart has no name", fix="add `chart: <name>`")
         name = ""
     return source, name, version
 
@@ -160,7 +120,7 @@ def _source(
             f"{field}.kind",
             kind or None,
             rule="unknown-source-kind",
-            message="charts come from no such kind of source",
+            message="helmfile can install charts from an OCIRepository or a HelmRepository only",
             fix=f"did you mean {near}?" if near else f"use {' or '.join(_SOURCE_KINDS)}",
         )
         return None, None
@@ -218,7 +178,7 @@ def _version(path: Path, field: str, version: object, findings: Findings) -> str
 
 
 def _check_substitution(found: Document, values: Mapping[str, Any], findings: Findings) -> None:
-    for name, value in flattened(values, "spec.values"):
+    for name, value in leaves(values, "spec.values"):
         if isinstance(value, str) and _SUBSTITUTION.search(value):
             findings.add(
                 found.path,
@@ -228,63 +188,3 @@ def _check_substitution(found: Document, values: Mapping[str, Any], findings: Fi
                 message="Flux replaces this variable and helmfile does not, so the two would install different values",
                 fix="write the value itself",
             )
-
-
-def flattened(data: Any, name: str) -> list[tuple[str, Any]]:
-    """Return every leaf of nested data with its dotted name."""
-    if isinstance(data, dict):
-        return [leaf for key, value in data.items() for leaf in flattened(value, f"{name}.{key}" if name else str(key))]
-    if isinstance(data, list):
-        return [leaf for index, value in enumerate(data) for leaf in flattened(value, f"{name}[{index}]")]
-    return [(name, data)]
-
-
-def _applied_files(root: Path, folder: Path, findings: Findings) -> set[Path]:
-    """Return the files that the folder's kustomization reaches, itself and its like included."""
-    applied: set[Path] = set()
-    waiting = [folder / "kustomization.yaml"]
-    while waiting:
-        path = waiting.pop()
-        if path in applied:
-            continue
-        applied.add(path)
-        found = document.read_document(root, path, findings)
-        resources = found.mapping.get("resources", []) if found else []
-        for index, name in enumerate(resources if isinstance(resources, list) else []):
-            resource = path.parent / str(name)
-            if (root / resource).is_dir():
-                waiting.append(resource / "kustomization.yaml")
-            elif (root / resource).is_file():
-                applied.add(resource)
-            else:
-                findings.add(
-                    path,
-                    f"resources[{index}]",
-                    name,
-                    rule="missing-file",
-                    message=f"{resource} does not exist",
-                    fix="write the file, or remove the entry",
-                )
-    return applied
-
-
-def _note_no_object(path: Path, findings: Findings) -> None:
-    findings.add(
-        path,
-        "",
-        None,
-        rule="no-object",
-        message="a document in it is no Kubernetes object with a kind and a metadata.name",
-        fix="write one, or move the file out of the Flux folder",
-    )
-
-
-def _note_not_applied(path: Path, folder: Path, findings: Findings) -> None:
-    findings.add(
-        path,
-        "",
-        None,
-        rule="not-in-kustomization",
-        message="no kustomization.yaml lists the file, so Flux never applies it",
-        fix=f"add it to `resources` in {path.parent / 'kustomization.yaml'}, reachable from {folder / 'kustomization.yaml'}",
-    )

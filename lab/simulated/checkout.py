@@ -1,0 +1,73 @@
+"""The checkout's definition, read as it lies there: committed or not, ignored files left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from firstlight.errors import TargetError
+from lab.simulated.addresses import Endpoints, endpoints, node_network
+from lab.simulated.repository import git
+
+PARTS = ("clusters", "bootstrap", ".sops.yaml")
+"""What the lab takes from the checkout."""
+
+_FORM = "1"
+"""Changed whenever a tree made by older code must be made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The checkout's definition, read.
+
+    Attributes:
+        files: Content by path relative to the checkout, sorted.
+        networks: The node network of each cluster.
+        revision: The checkout's commit, empty without one.
+    """
+
+    files: Mapping[Path, bytes]
+    networks: Mapping[str, IPv4Network]
+    revision: str
+
+    def digest(self, recipient: str) -> str:
+        """Return a digest of all that decides what the tree looks like."""
+        total = hashlib.sha256(f"{_FORM} {recipient}".encode())
+        for path, content in self.files.items():
+            total.update(f"\0{path}\0{len(content)}\0".encode())
+            total.update(content)
+        return total.hexdigest()
+
+    def endpoints(self, path: Path) -> Endpoints | None:
+        """Return the lab services of the cluster that a file belongs to, if it belongs to one."""
+        network = self.networks.get(path.parts[1]) if len(path.parts) > 1 else None
+        return endpoints(network) if network is not None else None
+
+
+def read_checkout(checkout: Path) -> Source:
+    """Read the definition as it lies in the checkout, committed or not, ignored files left out.
+
+    Raises:
+        TargetError: There is no definition, or its network cannot be read.
+    """
+    files = {path: (checkout / path).read_bytes() for path in _listing(checkout)}
+    if not files:
+        raise TargetError(f"cannot copy the definition of {checkout}: there is neither clusters/ nor bootstrap/")
+    inventories = [path for path in files if path.match("clusters/*/talos/talconfig.yaml")]
+    networks = {path.parts[1]: node_network(checkout / path) for path in inventories}
+    head = git(checkout, "rev-parse", "HEAD")
+    return Source(files, networks, head.stdout.strip() if head.ok else "")
+
+
+def _listing(checkout: Path) -> Iterator[Path]:
+    listed = git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS)
+    if listed.ok:
+        names = sorted(set(filter(None, listed.stdout.split("\0"))))
+    else:
+        # A checkout without Git: an unpacked archive. What Git would ignore is known by name.
+        found = [path for part in PARTS for path in ((checkout / part).rglob("*") if (checkout / part).is_dir() else [checkout / part])]
+        names = sorted(str(path.relative_to(checkout)) for path in found if "clusterconfig" not in path.parts)
+    yield from (Path(name) for name in names if (checkout / name).is_file())

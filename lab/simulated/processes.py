@@ -1,0 +1,119 @@
+"""Processes as the kernel shows them: whose lab they belong to, what they run, when they started."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from firstlight.clock import SystemClock
+from lab.simulated.paths import MARK
+
+_PROC = Path("/proc")
+_STAT_SESSION = 3
+_STAT_TTY = 4
+_STAT_START = 19
+_STAT_PARENT = 1
+_YOUNG_S = 5.0
+_LOADING_S = 0.005
+_LOADING_ATTEMPTS = 20
+
+
+def marked(state: Path) -> Iterator[int]:
+    """Yield every process that carries a lab's mark and may be ended with it.
+
+    Not this process, not what started it, and no login shell: somebody may have exported the lab's environment into a terminal.
+    """
+    spared = set(_ancestors(os.getpid()))
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) in spared:
+            continue
+        pid = int(entry.name)
+        if state_of(pid) == str(state) and not is_zombie(pid) and not _is_terminal_session(pid):
+            yield pid
+
+
+def same_command(state: Path, argv: Sequence[str]) -> tuple[int, ...]:
+    """Return the lab's processes with this very command line: one may run that nobody noted, if its starter was killed."""
+    wanted = "\0".join(argv).encode() + b"\0"
+    found = []
+    for pid in marked(state):
+        with suppress(OSError):
+            if (_PROC / str(pid) / "cmdline").read_bytes() == wanted:
+                found.append(pid)
+    return tuple(found)
+
+
+def command_of(pid: int) -> str:
+    """Return what a process runs, for people."""
+    with suppress(OSError):
+        words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        return " ".join([Path(os.fsdecode(words[0])).name, *map(os.fsdecode, words[1:4])])
+    return "?"
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent to notice."""
+    fields = _stat(pid)
+    return not fields or fields[0] == "Z"
+
+
+def state_of(pid: int) -> str:
+    """Return the state folder of the lab that a process belongs to, empty for none or for somebody else's process."""
+    prefix = f"{MARK}=".encode()
+    for entry in _environment(pid).split(b"\0"):
+        if entry.startswith(prefix):
+            return os.fsdecode(entry[len(prefix) :])
+    return ""
+
+
+def _environment(pid: int) -> bytes:
+    """Return a process's environment; for a moment while a program is loaded it reads as empty, so a young one is asked again."""
+    for _ in range(_LOADING_ATTEMPTS):
+        with suppress(OSError):
+            content = (_PROC / str(pid) / "environ").read_bytes()
+            if content or not _is_young(pid):
+                return content
+            SystemClock().sleep(_LOADING_S)
+            continue
+        break
+    return b""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
+    with suppress(OSError):
+        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return []
+
+
+def start_time(pid: int) -> int:
+    """Return when a process started, in the kernel's ticks since boot; with its id, that tells it from every other process."""
+    fields = _stat(pid)
+    return int(fields[_STAT_START]) if fields else 0
+
+
+def boot() -> str:
+    """Return the name of this boot of the machine."""
+    with suppress(OSError):
+        return (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _is_young(pid: int) -> bool:
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - start_time(pid) / os.sysconf("SC_CLK_TCK")
+    return age_s < _YOUNG_S and not is_zombie(pid)
+
+
+def _is_terminal_session(pid: int) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and int(fields[_STAT_SESSION]) == pid and int(fields[_STAT_TTY]) != 0
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 0:
+        yield pid
+        fields = _stat(pid)
+        pid = int(fields[_STAT_PARENT]) if fields else 0

@@ -1,0 +1,128 @@
+"""Make each graph's go.mod and go.sum anew from versions.toml; only a change of versions needs this."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstlight.errors import FirstlightError
+from firstlight.toolbox.graph import make_modfile
+from firstlight.toolbox.process import run
+from firstlight.toolbox.toolchain import bring_go, go_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from firstlight.toolbox.pins import Pins, Tool
+    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.progress import Display
+
+_RESOLVE_S = 1800.0
+# Imports differ by platform, so go.sum has to cover each one that we support.
+_PLATFORMS = (("linux", "amd64"), ("linux", "arm64"), ("darwin", "amd64"), ("darwin", "arm64"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one graph is for: tools to build, modules whose files make charts, modules that are built from a copy."""
+
+    go: str
+    tools: tuple[Tool, ...]
+    modules: tuple[str, ...]
+    placeholders: Mapping[str, str]
+
+
+def lock_graphs(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+    """Bring go.mod of each graph to the pinned versions and leave in go.sum just what the set-up needs."""
+    users = [*pins.builds.values(), *pins.charts.values()]
+    for module in sorted({user.module for user in users}):
+        wanted = _wanted(module, pins)
+        go = bring_go(wanted.go, places, environ, display)
+        display.begin(f"locking {module}", 60)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = places.root / module
+            modfile = make_modfile(folder, wanted.placeholders, Path(scratch), go=go, places=places, environ=environ, display=display)
+            _lock(_Graph(folder, modfile, go, environ, display), wanted)
+        display.end("done")
+
+
+def _wanted(module: str, pins: Pins) -> _Wanted:
+    builds = [build for build in pins.builds.values() if build.module == module]
+    charts = [chart for chart in pins.charts.values() if chart.module == module]
+    toolchains = {user.go for user in (*builds, *charts)}
+    if len(toolchains) > 1:
+        raise FirstlightError(f"cannot lock {module}: it is to be built with {' and '.join(sorted(toolchains))}")
+    return _Wanted(
+        go=toolchains.pop(),
+        tools=tuple(tool for build in builds for tool in pins.tools_of(build.name)),
+        modules=tuple(name for chart in charts for name in chart.files),
+        placeholders={name: file for build in builds for name, file in build.placeholders.items()},
+    )
+
+
+class _Graph:
+    """A graph that is being locked: a copy of its go.mod and the Go that works on it."""
+
+    def __init__(self, module: Path, modfile: Path, go: Path, environ: Mapping[str, str], display: Display) -> None:
+        self.module = module
+        self.modfile = modfile
+        self.sums = modfile.with_name("go.sum")
+        self._go = go
+        self._environ = go_environment(environ)
+        self._display = display
+
+    def run(self, *arguments: str, **extra: str) -> str:
+        """Run Go on the copy and return its standard output."""
+        outcome = run(
+            [str(self._go), *arguments],
+            timeout_s=_RESOLVE_S,
+            env=self._environ | {"GOFLAGS": f"-modfile={self.modfile} -mod=mod"} | extra,
+            cwd=self.module,
+            on_tick=self._display.tick,
+        )
+        if not outcome.success:
+            raise FirstlightError(
+                f"cannot lock {self.module}: go {arguments[0]} exited {outcome.code}\n{outcome.tail()}",
+                next_step=f"see whether the versions in versions.toml and {self.module / 'go.mod'} fit together",
+            )
+        return outcome.stdout
+
+    def need_everything(self, wanted: _Wanted, **extra: str) -> None:
+        """Have Go find every package and file on every platform, which completes go.mod and go.sum."""
+        if wanted.modules:
+            self.run("mod", "download", "-json", *wanted.modules, **extra)
+        for system, machine in _PLATFORMS if wanted.tools else ():
+            self.run("list", "-deps", "tool", GOOS=system, GOARCH=machine, **extra)
+
+    def vouched_for(self, wanted: _Wanted) -> Iterator[str]:
+        """Yield the lines of the go.sum files that the wanted modules themselves carry."""
+        sources = sorted({tool.source for tool in wanted.tools if tool.source} | set(wanted.modules))
+        for folder in self.run("list", "-m", "-f", "{{.Dir}}", *sources).split():
+            file = Path(folder) / "go.sum"
+            if file.is_file():
+                yield from file.read_text().splitlines()
+
+
+def _lock(graph: _Graph, wanted: _Wanted) -> None:
+    for tool in wanted.tools:
+        if tool.source:
+            graph.run("mod", "edit", f"-require={tool.source}@v{tool.version}", str(graph.modfile))
+        graph.run("mod", "edit", f"-tool={tool.package}", str(graph.modfile))
+    # The public checksum database does not know some forks; the tools' own go.sum files do.
+    trusted = {*graph.sums.read_text().splitlines(), *graph.vouched_for(wanted)}
+    graph.sums.write_text("\n".join(sorted(trusted)) + "\n")
+    graph.need_everything(wanted)
+    trusted |= set(graph.sums.read_text().splitlines())
+    # Once more from nothing leaves only what is needed; a hash that nothing above vouched for stops it.
+    graph.sums.write_text("")
+    graph.need_everything(wanted, GONOSUMDB="*")
+    unknown = set(graph.sums.read_text().splitlines()) - trusted
+    if unknown:
+        raise FirstlightError(f"cannot trust {len(unknown)} hashes for {graph.module}: {min(unknown)}, ...")
+    for name in wanted.placeholders:
+        graph.run("mod", "edit", f"-dropreplace={name}", str(graph.modfile))
+    shutil.copyfile(graph.modfile, graph.module / "go.mod")
+    shutil.copyfile(graph.sums, graph.module / "go.sum")

@@ -1,0 +1,121 @@
+"""Set everything up: decide, say what will be done, build, link, assemble the charts, leave a stamp."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from firstlight.errors import FirstlightError, ToolMissing
+from firstlight.toolbox.charts import assemble
+from firstlight.toolbox.filelock import locked
+from firstlight.toolbox.gobuild import build_tools, expected_here
+from firstlight.toolbox.progress import seconds
+from firstlight.toolbox.resolve import Origin, Resolved, resolve
+from firstlight.toolbox.stamp import is_fresh, write_stamp
+from firstlight.toolbox.toolchain import bring_go
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from firstlight.toolbox.pins import Build, Pins, Tool
+    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.progress import Display
+
+
+def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+    """Have every tool in `.tools/bin` and every chart in `.tools/charts`; say nothing if they are there."""
+    if is_fresh(places):
+        return
+    with locked(places.root / ".tools" / "setup.lock", display.say):
+        if is_fresh(places):
+            return
+        found = resolve(pins, places, environ, install=True)
+        for remark in (remark for entry in found.values() for remark in entry.remarks):
+            display.say(remark)
+        failures = _build_missing(found, pins, places, environ, display)
+        found = resolve(pins, places, environ, install=False) if _missing(found) else found
+        # What is there is linked even if another build failed, so that what can work works.
+        _link(found, places)
+        if failures:
+            raise _all(failures)
+        for entry in found.values():
+            if entry.origin is Origin.MISSING:
+                raise ToolMissing(entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
+        _assemble_all(pins, places, environ, display)
+        write_stamp(pins, places)
+        display.say(f"{len(found)} tools in {places.bin}, {len(pins.charts)} charts in {places.charts}")
+
+
+def _missing(found: Mapping[str, Resolved]) -> dict[str, list[Tool]]:
+    """Return the missing tools of each build."""
+    missing: dict[str, list[Tool]] = {}
+    for entry in found.values():
+        if entry.origin is Origin.MISSING and entry.tool.build:
+            missing.setdefault(entry.tool.build, []).append(entry.tool)
+    return missing
+
+
+def _build_missing(found: Mapping[str, Resolved], pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> list[FirstlightError]:
+    missing = _missing(found)
+    builds = [build for build in pins.builds.values() if build.name in missing]
+    if not builds:
+        return []
+    _say_plan(builds, missing, places, display)
+    failures = []
+    for build in builds:
+        try:
+            build_tools(build, missing[build.name], pins=pins, places=places, environ=environ, display=display)
+        except FirstlightError as error:
+            # The others are built all the same; the failures are raised together afterwards.
+            display.say(error.summary)
+            failures.append(error)
+    return failures
+
+
+def _say_plan(builds: list[Build], missing: Mapping[str, list[Tool]], places: Places, display: Display) -> None:
+    display.say(f"{sum(len(tools) for tools in missing.values())} tools are built once from their Go modules:")
+    for build in builds:
+        names = ", ".join(tool.name for tool in missing[build.name])
+        display.say(f"  about {seconds(expected_here(build))}: {names}")
+    total_s = sum(expected_here(build) for build in builds)
+    needed_mb = sum(build.disk_mb for build in builds)
+    places.built.mkdir(parents=True, exist_ok=True)
+    free_mb = shutil.disk_usage(places.built).free // 1_000_000
+    display.say(f"about {seconds(total_s)} in all, less if Go has compiled them before; an interrupted build goes on")
+    display.say(f"into {places.built}; up to {needed_mb / 1000:.0f} GB of disk, {free_mb / 1000:.0f} GB are free")
+    if free_mb < needed_mb:
+        display.say("that may not be enough: set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk")
+
+
+def _assemble_all(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+    toolchains = {version: bring_go(version, places, environ, display) for version in {c.go for c in pins.charts.values()}}
+    display.begin(f"charts {', '.join(pins.charts)}", 0)
+    for chart in pins.charts.values():
+        assemble(chart, go=toolchains[chart.go], places=places, environ=environ, display=display)
+    display.end("assembled")
+
+
+def _link(found: Mapping[str, Resolved], places: Places) -> None:
+    """Make `.tools/bin` hold a link per tool that is there, and nothing else."""
+    places.bin.mkdir(parents=True, exist_ok=True)
+    present = {name: entry.path for name, entry in found.items() if entry.origin is not Origin.MISSING}
+    for name, program in present.items():
+        _point(places.bin / name, program)
+    for link in places.bin.iterdir():
+        if link.name not in present:
+            link.unlink()
+
+
+def _point(link: Path, program: Path) -> None:
+    """Replace the link in one step, because others may be starting the tool."""
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(program)
+    fresh.replace(link)
+
+
+def _all(failures: list[FirstlightError]) -> FirstlightError:
+    if len(failures) == 1:
+        return failures[0]
+    return FirstlightError("\n".join(error.message for error in failures), next_step=failures[0].next_step)

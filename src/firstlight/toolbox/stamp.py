@@ -1,0 +1,65 @@
+"""Remember a complete set-up by the sizes and times of its files, so that the next one is over at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstlight.toolbox.digest import input_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from firstlight.toolbox.pins import Pins
+    from firstlight.toolbox.places import Places
+
+type_version = 1
+
+
+def is_fresh(places: Places) -> bool:
+    """Report whether everything still is as the last complete set-up left it."""
+    try:
+        kept = json.loads(places.stamp.read_text())
+        if kept["format"] != type_version or kept["root"] != str(places.root):
+            return False
+        seen = {path: _state(Path(path)) for path in kept["files"]}
+        sources = {folder: _newest(Path(folder)) for folder in kept["folders"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        # No stamp, or one that is not ours: then the set-up is done in full, which writes a good one.
+        return False
+    return bool(seen == kept["files"] and sources == kept["folders"])
+
+
+def write_stamp(pins: Pins, places: Places) -> None:
+    """Write what `is_fresh` compares with."""
+    inputs = {places.versions, *(file for build in pins.builds.values() for file in input_files(build, places))}
+    inputs |= {places.root / chart.module / name for chart in pins.charts.values() for name in ("go.mod", "go.sum")}
+    links = {places.bin / name for name in pins.tools}
+    charts = {places.charts / name / "Chart.yaml" for name in pins.charts}
+    folders = {places.root / source for build in pins.builds.values() for source in build.sources}
+    content = {
+        "format": type_version,
+        "root": str(places.root),
+        "files": {str(path): _state(path) for path in _sorted(inputs | links | charts)},
+        "folders": {str(path): _newest(path) for path in _sorted(folders)},
+    }
+    partial = places.stamp.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(places.stamp)
+
+
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths)
+
+
+def _state(path: Path) -> list[int]:
+    """Return what tells a changed file: links are followed, so a tool that was replaced behind one is seen."""
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns]
+
+
+def _newest(folder: Path) -> int:
+    """Return a number that changes when files are added to or removed from the folder's tree."""
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    return max(path.stat().st_mtime_ns for path in folders)

@@ -1,0 +1,47 @@
+"""DNS: one question over a connection that is already there."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import dns.exception
+import dns.message
+import dns.rdatatype
+
+from firstlight.errors import FirstlightError
+
+ANSWER_S = 5.0
+
+
+class NoAnswer(FirstlightError):
+    """The server did not answer, or not with DNS; it may be starting."""
+
+    retryable = True
+
+
+def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
+    """Return the IPv4 addresses of a name, asked over TCP; none when the server does not know it.
+
+    Raises:
+        NoAnswer: There was no answer in time, or none that can be read.
+    """
+    question = dns.message.make_query(name, dns.rdatatype.A).to_wire()
+    try:
+        connection.settimeout(ANSWER_S)
+        connection.sendall(struct.pack("!H", len(question)) + question)
+        (length,) = struct.unpack("!H", _read(connection, 2))
+        answer = dns.message.from_wire(_read(connection, length))
+    except (OSError, dns.exception.DNSException) as error:
+        raise NoAnswer(f"cannot resolve {name}: {error or type(error).__name__}") from error
+    return tuple(sorted(item.address for section in answer.answer if section.rdtype == dns.rdatatype.A for item in section))
+
+
+def _read(connection: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        part = connection.recv(length - len(data))
+        if not part:
+            raise ConnectionResetError("the connection ended before the answer did")
+        data += part
+    return data

@@ -1,0 +1,44 @@
+"""A lab's place is told by the environment, and a cluster's name never leads out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import TargetError
+from lab.simulated.paths import MARK, lab_paths, private_dir, write_atomic
+
+
+@pytest.mark.parametrize(
+    ("environ", "state"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.local/state/firstlight/simulated/infra"),
+        ({"HOME": "/home/me", "XDG_STATE_HOME": "/var/me"}, "/var/me/firstlight/simulated/infra"),
+        # In a lab, HOME is the lab's own: the mark says where labs are kept.
+        ({"HOME": "/x/firstlight/simulated/apps/home", MARK: "/x/firstlight/simulated/apps"}, "/x/firstlight/simulated/infra"),
+    ],
+)
+def test_the_state_folder_follows_the_environment(environ: dict[str, str], state: str):
+    assert lab_paths("infra", environ=environ).state == Path(state)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../infra", "a/b", "Infra", "-infra", "infra-", "in fra"])
+def test_a_name_that_is_no_cluster_name_is_refused(name: str):
+    with pytest.raises(TargetError, match="cannot name a lab"):
+        lab_paths(name, environ={"HOME": "/home/me"})
+
+
+def test_a_private_folder_becomes_private_even_if_it_was_not(tmp_path: Path):
+    (tmp_path / "open").mkdir(mode=0o755)
+
+    assert private_dir(tmp_path / "open").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_has_its_mode_and_replaces_the_old_one_whole(tmp_path: Path):
+    for text in ("old and long", "new"):
+        write_atomic(tmp_path / "file", text, mode=0o600)
+
+    assert (tmp_path / "file").read_text() == "new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

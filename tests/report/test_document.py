@@ -1,0 +1,108 @@
+"""`report.json`: its form, and that a killed run leaves one."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight.report import Keeper, document, fold, to_json
+from tests.report import streams
+from tests.report.test_model import RUNS
+
+
+def test_the_outer_form_is_ctrf_and_passes_only_what_was_verified():
+    made = to_json(fold(streams.failed_action()))
+
+    assert (made["reportFormat"], made["specVersion"]) == ("CTRF", "0.0.0")
+    summary = made["results"]["summary"]
+    assert {key: summary[key] for key in ("tests", "passed", "failed", "skipped", "pending", "other")} == {
+        "tests": 17,
+        "passed": 7,
+        "failed": 1,
+        "skipped": 9,
+        "pending": 0,
+        "other": 0,
+    }
+    failed = next(test for test in made["results"]["tests"] if test["status"] == "failed")
+    assert failed["rawStatus"] == "action failed"
+    assert failed["duration"] == 12000
+    assert failed["message"] == "cannot install Cilium on infra: helmfile exited 1 after 12.0 s"
+
+
+def test_the_model_lies_under_extra_with_every_documented_key():
+    extra = to_json(fold(streams.not_ready()))["extra"]
+
+    for name in ("head", "conclusion", "timing"):
+        assert set(extra[name]) == documented(name)
+    assert set(extra["criteria"][0]) == documented("criteria")
+    for name in ("acceptance", "checklist", "stages"):
+        assert set(extra[name][0]) == documented("stages")
+    assert documented("schema") and set(extra) == {
+        "schema",
+        "head",
+        "conclusion",
+        "timing",
+        "counts",
+        "criteria",
+        "acceptance",
+        "checklist",
+        "stages",
+        "outside_commands",
+    }
+
+
+def documented(name: str) -> set[str]:
+    """Return the keys that the schema in the module's docstring lists for a part."""
+    text = document.__doc__ or ""
+    found = re.search(rf"^    [^\n]*\b{name}\b *\n?\s+(.*?)(?=^    \S|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, name
+    listed = found.group(1).strip()
+    listed = listed[2:-2] if listed.startswith("[{") else listed
+    return set(re.findall(r"\w+", re.sub(r"\[\{[^\[\]]*\}\]", "", listed)))
+
+
+@given(run=st.sampled_from(RUNS), cut=st.floats(0, 1))
+def test_any_part_of_a_run_can_be_written_as_json(run, cut):
+    stream = run()
+
+    text = json.dumps(to_json(fold(stream[: round(cut * len(stream))])), allow_nan=False)
+
+    assert json.dumps(json.loads(text)) == text
+
+
+def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
+    keeper = Keeper(tmp_path / "reports" / "report.json")
+
+    for stamped in streams.killed():
+        keeper.hear(stamped)
+
+    written = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))["extra"]
+    assert written["head"]["state"] == "under way"
+    assert written["counts"] == {"met": 2, "already met": 2, "under way": 1, "not begun": 12}
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["report.json"]
+
+
+def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):
+    (tmp_path / "reports").write_text("in the way", encoding="utf-8")
+    keeper = Keeper(tmp_path / "reports" / "report.json")
+
+    for stamped in streams.good():
+        keeper.hear(stamped)
+
+    assert re.fullmatch(r"cannot write .*report\.json: .+", keeper.trouble)
+    assert keeper.report().conclusion.text == "done: all 17 criteria met"
+
+
+def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path):
+    path = tmp_path / "report.json"
+    document.replace_text(path, "old")
+
+    with pytest.raises(UnicodeEncodeError):
+        document.replace_text(path, "\ud800")
+
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]

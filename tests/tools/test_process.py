@@ -1,0 +1,120 @@
+"""The one function that runs processes, tried on real ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import ToolMissing
+from firstlight.tools.classification import Class, Rule
+from firstlight.tools.process import ToolFailed, ToolTimedOut, run
+
+PYTHON = sys.executable
+
+
+def test_output_and_exit_code_are_returned_apart():
+    result = run([PYTHON, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"], timeout_s=20)
+
+    assert (result.exit_code, result.stdout, result.stderr, result.ok) == (3, "out\n", "err\n", False)
+
+
+def test_input_goes_through_a_pipe():
+    result = run([PYTHON, "-c", "print(input()[::-1])"], input="talos\n", timeout_s=20)
+
+    assert result.stdout == "solat\n"
+
+
+def test_a_child_that_never_reads_its_input_is_no_error():
+    result = run([PYTHON, "-c", "pass"], input="x" * 1_000_000, timeout_s=20)
+
+    assert result.ok
+
+
+def test_both_streams_may_be_large_at_once():
+    code = "import sys\nfor _ in range(20000):\n print('o'*50)\n print('e'*50, file=sys.stderr)"
+
+    result = run([PYTHON, "-c", code], timeout_s=60)
+
+    assert (len(result.stdout.splitlines()), len(result.stderr.splitlines())) == (20_000, 20_000)
+
+
+def test_a_child_whose_time_is_up_is_ended_with_everything_it_started(tmp_path: Path):
+    pid_file = tmp_path / "pid"
+    code = f"import subprocess,time\np=subprocess.Popen(['sleep','600'])\nopen({str(pid_file)!r},'w').write(str(p.pid))\ntime.sleep(600)"
+
+    result = run([PYTHON, "-c", code], timeout_s=2)
+
+    assert result.timed_out
+    assert not _alive(int(pid_file.read_text()))
+    with pytest.raises(ToolTimedOut, match="its time was up"):
+        result.raise_on_failure("sleep")
+
+
+def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("firstlight.tools.process.TERMINATE_WAIT_S", 0.2)
+
+    result = run([PYTHON, "-c", "import signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"], timeout_s=1)
+
+    assert (result.timed_out, result.exit_code) == (True, -signal.SIGKILL)
+
+
+def test_an_interrupt_ends_the_child(tmp_path: Path):
+    pid_file = tmp_path / "pid"
+    code = f"import os,sys,time\nopen({str(pid_file)!r},'w').write(str(os.getpid()))\nprint('up', flush=True)\ntime.sleep(600)"
+    main = threading.main_thread().ident
+    assert main is not None
+
+    with pytest.raises(KeyboardInterrupt):
+        run([PYTHON, "-c", code], timeout_s=60, on_line=lambda _line: signal.pthread_kill(main, signal.SIGINT))
+
+    assert not _alive(int(pid_file.read_text()))
+
+
+def test_secrets_are_masked_wherever_people_may_see_them():
+    lines: list[str] = []
+
+    result = run([PYTHON, "-c", "import sys; print(sys.argv[1], file=sys.stderr); sys.exit(1)", "hunter2hunter2"], timeout_s=20, secrets=["hunter2hunter2"], on_line=lines.append)
+
+    with pytest.raises(ToolFailed) as caught:
+        result.raise_on_failure("log in")
+    for text in (str(caught.value), repr(result), result.stderr, *result.output_tail, *lines):
+        assert "hunter2" not in text
+    assert lines
+
+
+def test_a_missing_tool_is_named_with_the_next_step():
+    with pytest.raises(ToolMissing, match=r"cannot find no-such-tool: No such file.*\n.*\./task tools:setup"):
+        run(["no-such-tool"], timeout_s=5)
+
+
+@pytest.mark.parametrize(("meaning", "retryable"), [(Class.RETRY, True), (Class.WAIT, True), (Class.FATAL, False), (Class.SUCCESS, False)])
+def test_a_failure_is_retryable_as_its_rule_says(meaning: Class, retryable: bool):
+    result = run([PYTHON, "-c", "raise SystemExit('connection refused')"], timeout_s=20)
+
+    with pytest.raises(ToolFailed) as caught:
+        result.raise_on_failure("ask", rules=(Rule("connection refused", meaning),))
+
+    assert caught.value.retryable is retryable
+
+
+def test_an_unknown_failure_is_not_retryable():
+    result = run([PYTHON, "-c", "raise SystemExit('never seen before')"], timeout_s=20)
+
+    with pytest.raises(ToolFailed) as caught:
+        result.raise_on_failure("ask", rules=(Rule("connection refused", Class.RETRY),))
+
+    assert not caught.value.retryable
+    assert "never seen before" in str(caught.value)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] not in "ZX"
