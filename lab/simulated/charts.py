@@ -15,6 +15,9 @@ from firstlight.tools.process import run
 from lab.simulated.paths import LabPaths, write_atomic
 
 _HELM_S = 60.0
+MARK = ".digest"
+"""The file beside the charts that says which they are."""
+
 FLUX_CHART = "flux2"
 FLUX_CRDS = "flux-crds"
 
@@ -33,7 +36,7 @@ def package(paths: LabPaths, environment: Mapping[str, str]) -> bool:
     if not crds:
         raise TargetError(f"cannot package {FLUX_CHART}: {paths.tool_charts / FLUX_CRDS} holds no CRDs", next_step="./task tools:setup")
     digest = _digest([*folders, *crds])
-    mark = paths.charts / ".digest"
+    mark = paths.charts / MARK
     if mark.exists() and mark.read_text(encoding="ascii") == digest:
         return False
     cached = _cache(os.environ) / digest

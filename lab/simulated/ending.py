@@ -12,7 +12,7 @@ from lab.simulated import daemon, processes
 from lab.simulated.lock import holding
 from lab.simulated.paths import LabPaths
 
-TERMINATE_S = 5.0
+TERMINATE_S = 2.0
 """Everything is thrown away, so nobody needs long to leave in order."""
 KILL_S = 5.0
 _ROUNDS_MAX = 5

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import asyncssh
 
+from lab.simulated.paths import write_atomic
+
 LOG = logging.getLogger("git-server")
 
 SESSION_SECONDS_MAX = 120
@@ -211,8 +213,7 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     acceptor = await listen(address, port, host_key=git / "host_key", keys_file=git / "deploy-keys.json", repository=git / "k8s-ops.git")
-    # Two tiny writes to a local file: nothing else waits meanwhile.
-    ready.write_text(f"{address} {acceptor.get_port()}\n", encoding="ascii")  # noqa: ASYNC240
+    write_atomic(ready, f"{address} {acceptor.get_port()}\n")
     LOG.info("listening on %s:%d", address, acceptor.get_port())
     await end.wait()
     ready.unlink(missing_ok=True)  # noqa: ASYNC240

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from firstlight.definition.model import Cluster
@@ -47,7 +47,7 @@ def configuration(paths: LabPaths, cluster: Cluster, lab: Endpoints) -> dict[str
         "charts_dir": str(paths.charts),
         "service_cidr": str(cluster.service_networks[0]),
         "pod_cidr": str(cluster.pod_networks[0]),
-        "flux_controllers": [name for name in FLUX_CONTROLLERS if (paths.tools / name).exists()],
+        "flux_controllers": _controllers(paths),
         "faults_file": str(paths.state / "faults.json"),
         "timings": TIMINGS,
     }
@@ -61,15 +61,16 @@ def write_configuration(paths: LabPaths, data: Mapping[str, object]) -> None:
 
 
 def inventory_digest(paths: LabPaths, cluster: str) -> str:
-    """Return a digest of everything that machine configs are made from."""
+    """Return a digest of everything that machine configs and `machines.json` are made from."""
     talos = paths.tree / "clusters" / cluster / "talos"
     files = [file for file in sorted(talos.rglob("*")) if file.is_file() and "clusterconfig" not in file.relative_to(talos).parts]
-    return digest_of([*files, (paths.tools / "talosctl").resolve()])
+    words = [str(paths.tools), json.dumps(TIMINGS), *_controllers(paths)]
+    return digest_of([*files, (paths.tools / "talosctl").resolve()], words)
 
 
-def digest_of(files: list[Path]) -> str:
-    """Return a digest of files: of text by content, of programs by size and time, which is quick."""
-    total = hashlib.sha256()
+def digest_of(files: Sequence[Path], words: Sequence[str] = ()) -> str:
+    """Return a digest of words and files: of text by content, of programs by size and time, which is quick."""
+    total = hashlib.sha256("\0".join(words).encode())
     for file in files:
         status = file.stat() if file.exists() else None
         total.update(f"\0{file}\0".encode())
@@ -95,3 +96,7 @@ def listeners(data: Mapping[str, object]) -> tuple[Listener, ...]:
         Listener("the Kubernetes API of the VIP", vip, KUBERNETES_PORT, essential=False),
         *(Listener(f"the Kubernetes API of {node['hostname']}", node["address"], KUBERNETES_PORT, essential=False) for node in control_plane),
     )
+
+
+def _controllers(paths: LabPaths) -> list[str]:
+    return [name for name in FLUX_CONTROLLERS if (paths.tools / name).exists()]

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyrage import DecryptError, IdentityError
+
 from lab.simulated.references import Refused, one_item, render, resolve_for_inject, resolve_for_read
 from lab.simulated.vault import Account, Item, Vault, changing, read_account
 
 SIGNED_OUT = "You are not currently signed in. Please run `op signin --help` for instructions"
+SESSION_EXPIRED = "session expired, sign in to create a new session"
 INPUT_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -45,7 +48,10 @@ class Request:
 
     def account(self) -> Account:
         """Return everything that is in the file."""
-        return read_account(self.vault_file, self.key())
+        try:
+            return read_account(self.vault_file, self.key())
+        except (DecryptError, IdentityError) as error:
+            raise Refused(SESSION_EXPIRED) from error
 
     def vault(self, account: Account) -> Vault:
         """Return the vault that `--vault` names; as in `op`, the private one without it."""
@@ -73,7 +79,10 @@ def whoami(request: Request) -> str:
 
 def signin(request: Request) -> str:
     """Sign in: what stands for the account's password opens the session."""
-    key = (request.lab / "op-account").read_bytes()
+    try:
+        key = (request.lab / "op-account").read_bytes()
+    except FileNotFoundError:
+        raise Refused("No accounts configured for use with 1Password CLI.") from None
     descriptor = os.open(request.lab / "op-session", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(key)

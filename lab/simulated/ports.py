@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pwd
 import socket
 import struct
@@ -15,6 +16,8 @@ from lab.simulated import processes
 from lab.simulated.paths import LabPaths
 
 _LISTEN = "0A"
+_ANY = "0.0.0.0"  # noqa: S104 - compared, never bound
+_IPV4_DIGITS = 8
 _CONNECT_S = 0.2
 _PROC = Path("/proc")
 
@@ -50,11 +53,11 @@ class Holder:
     """Who holds a port.
 
     Attributes:
-        uid: Of the owner.
+        uid: Of the owner, none when the kernel does not say.
         pid: The process, none when it is somebody else's and cannot be seen.
     """
 
-    uid: int
+    uid: int | None
     pid: int | None
 
 
@@ -64,20 +67,43 @@ def require_free(paths: LabPaths, listeners: Iterable[Listener]) -> None:
     Raises:
         TargetError: Somebody does; the message says who and what to do.
     """
-    held = list(_listening())
     for listener in listeners:
-        for address, port, uid, inode in held:
-            if port != listener.port or address not in {listener.address, "0.0.0.0"}:  # noqa: S104 - compared, not bound
-                continue
-            holder = Holder(uid, _process_with(inode))
-            if holder.pid is None or processes.state_of(holder.pid) != str(paths.state):
-                raise TargetError(
-                    f"cannot use {listener} for {listener.name}: the port is taken\n  held by   {_describe(holder)}",
-                    next_step=_advice(holder),
-                )
+        if _can_bind(listener):
+            continue
+        holder = _holder(listener)
+        if holder.pid is None or processes.state_of(holder.pid) != str(paths.state):
+            raise TargetError(
+                f"cannot use {listener} for {listener.name}: the port is taken\n  held by   {_describe(holder)}", next_step=_advice(holder)
+            )
+
+
+def _can_bind(listener: Listener) -> bool:
+    """Whether the kernel would let us listen there; only it knows all that can be in the way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        # As every server does: connections that have just ended are no hindrance.
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((listener.address, listener.port))
+            trial.listen()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise TargetError(
+                f"cannot use {listener} for {listener.name}: {error.strerror}", next_step="`ip address show lo` must show 127.0.0.1/8"
+            ) from error
+    return True
+
+
+def _holder(listener: Listener) -> Holder:
+    for address, port, uid, inode in _listening():
+        if port == listener.port and address in {listener.address, _ANY, ""}:
+            return Holder(uid, _process_with(inode))
+    return Holder(None, None)
 
 
 def _describe(holder: Holder) -> str:
+    if holder.uid is None:
+        return "a process that the kernel does not name"
     try:
         user = pwd.getpwuid(holder.uid).pw_name
     except KeyError:
@@ -98,14 +124,19 @@ def _advice(holder: Holder) -> str:
 
 
 def _listening() -> Iterator[tuple[str, int, int, str]]:
-    """Yield address, port, owner and inode of every listening TCP socket."""
-    with suppress(OSError):
-        for line in (_PROC / "net" / "tcp").read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == _LISTEN:
-                address, port = fields[1].split(":")
-                # The kernel writes the address in the machine's byte order.
-                yield socket.inet_ntoa(struct.pack("=I", int(address, 16))), int(port, 16), int(fields[7]), fields[9]
+    """Yield address, port, owner and inode of every listening TCP socket; the address of IPv6 is left empty, it may stand for all."""
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (_PROC / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTEN:
+                    address, port = fields[1].split(":")
+                    yield _readable(address), int(port, 16), int(fields[7]), fields[9]
+
+
+def _readable(address: str) -> str:
+    # The kernel writes an address in the machine's byte order.
+    return socket.inet_ntoa(struct.pack("=I", int(address, 16))) if len(address) == _IPV4_DIGITS else ""
 
 
 def _process_with(inode: str) -> int | None:

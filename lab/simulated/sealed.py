@@ -31,14 +31,16 @@ def is_sealed(path: Path) -> bool:
     return path.name.endswith(SUFFIX) and path.name != SUFFIX
 
 
-def stand_in(path: Path, text: str, *, talos_version: str, environment: Mapping[str, str]) -> str:
+def stand_in(path: Path, text: str, *, cluster: str, talos_version: str, environment: Mapping[str, str]) -> str:
     """Return what an encrypted file of the checkout holds in the lab, in plain text: never to be written as it is.
+
+    Only the lab's own cluster has machines, so only its Talos secrets must be real ones.
 
     Raises:
         TargetError: The file is not encrypted.
         ToolFailed: talosctl did not make the secrets of a cluster.
     """
-    if path.name == TALOS_SECRETS:
+    if path.name == TALOS_SECRETS and path.parts[1] == cluster:
         words = ["talosctl", "gen", "secrets", "--output-file", "-", "--talos-version", talos_version]
         result = run(words, timeout_s=_TALOSCTL_S, env=environment)
         return result.raise_on_failure(f"generate the secrets for {path}").stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
-from lab.simulated import daemon, ports, processes
+from lab.simulated import charts, daemon, ports, processes
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import BINARY, digest_of
 from lab.simulated.paths import LabPaths
@@ -65,7 +65,7 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
         "--port",
         str(GIT_PORT),
     )
-    stamp = digest_of([program, paths.git / "host_key.pub"])
+    stamp = digest_of([program, paths.git / "host_key.pub"], argv)
     return Service("git-server", argv, _environment(paths), paths.run / "git-server.ready", stamp, (listener,))
 
 
@@ -73,7 +73,7 @@ def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[P
     """Describe the simulated machines."""
     program = paths.tools / BINARY
     argv = (str(program), "--lab", str(paths.machines_config))
-    stamp = digest_of([program.resolve(), paths.machines_config, *configs])
+    stamp = digest_of([program.resolve(), paths.machines_config, paths.charts / charts.MARK, *configs], argv)
     return Service("machines", argv, _environment(paths), paths.run / "machines.ready", stamp, tuple(listeners))
 
 

@@ -57,8 +57,8 @@ def observe(paths: LabPaths) -> Status:
 def is_bootstrapped(paths: LabPaths) -> bool:
     """Whether the machines remember a bootstrap."""
     try:
-        return _says_bootstrapped(json.loads(paths.machines_state.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return bool(json.loads(paths.machines_state.read_text(encoding="utf-8"))["etcd_clusters"])
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -89,12 +89,6 @@ def _answer(listener: Listener, answers: bool) -> str:
     if answers:
         return "answers"
     return "MISSING" if listener.essential else "silent"
-
-
-def _says_bootstrapped(value: object) -> bool:
-    if isinstance(value, dict):
-        return value.get("bootstrapped") is True or any(_says_bootstrapped(entry) for entry in value.values())
-    return isinstance(value, list) and any(_says_bootstrapped(entry) for entry in value)
 
 
 def _logs(paths: LabPaths) -> list[Path]:

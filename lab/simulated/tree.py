@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,15 +85,18 @@ def _texts(source: Source, recipient: str) -> dict[Path, bytes]:
 
 
 def _seal(paths: LabPaths, source: Source, remembered: TreeState, environment: Mapping[str, str]) -> dict[str, str]:
-    kept = {}
-    for path, content in source.files.items():
-        if not sealed.is_sealed(path):
-            continue
-        kept[str(path)] = hashlib.sha256(content).hexdigest()
-        if remembered.sealed.get(str(path)) == kept[str(path)] and (paths.tree / path).exists():
-            continue
-        plain = sealed.stand_in(path, content.decode(), talos_version=_talos_version(source, path), environment=environment)
+    originals = {path: content for path, content in source.files.items() if sealed.is_sealed(path)}
+    kept = {str(path): hashlib.sha256(content).hexdigest() for path, content in originals.items()}
+
+    def seal(path: Path) -> None:
+        version = _talos_version(source, path)
+        plain = sealed.stand_in(path, originals[path].decode(), cluster=paths.cluster, talos_version=version, environment=environment)
         _write(paths.tree / path, sealed.encrypt(path, plain, tree=paths.tree, environment=environment).encode())
+
+    changed = [path for path in originals if remembered.sealed.get(str(path)) != kept[str(path)] or not (paths.tree / path).exists()]
+    # Each waits for processes of its own; talosctl making keys takes longest.
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        list(pool.map(seal, changed))
     return kept
 
 

@@ -47,6 +47,18 @@ def test_without_a_session_everything_is_refused(op: Call, words: tuple[str, ...
     assert says in refused.stderr
 
 
+def test_a_session_that_fits_no_more_is_refused(op: Call, paths: LabPaths):
+    paths.op_session.write_text("AGE-SECRET-KEY-1WRONG\n")
+
+    assert "session expired, sign in to create a new session" in op("inject", stdin="x").stderr
+
+
+def test_without_an_account_nobody_can_sign_in(op: Call, paths: LabPaths):
+    paths.op_account.unlink()
+
+    assert "No accounts configured for use with 1Password CLI." in op("signin").stderr
+
+
 def test_signing_in_again_opens_the_same_vault(op: Call):
     op("signout")
 

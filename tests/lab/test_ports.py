@@ -20,7 +20,9 @@ ADDRESS = "127.25.201.11"
 LISTEN = """
 import pathlib, signal, socket, sys
 listening = socket.create_server((sys.argv[2], 0))
-pathlib.Path(sys.argv[1]).write_text(str(listening.getsockname()[1]))
+fresh = pathlib.Path(sys.argv[1] + ".fresh")
+fresh.write_text(str(listening.getsockname()[1]))
+fresh.rename(sys.argv[1])
 signal.pause()
 """
 
@@ -48,6 +50,20 @@ def test_a_port_that_this_process_holds_is_named_with_it(paths: LabPaths, taken:
 def test_a_port_on_all_addresses_counts(paths: LabPaths):
     with socket.create_server(("0.0.0.0", 0)) as listening, pytest.raises(TargetError, match="the port is taken"):
         ports.require_free(paths, [Listener("the Git remote", ADDRESS, listening.getsockname()[1])])
+
+
+def test_a_port_on_all_addresses_of_ipv6_counts_as_well(paths: LabPaths):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("needs IPv6")
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening, pytest.raises(TargetError) as caught:
+        ports.require_free(paths, [Listener("the Git remote", ADDRESS, listening.getsockname()[1])])
+
+    assert f"process {os.getpid()} of " in str(caught.value)
+
+
+def test_an_address_that_is_not_here_is_said(paths: LabPaths):
+    with pytest.raises(TargetError, match=r"cannot use 192\.0\.2\.1:2222 for the Git remote"):
+        ports.require_free(paths, [Listener("the Git remote", "192.0.2.1", 2222)])
 
 
 def test_this_labs_own_process_is_no_hindrance_and_another_labs_is_told_how_to_end(paths: LabPaths):

@@ -75,6 +75,8 @@ class Player:
         self.ends: list[Stamped] = []
         self.of: dict[str, list[Stamped]] = defaultdict(list)
         self.nodeids: dict[str, str] = {}
+        self.stage = ""
+        self.began = False
         for stamped in stream:
             self._sort(stamped)
 
@@ -82,6 +84,7 @@ class Player:
         match stamped.event:
             case RunStarted() as start:
                 self.heads.append(stamped)
+                self.stage = start.stage
                 self.nodeids = {one.nodeid: one.id for one in start.criteria}
             case RunEnded():
                 self.ends.append(stamped)
@@ -92,7 +95,8 @@ class Player:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests of the stream's criteria."""
-        items[:] = [item for item in items if item.nodeid in self.nodeids]
+        chosen = {nodeid for nodeid, key in self.nodeids.items() if not self.stage or key in self.of}
+        items[:] = [item for item in items if item.nodeid in chosen]
 
     def emit(self, stamped: list[Stamped]) -> None:
         """Emit events as if they happened now."""
@@ -100,9 +104,12 @@ class Player:
             self.clock.move(one)
             self.bus.emit(one.event)
 
-    def pytest_collection_finish(self) -> None:
-        """Begin the run; what belongs to no criterion comes before the first."""
-        self.emit(self.heads + self.of.pop("", []))
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Begin the run, if there is one; what belongs to no criterion comes before the first."""
+        self.began = not session.testsfailed
+        if self.began:
+            self.emit(self.heads + self.of.pop("", []))
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Play a criterion up to what its setup would raise."""
@@ -127,7 +134,8 @@ class Player:
 
     def pytest_sessionfinish(self) -> None:
         """End the run."""
-        self.emit(self.ends)
+        if self.began:
+            self.emit(self.ends)
 
 
 def write_suite(root: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_killed_run_leaves_a_page_that_does_not_pretend_to_go_on(played):
     assert run.exit_code == -9
     assert "If nothing runs any more, it was killed" in run.page
     assert len(run.rows) == 17
-    assert run.report["conclusion"]["text"] == "the record ends at: the kubeconfig is generated"
+    assert run.report["conclusion"]["text"] == "under way at: the kubeconfig is generated"
 
 
 def test_only_what_failed_is_unfolded(played):
@@ -218,14 +218,16 @@ def test_a_file_that_cannot_be_imported_is_a_row_of_its_own(played):
     assert run.exit_code == 2
     assert any("test_00_preflight.py" in "".join(row["resultsTableRow"]) for row in run.rows)
     assert "nothing_of_that_name" in run.output
+    assert run.report["head"]["state"] == "not started"
+    assert "nothing has run yet" in run.page
 
 
 def test_a_single_stage_says_that_the_others_were_not_run(played):
     run = played("one_stage")
 
     assert run.exit_code == 0
-    assert "only stage 50-flux" in run.page
-    assert "0 of 14 ticked" in run.page
+    assert "only 10-talos,flux, done: 3 met; 14 were not run" in run.page
+    assert "2 of 14 ticked" in run.page
 
 
 def test_pytest_itself_says_nothing_that_the_display_has_said(played):

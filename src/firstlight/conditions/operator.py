@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
+from firstlight.toolbox import check
 from firstlight.tools.op import VAULT, OnePassword, document_title
 from firstlight.tools.sops import Sops
+
+
+def tools_present(checkout: Path) -> Condition[Mapping[str, str]]:
+    """Say whether every pinned tool is there in its version; its value is where each comes from."""
+
+    def probe() -> Observation[Mapping[str, str]]:
+        found = check(checkout)
+        problems = [tool.problem for tool in found if tool.problem]
+        if problems or not found:
+            return never("; ".join(problems) or "no tool is pinned")
+        return holds(f"{len(found)} tools", {tool.tool: f"{tool.version} ({tool.source})" for tool in found})
+
+    return Condition("every tool to be there at its pinned version", probe)
 
 
 def signed_in(op: OnePassword) -> Condition[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firstlight.definition import document
+from firstlight.definition.apiversion import check_api_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,7 @@ def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
                 continue
             if path not in applied:
                 _note_not_applied(path, folder, findings)
+            check_api_version(found, findings)
             objects[kind, str(metadata.get("namespace", "")), metadata["name"]] = found
     return FluxTree(objects, complete)
 

@@ -74,7 +74,7 @@ def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, 
     # helmfile accepts Go templates anywhere in its files; names, namespaces and needs must be readable without them.
     known = len(findings.problems)
     documents = document.parse_documents(path, document.without_templates(text), findings)
-    entries: Any = [entry for found in documents for entry in _entries(found)]
+    entries: Any = [entry for found in documents for entry in _list_of(found, "releases")]
     if len(findings.problems) > known:
         return None
     if not entries:
@@ -91,8 +91,8 @@ def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, 
     return tuple(release for release in releases if release is not None)
 
 
-def _entries(found: document.Document) -> list[Any]:
-    entries = found.mapping.get("releases", [])
+def _list_of(found: document.Document, key: str) -> list[Any]:
+    entries = found.mapping.get(key)
     return entries if isinstance(entries, list) else []
 
 
@@ -202,7 +202,7 @@ def _check_phases(root: Path, path: Path, findings: Findings) -> None:
     if text is None:
         return
     documents = document.parse_documents(path, document.without_templates(text), findings)
-    listed = [entry for found in documents for entry in found.mapping.get("helmfiles") or []]
+    listed = [entry for found in documents for entry in _list_of(found, "helmfiles")]
     paths = [entry.get("path", "") if isinstance(entry, dict) else entry for entry in listed]
     names = [PurePosixPath(str(entry)).name for entry in paths]
     for name in (_CRDS, _APPS):

@@ -20,6 +20,7 @@ from firstlight.definition import (
     secrets,
     sops,
     sync,
+    templates,
 )
 from firstlight.definition.clashes import Claim, check_clashes
 from firstlight.definition.findings import Findings
@@ -116,6 +117,7 @@ class _Parts:
         tree = fluxtree.read_tree(root, clusters / "flux", findings)
         known = helmreleases.read_releases(tree, findings)
         phases = helmfile.read_helmfile(root, bootstrap, findings)
+        templates.check_templates(root, bootstrap, findings)
         cluster_id = 0
         if inventory is not None:
             cluster_id = _check_values(name, tree, known, inventory, shared, findings)

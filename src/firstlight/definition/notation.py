@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from firstlight.definition.findings import Findings
@@ -43,6 +43,27 @@ def read_address(path: Path, field: str, text: str, findings: Findings) -> IPv4A
     except AddressValueError:
         findings.add(path, field, text, rule="bad-address", message="this is no IPv4 address", fix="write it like 10.25.11.11")
         return None
+
+
+def check_routing(path: Path, field: str, part: Mapping[str, Any], findings: Findings) -> None:
+    """Note name servers and routes whose addresses cannot be read."""
+    addresses = [(f"{field}.nameservers[{index}]", text) for index, text in enumerate(part.get("nameservers", []))]
+    for index, route in enumerate(part.get("routes", [])):
+        addresses += [(f"{field}.routes[{index}].{key}", route[key]) for key in ("gateway", "source") if route.get(key)]
+        if route.get("network") and not _readable(ip_network, route["network"]):
+            name = f"{field}.routes[{index}].network"
+            findings.add(path, name, route["network"], rule="bad-network", message="this is no network", fix=_network_fix(route["network"]))
+    for name, text in addresses:
+        if not _readable(ip_address, text):
+            findings.add(path, name, text, rule="bad-address", message="this is no address", fix="write it like 10.25.11.1")
+
+
+def _readable(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_hostname(path: Path, field: str, text: str, findings: Findings) -> None:

@@ -21,7 +21,7 @@ TEMPLATE = "secrets.yaml.tpl"
 # `op inject` takes a bare reference up to the first space or quote; between double braces it may hold spaces.
 _REFERENCE = re.compile(r"\{\{\s*(?P<enclosed>op://[^{}]*?)\s*\}\}|(?P<bare>op://[^\s\"'{}|]*)")
 _COMPLETE = re.compile(r"op://[^/]+/[^/]+(/[^/]+)?/[^/]+")
-_PRIVATE_KEY = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_PRIVATE_KEY = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{20,}|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _TEXT_FILES = {".yaml", ".yml", ".tpl", ".gotmpl", ".json", ".env", ".txt", ""}
 _FILE_SIZE_MAX_BYTES = 5_000_000
 
@@ -52,7 +52,7 @@ def check_bootstrap_secrets(root: Path, path: Path, sync: FluxSync, findings: Fi
     if not (root / path).is_file():
         return
     # What is wrong with the file as such is noted by the scan of the whole tree.
-    documents = document.parse_documents(path, _template_text(root, path), Findings())
+    documents = document.parse_documents(path, _as_yaml(path, _read(root, path)), Findings())
     secrets = {_identity(found.mapping): found.mapping for found in documents if found.mapping.get("kind") == "Secret"}
     deploy_key = secrets.get((sync.namespace, sync.secret))
     for key in ("identity", "known_hosts"):
@@ -85,8 +85,8 @@ def check_secrets(root: Path, config: sops.SopsConfig, findings: Findings) -> No
 
 def check_file(root: Path, path: Path, config: sops.SopsConfig, findings: Findings) -> None:
     """Note every unencrypted secret of one file."""
-    text = _template_text(root, path)
-    if _PRIVATE_KEY.search(text):
+    raw = _read(root, path)
+    if _PRIVATE_KEY.search(raw):
         findings.add(
             path,
             "",
@@ -97,6 +97,7 @@ def check_file(root: Path, path: Path, config: sops.SopsConfig, findings: Findin
         )
     if path.suffix not in {".yaml", ".yml", ".tpl"}:
         return
+    text = _as_yaml(path, raw)
     encrypted_name = path.name.endswith(sops.SUFFIX)
     if not encrypted_name and "Secret" not in text:
         # Most files: parsing them here as well would double the time of loading.
@@ -152,13 +153,16 @@ def _files(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _template_text(root: Path, path: Path) -> str:
+def _read(root: Path, path: Path) -> str:
     try:
         with (root / path).open("rb") as file:
-            text = file.read(_FILE_SIZE_MAX_BYTES).decode(errors="replace")
+            return file.read(_FILE_SIZE_MAX_BYTES).decode(errors="replace")
     except OSError:
         # A file that cannot be read is noted by the reader that needs it.
         return ""
+
+
+def _as_yaml(path: Path, text: str) -> str:
     if path.name == TEMPLATE:
         return _REFERENCE.sub(lambda match: match["enclosed"] or match["bare"], text)
     return text if path.name.endswith(sops.SUFFIX) else document.without_templates(text)

@@ -24,9 +24,17 @@ _ENCRYPTED = "ENC["
 
 @dataclass(frozen=True, slots=True)
 class SopsRule:
-    """One creation rule: which paths are encrypted to whom."""
+    """One creation rule.
+
+    Attributes:
+        pattern: Matches the paths that the rule is for.
+        encrypted_regex: Matches the keys below which values are encrypted, empty for all.
+        recipients: To whom.
+        first_recipient: The first of them in the order of the file.
+    """
 
     pattern: re.Pattern[str]
+    encrypted_regex: str
     recipients: frozenset[str]
     first_recipient: str
 
@@ -64,7 +72,7 @@ def read_sops_config(root: Path, findings: Findings) -> SopsConfig:
 def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> None:
     """Note where a *.sops.yaml file is not encrypted, not wholly, or not to the recipients of .sops.yaml."""
     sops = found.mapping.get("sops")
-    if not isinstance(sops, dict) or not isinstance(sops.get("mac"), str):
+    if not isinstance(sops, dict) or not str(sops.get("mac")).startswith(_ENCRYPTED):
         findings.add(
             found.path,
             "sops",
@@ -88,6 +96,15 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
             fix="add a rule whose path_regex matches it",
         )
         return
+    if sops.get("encrypted_regex", "") != rule.encrypted_regex or "unencrypted_regex" in sops:
+        findings.add(
+            found.path,
+            "sops.encrypted_regex",
+            sops.get("encrypted_regex"),
+            rule="sops-scope-differs",
+            message="another part of the file is encrypted than .sops.yaml says, so values may be in clear",
+            fix="decrypt it, and encrypt it again under the rule of .sops.yaml",
+        )
     entries = sops.get("age")
     recipients = {str(entry.get("recipient")) for entry in entries if isinstance(entry, dict)} if isinstance(entries, list) else set()
     if recipients != rule.recipients:
@@ -148,7 +165,7 @@ def _rule(field: str, entry: object, findings: Findings) -> SopsRule | None:
                 fix="copy it again (`age-keygen -y keys.txt` prints it)",
             )
             return None
-    return SopsRule(re.compile(pattern), frozenset(recipients), recipients[0])
+    return SopsRule(re.compile(pattern), str(data.get("encrypted_regex", "")), frozenset(recipients), recipients[0])
 
 
 def _is_regex(pattern: str) -> bool:

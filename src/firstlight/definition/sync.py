@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from firstlight.definition import document
+from firstlight.definition.apiversion import check_api_version
 from firstlight.definition.model import FluxSync
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def read_sync(root: Path, folder: Path, name: str, findings: Findings) -> FluxSy
     kustomization = _only(objects, "Kustomization", folder / "flux-system-kustomization.yaml", findings)
     if repository is None or kustomization is None:
         return None
+    for found in (repository, kustomization):
+        check_api_version(found, findings)
     git, flux = _mapping(repository.mapping, "spec"), _mapping(kustomization.mapping, "spec")
     _check_url(repository, git.get("url"), findings)
     _check_branch(repository, git.get("ref"), findings)

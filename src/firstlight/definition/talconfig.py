@@ -117,6 +117,7 @@ def _node(path: Path, index: int, data: Mapping[str, Any], findings: Findings) -
     field = f"nodes[{index}]"
     address = notation.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
     notation.check_hostname(path, f"{field}.hostname", own["hostname"], findings)
+    notation.check_routing(path, field, {"nameservers": merged.get("nameservers", [])}, findings)
     links = _links(path, f"{field}.networkInterfaces", merged.get("networkInterfaces", []), findings)
     if address is None:
         return None
@@ -159,5 +160,6 @@ def _links(path: Path, field: str, interfaces: list[Mapping[str, Any]], findings
         parts += [(f"{field}[{index}].vlans[{n}]", f"{name}.{vlan['vlanId']}", vlan) for n, vlan in enumerate(interface.get("vlans", []))]
         for where, called, part in parts:
             addresses = notation.read_interfaces(path, where, part, findings)
+            notation.check_routing(path, where, part, findings)
             links.append(_Link(where, called, part.get("mtu", mtu), mode, part.get("vip", {}).get("ip", ""), addresses))
     return links

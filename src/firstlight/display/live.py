@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import TYPE_CHECKING, Final, TextIO
@@ -38,6 +39,18 @@ _BAR_WIDTH: Final = 24
 _FALLBACK_SIZE: Final = (80, 24)
 
 
+class PatientConsole(Console):
+    """A console that does not end the program when its reader goes away, as rich's own does."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the error on, for the display to fall silent.
+
+        Raises:
+            BrokenPipeError: Always.
+        """
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 class LiveDisplay:
     """Draws to a terminal; when the terminal goes away it falls silent, and never raises."""
 
@@ -49,8 +62,9 @@ class LiveDisplay:
         self._glyphs = glyphs_for(getattr(stream, "encoding", None))
         self._lock = threading.RLock()
         self._gone = False
+        """Whether there is nothing to draw on: the terminal went away, or the display is closed."""
         self._stream = stream
-        self._console = Console(file=stream, force_terminal=True, no_color=not color, highlight=False, markup=False, emoji=False)
+        self._console = PatientConsole(file=stream, force_terminal=True, no_color=not color, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
 
     def hear(self, stamped: Stamped) -> None:
@@ -69,8 +83,8 @@ class LiveDisplay:
         """Take the live part away and print the last lines."""
         with self._lock:
             self._safely(self._stop)
-            self._live = None
             self._safely(lambda: self._print(ending))
+            self._gone = True
 
     def _show(self, lines: Iterable[Line]) -> None:
         # Asked at each drawing, and of our own stream: pytest redirects the ones that rich would ask.
@@ -135,5 +149,5 @@ class LiveDisplay:
         try:
             draw()
         except (OSError, ValueError):
-            # The terminal went away: the bootstrap goes on without an audience.
+            # The bootstrap goes on without an audience.
             self._gone = True

@@ -73,7 +73,7 @@ class PlainDisplay:
         # What ends as soon as it began, such as a criterion that is not reached, needs no line for its start.
         current = self._scene.current
         if current is not None and not isinstance(event, CriterionEnded):
-            number = f"{len(self._scene.ended) + 1}/{len(self._scene.infos)}"
+            number = self._scene.number(len(self._scene.ended) + 1, "/")
             self._write(Line("plain", f"  {number} {current.stage}: {current.title}"))
         self._unsaid = False
 

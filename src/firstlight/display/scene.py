@@ -78,8 +78,12 @@ class Scene:
 
     def place(self) -> str:
         """Return where in the checklist the run is: stage, number and total."""
-        done = f"{len(self.ended)} of {len(self.infos)} criteria"
+        done = f"{self.number(len(self.ended), ' of ')} criteria"
         return f"{self.current.stage} · {done}" if self.current and self.current.stage else done
+
+    def number(self, count: int, of: str) -> str:
+        """Return a count of criteria out of all, or alone when only a part of the checklist is run."""
+        return f"{count}{of}{len(self.infos)}" if self.run is None or not self.run.stage else str(count)
 
     def _step(self, event: Event, now_s: float) -> None:
         match event:

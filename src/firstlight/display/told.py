@@ -56,7 +56,8 @@ def _run_started(event: RunStarted) -> Iterator[Line]:
     kind = "plan of" if event.plan else "bootstrap of"
     stage = f", only stage {event.stage}" if event.stage else ""
     revision = f", {event.revision}" if event.revision else ""
-    yield Line("strong", f"{kind} {event.cluster} on {event.target}{revision}{stage}: {len(event.criteria)} criteria")
+    number = f": {len(event.criteria)} criteria" if not event.stage else ""
+    yield Line("strong", f"{kind} {event.cluster} on {event.target}{revision}{stage}{number}")
     for one in event.stand_ins:
         yield Line("plain", f"  {one.name} stands for {one.stands_for}, cannot show {one.cannot_show}")
 

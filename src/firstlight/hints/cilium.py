@@ -50,7 +50,7 @@ ROWS = (
         klass=Class.FATAL,
         where="the operator's log",
         anchor="crd-is-established",
-        commands=("./task bootstrap:<cluster>:crds", "kubectl --namespace kube-system rollout restart deployment/cilium-operator"),
+        commands=("./task bootstrap:<cluster>:crds TARGET=<target>", "kubectl --namespace kube-system rollout restart deployment/cilium-operator"),
     ),
     Row(
         id="FL-036",
@@ -61,7 +61,7 @@ ROWS = (
         klass=Class.FATAL,
         where="the operator's log",
         anchor="crd-is-established",
-        commands=("kubectl get crd tlsroutes.gateway.networking.k8s.io", "./task bootstrap:<cluster>:crds"),
+        commands=("kubectl get crd tlsroutes.gateway.networking.k8s.io", "./task bootstrap:<cluster>:crds TARGET=<target>"),
     ),
     Row(
         id="FL-037",
@@ -187,7 +187,7 @@ ROWS = (
     Row(
         id="FL-103",
         title="CoreDNS does not resolve",
-        pattern=r"\.svc\.cluster\.local does not resolve on|\bcoredns: 0 of \d+ ready|on 10\.\d+\.0\.10:53: (no such host|server misbehaving|read udp)",
+        pattern=r"no CoreDNS pod is ready|\S+ does not know kubernetes\.default\.svc|CoreDNS pods disagree about|\bcoredns: 0 of \d+ ready(?!; Unschedulable)|on 10\.\d+\.0\.10:53: (no such host|server misbehaving|read udp)",
         cause="Cilium is not ready, so that pods have no network.",
         remedy="Wait for Cilium to be healthy first; then look at CoreDNS's own log.",
         klass=Class.RETRY,

@@ -16,7 +16,7 @@ ROWS = (
         klass=Class.WAIT,
         where="the machine's console",
         anchor="every-node-is-ready",
-        commands=("./task bootstrap:<cluster>:apps", NODES),
+        commands=("./task bootstrap:<cluster>:apps TARGET=<target>", NODES),
     ),
     Row(
         id="FL-023",
@@ -140,7 +140,7 @@ ROWS = (
         klass=Class.FATAL,
         where="kubectl, the criterion's error",
         anchor="kubeconfig-is-generated",
-        commands=("./task talos:kubeconfig CLUSTER=<cluster>",),
+        commands=("./task talos:kubeconfig CLUSTER=<cluster> TARGET=<target>",),
     ),
     Row(
         id="FL-222",

@@ -57,7 +57,7 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="kubeconfig-is-pushed-to-1password",
-        commands=("./task op:push CLUSTER=<cluster>",),
+        commands=("./task op:push CLUSTER=<cluster> TARGET=<target>",),
     ),
     Row(
         id="FL-203",
@@ -101,6 +101,6 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="the-deploy-key-secret-is-the-one-in-1password",
-        commands=("./task bootstrap:<cluster>:secrets",),
+        commands=("./task bootstrap:<cluster>:secrets TARGET=<target>",),
     ),
 )

@@ -118,7 +118,7 @@ ROWS = (
         klass=Class.FATAL,
         where="kubectl apply",
         anchor="release-runs",
-        commands=("kubectl get crd --selector app.kubernetes.io/part-of=flux", "./task bootstrap:<cluster>:apps"),
+        commands=("kubectl get crd --selector app.kubernetes.io/part-of=flux", "./task bootstrap:<cluster>:apps TARGET=<target>"),
     ),
     Row(
         id="FL-056",
@@ -129,7 +129,7 @@ ROWS = (
         klass=Class.FATAL,
         where="helmfile, kubectl apply",
         anchor="crd-is-established",
-        commands=("./task bootstrap:<cluster>:crds", "./task bootstrap:<cluster>:wait-crds"),
+        commands=("./task bootstrap:<cluster>:crds TARGET=<target>", "./task bootstrap:<cluster>:wait-crds TARGET=<target>"),
     ),
     Row(
         id="FL-225",
@@ -140,7 +140,7 @@ ROWS = (
         klass=Class.WAIT,
         where="the criterion's last observation",
         anchor="crd-is-established",
-        commands=("kubectl describe crd <name>", "./task bootstrap:<cluster>:crds"),
+        commands=("kubectl describe crd <name>", "./task bootstrap:<cluster>:crds TARGET=<target>"),
     ),
     Row(
         id="FL-057",
@@ -151,7 +151,7 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's error",
         anchor="releases-were-installed-in-order",
-        commands=("./task bootstrap:<cluster>:apps", RELEASES),
+        commands=("./task bootstrap:<cluster>:apps TARGET=<target>", RELEASES),
     ),
     Row(
         id="FL-058",

@@ -77,7 +77,7 @@ ROWS = (
         anchor="every-node-answers-on-its-talos-api",
         commands=(
             "talosctl --nodes <node> --endpoints <node> get machinestatus --insecure",
-            "./task talos:gen-config CLUSTER=<cluster>",
+            "./task talos:gen-config CLUSTER=<cluster> TARGET=<target>",
         ),
     ),
     Row(
@@ -148,6 +148,6 @@ ROWS = (
         klass=Class.FATAL,
         where="every command over TLS",
         anchor="every-node-answers-on-its-talos-api",
-        commands=("./task talos:gen-config CLUSTER=<cluster>", "./task talos:kubeconfig CLUSTER=<cluster>"),
+        commands=("./task talos:gen-config CLUSTER=<cluster> TARGET=<target>", "./task talos:kubeconfig CLUSTER=<cluster> TARGET=<target>"),
     ),
 )

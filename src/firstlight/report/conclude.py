@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firstlight.events import Verdict
+from firstlight.report.judge import NOT_IN_RUN
 from firstlight.report.model import Conclusion, CriterionResult, RunHead, RunState, Standing
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def conclude(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
             advice=first.hints[0].remedy if first.hints else "",
         )
     if head.state is RunState.NOT_STARTED:
-        return Conclusion(Standing.OPEN, "nothing has run: see the terminal's output for the reason")
+        return Conclusion(Standing.OPEN, "nothing has run yet; if that is all, the terminal's output says why")
     if head.state is not RunState.FINISHED:
         return _unfinished(head, criteria)
     if head.plan:
@@ -38,7 +39,7 @@ def _unfinished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusio
     begun = [one for one in criteria if one.started_s is not None]
     current = begun[-1] if begun else None
     where = f" at: {current.info.title}" if current else " before the first criterion"
-    word = "interrupted" if head.state is RunState.INTERRUPTED else "the record ends"
+    word = "interrupted" if head.state is RunState.INTERRUPTED else "under way"
     return Conclusion(Standing.OPEN, word + where, head.resume_command, current.info.id if current else "")
 
 
@@ -54,15 +55,16 @@ def _finished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
 
 
 def _verified(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
-    holding = sum(one.holds for one in criteria)
-    unverifiable = sum(one.verdict is Verdict.NOT_VERIFIABLE for one in criteria)
-    undecided = len(criteria) - holding - unverifiable
+    run = [one for one in criteria if one.word != NOT_IN_RUN]
+    holding = sum(one.holds for one in run)
+    unverifiable = sum(one.verdict is Verdict.NOT_VERIFIABLE for one in run)
+    undecided = len(run) - holding - unverifiable
     if undecided:
-        return Conclusion(Standing.OPEN, f"not complete: {_tally(criteria)}", head.resume_command)
+        return Conclusion(Standing.OPEN, f"not complete: {_tally(run)}", head.resume_command)
     if not holding:
         return Conclusion(Standing.NOT_VERIFIABLE, "nothing could be verified on this target")
     if head.stage:
-        return Conclusion(Standing.MET_IN_PART, f"stage {head.stage} done: {_tally(criteria)}; the others were not run")
+        return Conclusion(Standing.MET_IN_PART, f"only {head.stage}, done: {_tally(run)}; {len(criteria) - len(run)} were not run")
     if unverifiable:
         text = f"done: {holding} of {len(criteria)} criteria met; {unverifiable} not verifiable on target {head.target}"
         return Conclusion(Standing.MET_IN_PART, text)

@@ -28,7 +28,6 @@ import os
 import tempfile
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -156,12 +155,7 @@ def _group(one: GroupResult) -> Json:
 def _plain(value: Any) -> Any:
     # dataclasses.asdict copies every leaf deeply; over a run this is several seconds of a laptop.
     if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return value
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))

@@ -17,7 +17,7 @@ from firstlight.events import (
 )
 from firstlight.report.conclude import conclude
 from firstlight.report.gather import Gathered, Told
-from firstlight.report.judge import judge_acceptance, judge_checklist, judge_stages
+from firstlight.report.judge import NOT_IN_RUN, judge_acceptance, judge_checklist, judge_stages
 from firstlight.report.model import CriterionResult, Report, RunHead, RunState, Timing
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Fold:
             timing=self._timing(),
             counts=_counts(criteria),
             criteria=criteria,
-            acceptance=judge_acceptance(criteria, head.stage),
-            checklist=judge_checklist(criteria, head.stage),
+            acceptance=judge_acceptance(criteria),
+            checklist=judge_checklist(criteria),
             stages=judge_stages(criteria),
             outside_commands=tuple(self._outside.commands.values()),
         )
@@ -112,7 +112,12 @@ class Fold:
             return str(gathered.ended.verdict)
         if gathered is not None and gathered.started_s is not None:
             return UNDER_WAY if self._end is None else CUT_SHORT
-        return NOT_BEGUN if self._end is None else str(Verdict.NOT_REACHED)
+        if self._end is None or self._start is None:
+            return NOT_BEGUN
+        if self._start.stage:
+            # The checklist is told whole, whatever part of it was asked for.
+            return NOT_BEGUN if self._end.interrupted else NOT_IN_RUN
+        return str(Verdict.NOT_REACHED)
 
     def _head(self) -> RunHead:
         start = self._start or RunStarted("", "", "", "", (), (), (), 0.0, "")
@@ -159,5 +164,5 @@ class Fold:
 
 def _counts(criteria: Iterable[CriterionResult]) -> dict[str, int]:
     seen = Counter(one.word for one in criteria)
-    order = [*(str(verdict) for verdict in Verdict), UNDER_WAY, CUT_SHORT, NOT_BEGUN]
+    order = [*(str(verdict) for verdict in Verdict), UNDER_WAY, CUT_SHORT, NOT_BEGUN, NOT_IN_RUN]
     return {word: seen[word] for word in order if seen[word]}

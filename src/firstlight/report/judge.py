@@ -10,36 +10,40 @@ from firstlight.report.story import ACCEPTANCE, CHECKLIST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+from typing import Final
+
+NOT_IN_RUN: Final = "not in this run"
 
 
-def judge_acceptance(criteria: Sequence[CriterionResult], stage: str) -> tuple[GroupResult, ...]:
+def judge_acceptance(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
     """Judge the story's seven acceptance criteria, in its order."""
-    return tuple(judge(key, title, [one for one in criteria if key in one.info.acceptance], stage) for key, title in ACCEPTANCE)
+    whole = _is_whole(criteria)
+    return tuple(judge(key, title, [one for one in criteria if key in one.info.acceptance], whole=whole) for key, title in ACCEPTANCE)
 
 
-def judge_checklist(criteria: Sequence[CriterionResult], stage: str) -> tuple[GroupResult, ...]:
+def judge_checklist(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
     """Judge the story's fourteen boxes, in its order; a box that only a criterion knows comes after them."""
-    known = list(CHECKLIST)
-    known += [box for one in criteria for box in one.info.boxes if box not in known]
-    return tuple(judge(box, box, [one for one in criteria if box in one.info.boxes], stage) for box in dict.fromkeys(known))
+    whole = _is_whole(criteria)
+    boxes = dict.fromkeys([*CHECKLIST, *(box for one in criteria for box in one.info.boxes)])
+    return tuple(judge(box, box, [one for one in criteria if box in one.info.boxes], whole=whole) for box in boxes)
 
 
 def judge_stages(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
     """Judge each stage, in run order; a stage is complete in itself, whatever else was run."""
     stages = dict.fromkeys(one.info.stage for one in criteria)
-    return tuple(judge(stage, stage, [one for one in criteria if one.info.stage == stage], "") for stage in stages)
+    return tuple(judge(stage, stage, [one for one in criteria if one.info.stage == stage], whole=True) for stage in stages)
 
 
-def judge(key: str, title: str, members: Sequence[CriterionResult], stage: str) -> GroupResult:
+def judge(key: str, title: str, members: Sequence[CriterionResult], *, whole: bool) -> GroupResult:
     """Judge one group; it is plainly met only if every one of its criteria was verified and holds.
 
     Args:
         key: The group's key.
         title: The group's words.
         members: Its criteria, in run order.
-        stage: The only stage that was run, empty for all: then other criteria of the group may be unseen.
+        whole: Whether all of the checklist is known; if not, the group may have criteria that nobody looked at.
     """
-    standing, words, note = _judgement(members, stage)
+    standing, words, note = _judgement(members, whole=whole)
     return GroupResult(
         key=key,
         title=title,
@@ -53,14 +57,19 @@ def judge(key: str, title: str, members: Sequence[CriterionResult], stage: str) 
     )
 
 
-def _judgement(members: Sequence[CriterionResult], stage: str) -> tuple[Standing, str, str]:
+def _is_whole(criteria: Sequence[CriterionResult]) -> bool:
+    # The checklist leaves no box of the story out; a few tests picked by hand nearly always do.
+    return {box for one in criteria for box in one.info.boxes} >= set(CHECKLIST)
+
+
+def _judgement(members: Sequence[CriterionResult], *, whole: bool) -> tuple[Standing, str, str]:
     total = len(members)
     holding = sum(one.holds for one in members)
     failed = [one for one in members if one.failed]
     unverifiable = [one for one in members if one.verdict is Verdict.NOT_VERIFIABLE]
     undecided = total - holding - len(failed) - len(unverifiable)
-    if not members:
-        return Standing.NOT_IN_RUN, "not in this run", ""
+    if all(one.word == NOT_IN_RUN for one in members):
+        return Standing.NOT_IN_RUN, NOT_IN_RUN, ""
     if failed:
         words = f"failed, {holding} of {total} met" if total > 1 else "failed"
         return Standing.FAILED, words, failed[0].info.title if total > 1 else ""
@@ -69,9 +78,8 @@ def _judgement(members: Sequence[CriterionResult], stage: str) -> tuple[Standing
     if not holding:
         return Standing.NOT_VERIFIABLE, "not verifiable here", _reasons(unverifiable)
     words = f"met, {len(unverifiable)} not verifiable here" if unverifiable else "met"
-    if stage:
-        # Criteria of other stages may belong to it too, and this run has not seen them.
-        return Standing.OPEN, f"{words}, but only stage {stage} was run", _reasons(unverifiable)
+    if not whole:
+        return Standing.OPEN, f"{words}, but only a part of the checklist was run", _reasons(unverifiable)
     return (Standing.MET_IN_PART if unverifiable else Standing.MET), words, _reasons(unverifiable)
 
 

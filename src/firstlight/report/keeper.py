@@ -29,13 +29,14 @@ class Keeper:
         """Take in one event, and write the file if it is one that people look for."""
         self._fold.hear(stamped)
         if isinstance(stamped.event, RunStarted | CriterionStarted | CriterionEnded | RunEnded):
-            self._write()
+            self.save()
 
     def report(self) -> Report:
         """Return the report as it stands."""
         return self._fold.report()
 
-    def _write(self) -> None:
+    def save(self) -> None:
+        """Write the file as things stand."""
         try:
             write_json(self._path, self._fold.report())
         except OSError as error:

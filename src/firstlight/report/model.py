@@ -21,7 +21,7 @@ class Standing(StrEnum):
     FAILED = "failed"
     NOT_VERIFIABLE = "not verifiable here"
     OPEN = "open"
-    """Not decided: not reached, under way, blocked, or only one stage of it was run."""
+    """Not decided: not reached, under way, blocked, or a part of it was not run."""
     PLANNED = "planned"
     NOT_IN_RUN = "not in this run"
 
@@ -99,7 +99,7 @@ class CriterionResult:
     Attributes:
         number: Its place in the checklist, from 1.
         verdict: None as long as it has none.
-        word: The verdict in the project's words, or `under way`, `interrupted`, `not begun`.
+        word: The verdict in the project's words, or `under way`, `interrupted`, `not begun`, `not in this run`.
         started_s: Seconds after the run's start, None if it never began.
     """
 

@@ -79,7 +79,7 @@ class _Command:
                 done += 1
                 self._display.update(done, 0, f"modules, {line.split()[2]}")
 
-        self._display.begin(f"sources of {', '.join(tool.name for tool in tools)}", 0)
+        self._display.begin(f"sources of {_count(tools)}", 0)
         arguments = ["list", f"-modfile={self._modfile}", "-deps", *(tool.package for tool in tools)]
         outcome = self._run(arguments, on_line)
         packages = len(outcome.stdout.splitlines())
@@ -100,7 +100,7 @@ class _Command:
 
         stamps = {stamp: None for tool in tools for stamp in tool.stamps}
         linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in stamps)])
-        self._display.begin(f"building {', '.join(tool.name for tool in tools)}", expected_here(build))
+        self._display.begin(f"building {_count(tools)}", expected_here(build))
         arguments = ["build", f"-modfile={self._modfile}", "-v", "-trimpath", f"-ldflags={linker}"]
         output = f"{self._modfile.parent / 'bin'}{os.sep}"
         outcome = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
@@ -123,6 +123,10 @@ def expected_here(build: Build) -> float:
     """Return what the build takes here if nothing is compiled: measured on two cores, it scales up to about eight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
     return build.expected_s * 2 / min(max(cores, 1), 8)
+
+
+def _count(tools: Sequence[Tool]) -> str:
+    return tools[0].name if len(tools) == 1 else f"{len(tools)} tools"
 
 
 def _check(outcome: Outcome, doing: str, tools: Sequence[Tool]) -> None:

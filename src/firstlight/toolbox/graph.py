@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,25 @@ def make_modfile(
 
 def module_folders(modules: Sequence[str], *, module: Path, go: Path, environ: Mapping[str, str], display: Display) -> dict[str, Path]:
     """Download modules of a graph, checked against its go.sum, and return where each lies."""
-    outcome = run(
-        [str(go), "mod", "download", "-json", *modules],
-        timeout_s=_DOWNLOAD_S,
-        env=go_environment(environ),
-        cwd=module,
-        on_tick=display.tick,
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        # Go writes the hashes that it misses into go.sum; it gets a copy, because a checkout is never changed.
+        modfile, sums = Path(scratch) / "go.mod", Path(scratch) / "go.sum"
+        shutil.copyfile(module / "go.mod", modfile)
+        shutil.copyfile(module / "go.sum", sums)
+        outcome = run(
+            [str(go), "mod", "download", f"-modfile={modfile}", "-json", *modules],
+            timeout_s=_DOWNLOAD_S,
+            env=go_environment(environ),
+            cwd=module,
+            on_tick=display.tick,
+        )
+        known = (module / "go.sum").read_text().splitlines()
+        added = set(sums.read_text().splitlines()).difference(known)
+    if added:
+        raise FirstlightError(
+            f"cannot trust {', '.join(modules)}: {module / 'go.sum'} has no hash for it: {min(added)}",
+            next_step="./task tools:lock",
+        )
     found: dict[str, Path] = {}
     errors = []
     for entry in _objects(outcome.stdout):

@@ -37,8 +37,8 @@ class _Wanted:
 
 def lock_graphs(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
     """Bring go.mod of each graph to the pinned versions and leave in go.sum just what the set-up needs."""
-    users = [*pins.builds.values(), *pins.charts.values()]
-    for module in sorted({user.module for user in users}):
+    modules = {build.module for build in pins.builds.values()} | {chart.module for chart in pins.charts.values()}
+    for module in sorted(modules):
         wanted = _wanted(module, pins)
         go = bring_go(wanted.go, places, environ, display)
         display.begin(f"locking {module}", 60)
@@ -52,7 +52,7 @@ def lock_graphs(pins: Pins, places: Places, environ: Mapping[str, str], display:
 def _wanted(module: str, pins: Pins) -> _Wanted:
     builds = [build for build in pins.builds.values() if build.module == module]
     charts = [chart for chart in pins.charts.values() if chart.module == module]
-    toolchains = {user.go for user in (*builds, *charts)}
+    toolchains = {build.go for build in builds} | {chart.go for chart in charts}
     if len(toolchains) > 1:
         raise FirstlightError(f"cannot lock {module}: it is to be built with {' and '.join(sorted(toolchains))}")
     return _Wanted(
@@ -123,6 +123,8 @@ def _lock(graph: _Graph, wanted: _Wanted) -> None:
     if unknown:
         raise FirstlightError(f"cannot trust {len(unknown)} hashes for {graph.module}: {min(unknown)}, ...")
     for name in wanted.placeholders:
+        # The copy is made from the module itself, so that needs its hash as well; the checksum database gives it.
         graph.run("mod", "edit", f"-dropreplace={name}", str(graph.modfile))
+        graph.run("mod", "download", name)
     shutil.copyfile(graph.modfile, graph.module / "go.mod")
     shutil.copyfile(graph.sums, graph.module / "go.sum")

@@ -128,8 +128,10 @@ def _listen(
 
 
 def _read(name: str, stream: IO[str] | None, lines: _Lines) -> None:
-    for line in stream or ():
-        lines.put((name, line))
+    if stream is not None:
+        with stream:
+            for line in stream:
+                lines.put((name, line))
     lines.put((name, None))
 
 

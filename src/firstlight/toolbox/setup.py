@@ -11,7 +11,7 @@ from firstlight.toolbox.filelock import locked
 from firstlight.toolbox.gobuild import build_tools, expected_here
 from firstlight.toolbox.progress import seconds
 from firstlight.toolbox.resolve import Origin, Resolved, resolve
-from firstlight.toolbox.stamp import is_fresh, write_stamp
+from firstlight.toolbox.stamp import is_fresh, read_inputs, write_stamp
 from firstlight.toolbox.toolchain import bring_go
 
 if TYPE_CHECKING:
@@ -30,11 +30,16 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
     with locked(places.root / ".tools" / "setup.lock", display.say):
         if is_fresh(places):
             return
+        inputs = read_inputs(pins, places)
         found = resolve(pins, places, environ, install=True)
         for remark in (remark for entry in found.values() for remark in entry.remarks):
             display.say(remark)
         failures = _build_missing(found, pins, places, environ, display)
         found = resolve(pins, places, environ, install=False) if _missing(found) else found
+        if _missing(found) and not failures:
+            display.say("what is built changed meanwhile, so it is built once more")
+            failures = _build_missing(found, pins, places, environ, display)
+            found = resolve(pins, places, environ, install=False)
         # What is there is linked even if another build failed, so that what can work works.
         _link(found, places)
         if failures:
@@ -43,7 +48,7 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
             if entry.origin is Origin.MISSING:
                 raise ToolMissing(entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
         _assemble_all(pins, places, environ, display)
-        write_stamp(pins, places)
+        write_stamp(inputs, pins, places)
         display.say(f"{len(found)} tools in {places.bin}, {len(pins.charts)} charts in {places.charts}")
 
 
@@ -74,7 +79,7 @@ def _build_missing(found: Mapping[str, Resolved], pins: Pins, places: Places, en
 
 
 def _say_plan(builds: list[Build], missing: Mapping[str, list[Tool]], places: Places, display: Display) -> None:
-    display.say(f"{sum(len(tools) for tools in missing.values())} tools are built once from their Go modules:")
+    display.say("built once from their Go modules:")
     for build in builds:
         names = ", ".join(tool.name for tool in missing[build.name])
         display.say(f"  about {seconds(expected_here(build))}: {names}")
@@ -83,7 +88,7 @@ def _say_plan(builds: list[Build], missing: Mapping[str, list[Tool]], places: Pl
     places.built.mkdir(parents=True, exist_ok=True)
     free_mb = shutil.disk_usage(places.built).free // 1_000_000
     display.say(f"about {seconds(total_s)} in all, less if Go has compiled them before; an interrupted build goes on")
-    display.say(f"into {places.built}; up to {needed_mb / 1000:.0f} GB of disk, {free_mb / 1000:.0f} GB are free")
+    display.say(f"into {places.built}; up to {needed_mb / 1000:.1f} GB of disk, {free_mb / 1000:.1f} GB are free")
     if free_mb < needed_mb:
         display.say("that may not be enough: set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk")
 

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.toolbox.digest import input_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from firstlight.toolbox.pins import Pins
     from firstlight.toolbox.places import Places
 
-type_version = 1
+# A stamp of another form is none.
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Sizes and times of the files that set-up starts from, and the times of the folders that hold sources."""
+
+    files: Mapping[str, list[int]]
+    folders: Mapping[str, int]
 
 
 def is_fresh(places: Places) -> bool:
     """Report whether everything still is as the last complete set-up left it."""
     try:
         kept = json.loads(places.stamp.read_text())
-        if kept["format"] != type_version or kept["root"] != str(places.root):
+        if kept["format"] != _FORMAT or kept["root"] != str(places.root):
             return False
         seen = {path: _state(Path(path)) for path in kept["files"]}
         sources = {folder: _newest(Path(folder)) for folder in kept["folders"]}
@@ -31,26 +41,29 @@ def is_fresh(places: Places) -> bool:
     return bool(seen == kept["files"] and sources == kept["folders"])
 
 
-def write_stamp(pins: Pins, places: Places) -> None:
-    """Write what `is_fresh` compares with."""
-    inputs = {places.versions, *(file for build in pins.builds.values() for file in input_files(build, places))}
-    inputs |= {places.root / chart.module / name for chart in pins.charts.values() for name in ("go.mod", "go.sum")}
-    links = {places.bin / name for name in pins.tools}
-    charts = {places.charts / name / "Chart.yaml" for name in pins.charts}
+def read_inputs(pins: Pins, places: Places) -> Inputs:
+    """Return the state of everything that set-up starts from; taken first, so that what changes meanwhile is seen."""
+    files = {places.versions, *(file for build in pins.builds.values() for file in input_files(build, places))}
+    files |= {places.root / chart.module / name for chart in pins.charts.values() for name in ("go.mod", "go.sum")}
     folders = {places.root / source for build in pins.builds.values() for source in build.sources}
+    return Inputs(
+        files={str(path): _state(path) for path in sorted(files)},
+        folders={str(path): _newest(path) for path in sorted(folders)},
+    )
+
+
+def write_stamp(inputs: Inputs, pins: Pins, places: Places) -> None:
+    """Write what `is_fresh` compares with: the inputs as they were, and what was made from them as it is."""
+    made = [*(places.bin / name for name in pins.tools), *(places.charts / name / "Chart.yaml" for name in pins.charts)]
     content = {
-        "format": type_version,
+        "format": _FORMAT,
         "root": str(places.root),
-        "files": {str(path): _state(path) for path in _sorted(inputs | links | charts)},
-        "folders": {str(path): _newest(path) for path in _sorted(folders)},
+        "files": {**inputs.files, **{str(path): _state(path) for path in made}},
+        "folders": inputs.folders,
     }
     partial = places.stamp.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=1))
     partial.replace(places.stamp)
-
-
-def _sorted(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths)
 
 
 def _state(path: Path) -> list[int]:

@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     Rule(r"method \w+ not implemented|unknown (service|method)", Class.RETRY, "FL-010"),
     Rule(r"unknown keys found during decoding", Class.FATAL, "FL-011"),
     Rule(r"not yet valid|certificate has expired", Class.FATAL, "FL-018"),
+    Rule(r"rpc not supported for learner|etcdserver: (no leader|leader changed|request timed out)", Class.WAIT, "FL-012"),
     Rule(r"connection refused", Class.RETRY, "FL-006"),
     Rule(r"i/o timeout|no route to host|DeadlineExceeded|context deadline exceeded", Class.RETRY, "FL-007"),
     Rule(r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable", Class.RETRY, "FL-025"),

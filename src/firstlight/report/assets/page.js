@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
       return `[data-${select.name}${operator}"${quoted(select.value)}"]`;
     });
     sheet.textContent = active.length
-      ? `#results-table tbody:not(:has(td.col-number${conditions.join("")})) { display: none; }` : "";
+      ? `#results-table > tbody:not(:has(td.col-number${conditions.join("")})) { display: none; }` : "";
     const all = document.querySelectorAll("#results-table td.col-number").length;
     const shown = document.querySelectorAll(`#results-table td.col-number${conditions.join("")}`).length;
     output.textContent = active.length ? `${shown} of ${all} criteria` : `${all} criteria`;

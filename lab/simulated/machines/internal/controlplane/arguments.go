@@ -1,5 +1,7 @@
 package controlplane
 
+import "firstlight.dev/lab/machines/internal/controlplane/kubelet"
+
 // argument is one flag of a program. Flags that kwokctl sets itself are replaced, the others are added.
 type argument struct {
 	Key      string `json:"key"`
@@ -19,11 +21,15 @@ func componentPatches(p paths, opts Options) []document {
 			replaced("kubeconfig", KubeconfigPath(opts.StateDir, "kube-scheduler")),
 			added("leader-elect", "false"), added("profiling", "false"),
 		},
+		"kwok-controller": {
+			replaced("manage-all-nodes", "false"),
+			added("manage-nodes-with-annotation-selector", kubelet.PoweredAnnotation+"="+kubelet.Powered),
+		},
 	}
 
 	var patches []document
 
-	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"} {
 		patches = append(patches, document{"name": name, "extraArgs": arguments[name]})
 	}
 

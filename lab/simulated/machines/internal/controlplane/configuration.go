@@ -116,7 +116,8 @@ func kwokctlOptions(p paths, opts Options, at ports) document {
 		"kubeSchedulerBinary":         tool("kube-scheduler"),
 		"kubeApiserverPort":           at.APIServer, "etcdPort": at.Etcd, "etcdPeerPort": at.EtcdPeer,
 		"kubeControllerManagerPort": at.ControllerManager, "kubeSchedulerPort": at.Scheduler, "kwokControllerPort": at.Kwok,
-		"nodeLeaseDurationSeconds": 40,
+		// kwokctl would stretch the following by its factor for large clusters, 5.
+		"heartbeatFactor": 1, "nodeLeaseDurationSeconds": 40,
 		// Kubernetes's own defaults; kwokctl's would notice a dead kubelet after an hour.
 		"kubeControllerManagerNodeMonitorPeriodMilliseconds":      5000,
 		"kubeControllerManagerNodeMonitorGracePeriodMilliseconds": 50000,

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -84,6 +85,20 @@ func (c *ControlPlane) Stop(ctx context.Context) error {
 	c.stopHelpers()
 
 	return c.stopPrograms(ctx)
+}
+
+// Wipe stops the control plane and throws its data away, as a reset of the last etcd member does. Its certificates and
+// ports stay: the machines' configuration has not changed.
+func (c *ControlPlane) Wipe(ctx context.Context) error {
+	if err := c.Stop(ctx); err != nil {
+		return err
+	}
+
+	if err := os.RemoveAll(filepath.Join(c.paths.clusterDir(), "etcd")); err != nil {
+		return fmt.Errorf("cannot wipe etcd of %s: %w", c.opts.Cluster, err)
+	}
+
+	return nil
 }
 
 // Running says whether the API server's process is alive.

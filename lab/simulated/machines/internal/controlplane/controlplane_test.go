@@ -2,8 +2,10 @@ package controlplane
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -307,11 +309,13 @@ func TestKilledProgramsComeBackWithTheirData(t *testing.T) {
 		t.Fatalf("after kill -9 of etcd and API server: %v, %v", nodes, err)
 	}
 
-	kill("kube-scheduler", "kwok")
+	victims := labproc.Find(r.opts.StateDir, "kube-scheduler", "kwok-controller")
+	kill("kube-scheduler", "kwok-controller")
 	r.await("started again by the supervision", 20*time.Second, func() (bool, string) {
-		missing := r.processes().missing()
+		now := labproc.Find(r.opts.StateDir, "kube-scheduler", "kwok-controller")
+		anew := len(now) == 2 && !slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(victims, pid) })
 
-		return len(missing) == 0, strings.Join(missing, ",")
+		return anew && len(r.processes().missing()) == 0, fmt.Sprint(now)
 	})
 
 	r.timed("stopped", func() { r.must(r.Stop(t.Context())) })

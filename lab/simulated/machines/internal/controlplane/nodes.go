@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"firstlight.dev/lab/machines/internal/controlplane/kubelet"
 )
 
 const controlPlaneRole = "controlplane"
@@ -35,7 +37,11 @@ func (c *ControlPlane) RegisterNode(ctx context.Context, spec NodeSpec) error {
 	}
 
 	_, err = client.CoreV1().Nodes().Create(ctx, c.node(spec, machine.workloadsOnNodes), metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if apierrors.IsAlreadyExists(err) {
+		err = c.SetKubelet(ctx, spec.Hostname, true)
+	}
+
+	if err != nil {
 		return fmt.Errorf("cannot register node %s: %w", spec.Hostname, err)
 	}
 
@@ -46,7 +52,7 @@ func (c *ControlPlane) RegisterNode(ctx context.Context, spec NodeSpec) error {
 	return nil
 }
 
-// NodeReady says whether the node's condition Ready is True.
+// NodeReady says whether the node's condition Ready is True; a node that never registered is an error.
 func (c *ControlPlane) NodeReady(ctx context.Context, hostname string) (bool, error) {
 	client, err := c.kubernetes()
 	if err != nil {
@@ -54,10 +60,6 @@ func (c *ControlPlane) NodeReady(ctx context.Context, hostname string) (bool, er
 	}
 
 	node, err := client.CoreV1().Nodes().Get(ctx, hostname, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-
 	if err != nil {
 		return false, fmt.Errorf("cannot read node %s: %w", hostname, err)
 	}
@@ -90,7 +92,7 @@ func (c *ControlPlane) node(spec NodeSpec, workloads bool) *corev1.Node {
 				"beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/os": "linux",
 				corev1.LabelArchStable: "amd64", corev1.LabelOSStable: "linux", corev1.LabelHostname: spec.Hostname,
 			},
-			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true", kubelet.PoweredAnnotation: kubelet.Powered},
 		},
 		Status: nodeStatus(spec, int32(c.ports.Kwok)),
 	}

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 )
 
@@ -59,4 +60,11 @@ func (p paths) audit() string             { return filepath.Join(p.state, "audit
 // KubeconfigPath is where Start leaves the kubeconfig of one of the lab's own users: "lab", or a Flux controller.
 func KubeconfigPath(stateDir, user string) string {
 	return filepath.Join(stateDir, "kwok", "kubeconfig", user+".yaml")
+}
+
+// IsCreated says whether a control plane was created in that state, so that its kubeconfigs are final.
+func IsCreated(stateDir string) bool {
+	_, err := os.Stat(paths{state: stateDir}.created())
+
+	return err == nil
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"firstlight.dev/lab/machines/internal/config"
-	"firstlight.dev/lab/machines/internal/controlplane"
 	"firstlight.dev/lab/machines/internal/labproc"
 )
 
@@ -33,7 +32,7 @@ func Run(ctx context.Context, lab config.Lab) error {
 		return err
 	}
 
-	client, err := waitForClient(ctx, controlplane.KubeconfigPath(lab.StateDir, "lab"))
+	client, err := waitForClient(ctx, lab.StateDir)
 	if err != nil || client == nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package fluxrun
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -11,15 +10,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"firstlight.dev/lab/machines/internal/controlplane"
 )
 
-// waitForClient waits until the control plane has left its kubeconfig; it gives nothing if the context ends before.
-func waitForClient(ctx context.Context, path string) (kubernetes.Interface, error) {
-	for {
-		if _, err := os.Stat(path); err == nil {
-			break
-		}
-
+// waitForClient waits until the control plane was created; it gives nothing if the context ends before.
+func waitForClient(ctx context.Context, stateDir string) (kubernetes.Interface, error) {
+	for !controlplane.IsCreated(stateDir) {
 		select {
 		case <-ctx.Done():
 			return nil, nil
@@ -27,7 +24,7 @@ func waitForClient(ctx context.Context, path string) (kubernetes.Interface, erro
 		}
 	}
 
-	config, err := clientcmd.BuildConfigFromFlags("", path)
+	config, err := clientcmd.BuildConfigFromFlags("", controlplane.KubeconfigPath(stateDir, "lab"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the lab's kubeconfig: %w", err)
 	}

@@ -1,6 +1,7 @@
 package labproc
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,4 +73,20 @@ func TestEndWaitsUntilTheProcessesAreGone(t *testing.T) {
 	if left := Find("/labs/three", "lab-program"); len(left) != 0 {
 		t.Fatalf("%v are left", left)
 	}
+}
+
+func TestSocketsAreThoseOfTheProcess(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.25.97.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+
+	for _, socket := range Sockets(os.Getpid()) {
+		if socket.Local.String() == listener.Addr().String() {
+			return
+		}
+	}
+
+	t.Fatalf("%s is not among %v", listener.Addr(), Sockets(os.Getpid()))
 }

@@ -16,11 +16,8 @@ type definition struct {
 	started string
 }
 
-// processMessage and taskMessage are how Talos announces a process and a container; the numbers are made up.
-const (
-	goroutineMessage = "Service started as goroutine"
-	processMessage   = `Process Process(["/bin/%s"]) started with PID %d`
-)
+// goroutineMessage is how Talos announces a service that is no process of its own; the process numbers below are made up.
+const goroutineMessage = "Service started as goroutine"
 
 var definitions = []definition{
 	{id: "machined", starts: always, waits: nothing, started: goroutineMessage},

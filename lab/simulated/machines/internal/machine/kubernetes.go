@@ -27,6 +27,8 @@ type Kubernetes interface {
 	NodeReady(ctx context.Context, hostname string) (bool, error)
 	// SetKubelet is called when the kubelet of a registered machine stops, as with its power, and when it runs again.
 	SetKubelet(ctx context.Context, hostname string, running bool) error
+	// Wipe is called when the last etcd member was wiped: whatever Kubernetes knew is lost.
+	Wipe(ctx context.Context) error
 }
 
 // RunKubernetes starts the control plane when etcd is there and lets kubelets register, until the context ends.
@@ -35,12 +37,10 @@ func (f *Fleet) RunKubernetes(ctx context.Context, kubernetes Kubernetes) {
 	defer ticker.Stop()
 
 	for {
-		if err := f.stepControlPlane(ctx, kubernetes); err != nil && ctx.Err() == nil {
+		if err := f.StepKubernetes(ctx, kubernetes); err != nil && ctx.Err() == nil {
 			f.logger.Error("cannot start the control plane, trying again", "error", err)
 			pause(ctx, startRetry)
 		}
-
-		f.stepKubelets(ctx, kubernetes)
 
 		select {
 		case <-ctx.Done():
@@ -48,6 +48,21 @@ func (f *Fleet) RunKubernetes(ctx context.Context, kubernetes Kubernetes) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// StepKubernetes does once what RunKubernetes does all the time.
+func (f *Fleet) StepKubernetes(ctx context.Context, kubernetes Kubernetes) error {
+	if err := f.stepWipe(ctx, kubernetes); err != nil {
+		return err
+	}
+
+	if err := f.stepControlPlane(ctx, kubernetes); err != nil {
+		return err
+	}
+
+	f.stepKubelets(ctx, kubernetes)
+
+	return nil
 }
 
 func pause(ctx context.Context, duration time.Duration) {
@@ -58,6 +73,29 @@ func pause(ctx context.Context, duration time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
+}
+
+// stepWipe throws the data of Kubernetes away if that was ordered, and forgets the order only when it is carried out.
+func (f *Fleet) stepWipe(ctx context.Context, kubernetes Kubernetes) error {
+	f.mu.Lock()
+	ordered := f.record.WipeKubernetes
+	f.mu.Unlock()
+
+	if !ordered {
+		return nil
+	}
+
+	if err := kubernetes.Wipe(ctx); err != nil {
+		return err
+	}
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	f.record.WipeKubernetes = false
+	f.changed()
+
+	return f.saveIfNeeded()
 }
 
 func (f *Fleet) stepControlPlane(ctx context.Context, kubernetes Kubernetes) error {

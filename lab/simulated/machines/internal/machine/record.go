@@ -19,6 +19,8 @@ type Record struct {
 	Cluster string                 `json:"cluster"`
 	Etcd    []*EtcdCluster         `json:"etcd_clusters"`
 	Disks   map[string]*DiskRecord `json:"disks"`
+	// WipeKubernetes says that the etcd data behind the API server are to be thrown away before it starts again.
+	WipeKubernetes bool `json:"wipe_kubernetes,omitempty"`
 }
 
 // EtcdCluster is one etcd cluster; a second one appears only if a second machine was bootstrapped.

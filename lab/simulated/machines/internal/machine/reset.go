@@ -15,10 +15,7 @@ type Reset struct {
 	Config bool
 }
 
-// Reset wipes the machine and reboots it.
-//
-// The last member of the etcd cluster that Kubernetes lives in cannot be wiped here: its data are the real API server's.
-// The lab as a whole is thrown away instead.
+// Reset wipes the machine and reboots it; with the last member of its etcd cluster, Kubernetes is gone as well.
 func (n *Node) Reset(reset Reset) error {
 	f := n.fleet
 
@@ -28,11 +25,6 @@ func (n *Node) Reset(reset Reset) error {
 	cluster := f.clusterOf(n)
 
 	if cluster != nil && reset.Ephemeral {
-		if cluster == f.mainCluster() && len(cluster.Members) == 1 {
-			return status.Error(codes.FailedPrecondition,
-				"the simulated target cannot wipe the last etcd member, as the API server behind it is real: take the simulated lab down instead")
-		}
-
 		if reset.Graceful && !f.hasQuorum(cluster) {
 			return status.Error(codes.FailedPrecondition, "etcd has no quorum, so the node cannot leave it: reset without --graceful")
 		}
@@ -58,8 +50,12 @@ func (f *Fleet) wipeEtcd(n *Node, cluster *EtcdCluster, leave bool) {
 		cluster.remove(n.Hostname)
 	}
 
-	if len(cluster.Members) > 0 {
+	if f.hasData(cluster) {
 		return
+	}
+
+	if cluster == f.mainCluster() {
+		f.loseKubernetes()
 	}
 
 	kept := f.record.Etcd[:0]
@@ -71,4 +67,25 @@ func (f *Fleet) wipeEtcd(n *Node, cluster *EtcdCluster, leave bool) {
 	}
 
 	f.record.Etcd = kept
+}
+
+// hasData reports whether a machine is left that holds data of the cluster.
+func (f *Fleet) hasData(cluster *EtcdCluster) bool {
+	for _, disk := range f.record.Disks {
+		if disk.EtcdCluster == cluster.ID {
+			return true
+		}
+	}
+
+	return false
+}
+
+// loseKubernetes closes the API servers at once and has their data thrown away before anything can start on them again.
+func (f *Fleet) loseKubernetes() {
+	f.kubernetesUp, f.record.WipeKubernetes = false, true
+
+	for _, node := range f.nodes {
+		node.apiServing, node.registered, node.nodeKnown, node.nodeReady = false, false, false, false
+		node.kubelet = kubelet{}
+	}
 }

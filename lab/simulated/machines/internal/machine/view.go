@@ -85,18 +85,3 @@ func (n *Node) Clock() (local time.Time, server string) {
 
 	return n.fleet.now().Add(n.faults.Skew()), n.timeServer()
 }
-
-// Summary is the state of a machine in one line, for the lab's status.
-type Summary struct {
-	Hostname string `json:"hostname"`
-	Mode     Mode   `json:"mode"`
-	Stage    string `json:"stage"`
-}
-
-// KubernetesUp reports whether the control plane behind the machines has started.
-func (f *Fleet) KubernetesUp() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-
-	return f.kubernetesUp
-}

@@ -26,9 +26,21 @@ type Make func(machine.Endpoint) (Server, error)
 type Manager struct {
 	make Make
 	log  *slog.Logger
-	open map[key]Server
+	open map[key]port
 	// failed remembers what was complained about, to complain once.
 	failed map[key]bool
+}
+
+// port is an open port.
+type port struct {
+	listener net.Listener
+	server   Server
+}
+
+// close closes the listener by itself too: a server that is stopped before it began to serve does so only later.
+func (p port) close() {
+	p.server.Stop()
+	p.listener.Close() //nolint:errcheck // the server has closed it already, as a rule
 }
 
 // key tells endpoints apart; a change in any part means that connections must be cut.
@@ -46,7 +58,7 @@ func keyOf(e machine.Endpoint) key {
 
 // NewManager opens nothing yet.
 func NewManager(make Make, log *slog.Logger) *Manager {
-	return &Manager{make: make, log: log, open: map[key]Server{}, failed: map[key]bool{}}
+	return &Manager{make: make, log: log, open: map[key]port{}, failed: map[key]bool{}}
 }
 
 // Reconcile closes and opens ports, and reports whether all that are wanted are open.
@@ -56,10 +68,10 @@ func (m *Manager) Reconcile(ctx context.Context, wanted []machine.Endpoint) bool
 		keep[keyOf(endpoint)] = true
 	}
 
-	for k, server := range m.open {
+	for k, open := range m.open {
 		if !keep[k] {
 			m.log.Info("port closed", "node", k.node, "address", k.address, "kind", k.kind)
-			server.Stop()
+			open.close()
 			delete(m.open, k)
 		}
 	}
@@ -96,11 +108,11 @@ func (m *Manager) ensure(ctx context.Context, endpoint machine.Endpoint) error {
 		return errors.Join(err, listener.Close())
 	}
 
-	m.open[k] = server
+	m.open[k] = port{listener: listener, server: server}
 	m.log.Info("port open", "node", k.node, "address", k.address, "kind", k.kind)
 
 	go func() {
-		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
+		if err := server.Serve(lingering{listener}); err != nil && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
 			m.log.Error("a port stopped serving", "node", k.node, "address", k.address, "error", err)
 		}
 	}()
@@ -110,8 +122,8 @@ func (m *Manager) ensure(ctx context.Context, endpoint machine.Endpoint) error {
 
 // Close closes all ports.
 func (m *Manager) Close() {
-	for k, server := range m.open {
-		server.Stop()
+	for k, open := range m.open {
+		open.close()
 		delete(m.open, k)
 	}
 }

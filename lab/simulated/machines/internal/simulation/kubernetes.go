@@ -56,3 +56,6 @@ func (k kubernetes) NodeReady(ctx context.Context, hostname string) (bool, error
 func (k kubernetes) SetKubelet(ctx context.Context, hostname string, running bool) error {
 	return k.plane.SetKubelet(ctx, hostname, running)
 }
+
+// Wipe implements machine.Kubernetes.
+func (k kubernetes) Wipe(ctx context.Context) error { return k.plane.Wipe(ctx) }

@@ -25,6 +25,12 @@ const (
 	byNode  = "node"
 )
 
+// A node with this annotation has a kubelet: KWOK and this package play it.
+const (
+	PoweredAnnotation = "kwok.x-k8s.io/node"
+	Powered           = "fake"
+)
+
 // Options are what the kubelets need.
 type Options struct {
 	Client kubernetes.Interface

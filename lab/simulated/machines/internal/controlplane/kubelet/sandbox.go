@@ -44,6 +44,10 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 		return err
 	}
 
+	if node.Annotations[PoweredAnnotation] != Powered {
+		return nil
+	}
+
 	if !pod.Spec.HostNetwork && !networkWorks(node) {
 		return k.warn(ctx, key, pod)
 	}

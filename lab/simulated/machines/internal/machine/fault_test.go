@@ -1,0 +1,138 @@
+package machine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cosi-project/runtime/pkg/safe"
+	"github.com/siderolabs/talos/pkg/machinery/resources/network"
+
+	"firstlight.dev/lab/machines/internal/faults"
+	"firstlight.dev/lab/machines/internal/machine"
+)
+
+func TestFaultsShowAndPass(t *testing.T) {
+	for name, row := range map[string]struct {
+		fault  faults.Set
+		broken func(*bench) any
+		want   any
+		mended any
+	}{
+		"closed port": {
+			fault: faults.Set{ApidClosed: true}, want: false, mended: true,
+			broken: func(b *bench) any { return b.isOpen(machine.TalosAPI, "127.25.201.12") },
+		},
+		"maintenance": {
+			fault: faults.Set{Maintenance: true}, want: "[true maintenance]", mended: "[false running]",
+			broken: func(b *bench) any {
+				return []any{b.isOpen(machine.MaintenanceAPI, "127.25.201.12"), b.status("cp-2").Stage}
+			},
+		},
+		"clock not in sync": {
+			fault: faults.Set{TimeUnsynced: true}, want: "[{time time is not synced} {nodeReady node \"cp-2\" is not ready}]", mended: "[{nodeReady node \"cp-2\" is not ready}]",
+			broken: func(b *bench) any { return b.status("cp-2").Status.UnmetConditions },
+		},
+		"skewed clock": {
+			fault: faults.Set{TimeSkewS: 90}, want: 90 * time.Second, mended: time.Duration(0),
+			broken: func(b *bench) any {
+				local, _ := b.node("cp-2").Clock()
+
+				return local.Sub(b.now)
+			},
+		},
+		"MTU":         {fault: faults.Set{LinkMTU: 1500}, want: 1500, mended: 9000, broken: mtuOfBond},
+		"etcd stalls": {fault: faults.Set{EtcdStalls: true}, want: "Running healthy=false", mended: "Running healthy=true", broken: etcdOfSecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.pass(2 * time.Second)
+			b.bootstrap("cp-1")
+			b.pass(all)
+
+			b.faults["cp-2"] = row.fault
+			b.pass(3 * time.Second)
+			equal(t, "broken", row.broken(b), row.want)
+
+			delete(b.faults, "cp-2")
+			b.pass(3 * time.Second)
+			equal(t, "mended", row.broken(b), row.mended)
+		})
+	}
+}
+
+func TestAStalledJoinLetsTheOthersJoin(t *testing.T) {
+	b := newBench(t)
+	b.faults["cp-2"] = faults.Set{EtcdJoinStalls: true}
+	b.pass(2 * time.Second)
+	b.bootstrap("cp-1")
+
+	b.pass(all)
+	equal(t, "members", b.members("cp-1"), "[cp-1 cp-3]")
+
+	delete(b.faults, "cp-2")
+	b.pass(all)
+	equal(t, "members", b.members("cp-1"), "[cp-1 cp-3 cp-2]")
+}
+
+func TestResetAndRebootKeepWhatTheyShould(t *testing.T) {
+	b := newBench(t)
+	b.pass(2 * time.Second)
+	b.bootstrap("cp-1")
+	b.pass(all)
+
+	first := b.node("cp-3").BootID()
+	b.node("cp-3").Reboot()
+	b.pass(all)
+	equal(t, "rebooted", b.node("cp-3").BootID() != first, true)
+	equal(t, "members after a reboot", b.members("cp-3"), "[cp-1 cp-2 cp-3]")
+
+	if err := b.node("cp-3").Reset(machine.Reset{Graceful: true, Ephemeral: true, Config: true}); err != nil {
+		t.Fatal(err)
+	}
+
+	b.pass(all)
+	equal(t, "members after a reset", b.members("cp-1"), "[cp-1 cp-2]")
+	equal(t, "stage after a reset", b.status("cp-3").Stage, "maintenance")
+
+	b.powerOn()
+	b.pass(all)
+	equal(t, "stage after a restart of the simulation", b.status("cp-3").Stage, "maintenance")
+}
+
+func TestAResetOfTheLastMemberIsTheEndOfKubernetes(t *testing.T) {
+	b := newBench(t)
+	b.pass(2 * time.Second)
+	b.bootstrap("cp-1")
+	b.pass(all)
+
+	for _, hostname := range []string{"cp-1", "cp-2", "cp-3"} {
+		equal(t, "wiped before the last reset", b.kube.wipes, 0)
+
+		if err := b.node(hostname).Reset(machine.Reset{Graceful: hostname == "cp-1", Ephemeral: true}); err != nil {
+			t.Fatal(err)
+		}
+
+		b.pass(2 * time.Second)
+	}
+
+	b.pass(all)
+	equal(t, "wipes", b.kube.wipes, 1)
+	equal(t, "API", b.isOpen(machine.KubernetesAPI, b.lab.VIP), false)
+
+	b.kube.registered = nil
+	b.bootstrap("cp-2")
+	b.pass(all)
+	equal(t, "members of the new cluster", b.members("cp-2"), "[cp-2 cp-1 cp-3]")
+	equal(t, "registered anew", b.kube.registered, "[cp-1 cp-2 cp-3 worker-1]")
+}
+
+func mtuOfBond(b *bench) any {
+	link, err := safe.StateGetByID[*network.LinkStatus](b.t.Context(), b.node("cp-2").Resources(), "bond0")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	return link.TypedSpec().MTU
+}
+
+func etcdOfSecond(b *bench) any { return b.service("cp-2", "etcd") }

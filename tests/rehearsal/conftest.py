@@ -1,0 +1,116 @@
+"""A rehearsal of its own for each module of tests: a clone of the checkout on other loopback addresses, and its own state."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+FILES = ("bootstrap", "bootstrap_tests", "clusters", "conftest.py", "docs", "fixtures", "lab", "pyproject.toml", "src", "tools", ".sops.yaml", ".gitignore")
+"""What a run needs of the checkout; `.tools` is linked, as it is large and never written to."""
+
+RUN_S = 600
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A copy of the checkout whose infra cluster lies on addresses that nobody else uses."""
+
+    root: Path
+    state_home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A run's environment: its own state, and nothing of the machine's configuration."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))}
+        return {**kept, "XDG_STATE_HOME": str(self.state_home), "PYTHONPATH": f"{self.root / 'src'}:{self.root}"}
+
+    @property
+    def state(self) -> Path:
+        """Where the lab keeps everything."""
+        return self.state_home / "firstlight" / "simulated" / "infra"
+
+    @property
+    def lab_description(self) -> dict[str, Any]:
+        """What the lab says about itself."""
+        described: dict[str, Any] = json.loads((self.state / "lab.json").read_text())
+        return described
+
+    def pytest_command(self, *words: str) -> list[str]:
+        """Return the command that runs the checklist."""
+        return [sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", *words]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the checklist."""
+        return subprocess.run(
+            self.pytest_command(*words), cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=RUN_S, check=False
+        )
+
+    def lab(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the lab's commands."""
+        command = [sys.executable, "-m", "lab.simulated", words[0], "--cluster", "infra", *words[1:]]
+        return subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=RUN_S, check=False)
+
+    def tool(self, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a tool by hand, as the runbook says, in the lab's environment."""
+        environment = {**self.environment, **self.lab_description["environment"]}
+        environment.pop("FIRSTLIGHT_LAB", None)
+        return subprocess.run(words, cwd=self.root, env=environment, input=text, capture_output=True, text=True, timeout=120, check=False)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The last run's report, our own part of it."""
+        document = json.loads((self.root / "reports" / "infra-simulated" / "report.json").read_text())
+        extra: dict[str, Any] = document["extra"]
+        return extra
+
+    def verdicts(self) -> dict[str, str]:
+        """The last run's verdict of each criterion."""
+        return {criterion["id"]: criterion["verdict"] for criterion in self.report["criteria"]}
+
+    def criterion(self, name: str) -> dict[str, Any]:
+        """The last run's report of one criterion."""
+        return next(criterion for criterion in self.report["criteria"] if criterion["id"] == name)
+
+
+def copy_of_the_checkout(root: Path, network: int) -> None:
+    """Copy what a run needs, and move the infra cluster to other addresses."""
+    root.mkdir(parents=True)
+    listed = subprocess.run(
+        ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FILES], capture_output=True, check=True, timeout=60
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        source, copy = CHECKOUT / name, root / name
+        if not source.is_file():
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        content = source.read_bytes()
+        if name.startswith(("clusters/infra/", "bootstrap/infra/")):
+            content = content.replace(b"10.25.11.", f"10.25.{network}.".encode())
+        copy.write_bytes(content)
+    (root / ".tools").symlink_to(CHECKOUT / ".tools")
+    (root / ".venv").symlink_to(CHECKOUT / ".venv")
+    git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"], ["commit", "--quiet", "--message=copy"]):
+        subprocess.run([*git, *words], check=True, timeout=60)
+
+
+def rehearsal_on(network: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """Make a rehearsal, and leave nothing of it behind."""
+    base = tmp_path_factory.mktemp(f"rehearsal-{network}")
+    copy_of_the_checkout(base / "checkout", network)
+    made = Rehearsal(base / "checkout", base / "state")
+    try:
+        yield made
+    finally:
+        down = made.lab("down")
+        assert down.returncode == 0, down.stdout + down.stderr

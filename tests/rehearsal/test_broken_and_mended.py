@@ -1,0 +1,180 @@
+"""Each thing that may be wrong gives its own error, its hint and exit code 1; once it is mended, the same command goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.conftest import Rehearsal, rehearsal_on
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
+
+FACTOR = ("--budget-factor", "0.05")
+"""Budgets in tests: what is broken stays broken, so there is nothing to wait for."""
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    for made in rehearsal_on(212, tmp_path_factory):
+        assert made.lab("up").returncode == 0
+        yield made
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Something that is broken, and how it is mended."""
+
+    criterion: str
+    error: str
+    hint: str
+    break_it: Callable[[Rehearsal], Callable[[], None]]
+
+
+def away(path: Path) -> Callable[[], None]:
+    """Take a file away, and return what puts it back."""
+    content, mode = path.read_bytes(), path.stat().st_mode
+    path.unlink()
+
+    def back() -> None:
+        path.write_bytes(content)
+        path.chmod(mode)
+
+    return back
+
+
+def changed(path: Path, before: str, after: str) -> Callable[[], None]:
+    """Change a file's text, and return what changes it back."""
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    return lambda: _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def machine_fault(rehearsal: Rehearsal, node: str, fault: str) -> Callable[[], None]:
+    """Set one fault of the simulated machines."""
+    path = rehearsal.state / "faults.json"
+    path.write_text(json.dumps({"nodes": {node: {fault: True}}}))
+    return path.unlink
+
+
+def no_age_key(rehearsal: Rehearsal) -> Callable[[], None]:
+    return away(rehearsal.state / "home" / ".config" / "sops" / "age" / "keys.txt")
+
+
+def signed_out(rehearsal: Rehearsal) -> Callable[[], None]:
+    return away(rehearsal.state / "op-session")
+
+
+def key_not_registered(rehearsal: Rehearsal) -> Callable[[], None]:
+    path = rehearsal.state / "git" / "deploy-keys.json"
+    text = path.read_text()
+    path.write_text("[]")
+    return lambda: _write(path, text)
+
+
+def unresolvable(rehearsal: Rehearsal) -> Callable[[], None]:
+    return changed(rehearsal.root / "bootstrap/infra/secrets.yaml.tpl", "op://k8s-ops/infra-deploy-key/known_hosts", "op://k8s-ops/no-such-item/known_hosts")
+
+
+PREFLIGHT = (
+    Broken("the-age-key-opens-the-talos-secrets", "cannot decrypt talsecret.sops.yaml", "FL-202", no_age_key),
+    Broken("1password-is-signed-in", "cannot use 1Password: nobody is signed in", "FL-201", signed_out),
+    Broken("the-deploy-key-can-read-the-git-remote", "cannot read branch main of ssh://", "FL-061", key_not_registered),
+    Broken(
+        "every-node-answers-on-its-talos-api",
+        "cannot confirm infra-worker-2 (127.25.212.15) to answer on port 50000",
+        "FL-006",
+        lambda rehearsal: machine_fault(rehearsal, "infra-worker-2", "down"),
+    ),
+    Broken(
+        "every-node-answers-on-its-talos-api",
+        "cannot confirm infra-cp-3 (127.25.212.13) to answer on port 50000",
+        "FL-006",
+        lambda rehearsal: machine_fault(rehearsal, "infra-cp-3", "apid_closed"),
+    ),
+    Broken("every-node-answers-on-its-talos-api", "certificate signed by unknown authority", "FL-008", lambda r: machine_fault(r, "infra-cp-2", "wrong_ca")),
+)
+
+
+@pytest.mark.parametrize("broken", PREFLIGHT, ids=lambda broken: f"{broken.criterion}-{broken.hint}-{broken.error[-20:]}")
+def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
+    mend = broken.break_it(rehearsal)
+    try:
+        result = rehearsal.run("--stage", "preflight", *FACTOR)
+    finally:
+        mend()
+
+    criterion = rehearsal.criterion(broken.criterion)
+    assert result.returncode == 1, result.stdout[-3000:]
+    assert criterion["verdict"] in ("not ready in time", "action failed")
+    assert broken.error in criterion["error"]
+    assert broken.hint in [hint["id"] for hint in criterion["hints"]]
+    assert broken.hint in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_a_crd_that_never_establishes_and_a_chart_that_does_not_install_are_named_and_mended(rehearsal: Rehearsal):
+    """One bootstrap that meets two obstacles, each mended by hand, and is finished by the same command."""
+    before = rehearsal.run("--stage", "preflight,talos,kubernetes")
+    assert before.returncode == 0, before.stdout[-3000:]
+
+    # Another CRD that claims the names of cert-manager's: the API server never accepts the second.
+    squatter = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "certs.cert-manager.io"},
+        "spec": {
+            "group": "cert-manager.io",
+            "scope": "Namespaced",
+            "names": {"plural": "certs", "singular": "certificate", "kind": "Certificate"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    }
+    assert rehearsal.tool("kubectl", "create", "--filename", "-", text=json.dumps(squatter)).returncode == 0
+    # Somebody's ServiceAccount where the chart wants its own: Helm refuses to take it over.
+    assert rehearsal.tool("kubectl", "--namespace", "kube-system", "create", "serviceaccount", "coredns").returncode == 0
+
+    result = rehearsal.run(*FACTOR)
+
+    criterion = rehearsal.criterion("crd-is-established-certificates.cert-manager.io")
+    assert result.returncode == 1
+    assert criterion["verdict"] == "not ready in time"
+    assert "certificates.cert-manager.io NamesAccepted=False" in criterion["error"]
+    assert rehearsal.verdicts()["release-runs-cilium"] == "not reached"
+
+    assert rehearsal.tool("kubectl", "delete", "crd", "certs.cert-manager.io").returncode == 0
+    result = rehearsal.run()
+
+    criterion = rehearsal.criterion("release-runs-coredns")
+    assert result.returncode == 1
+    assert criterion["verdict"] == "action failed"
+    assert "invalid ownership metadata" in criterion["error"]
+    assert "FL-047" in [hint["id"] for hint in criterion["hints"]]
+    assert rehearsal.verdicts()["release-runs-spegel"] == "not reached"
+
+    assert rehearsal.tool("kubectl", "--namespace", "kube-system", "delete", "serviceaccount", "coredns").returncode == 0
+    result = rehearsal.run()
+
+    assert result.returncode == 0, result.stdout[-4000:]
+    assert set(rehearsal.verdicts().values()) == {"met", "already met", "not verifiable here"}
+
+
+def test_a_reference_that_does_not_resolve_is_named(rehearsal: Rehearsal):
+    mend = unresolvable(rehearsal)
+    try:
+        result = rehearsal.run("--stage", "preflight", *FACTOR)
+    finally:
+        mend()
+
+    criterion = rehearsal.criterion("every-secret-reference-resolves")
+    assert result.returncode == 1
+    assert "no-such-item" in criterion["error"]
+    assert criterion["hints"]

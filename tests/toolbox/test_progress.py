@@ -1,0 +1,56 @@
+"""In a log, progress is a bounded number of plain lines that say how far it is."""
+
+import io
+
+from firstlight.toolbox.progress import PlainDisplay, display_for, seconds
+
+
+class Hand:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_thousand_packages_are_a_few_lines():
+    shown, clock = io.StringIO(), Hand()
+    display = PlainDisplay(shown, clock=clock, every_s=15)
+
+    display.begin("building 11 tools", 480)
+    for number in range(1000):
+        clock.now += 0.0625
+        display.update(number + 1, 4649, f"packages, example.com/p{number}")
+    display.end("1000 packages compiled")
+
+    lines = shown.getvalue().splitlines()
+    assert lines == [
+        "tools: building 11 tools (about 8 m 00 s)",
+        "tools: building 11 tools: 240 of 4649 packages, example.com/p239, 15 s of about 8 m 00 s",
+        "tools: building 11 tools: 480 of 4649 packages, example.com/p479, 30 s of about 8 m 00 s",
+        "tools: building 11 tools: 720 of 4649 packages, example.com/p719, 45 s of about 8 m 00 s",
+        "tools: building 11 tools: 960 of 4649 packages, example.com/p959, 1 m 00 s of about 8 m 00 s",
+        "tools: building 11 tools: 1000 packages compiled in 1 m 02 s",
+    ]
+
+
+def test_a_step_that_says_nothing_still_shows_that_time_goes_by():
+    shown, clock = io.StringIO(), Hand()
+    display = PlainDisplay(shown, clock=clock, every_s=15)
+    display.begin("linking", 0)
+    clock.now += 14
+    display.tick()
+    clock.now += 2
+    display.tick()
+
+    assert shown.getvalue().splitlines() == ["tools: linking", "tools: linking: 16 s"]
+
+
+def test_a_stream_that_is_no_terminal_gets_plain_lines():
+    assert isinstance(display_for(io.StringIO()), PlainDisplay)
+
+
+def test_durations_are_written_as_a_person_says_them():
+    assert [seconds(value) for value in (0.4, 59, 60, 479.6)] == ["0 s", "59 s", "1 m 00 s", "8 m 00 s"]

@@ -1,0 +1,119 @@
+"""Only the pinned version counts; what else is on PATH is named and not used."""
+
+from firstlight.toolbox.listing import table
+from firstlight.toolbox.pins import load_pins
+from firstlight.toolbox.resolve import Origin, resolve
+
+
+def say(version):
+    return f'#!/bin/sh\n[ "$1" = --version ] && echo "hammer v{version}"\n'
+
+
+def resolve_hammer(workshop, *folders):
+    environ = workshop.environ | {"PATH": ":".join(str(folder) for folder in folders) + ":/usr/bin:/bin"}
+    return resolve(load_pins(workshop.places.versions), workshop.places, environ, install=True)["hammer"]
+
+
+def test_a_tool_on_path_at_the_pinned_version_is_used(workshop, program, tmp_path):
+    hammer = program(tmp_path / "a" / "hammer", say("1.2.3"))
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert (found.origin, found.path, found.remarks) == (Origin.PATH, hammer, ())
+
+
+def test_a_tool_on_path_at_another_version_is_named_and_not_used(workshop, program, tmp_path):
+    hammer = program(tmp_path / "a" / "hammer", say("1.2.4"))
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert found.origin is Origin.MISSING
+    assert found.remarks == (f"{hammer} has version 1.2.4, not 1.2.3: not used",)
+
+
+def test_the_pinned_version_is_found_behind_another_one(workshop, program, tmp_path):
+    program(tmp_path / "a" / "hammer", say("1.2.30"))
+    hammer = program(tmp_path / "b" / "hammer", say("1.2.3"))
+
+    found = resolve_hammer(workshop, tmp_path / "a", tmp_path / "b")
+
+    assert (found.origin, found.path) == (Origin.PATH, hammer)
+    assert "1.2.30" in found.remarks[0]
+
+
+def test_a_tool_that_does_not_say_its_version_is_not_used(workshop, program, tmp_path):
+    program(tmp_path / "a" / "hammer", "#!/bin/sh\nexit 1\n")
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert found.origin is Origin.MISSING
+    assert "no version that can be read" in found.remarks[0]
+
+
+def test_a_tool_without_a_question_for_its_version_is_never_taken_from_path(workshop, program, tmp_path):
+    program(tmp_path / "a" / "chisel", say("0.4.0"))
+    environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
+
+    found = resolve(load_pins(workshop.places.versions), workshop.places, environ, install=True)["chisel"]
+
+    assert found.origin is Origin.MISSING
+
+
+def test_our_own_links_and_version_managers_shims_are_not_searched(workshop, program, tmp_path):
+    program(workshop.places.bin / "hammer", say("1.2.3"))
+    program(tmp_path / "mise" / "shims" / "hammer", say("1.2.3"))
+
+    found = resolve_hammer(workshop, workshop.places.bin, tmp_path / "mise" / "shims")
+
+    assert found.origin is Origin.MISSING
+    assert found.remarks == ()
+
+
+def test_the_list_shows_where_each_tool_is_from_and_names_wrong_versions(workshop, program, tmp_path):
+    wrong = program(tmp_path / "a" / "hammer", say("7.0.0"))
+    environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
+    found = resolve(load_pins(workshop.places.versions), workshop.places, environ, install=False)
+
+    lines = table(found.values()).splitlines()
+
+    assert lines[0].split() == ["TOOL", "VERSION", "FROM", "PATH"]
+    assert lines[1].split()[:3] == ["chisel", "0.4.0", "missing"]
+    assert lines[2].split()[:3] == ["hammer", "1.2.3", "missing"]
+    assert lines[-1] == f"  hammer: {wrong} has version 7.0.0, not 1.2.3: not used"
+
+
+MISE = """#!/bin/sh
+case "$1 $2" in
+  "where hammer@1.2.3") [ -d {home}/installed ] && echo {home}/installed ;;
+  "install --yes") {install} ;;
+esac
+"""
+
+
+def test_mise_brings_a_tool_that_path_lacks(workshop, program, tmp_path):
+    program(tmp_path / "stock" / "hammer", say("1.2.3"))
+    install = f"mkdir -p {tmp_path}/installed/bin && cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/"
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=install))
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert (found.origin, found.path) == (Origin.MISE, tmp_path / "installed" / "bin" / "hammer")
+
+
+def test_what_mise_brings_is_not_used_if_it_says_another_version(workshop, program, tmp_path):
+    program(tmp_path / "installed" / "hammer", say("9.9.9"))
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="exit 1"))
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert found.origin is Origin.MISSING
+    assert found.remarks == ("what mise brought as hammer@1.2.3 says version 9.9.9",)
+
+
+def test_a_mise_that_cannot_download_is_said_and_leaves_the_tool_to_be_built(workshop, program, tmp_path):
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="echo no network >&2; exit 1"))
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert found.origin is Origin.MISSING
+    assert found.remarks == ("mise cannot install hammer@1.2.3: no network",)
