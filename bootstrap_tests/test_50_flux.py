@@ -16,7 +16,9 @@ def test_the_deploy_key_secret_is_the_one_in_1password(kubernetes: Kubernetes, d
     assert wait(same_key_in_cluster(kubernetes, cluster, *deploy_key)) == cluster.sync.secret
 
 
-@criterion("AC4", "the GitRepository is Ready, on the branch that the definition names", task=5, budget_s=300, boxes=("GitRepository shows Ready status",))
+@criterion(
+    "AC4", "the GitRepository is Ready, on the branch that the definition names", task=5, budget_s=300, boxes=("GitRepository shows Ready status",)
+)
 def test_the_gitrepository_is_ready(flux_resources_applied: None, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
     repository = wait(flux_object_ready(kubernetes, GIT_REPOSITORIES, cluster.sync.namespace, cluster.sync.repository))
 

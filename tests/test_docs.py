@@ -133,7 +133,9 @@ def test_a_section_says_what_its_criterion_changes() -> None:
         if actions & set(re.findall(r"(\w+):", signature.group(1))):
             acting.add(found.name)
 
-    said = {anchor for anchor in anchors(RUNBOOK) if "- **Acts.** " in re.split(r"\n<a id=", RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1])[0]}
+    said = {
+        anchor for anchor in anchors(RUNBOOK) if "- **Acts.** " in re.split(r"\n<a id=", RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1])[0]
+    }
 
     assert said == acting
 
@@ -220,7 +222,9 @@ def test_every_module_that_is_named_can_be_run(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_path_that_is_named_exists(document: Path) -> None:
     """Paths in code spans, if they have no placeholder and are not made by a run."""
-    spans = re.findall(r"`((?:src|fixtures|lab|tools|tests|docs|clusters|bootstrap|bootstrap_tests|\.taskfiles|\.ci)/[\w./-]*)`", document.read_text())
+    spans = re.findall(
+        r"`((?:src|fixtures|lab|tools|tests|docs|clusters|bootstrap|bootstrap_tests|\.taskfiles|\.ci)/[\w./-]*)`", document.read_text()
+    )
 
     assert [path for path in spans if not (ROOT / path).exists() and "clusterconfig" not in path] == []
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 
+from firstlight.clock import SystemClock
 from firstlight.errors import FirstlightError
 from lab.simulated.paths import LabPaths, lab_paths
 
@@ -26,18 +26,19 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, paths: LabPaths) -> int:
     # Each command imports what it needs: `up` on a running lab must be back at once.
-    started = time.monotonic()
+    clock = SystemClock()
+    started = clock.monotonic()
     if options.command == "up":
         from lab.simulated.lifecycle import up
 
         acted = up(paths, _say, fresh=options.fresh)
-        _say(f"lab of {paths.cluster}: up{'' if acted else ', nothing to do'} ({time.monotonic() - started:.1f} s)")
+        _say(f"lab of {paths.cluster}: up{'' if acted else ', nothing to do'} ({clock.monotonic() - started:.1f} s)")
         return 0
     if options.command == "down":
         from lab.simulated.ending import down
 
         found = down(paths, _say)
-        _say(f"lab of {paths.cluster}: {'gone' if found else 'there was none'} ({time.monotonic() - started:.1f} s)")
+        _say(f"lab of {paths.cluster}: {'gone' if found else 'there was none'} ({clock.monotonic() - started:.1f} s)")
         return 0
     if options.command == "env":
         from lab.simulated.description import exports

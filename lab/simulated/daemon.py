@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firstlight.clock import SystemClock
 from lab.simulated import processes
 from lab.simulated.paths import MARK, LabPaths, write_atomic
 
@@ -100,9 +101,10 @@ def _still_there(handles: set[int], wait_s: float) -> set[int]:
     poll = select.poll()
     for handle in left:
         poll.register(handle, select.POLLIN)
-    deadline = datetime.now(UTC).timestamp() + wait_s
+    clock = SystemClock()
+    deadline = clock.monotonic() + wait_s
     while left:
-        remaining = deadline - datetime.now(UTC).timestamp()
+        remaining = deadline - clock.monotonic()
         if remaining <= 0:
             break
         for handle, _ in poll.poll(remaining * 1000):

@@ -53,7 +53,7 @@ class Service:
 def git_server(paths: LabPaths, lab: Endpoints) -> Service:
     """Describe the Git server."""
     listener = Listener("the Git remote", str(lab.address), GIT_PORT)
-    program = paths.checkout / "lab" / "simulated" / "git_server.py"
+    programs = [paths.checkout / "lab" / "simulated" / name for name in ("git_server.py", "git_host.py")]
     argv = (
         sys.executable,
         "-m",
@@ -65,7 +65,7 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
         "--port",
         str(GIT_PORT),
     )
-    stamp = digest_of([program, paths.git / "host_key.pub"], argv)
+    stamp = digest_of([*programs, paths.git / "host_key.pub"], argv)
     return Service("git-server", argv, _environment(paths), paths.run / "git-server.ready", stamp, (listener,))
 
 

@@ -117,8 +117,7 @@ class NotReady(FirstlightError):
 
     def __init__(self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int) -> None:
         super().__init__(
-            f"cannot confirm {condition}: not so within {budget_s:.0f} s\n"
-            f"  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)"
+            f"cannot confirm {condition}: not so within {budget_s:.0f} s\n  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)"
         )
         self.condition = condition
         self.last = last

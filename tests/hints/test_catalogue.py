@@ -187,3 +187,50 @@ def test_troubleshooting_is_what_the_catalogue_says(capsys: pytest.CaptureFixtur
     assert (CHECKOUT / "docs" / "troubleshooting.md").read_text() == capsys.readouterr().out, (
         "docs/troubleshooting.md is stale: python -m firstlight.hints markdown > docs/troubleshooting.md"
     )
+
+
+# Rows about what the project itself says, and the words of it that their patterns rest on.
+OWN_WORDS = {
+    "FL-001": "etcd's data directory is not empty",
+    "FL-015": "more than one etcd cluster",
+    "FL-016": "to accept connections on port",
+    "FL-027": " Ready; ",
+    "FL-057": "must be deployed before it",
+    "FL-065": "rolled out by the hand-off",
+    "FL-067": "to run",
+    "FL-101": " is {service.state}",
+    "FL-103": "no CoreDNS pod is ready",
+    "FL-104": "artifact {revision or 'none'}, remote ",
+    "FL-105": " s after the first action",
+    "FL-111": "to accept the bootstrap",
+    "FL-112": "install {release or file} with helmfile",
+    "FL-113": "to be Ready",
+    "FL-204": "no value for ",
+    "FL-206": "the deploy key can write to ",
+    "FL-210": ": not so within ",
+    "FL-211": " points at ",
+    "FL-212": "resolve chart ",
+    "FL-213": "unknown nodes registered",
+    "FL-214": "to be up with MTU",
+    "FL-215": "largest skew",
+    "FL-216": "is in maintenance mode: it has no configuration yet",
+    "FL-217": ", the definition says ",
+    "FL-218": "every value to be known to its chart",
+    "FL-219": "cannot find {tool}: ",
+    "FL-220": "helmfile and the HelmReleases to say the same",
+    "FL-224": "members that the definition does not know",
+    "FL-225": "to be established",
+    "FL-226": " exists in {namespace}",
+    "FL-232": "is another kubeconfig",
+    "FL-233": "differs from 1Password in ",
+    "FL-234": "the releases to have been installed in order",
+}
+
+
+@pytest.mark.parametrize("row", sorted(OWN_WORDS))
+def test_the_project_still_says_what_a_row_looks_for(row: str) -> None:
+    folders = [CHECKOUT / "src" / "firstlight" / name for name in ("actions", "conditions", "tools")]
+    sources = [*(file for folder in folders for file in folder.glob("*.py")), CHECKOUT / "src" / "firstlight" / "errors.py"]
+    sources += (CHECKOUT / "bootstrap_tests").glob("*.py")
+
+    assert any(OWN_WORDS[row] in file.read_text() for file in sources)

@@ -83,7 +83,7 @@ def test_a_change_of_a_go_test_makes_no_other_build(workshop):
 def test_a_build_that_fails_leaves_no_half_program_and_can_be_repeated(workshop):
     workshop.between_halves('echo "x.go:3:1: undefined: y" >&2; exit 2\n')
 
-    with pytest.raises(FirstlightError, match="cannot build 2 tools|cannot build hammer, chisel") as failure:
+    with pytest.raises(FirstlightError, match="cannot build hammer, chisel: go exited 2") as failure:
         run_setup(workshop)
 
     assert "x.go:3:1: undefined: y" in str(failure.value)
@@ -166,7 +166,7 @@ def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):
     sneaky = 'for word in "$@"; do case $word in -modfile=*) file=${word#-modfile=} ;; esac; done; echo "example.com/wood v3.0.0 h1:evil=" >>"${file%mod}sum";'
     go.write_text(go.read_text().replace("  mod) ", f"  mod) {sneaky} "))
 
-    with pytest.raises(FirstlightError, match="has no hash for it: example.com/wood v3.0.0 h1:evil="):
+    with pytest.raises(FirstlightError, match=r"has no hash for it: example\.com/wood v3\.0\.0 h1:evil="):
         run_setup(workshop)
 
     assert "evil" not in (workshop.places.root / "tools/small/go.sum").read_text()

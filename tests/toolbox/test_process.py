@@ -24,13 +24,18 @@ def test_the_outcome_has_the_exit_code_and_both_streams():
 
 def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path):
     os.mkfifo(tmp_path / "never")
-    script = f"sh -c 'echo $$ >{tmp_path}/child; read nothing <{tmp_path}/never' & wait"
+    os.mkfifo(tmp_path / "alive")
+    # Both hold the pipe and the child does not listen to SIGTERM, so its end is seen only once both are gone.
+    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    script = f"exec 3>{tmp_path}/alive; echo begun >&3; (trap '' TERM; read nothing <{tmp_path}/never) & wait"
 
     with pytest.raises(FirstlightError, match="still running after 1 s"):
         run(["/bin/sh", "-c", script], timeout_s=1)
 
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "child").read_text()), 0)
+    os.set_blocking(alive, True)
+    assert os.read(alive, 100) == b"begun\n"
+    assert os.read(alive, 100) == b""
+    os.close(alive)
 
 
 def test_a_program_that_is_not_there_is_named():

@@ -63,8 +63,6 @@ def nodes_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset
     return Condition("every node to be Ready", probe, view.changed)
 
 
-
-
 def _unready(node: Object) -> str:
     """Return why a node is not Ready, empty when it is."""
     ready = condition_of(node, "Ready")

@@ -81,4 +81,3 @@ def document_is(op: OnePassword, cluster: Cluster, kubeconfig: Path) -> Conditio
         return holds(f"{title} in vault {VAULT}", value=True)
 
     return Condition(f"{title} to be in 1Password", probe)
-

@@ -56,5 +56,3 @@ def charts_resolve(helm: Helm, cluster: Cluster) -> Condition[Mapping[str, str]]
 def same_version(first: str, second: str) -> bool:
     """Report whether two chart versions are one; Helm drops or keeps a leading v as the chart's author did."""
     return first.removeprefix("v") == second.removeprefix("v")
-
-

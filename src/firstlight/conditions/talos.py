@@ -257,5 +257,3 @@ def _service_text(cluster: Cluster, service: Service) -> str:
 
 def _names(names: frozenset[str]) -> str:
     return ", ".join(sorted(names)) or "none"
-
-

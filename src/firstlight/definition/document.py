@@ -22,6 +22,9 @@ _NESTING_MARKS_MAX = 5_000
 _TEMPLATE_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _YAML_SUFFIX = ".yaml"
 
+TEMPLATE_WORD = "TEMPLATE"
+"""What stands for a template action in text that is read without it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -126,8 +129,8 @@ def without_templates(text: str) -> str:
     """
     lines = []
     for line in _TEMPLATE_ACTION.sub(_placeholder, text).splitlines():
-        bare = line.replace("TEMPLATE", "").strip()
-        lines.append("" if not bare and "TEMPLATE" in line else line)
+        bare = line.replace(TEMPLATE_WORD, "").strip()
+        lines.append("" if not bare and TEMPLATE_WORD in line else line)
     return "\n".join(lines) + "\n"
 
 
@@ -187,4 +190,4 @@ def _reason(error: Exception) -> str:
 
 
 def _placeholder(action: re.Match[str]) -> str:
-    return "TEMPLATE" + "\n" * action.group().count("\n")
+    return TEMPLATE_WORD + "\n" * action.group().count("\n")

@@ -100,7 +100,7 @@ def _release(path: Path, field: str, entry: object, findings: Findings) -> Helmf
     data: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
     for key in ("name", "namespace"):
         value = data.get(key)
-        if not isinstance(value, str) or "TEMPLATE" in value:
+        if not isinstance(value, str) or document.TEMPLATE_WORD in value:
             findings.add(
                 path,
                 f"{field}.{key}",

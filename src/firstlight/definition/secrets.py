@@ -22,6 +22,8 @@ TEMPLATE = "secrets.yaml.tpl"
 _REFERENCE = re.compile(r"\{\{\s*(?P<enclosed>op://[^{}]*?)\s*\}\}|(?P<bare>op://[^\s\"'{}|]*)")
 _COMPLETE = re.compile(r"op://[^/]+/[^/]+(/[^/]+)?/[^/]+")
 _PRIVATE_KEY = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{20,}|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_SECRET = re.compile(r"kind[\"']?\s*:\s*[\"']?Secret\b")
+_YAML_FILES = {".yaml", ".yml", ".tpl", ".gotmpl", ".json"}
 _TEXT_FILES = {".yaml", ".yml", ".tpl", ".gotmpl", ".json", ".env", ".txt", ""}
 _FILE_SIZE_MAX_BYTES = 5_000_000
 
@@ -95,18 +97,16 @@ def check_file(root: Path, path: Path, config: sops.SopsConfig, findings: Findin
             message="the file holds a private key in clear",
             fix="take it out, make a new key, and keep the new one in 1Password",
         )
-    if path.suffix not in {".yaml", ".yml", ".tpl"}:
-        return
-    text = _as_yaml(path, raw)
     encrypted_name = path.name.endswith(sops.SUFFIX)
-    if not encrypted_name and "Secret" not in text:
-        # Most files: parsing them here as well would double the time of loading.
+    # Most files hold no Secret: parsing them here as well would double the time of loading. One that cannot be parsed is
+    # noted, because nobody can say what is in it.
+    if path.suffix not in _YAML_FILES or not (encrypted_name or _SECRET.search(raw)):
         return
-    documents = document.parse_documents(path, text, findings if encrypted_name else Findings())
-    for found in documents:
-        if encrypted_name:
+    for found in document.parse_documents(path, _as_yaml(path, raw), findings):
+        # Metadata of sops alone proves nothing: whoever writes it by hand has encrypted nothing.
+        if encrypted_name or "sops" in found.mapping:
             sops.check_encrypted(found, config, findings)
-        elif "sops" not in found.mapping:
+        else:
             _check_plain(found, findings)
 
 
@@ -117,7 +117,7 @@ def _check_plain(found: Document, findings: Findings) -> None:
             for key, value in entries.items() if isinstance(entries, dict) else ():
                 if found.path.name == TEMPLATE and isinstance(value, str) and value.startswith("op://"):
                     continue
-                if value in (None, ""):
+                if value in (None, "", document.TEMPLATE_WORD):
                     continue
                 findings.add(
                     found.path,
@@ -130,9 +130,9 @@ def _check_plain(found: Document, findings: Findings) -> None:
 
 
 def _plain_fix(path: Path) -> str:
-    if path.name == TEMPLATE:
-        return "put it into 1Password and write op://vault/item/field"
-    return f"rename the file to {path.with_suffix('').name}{sops.SUFFIX} and run `sops encrypt --in-place`"
+    if path.suffix in {".yaml", ".yml"}:
+        return f"rename the file to {path.with_suffix('').name}{sops.SUFFIX} and run `sops encrypt --in-place`"
+    return f"put it into 1Password, and write op://vault/item/field in {TEMPLATE}"
 
 
 def _secrets_in(data: Mapping[str, Any], field: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -78,7 +78,7 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
             "sops",
             None,
             rule="not-encrypted",
-            message="the file is not encrypted: it has no sops metadata",
+            message="the file is not encrypted: its sops metadata is missing or incomplete",
             fix=f"run `sops encrypt --in-place {found.path}`, and change what was in it if it was ever committed",
         )
         return

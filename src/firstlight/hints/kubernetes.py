@@ -96,7 +96,7 @@ ROWS = (
         klass=Class.FATAL,
         where="a pod's events, helm",
         anchor="release-runs",
-        commands=("kubectl --namespace <namespace> describe pod <pod>", "talosctl --nodes <node> --endpoints <node> get registrymirrorconfig"),
+        commands=("kubectl --namespace <namespace> describe pod <pod>", "talosctl --nodes <node> --endpoints <node> ls /etc/cri/conf.d/hosts"),
     ),
     Row(
         id="FL-031",

@@ -136,11 +136,12 @@ def _read(name: str, stream: IO[str] | None, lines: _Lines) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End what is left of the group: ask, wait, insist."""
+    """End the group of a command that is still running: ask, wait, insist."""
+    if process.poll() is not None:
+        return
     for number in (signal.SIGTERM, signal.SIGKILL):
+        # The second signal is for children as well, which may live on when the command itself is gone.
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if process.poll() is None:
-                os.killpg(process.pid, number)
+            os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_GRACE_S)
-            return

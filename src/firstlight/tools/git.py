@@ -66,4 +66,3 @@ def _ssh_command(identity: str, known_hosts: str) -> Iterator[dict[str, str]]:
             yield {"GIT_SSH_COMMAND": f"ssh {options}", "GIT_TERMINAL_PROMPT": "0"}
     finally:
         os.close(key)
-

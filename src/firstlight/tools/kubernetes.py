@@ -172,9 +172,7 @@ class Kubernetes:
             "GET", path, query_params=list(query.items()), header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
         )
         try:
-            response: urllib3.BaseHTTPResponse = client.call_api(
-                method, url, header_params=headers, _request_timeout=(REQUEST_S, timeout_s)
-            ).response
+            response: urllib3.BaseHTTPResponse = client.call_api(method, url, header_params=headers, _request_timeout=(REQUEST_S, timeout_s)).response
         except ApiException as error:
             # The client turns TLS errors into its own kind, without a status.
             raise ApiUnavailable(f"cannot read {path}: {error.reason}") from error
@@ -196,7 +194,9 @@ class Kubernetes:
             configuration = Configuration()
             configuration.retries = 0
             try:
-                kubernetes_config.load_kube_config(str(self._kubeconfig), context=self._context, client_configuration=configuration)
+                kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+                    str(self._kubeconfig), context=self._context, client_configuration=configuration
+                )
             except kubernetes_config.ConfigException as error:
                 raise FirstlightError(
                     f"cannot use the kubeconfig {self._kubeconfig}: {_first_line(error)}",

@@ -215,5 +215,3 @@ def _rows(text: str, must_have: str) -> Iterator[dict[str, str]]:
     for line in lines[head + 1 :]:
         ends = [start for start, _ in headings[1:]] + [len(line)]
         yield {name: line[start:end].strip() for (start, name), end in zip(headings, ends, strict=True)}
-
-

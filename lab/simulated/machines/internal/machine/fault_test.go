@@ -106,13 +106,15 @@ func TestAResetOfTheLastMemberIsTheEndOfKubernetes(t *testing.T) {
 	b.pass(all)
 
 	for _, hostname := range []string{"cp-1", "cp-2", "cp-3"} {
-		equal(t, "wiped before the last reset", b.kube.wipes, 0)
-
-		if err := b.node(hostname).Reset(machine.Reset{Graceful: hostname == "cp-1", Ephemeral: true}); err != nil {
+		if err := b.fleet.StepKubernetes(t.Context(), b.kube); err != nil {
 			t.Fatal(err)
 		}
 
-		b.pass(2 * time.Second)
+		equal(t, "wiped before the last reset", b.kube.wipes, 0)
+
+		if err := b.node(hostname).Reset(machine.Reset{Ephemeral: true}); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	b.pass(all)

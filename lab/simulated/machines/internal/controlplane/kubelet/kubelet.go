@@ -83,6 +83,8 @@ func Run(ctx context.Context, opts Options) {
 		running.Go(func() { k.work(ctx, k.podQueue, k.syncPod) })
 	}
 
+	running.Go(func() { k.nudgeStuckPods(ctx) })
+
 	<-ctx.Done()
 	k.nodeQueue.ShutDown()
 	k.podQueue.ShutDown()

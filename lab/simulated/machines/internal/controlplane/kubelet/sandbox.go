@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,19 +61,28 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 	return k.startSandbox(ctx, pod, address, internalAddress(node))
 }
 
-// needsSandbox says whether a pod is bound, alive, and not yet ready to start containers.
+// needsSandbox says whether a pod is bound, alive, and not yet ready to start containers. KWOK's first stage comes before:
+// two writers at the same time would make KWOK take an old view of the pod for its newest and lose its next stage.
 func needsSandbox(pod *corev1.Pod) bool {
 	if pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil || isFinished(pod) {
 		return false
 	}
 
+	return hasCondition(pod, corev1.PodInitialized) && !sandboxRuns(pod)
+}
+
+func sandboxRuns(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodReadyToStartContainers {
-			return condition.Status != corev1.ConditionTrue
+			return condition.Status == corev1.ConditionTrue
 		}
 	}
 
-	return true
+	return false
+}
+
+func hasCondition(pod *corev1.Pod, kind corev1.PodConditionType) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool { return condition.Type == kind })
 }
 
 func isFinished(pod *corev1.Pod) bool {

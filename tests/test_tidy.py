@@ -1,0 +1,303 @@
+"""Rules of style and safety that no linter knows; each failure names file and line."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("src", "fixtures", "lab", "bootstrap_tests")
+SKIPPED = {".git", ".venv", ".tools", ".mypy_cache", ".ruff_cache", ".import_linter_cache", "__pycache__", "clusterconfig", ".task", "node_modules"}
+
+# Where a rule does not hold, and why.
+SLEEPERS = {
+    "src/firstlight/clock.py",  # the one doorway to time
+}
+PRINTERS: set[str] = set()  # command lines write to sys.stdout, which says what they mean to do
+PROCESS_STARTERS = {
+    "src/firstlight/tools/process.py",  # the one function that runs processes
+    "src/firstlight/toolbox/process.py",  # runs go and mise, before anything else is there
+    "lab/simulated/daemon.py",  # starts what outlives it
+}
+# Catches everything at an edge, and says or keeps what it caught.
+CATCHERS: set[str] = set()
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Return every file of the checkout that is not made by a tool or by a run."""
+    found: list[Path] = []
+    for folder, names, here in os.walk(ROOT):
+        names[:] = sorted(name for name in names if name not in SKIPPED)
+        found += [Path(folder) / name for name in here]
+    reports = ROOT / "reports"
+    return tuple(path for path in sorted(found) if reports not in path.parents or path.name == "README.md")
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def modules(*folders: str) -> tuple[tuple[str, ast.Module], ...]:
+    inside = tuple(f"{folder}/" for folder in folders)
+    return tuple((named(path), ast.parse(path.read_text())) for path in files() if path.suffix == ".py" and named(path).startswith(inside))
+
+
+def places(holds: Callable[[ast.AST], bool], *folders: str, but: frozenset[str] | set[str] = frozenset()) -> list[str]:
+    """Return file and line of everything that a rule forbids."""
+    return [
+        f"{name}:{getattr(node, 'lineno', 1)}"
+        for name, tree in modules(*(folders or SOURCES))
+        if name not in but
+        for node in ast.walk(tree)
+        if holds(node)
+    ]
+
+
+def dotted(node: ast.AST) -> str:
+    """Return a name as it is written, `time.sleep`."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls(*names: str) -> Callable[[ast.AST], bool]:
+    return lambda node: isinstance(node, ast.Call) and dotted(node.func) in names
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_any(*names: str) -> Callable[[ast.AST], bool]:
+    return lambda node: any(found == name or found.startswith(f"{name}.") for found in imports(node) for name in names)
+
+
+def has_shell(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and any(
+        word.arg == "shell" and not (isinstance(word.value, ast.Constant) and word.value.value is False) for word in node.keywords
+    )
+
+
+def swallows_everything(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    wide = node.type is None or any(kind is not None and dotted(kind) in ("Exception", "BaseException") for kind in kinds)
+    return wide and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+
+
+def test_the_rules_see_the_code() -> None:
+    """A walk that finds nothing would pass every test below."""
+    assert len(modules(*SOURCES)) > 80
+    assert places(calls("sys.stdout.write"))
+
+
+def test_no_shell_runs() -> None:
+    assert places(has_shell) == []
+    assert places(calls("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")) == []
+
+
+def test_time_passes_in_one_place() -> None:
+    assert places(calls("time.sleep"), but=SLEEPERS) == []
+
+
+def test_nothing_sleeps_in_the_projects_own_tests() -> None:
+    assert places(calls("time.sleep"), "tests", but={"tests/test_tidy.py"} | TESTS_OF_PROCESSES) == []
+
+
+# Tests of real processes give them time to start and end; each wait of theirs has a bound.
+TESTS_OF_PROCESSES = {named(path) for folder in ("lab", "rehearsal", "tools", "toolbox") for path in (ROOT / "tests" / folder).rglob("*.py")}
+
+
+def test_nothing_prints() -> None:
+    assert places(calls("print"), but=PRINTERS) == []
+
+
+def test_no_error_is_swallowed_whole() -> None:
+    assert places(swallows_everything, but=CATCHERS) == []
+
+
+def test_the_library_knows_no_pytest() -> None:
+    assert places(imports_any("pytest", "_pytest", "pytest_html"), "src") == []
+
+
+def test_processes_are_started_where_it_is_declared() -> None:
+    used = imports_any("subprocess")
+
+    assert places(used, but=PROCESS_STARTERS) == []
+    assert {place.split(":")[0] for place in places(used)} == PROCESS_STARTERS
+
+
+def test_the_library_gives_no_verdict_by_assert() -> None:
+    """pytest does not rewrite the library's assertions, and `python -O` drops them; one that narrows a type is none."""
+    assert places(lambda node: isinstance(node, ast.Assert) and not narrows(node.test), "src", "lab") == []
+
+
+def narrows(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot) and isinstance(test.comparators[0], ast.Constant)
+
+
+@pytest.mark.parametrize("folder", [*SOURCES, "tests"])
+def test_no_module_is_named_for_nothing(folder: str) -> None:
+    empty = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
+
+    assert [name for name, _ in modules(folder) if Path(name).stem in empty] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [name for name, tree in modules(*SOURCES) if not ast.get_docstring(tree)] == []
+
+
+def test_every_package_of_the_library_says_what_it_is() -> None:
+    packages = [path for path in (ROOT / "src" / "firstlight").rglob("*") if path.is_dir() and any(path.glob("*.py"))]
+
+    assert [named(package) for package in packages if not (package / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize("folder", ["bootstrap", "clusters", "reports"])
+def test_no_python_where_it_would_be_imported_by_accident(folder: str) -> None:
+    assert [named(path) for path in files() if named(path).startswith(f"{folder}/") and path.suffix in (".py", ".pyi")] == []
+    assert not (ROOT / "src" / "firstlight" / folder).exists()
+
+
+def test_yaml_files_end_in_yaml() -> None:
+    examples_of_wrong_definitions = "tests/definition/invalid/"
+
+    assert [named(path) for path in files() if path.suffix == ".yml" and not named(path).startswith(examples_of_wrong_definitions)] == []
+
+
+def test_nothing_is_left_to_be_done() -> None:
+    marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    texts = {".py", ".go", ".md", ".yaml", ".toml", ".gotmpl", ".tpl", ".css", ".js", ""}
+
+    assert [named(path) for path in files() if path.suffix in texts and marks.search(path.read_text(errors="replace"))] == []
+
+
+def test_pytest_plugins_are_listed_in_the_root_only() -> None:
+    declaring = [name for name, tree in modules(*SOURCES, "tests") if any(assigns(node, "pytest_plugins") for node in tree.body)]
+
+    assert declaring == []
+    assert len((ROOT / "conftest.py").read_text().splitlines()) < 30
+
+
+def assigns(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
+
+
+def test_every_test_of_the_checklist_is_a_criterion() -> None:
+    plain = [
+        f"{name}::{node.name}"
+        for name, tree in modules("bootstrap_tests")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not decorated(node, "criterion")
+    ]
+
+    assert plain == []
+
+
+def decorated(node: ast.FunctionDef, name: str) -> bool:
+    return any(isinstance(decorator, ast.Call) and dotted(decorator.func) == name for decorator in node.decorator_list)
+
+
+@cache
+def action_fixtures() -> dict[str, ast.FunctionDef]:
+    """Return the fixtures that perform an action."""
+    tree = dict(modules("fixtures"))["fixtures/actions.py"]
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and "perform" in parameters(node)]
+    return {node.name: node for node in found}
+
+
+def parameters(node: ast.FunctionDef) -> list[str]:
+    return [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+
+
+# Each action fixture and the criterion that it belongs to: its time is billed to the first test that requests it.
+OWN_CRITERION = {
+    "machine_configs_generated": "test_every_machine_config_is_valid",
+    "etcd_bootstrapped": "test_etcd_is_bootstrapped_once",
+    "kubeconfig_generated": "test_kubeconfig_is_generated",
+    "kubeconfig_pushed": "test_kubeconfig_is_pushed_to_1password",
+    "secrets_applied": "test_bootstrap_secrets_are_applied",
+    "crds_applied": "test_crds_are_applied",
+    "release_installed": "test_release_runs",
+    "flux_resources_applied": "test_the_gitrepository_is_ready",
+    "timings_written": "test_the_timing_is_written_into_the_runbook",
+}
+
+
+def test_every_action_fixture_has_its_own_criterion() -> None:
+    assert set(action_fixtures()) == set(OWN_CRITERION)
+
+
+@pytest.mark.parametrize("fixture", sorted(OWN_CRITERION))
+def test_the_first_user_of_an_action_fixture_is_its_own_criterion(fixture: str) -> None:
+    users = [
+        node.name
+        for _, tree in modules("bootstrap_tests")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and fixture in parameters(node)
+    ]
+
+    assert users[:1] == [OWN_CRITERION[fixture]]
+
+
+@pytest.mark.parametrize("fixture", sorted(OWN_CRITERION))
+def test_an_action_fixture_requests_no_other_one(fixture: str) -> None:
+    assert set(parameters(action_fixtures()[fixture])) & set(OWN_CRITERION) == set()
+
+
+@pytest.mark.parametrize("fixture", sorted(OWN_CRITERION))
+def test_an_action_fixture_says_what_is_so_afterwards(fixture: str) -> None:
+    assert (ast.get_docstring(action_fixtures()[fixture]) or "").endswith(".")
+
+
+def test_a_criterions_budget_is_a_number_of_seconds() -> None:
+    """A budget that is left out or computed cannot be read off the checklist."""
+    for name, tree in modules("bootstrap_tests"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and dotted(node.func) == "criterion":
+                budget = next((word.value for word in node.keywords if word.arg == "budget_s"), None)
+                assert isinstance(budget, ast.Constant), f"{name}:{node.lineno}"
+                assert 0 < budget.value <= 1800, f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("file", [".github/workflows/ci.yaml", ".pre-commit-config.yaml"])
+def test_configuration_is_yaml(file: str) -> None:
+    assert isinstance(yaml.safe_load((ROOT / file).read_text()), dict)
+
+
+def test_the_workflow_may_only_read() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yaml").read_text())
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in workflow["jobs"].values())
+
+
+def test_the_workflow_does_what_a_newcomer_does_and_keeps_the_reports() -> None:
+    (job,) = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yaml").read_text())["jobs"].values()
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+    (upload,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
+
+    assert [command for command in runs if command in ("./task test", "./task rehearse")] == ["./task test", "./task rehearse"]
+    assert upload["if"] == "always()"
+    assert upload["with"]["path"] == "reports/"
+
+
+def test_hooks_need_no_network() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+
+    assert [repo["repo"] for repo in hooks["repos"]] == ["local"]
+    assert all(hook["language"] == "system" for repo in hooks["repos"] for hook in repo["hooks"])
