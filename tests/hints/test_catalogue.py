@@ -201,7 +201,7 @@ OWN_WORDS = {
     "FL-101": " is {service.state}",
     "FL-103": "no CoreDNS pod is ready",
     "FL-104": "artifact {revision or 'none'}, remote ",
-    "FL-105": " s after the first action",
+    "FL-105": "to be done within ",
     "FL-111": "to accept the bootstrap",
     "FL-112": "install {release or file} with helmfile",
     "FL-113": "to be Ready",
@@ -223,6 +223,7 @@ OWN_WORDS = {
     "FL-226": " exists in {namespace}",
     "FL-232": "is another kubeconfig",
     "FL-233": "differs from 1Password in ",
+    "FL-235": "no action to be needed",
     "FL-234": "the releases to have been installed in order",
 }
 

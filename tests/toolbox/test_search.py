@@ -9,9 +9,9 @@ def say(version):
     return f'#!/bin/sh\n[ "$1" = --version ] && echo "hammer v{version}"\n'
 
 
-def resolve_hammer(workshop, *folders):
+def resolve_hammer(workshop, *folders, said=None):
     environ = workshop.environ | {"PATH": ":".join(str(folder) for folder in folders) + ":/usr/bin:/bin"}
-    return resolve(load_pins(workshop.places.versions), workshop.places, environ, install=True)["hammer"]
+    return resolve(load_pins(workshop.places.versions), workshop.places, environ, install=said.append if said is not None else None)["hammer"]
 
 
 def test_a_tool_on_path_at_the_pinned_version_is_used(workshop, program, tmp_path):
@@ -54,7 +54,7 @@ def test_a_tool_without_a_question_for_its_version_is_never_taken_from_path(work
     program(tmp_path / "a" / "chisel", say("0.4.0"))
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
 
-    found = resolve(load_pins(workshop.places.versions), workshop.places, environ, install=True)["chisel"]
+    found = resolve(load_pins(workshop.places.versions), workshop.places, environ)["chisel"]
 
     assert found.origin is Origin.MISSING
 
@@ -72,7 +72,7 @@ def test_our_own_links_and_version_managers_shims_are_not_searched(workshop, pro
 def test_the_list_shows_where_each_tool_is_from_and_names_wrong_versions(workshop, program, tmp_path):
     wrong = program(tmp_path / "a" / "hammer", say("7.0.0"))
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
-    found = resolve(load_pins(workshop.places.versions), workshop.places, environ, install=False)
+    found = resolve(load_pins(workshop.places.versions), workshop.places, environ)
 
     lines = table(found.values()).splitlines()
 
@@ -95,8 +95,10 @@ def test_mise_brings_a_tool_that_path_lacks(workshop, program, tmp_path):
     install = f"mkdir -p {tmp_path}/installed/bin && cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/"
     program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=install))
 
-    found = resolve_hammer(workshop, tmp_path / "a")
+    said = []
+    found = resolve_hammer(workshop, tmp_path / "a", said=said)
 
+    assert said == ["mise install hammer@1.2.3"]
     assert (found.origin, found.path) == (Origin.MISE, tmp_path / "installed" / "bin" / "hammer")
 
 
@@ -113,7 +115,26 @@ def test_what_mise_brings_is_not_used_if_it_says_another_version(workshop, progr
 def test_a_mise_that_cannot_download_is_said_and_leaves_the_tool_to_be_built(workshop, program, tmp_path):
     program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="echo no network >&2; exit 1"))
 
-    found = resolve_hammer(workshop, tmp_path / "a")
+    found = resolve_hammer(workshop, tmp_path / "a", said=[])
 
     assert found.origin is Origin.MISSING
     assert found.remarks == ("mise cannot install hammer@1.2.3: no network",)
+
+
+def test_looking_at_the_tools_never_has_mise_install_anything(workshop, program, tmp_path):
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=f"touch {tmp_path}/asked"))
+
+    found = resolve_hammer(workshop, tmp_path / "a")
+
+    assert found.remarks == ("mise does not have hammer@1.2.3",)
+    assert not (tmp_path / "asked").exists()
+
+
+def test_mise_is_asked_for_no_second_download_once_one_failed(workshop, program, tmp_path):
+    file = workshop.places.versions
+    file.write_text(file.read_text().replace('binary = "chisel-server"', 'mise = "chisel"\nask = ["x"]\nanswer = "x"'))
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=f'echo "$3" >>{tmp_path}/asked; exit 1'))
+
+    resolve_hammer(workshop, tmp_path / "a", said=[])
+
+    assert (tmp_path / "asked").read_text() == "hammer@1.2.3\n"

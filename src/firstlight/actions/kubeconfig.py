@@ -16,6 +16,9 @@ from firstlight.tools.op import VAULT, OnePassword, document_title
 from firstlight.tools.runner import Runner
 from firstlight.tools.talosctl import Talosctl
 
+PRIVATE = 0o600
+"""Only its owner may read a kubeconfig: it is the whole cluster."""
+
 
 def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner: Runner, kubernetes: Kubernetes) -> Action:
     """Generate the admin's kubeconfig, mode 0600, from a node's own address: the VIP may not be elected yet."""
@@ -39,7 +42,7 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
             talosctl.kubeconfig(str(cluster.first_control_plane.address), fresh)
             text = fresh.read_text()
             keep_kubeconfig_secret(runner, text)
-            write_atomically(path, text, mode=0o600)
+            write_atomically(path, text, mode=PRIVATE)
         why = kubeconfig_problem(path, cluster)
         if why:
             raise ActionFailed(f"cannot use the kubeconfig that {cluster.first_control_plane.hostname} made: {why}")
@@ -73,8 +76,8 @@ def kubeconfig_problem(path: Path, cluster: Cluster) -> str:
     if not path.is_file():
         return f"{path} does not exist"
     mode = path.stat().st_mode & 0o777
-    if mode != 0o600:
-        return f"{path} has mode {mode:04o}, not 0600"
+    if mode != PRIVATE:
+        return f"{path} has mode {mode:04o}, not {PRIVATE:04o}"
     try:
         content = yaml.safe_load(path.read_text()) or {}
         contexts = {entry["name"] for entry in content.get("contexts") or []}

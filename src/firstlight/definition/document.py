@@ -70,11 +70,11 @@ def read_documents(root: Path, path: Path, findings: Findings) -> tuple[Document
 
 def read_document(root: Path, path: Path, findings: Findings) -> Document | None:
     """Return the only YAML document of a file, or nothing with the reason noted."""
-    found = findings.problems
+    known = findings.count
     documents = read_documents(root, path, findings)
     if len(documents) == 1:
         return documents[0]
-    if findings.problems == found:
+    if findings.count == known:
         findings.add(
             path,
             "",

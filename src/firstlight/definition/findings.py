@@ -27,6 +27,11 @@ class Findings:
         """Everything found, without repetitions."""
         return tuple(dict.fromkeys(self._problems))
 
+    @property
+    def count(self) -> int:
+        """How many were noted, repetitions included: it grows whenever something is wrong."""
+        return len(self._problems)
+
     def add(self, path: Path, field: str, value: object, *, rule: str, message: str, fix: str) -> None:
         """Note one problem; `None` as the value means that nothing was there."""
         seen = "" if value is None else _shortened(value)

@@ -41,9 +41,9 @@ def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
     for path in document.yaml_files(root, folder, findings):
         if path.name == "kustomization.yaml":
             continue
-        known = len(findings.problems)
+        known = findings.count
         documents = document.read_documents(root, path, findings)
-        complete &= len(findings.problems) == known
+        complete &= findings.count == known
         for found in documents:
             kind, metadata = found.mapping.get("kind"), found.mapping.get("metadata")
             if not isinstance(kind, str) or not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):

@@ -59,7 +59,7 @@ def read_helmfile(root: Path, folder: Path, findings: Findings) -> Helmfile:
     _check_phases(root, folder / "helmfile.yaml", findings)
     crds = _read(root, folder / "helmfile.d" / _CRDS, findings)
     apps_path = folder / "helmfile.d" / _APPS
-    known = len(findings.problems)
+    known = findings.count
     apps = _read(root, apps_path, findings)
     if apps is not None and all(problem.rule != "release-unreadable" for problem in findings.problems[known:]):
         _check_complete(apps_path, apps, findings)
@@ -72,10 +72,10 @@ def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, 
     if text is None:
         return None
     # helmfile accepts Go templates anywhere in its files; names, namespaces and needs must be readable without them.
-    known = len(findings.problems)
+    known = findings.count
     documents = document.parse_documents(path, document.without_templates(text), findings)
     entries: Any = [entry for found in documents for entry in _list_of(found, "releases")]
-    if len(findings.problems) > known:
+    if findings.count > known:
         return None
     if not entries:
         findings.add(

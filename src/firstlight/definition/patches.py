@@ -54,11 +54,11 @@ class PatchSet:
 def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchSet:
     """Return every patch that the inventory names; what is wrong with one is noted."""
     by_field: dict[str, tuple[Patch, ...]] = {}
-    known = len(findings.problems)
+    known = findings.count
     for field, texts in _named(inventory):
         patches = [_read(root, inventory, f"{field}[{index}]", text, findings) for index, text in enumerate(texts)]
         by_field[field] = tuple(patch for patch in patches if patch is not None)
-    return PatchSet(by_field, complete=len(findings.problems) == known)
+    return PatchSet(by_field, complete=findings.count == known)
 
 
 def check_patches(inventory: Inventory, patches: PatchSet, network: str, findings: Findings) -> None:

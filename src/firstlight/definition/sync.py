@@ -25,7 +25,7 @@ _SCP_URL = re.compile(r"(?P<user>[^@/\s]+)@(?P<host>[^:/\s]+):(?P<path>[^/\s]\S*
 
 def read_sync(root: Path, folder: Path, name: str, findings: Findings) -> FluxSync | None:
     """Return what Flux reconciles, or nothing where it cannot be understood; what is wrong is noted."""
-    known = len(findings.problems)
+    known = findings.count
     objects = [found for path in document.yaml_files(root, folder, findings) for found in document.read_documents(root, path, findings)]
     repository = _only(objects, "GitRepository", folder / "gitrepository.yaml", findings)
     kustomization = _only(objects, "Kustomization", folder / "flux-system-kustomization.yaml", findings)
@@ -40,7 +40,7 @@ def read_sync(root: Path, folder: Path, name: str, findings: Findings) -> FluxSy
     _check_path(kustomization, flux.get("path"), f"./clusters/{name}/flux", findings)
     _check_source(kustomization, flux, repository, findings)
     decryption = _decryption(kustomization, flux, findings)
-    if len(findings.problems) > known:
+    if findings.count > known:
         return None
     return FluxSync(
         url=git["url"],

@@ -43,7 +43,7 @@ ROWS = (
     Row(
         id="FL-012",
         title="etcd waits to join",
-        pattern=r"etcd is waiting to join the cluster",
+        pattern=r"etcd is waiting to join the cluster|rpc not supported for learner",
         cause="Before the bootstrap this is how it should be. After it, the node reaches neither the API server nor another member.",
         remedy="After the bootstrap: check port 2380 between control plane nodes, discovery, and the clocks.",
         klass=Class.WAIT,

@@ -29,7 +29,7 @@ ROWS = (
     Row(
         id="FL-204",
         title="a secret reference does not resolve",
-        pattern=r"isn't an item|isn't a vault|could not (resolve|find|get) item|does not have a field|no value for op://",
+        pattern=r"isn't a vault|could not (resolve|find|get) item|does not have a field|no value for op://",
         cause="The vault, the item or the field is not there under that name, is empty, or the account may not see it.",
         remedy="Create it in 1Password, or correct the reference in secrets.yaml.tpl.",
         klass=Class.FATAL,
@@ -84,7 +84,7 @@ ROWS = (
     Row(
         id="FL-219",
         title="a tool is missing, or has another version",
-        pattern=r"cannot find \S+: (not found|No such file or directory|Permission denied)",
+        pattern=r"every tool to be there at its pinned version: waiting|cannot find \S+: (not found|No such file or directory|Permission denied)",
         cause="Set-up has not been run, was interrupted, or was run for other versions.",
         remedy="Run it; it goes on where it stopped.",
         klass=Class.FATAL,

@@ -44,7 +44,8 @@ def make_modfile(
     if placeholders:
         folders = module_folders(list(placeholders), module=module, go=go, environ=environ, display=display)
         for name, file in placeholders.items():
-            text += f"\nreplace {name} => {_copy_with(folders[name], file, places)}\n"
+            # Quoted, because a home may have a blank in its name; Go reads the quotes of JSON as its own.
+            text += f"\nreplace {name} => {json.dumps(str(_copy_with(folders[name], file, places)))}\n"
     modfile.write_text(text)
     shutil.copyfile(module / "go.sum", folder / "go.sum")
     return modfile

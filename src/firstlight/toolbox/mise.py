@@ -12,7 +12,7 @@ from firstlight.toolbox.process import run
 from firstlight.toolbox.search import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from firstlight.toolbox.pins import Tool
 
@@ -27,7 +27,7 @@ def find_mise(path: str) -> Path | None:
     return Path(found) if found else None
 
 
-def bring(tool: Tool, mise: Path, environ: Mapping[str, str], *, install: bool) -> tuple[Path | None, str]:
+def bring(tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callable[[str], None] | None) -> tuple[Path | None, str]:
     """Return the program that mise has or brings, or nothing and the reason why not.
 
     A program that says another version than the pinned one is not taken, whatever mise calls it.
@@ -35,7 +35,8 @@ def bring(tool: Tool, mise: Path, environ: Mapping[str, str], *, install: bool) 
     wanted = f"{tool.mise}@{tool.version}"
     try:
         where = run([str(mise), "where", wanted], timeout_s=_WHERE_S, env=environ)
-        if not where.success and install:
+        if not where.success and install is not None:
+            install(f"mise install {wanted}")
             installed = run([str(mise), "install", "--yes", wanted], timeout_s=_INSTALL_S, env=environ)
             if not installed.success:
                 return None, f"mise cannot install {wanted}: {installed.tail(1)}"

@@ -14,7 +14,7 @@ from firstlight.toolbox.search import candidates
 from firstlight.toolbox.wheels import program_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from firstlight.toolbox.pins import Pins, Tool
@@ -51,8 +51,15 @@ class Resolved:
     remarks: tuple[str, ...]
 
 
-def resolve(pins: Pins, places: Places, environ: Mapping[str, str], *, install: bool) -> dict[str, Resolved]:
-    """Return the program for each tool; with `install`, mise may bring what is neither on PATH nor built."""
+def resolve(pins: Pins, places: Places, environ: Mapping[str, str], *, install: Callable[[str], None] | None = None) -> dict[str, Resolved]:
+    """Return the program for each tool.
+
+    Args:
+        pins: What is wanted.
+        places: Where we build and link.
+        environ: Whose PATH is searched.
+        install: If given, mise may install what is neither on PATH nor built; it is told what mise begins to do.
+    """
     folders = {build.name: bin_folder(build, pins, places) for build in pins.builds.values()}
 
     def one(tool: Tool) -> Resolved:
@@ -61,13 +68,17 @@ def resolve(pins: Pins, places: Places, environ: Mapping[str, str], *, install: 
     with ThreadPoolExecutor(_WORKERS) as workers:
         found = dict(zip(pins.tools, workers.map(one, pins.tools.values()), strict=True))
     manager = mise.find_mise(environ.get("PATH", ""))
-    if manager is None:
-        return found
+    wanted = [entry for entry in found.values() if entry.origin is Origin.MISSING and entry.tool.mise]
     # One after the other, because mise locks its own state.
-    return {
-        name: _from_mise(entry, manager, environ, install=install) if entry.origin is Origin.MISSING and entry.tool.mise else entry
-        for name, entry in found.items()
-    }
+    for entry in wanted if manager else ():
+        program, reason = mise.bring(entry.tool, manager, environ, install=install)
+        if program is not None:
+            found[entry.tool.name] = Resolved(entry.tool, Origin.MISE, program, entry.remarks)
+            continue
+        found[entry.tool.name] = Resolved(entry.tool, entry.origin, entry.path, (*entry.remarks, reason))
+        # Where one release cannot be downloaded the next mostly cannot either, and waiting for each is long.
+        install = None
+    return found
 
 
 def _wheel(tool: Tool, places: Places) -> Resolved:
@@ -86,10 +97,3 @@ def _program(tool: Tool, folder: Path, places: Places, environ: Mapping[str, str
         remarks.append(f"{candidate.path} has {seen}, not {tool.version}: not used")
     built = folder / tool.name
     return Resolved(tool, Origin.BUILT if built.is_file() else Origin.MISSING, built, tuple(remarks))
-
-
-def _from_mise(entry: Resolved, manager: Path, environ: Mapping[str, str], *, install: bool) -> Resolved:
-    program, reason = mise.bring(entry.tool, manager, environ, install=install)
-    if program is not None:
-        return Resolved(entry.tool, Origin.MISE, program, entry.remarks)
-    return Resolved(entry.tool, entry.origin, entry.path, (*entry.remarks, reason))

@@ -31,15 +31,15 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
         if is_fresh(places):
             return
         inputs = read_inputs(pins, places)
-        found = resolve(pins, places, environ, install=True)
+        found = resolve(pins, places, environ, install=display.say)
         for remark in (remark for entry in found.values() for remark in entry.remarks):
             display.say(remark)
         failures = _build_missing(found, pins, places, environ, display)
-        found = resolve(pins, places, environ, install=False) if _missing(found) else found
+        found = resolve(pins, places, environ) if _missing(found) else found
         if _missing(found) and not failures:
             display.say("what is built changed meanwhile, so it is built once more")
             failures = _build_missing(found, pins, places, environ, display)
-            found = resolve(pins, places, environ, install=False)
+            found = resolve(pins, places, environ)
         # What is there is linked even if another build failed, so that what can work works.
         _link(found, places)
         if failures:
