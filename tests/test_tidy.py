@@ -105,6 +105,23 @@ def test_the_rules_see_the_code() -> None:
     assert places(calls("sys.stdout.write"))
 
 
+SEEN = {
+    "a shell": (has_shell, "run('ls', shell=True)", "run(['ls'], shell=False)"),
+    "a sleep": (calls("time.sleep"), "time.sleep(1)", "clock.sleep(1)"),
+    "a bare except": (swallows_everything, "try:\n  f()\nexcept:\n  pass", "try:\n  f()\nexcept OSError:\n  pass"),
+    "a wide except": (swallows_everything, "try:\n  f()\nexcept (OSError, Exception):\n  pass", "try:\n  f()\nexcept Exception:\n  undo()\n  raise"),
+    "an import": (imports_any("pytest"), "from pytest import fixture", "import pytest_order"),
+}
+
+
+@pytest.mark.parametrize("what", SEEN)
+def test_a_rule_sees_what_it_forbids_and_nothing_else(what: str) -> None:
+    rule, wrong, right = SEEN[what]
+
+    assert any(rule(node) for node in ast.walk(ast.parse(wrong)))
+    assert not any(rule(node) for node in ast.walk(ast.parse(right)))
+
+
 def test_no_shell_runs() -> None:
     assert places(has_shell) == []
     assert places(calls("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")) == []

@@ -1,6 +1,7 @@
 """A command ends within its time, and nothing of it stays."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from firstlight.errors import FirstlightError
 from firstlight.toolbox.filelock import locked
-from firstlight.toolbox.process import run
+from firstlight.toolbox.process import _signals_held_back, run
 
 
 def test_the_outcome_has_the_exit_code_and_both_streams():
@@ -39,8 +40,21 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path):
 
 
 def test_a_program_that_is_not_there_is_named():
-    with pytest.raises(FirstlightError, match="cannot start /nowhere/tool"):
+    with pytest.raises(FirstlightError, match="cannot run /nowhere/tool"):
         run(["/nowhere/tool"], timeout_s=1)
+
+
+def test_a_signal_while_a_process_is_started_comes_once_it_is_known():
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append("delivered"))
+    try:
+        with _signals_held_back():
+            signal.raise_signal(signal.SIGTERM)
+            assert seen == []
+
+        assert seen == ["delivered"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 HOLDER = (

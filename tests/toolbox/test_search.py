@@ -51,7 +51,7 @@ def test_a_tool_that_does_not_say_its_version_is_not_used(workshop, program, tmp
 
 
 def test_a_tool_without_a_question_for_its_version_is_never_taken_from_path(workshop, program, tmp_path):
-    program(tmp_path / "a" / "chisel", say("0.4.0"))
+    program(tmp_path / "a" / "chisel", "#!/bin/sh\necho 0.4.0\n")
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
 
     found = resolve(load_pins(workshop.places.versions), workshop.places, environ)["chisel"]

@@ -59,9 +59,8 @@ def read_helmfile(root: Path, folder: Path, findings: Findings) -> Helmfile:
     _check_phases(root, folder / "helmfile.yaml", findings)
     crds = _read(root, folder / "helmfile.d" / _CRDS, findings)
     apps_path = folder / "helmfile.d" / _APPS
-    known = findings.count
     apps = _read(root, apps_path, findings)
-    if apps is not None and all(problem.rule != "release-unreadable" for problem in findings.problems[known:]):
+    if apps is not None:
         _check_complete(apps_path, apps, findings)
         _check_order(apps_path, apps, findings)
     return Helmfile(crds or (), apps or ())
@@ -88,7 +87,9 @@ def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, 
         )
         return None
     releases = [_release(path, f"releases[{index}]", entry, findings) for index, entry in enumerate(entries)]
-    return tuple(release for release in releases if release is not None)
+    whole = tuple(release for release in releases if release is not None)
+    # With a release missing, the order of the others would be found wrong as well.
+    return whole if len(whole) == len(releases) else None
 
 
 def _list_of(found: document.Document, key: str) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 from firstlight.errors import FirstlightError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 # How often the caller may redraw while the command says nothing.
@@ -69,22 +69,21 @@ def run(
         keep_open: File descriptors that the command shall hold, for a lock that must live as long as it does.
     """
     begun = time.monotonic()
+    process: subprocess.Popen[str] | None = None
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(env) if env is not None else None,
-            cwd=cwd,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            pass_fds=keep_open,
-        )
-    except OSError as error:
-        raise FirstlightError(f"cannot start {argv[0]}: {error}") from error
-    try:
+        with _signals_held_back():
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(env) if env is not None else None,
+                cwd=cwd,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                pass_fds=keep_open,
+            )
         said = _listen(process, begun + timeout_s, on_line, on_tick)
         code = process.wait(timeout=max(0.1, begun + timeout_s - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired):
@@ -92,9 +91,29 @@ def run(
             f"cannot finish {' '.join(argv[:4])}: still running after {timeout_s:.0f} s",
             next_step="run the same again; what it has done is kept",
         ) from None
+    except OSError as error:
+        raise FirstlightError(f"cannot run {argv[0]}: {error}") from error
     finally:
-        _end(process)
+        if process is not None:
+            _end(process)
     return Outcome(tuple(argv), code, said["stdout"], said["stderr"], time.monotonic() - begun)
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Deliver what would interrupt us only once the new process is known, or nobody would end it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: seen.append(n)) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        for late in seen:
+            signal.raise_signal(late)
 
 
 def _listen(

@@ -68,9 +68,11 @@ def resolve(pins: Pins, places: Places, environ: Mapping[str, str], *, install: 
     with ThreadPoolExecutor(_WORKERS) as workers:
         found = dict(zip(pins.tools, workers.map(one, pins.tools.values()), strict=True))
     manager = mise.find_mise(environ.get("PATH", ""))
+    if manager is None:
+        return found
     wanted = [entry for entry in found.values() if entry.origin is Origin.MISSING and entry.tool.mise]
     # One after the other, because mise locks its own state.
-    for entry in wanted if manager else ():
+    for entry in wanted:
         program, reason = mise.bring(entry.tool, manager, environ, install=install)
         if program is not None:
             found[entry.tool.name] = Resolved(entry.tool, Origin.MISE, program, entry.remarks)

@@ -17,7 +17,7 @@ RULES: tuple[Rule, ...] = (
     Rule(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", Class.FATAL, "FL-060"),
     Rule(r"Permission denied \(publickey", Class.FATAL, "FL-061"),
     Rule(r"marked as read only", Class.WAIT, "FL-062"),
-    Rule(r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-061"),
+    Rule(r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-207"),
 )
 
 

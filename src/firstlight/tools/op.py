@@ -14,7 +14,7 @@ VAULT = "k8s-ops"
 RULES: tuple[Rule, ...] = (
     Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029"),
     Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
-    Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL),
+    Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL, "FL-201"),
 )
 
 SIGN_IN = "eval $(op signin), then the same command again"

@@ -9,7 +9,11 @@ from firstlight.tools.runner import Runner
 
 DECRYPT_S = 20.0
 
-RULES: tuple[Rule, ...] = (Rule(r"no identity matched any of the recipients|failed to (open|get the data key)", Class.FATAL),)
+RULES: tuple[Rule, ...] = (
+    # sops draws a box around the reason and breaks its lines anywhere.
+    Rule(r"identity did not[\s|]+match|no identity matched any|incorrect[\s|]+identity", Class.FATAL, "FL-203"),
+    Rule(r"failed to load age identities|failed to open SOPS_AGE_KEY_FILE|failed to get the data key", Class.FATAL, "FL-202"),
+)
 
 
 class Sops:

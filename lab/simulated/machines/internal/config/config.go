@@ -6,9 +6,11 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -124,6 +126,12 @@ func (l *Lab) Check() error {
 		return err
 	}
 
+	if l.Endpoint != "" {
+		if err := CheckEndpoint("endpoint", l.Endpoint); err != nil {
+			return err
+		}
+	}
+
 	if l.LabAddress != "" {
 		if err := checkLoopback("lab_address", l.LabAddress); err != nil {
 			return err
@@ -176,6 +184,16 @@ func checkLoopback(field, value string) error {
 	}
 
 	return nil
+}
+
+// CheckEndpoint refuses a URL, or a host with or without port, outside the loopback network.
+func CheckEndpoint(field, endpoint string) error {
+	host := strings.TrimPrefix(endpoint, "https://")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+
+	return checkLoopback(field, host)
 }
 
 // ControlPlanes lists the control plane nodes in the order of the description.

@@ -71,6 +71,7 @@ func TestLabsThatCannotBeAreRefused(t *testing.T) {
 			want:  "nodes: address of infra-cp-1: 10.25.11.11 is outside 127.0.0.0/8",
 		},
 		"a virtual address outside loopback": {spoil: func(l map[string]any) { l["vip"] = "10.25.11.10" }, want: "vip: 10.25.11.10 is outside 127.0.0.0/8"},
+		"an endpoint outside loopback":       {spoil: func(l map[string]any) { l["endpoint"] = "https://10.25.11.10:6443" }, want: "endpoint: 10.25.11.10 is outside 127.0.0.0/8"},
 		"no address":                         {spoil: func(l map[string]any) { node(l, 1)["address"] = "nowhere" }, want: `address of infra-worker-1: "nowhere" is no IP address`},
 		"an address twice": {
 			spoil: func(l map[string]any) { node(l, 1)["address"] = "127.25.11.11" },

@@ -23,7 +23,7 @@ func componentPatches(p paths, opts Options) []document {
 		},
 		"kwok-controller": {
 			replaced("manage-all-nodes", "false"),
-			added("manage-nodes-with-annotation-selector", kubelet.PoweredAnnotation+"="+kubelet.Powered),
+			added("manage-nodes-with-label-selector", kubelet.PoweredLabel+"="+kubelet.Powered),
 		},
 	}
 
@@ -48,6 +48,7 @@ func apiServerArguments(p paths, opts Options) []argument {
 		added("admission-control-config-file", p.config("admission.yaml")),
 		added("egress-selector-config-file", p.config("egress-selector.yaml")),
 		added("enable-admission-plugins", "NodeRestriction"),
+		added("kubelet-preferred-address-types", "InternalIP,ExternalIP,Hostname"),
 		added("kubelet-client-certificate", p.pki("admin.crt")),
 		added("kubelet-client-key", p.pki("admin.key")),
 		added("service-cluster-ip-range", opts.ServiceCIDR),

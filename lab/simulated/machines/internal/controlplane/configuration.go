@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"sigs.k8s.io/yaml"
 )
@@ -30,6 +31,7 @@ type document map[string]any
 func writeConfiguration(p paths, opts Options, at ports, from machine) error {
 	files := map[string]func() ([]byte, error){
 		"audit-policy.yaml":    func() ([]byte, error) { return []byte(auditPolicy), nil },
+		"pod.log":              func() ([]byte, error) { return podLog(time.Now()), nil },
 		"admission.yaml":       func() ([]byte, error) { return admissionConfiguration(from.admission) },
 		"egress-selector.yaml": func() ([]byte, error) { return egressConfiguration(p, at) },
 		"kwokctl.yaml":         func() ([]byte, error) { return kwokctlConfiguration(p, opts, at) },
@@ -47,6 +49,12 @@ func writeConfiguration(p paths, opts Options, at ports, from machine) error {
 	}
 
 	return nil
+}
+
+// podLog is what every pod has logged, in the form in which a container runtime keeps logs.
+func podLog(at time.Time) []byte {
+	return fmt.Appendf(nil, "%s stdout F this pod is simulated: KWOK moves it on, and no program runs in it. "+
+		"Flux controllers run as processes, their logs lie in the folder logs of the lab's state.\n", at.UTC().Format(time.RFC3339Nano))
 }
 
 // admissionConfiguration renders the admission plug-ins as Talos does.
@@ -83,7 +91,15 @@ func kwokctlConfiguration(p paths, opts Options, at ports) ([]byte, error) {
 		return nil, err
 	}
 
-	documents := [][]byte{cluster}
+	logs, err := yaml.Marshal(document{
+		"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterLogs", "metadata": document{"name": "simulated"},
+		"spec": document{"logs": []document{{"logsFile": p.config("pod.log")}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	documents := [][]byte{cluster, logs}
 
 	names, err := fs.Glob(stages, "stages/*.yaml")
 	if err != nil {
@@ -117,9 +133,8 @@ func kwokctlOptions(p paths, opts Options, at ports) document {
 		"kubeApiserverPort":           at.APIServer, "etcdPort": at.Etcd, "etcdPeerPort": at.EtcdPeer,
 		"kubeControllerManagerPort": at.ControllerManager, "kubeSchedulerPort": at.Scheduler, "kwokControllerPort": at.Kwok,
 		// kwokctl would stretch the following by its factor for large clusters, 5.
-		"heartbeatFactor": 1, "nodeLeaseDurationSeconds": 40,
-		// Kubernetes's own defaults; kwokctl's would notice a dead kubelet after an hour.
-		"kubeControllerManagerNodeMonitorPeriodMilliseconds":      5000,
-		"kubeControllerManagerNodeMonitorGracePeriodMilliseconds": 50000,
+		"heartbeatFactor": 1, "nodeLeaseDurationSeconds": opts.pace.leaseS,
+		"kubeControllerManagerNodeMonitorPeriodMilliseconds":      opts.pace.periodMs,
+		"kubeControllerManagerNodeMonitorGracePeriodMilliseconds": opts.pace.graceMs,
 	}
 }

@@ -43,6 +43,10 @@ func New(opts Options) *ControlPlane {
 		opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 
+	if opts.pace == (pace{}) {
+		opts.pace = realPace
+	}
+
 	return &ControlPlane{opts: opts, paths: paths{state: opts.StateDir, cluster: opts.Cluster}, log: opts.Log}
 }
 

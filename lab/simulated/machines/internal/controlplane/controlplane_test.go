@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -41,13 +42,19 @@ type real struct {
 func startReal(t *testing.T) *real {
 	t.Helper()
 
+	return startAtPace(t, realPace)
+}
+
+func startAtPace(t *testing.T, pace pace) *real {
+	t.Helper()
+
 	tools := labtools.Need(t, "kwokctl", "kwok", "kubectl", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 	state := t.TempDir()
 
 	plane := New(Options{
 		Cluster: "infra-test", StateDir: state, ToolsDir: tools, VIP: "127.25.98.10", Endpoint: "https://127.25.98.10:6443",
 		ServiceCIDR: "10.43.0.0/16", PodCIDR: "10.42.0.0/16", KubernetesVersion: "v1.35.0",
-		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})), pace: pace,
 	})
 
 	t.Cleanup(func() {
@@ -333,4 +340,53 @@ func TestKilledProgramsComeBackWithTheirData(t *testing.T) {
 	if ready, err := again.NodeReady(t.Context(), "infra-cp-1"); err != nil || ready {
 		t.Fatalf("infra-cp-1: ready %v, %v", ready, err)
 	}
+
+	r.must(again.Stop(t.Context()))
+
+	newer := New(r.opts)
+	newer.opts.pace.graceMs += 1000
+	r.timed("started by a newer simulator", func() { r.must(newer.Start(t.Context())) })
+	t.Cleanup(func() { _ = newer.Stop(context.Background()) })
+
+	if _, err := newer.NodeReady(t.Context(), "infra-cp-1"); err != nil {
+		t.Fatalf("a new configuration lost the data: %v", err)
+	}
+
+	arguments, err := os.ReadFile(newer.paths.clusterDir() + "/kwok.yaml")
+	r.must(err)
+
+	if !bytes.Contains(arguments, []byte("--node-monitor-grace-period=51s")) {
+		t.Error("the new configuration is not in force")
+	}
+}
+
+func TestANodeWithoutPowerIsUnknownAndComesBackWithIt(t *testing.T) {
+	r := startAtPace(t, pace{leaseS: 8, periodMs: 500, graceMs: 6000})
+	r.registerAll()
+	r.createCilium()
+	r.await("every node is Ready", 30*time.Second, func() (bool, string) { return r.readyNodes() == 6, "" })
+
+	r.must(r.SetKubelet(t.Context(), "infra-worker-2", false))
+	r.must(r.SetKubelet(t.Context(), "never-registered", false))
+	r.await("the node is Unknown", 30*time.Second, func() (bool, string) {
+		node, err := r.admin.CoreV1().Nodes().Get(t.Context(), "infra-worker-2", metav1.GetOptions{})
+		r.must(err)
+
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				return condition.Status == corev1.ConditionUnknown && hasTaint(node, corev1.TaintNodeUnreachable, corev1.TaintEffectNoSchedule),
+					condition.String()
+			}
+		}
+
+		return false, "no condition"
+	})
+
+	if ready := r.readyNodes(); ready != 5 {
+		t.Errorf("%d nodes are Ready, not the five with power", ready)
+	}
+
+	r.must(r.RegisterNode(t.Context(), realNodes[4]))
+	r.await("the node is Ready again", 30*time.Second, func() (bool, string) { return r.readyNodes() == 6, "" })
+	r.await("its agent is Ready again", 30*time.Second, r.running("k8s-app=cilium", 6))
 }

@@ -41,12 +41,15 @@ func (c *ControlPlane) startHelpers() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	c.helpers, c.done = cancel, done
+	client, kubeletPort := c.client, c.ports.Kwok
 
 	tasks := []func(context.Context){
 		func(ctx context.Context) {
-			egress.Serve(ctx, listener, egress.Options{KubeletPort: c.ports.Kwok, Client: c.client, Log: c.log})
+			egress.Serve(ctx, listener, egress.Options{KubeletPort: kubeletPort, Client: client, Log: c.log})
 		},
-		func(ctx context.Context) { kubelet.Run(ctx, kubelet.Options{Client: c.client, Log: c.log}) },
+		func(ctx context.Context) {
+			kubelet.Run(ctx, kubelet.Options{Client: client, Log: c.log, FaultsFile: c.opts.FaultsFile})
+		},
 		c.supervise,
 	}
 

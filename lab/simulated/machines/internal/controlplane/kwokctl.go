@@ -3,7 +3,11 @@ package controlplane
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,8 +31,19 @@ func (c *ControlPlane) startPrograms(ctx context.Context) error {
 		return err
 	}
 
-	if _, err := os.Stat(c.paths.created()); err == nil {
-		return c.kwokctl(ctx, "start", "cluster")
+	wanted, err := fingerprint(c.paths.config("kwokctl.yaml"))
+	if err != nil {
+		return err
+	}
+
+	if made, err := os.ReadFile(c.paths.created()); err == nil {
+		if string(made) == wanted {
+			return c.kwokctl(ctx, "start", "cluster")
+		}
+
+		if err := c.forgetConfiguration(); err != nil {
+			return err
+		}
 	}
 
 	if err := c.kwokctl(ctx, "create", "cluster",
@@ -36,7 +51,35 @@ func (c *ControlPlane) startPrograms(ctx context.Context) error {
 		return err
 	}
 
-	return writeFile(c.paths.created(), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600)
+	return writeFile(c.paths.created(), []byte(wanted), 0o600)
+}
+
+// forgetConfiguration makes kwokctl take the cluster for a new one, which keeps the certificates and the data of etcd: a
+// newer simulator has other stages or arguments, and kwokctl would go on with those it once saved.
+func (c *ControlPlane) forgetConfiguration() error {
+	c.log.Info("the control plane gets a new configuration", "cluster", c.opts.Cluster)
+
+	if err := c.processes().endAll(5 * time.Second); err != nil {
+		return err
+	}
+
+	if err := os.Remove(filepath.Join(c.paths.clusterDir(), "kwok.yaml")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot give the control plane of %s a new configuration: %w", c.opts.Cluster, err)
+	}
+
+	return nil
+}
+
+// fingerprint tells one configuration from another.
+func fingerprint(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read kwokctl's configuration: %w", err)
+	}
+
+	sum := sha256.Sum256(content)
+
+	return hex.EncodeToString(sum[:]) + "\n", nil
 }
 
 // stopPrograms stops the cluster by kwokctl, and ends what is left.

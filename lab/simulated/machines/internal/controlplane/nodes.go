@@ -91,8 +91,9 @@ func (c *ControlPlane) node(spec NodeSpec, workloads bool) *corev1.Node {
 			Labels: map[string]string{
 				"beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/os": "linux",
 				corev1.LabelArchStable: "amd64", corev1.LabelOSStable: "linux", corev1.LabelHostname: spec.Hostname,
+				kubelet.PoweredLabel: kubelet.Powered,
 			},
-			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true", kubelet.PoweredAnnotation: kubelet.Powered},
+			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
 		},
 		Status: nodeStatus(spec, int32(c.ports.Kwok)),
 	}

@@ -33,7 +33,16 @@ type Options struct {
 	FaultsFile string
 	// Log takes what happens; nil means silence.
 	Log *slog.Logger
+
+	// pace is Kubernetes's own unless a test is in a hurry.
+	pace pace
 }
+
+// pace is how soon Kubernetes notices that a kubelet is silent.
+type pace struct{ leaseS, periodMs, graceMs int }
+
+// realPace are Kubernetes's defaults.
+var realPace = pace{leaseS: 40, periodMs: 5000, graceMs: 50000}
 
 // NodeSpec is what a kubelet tells of its node when it registers.
 type NodeSpec struct {

@@ -25,7 +25,7 @@ func (c *ControlPlane) SetKubelet(ctx context.Context, hostname string, running 
 		value = kubelet.Powered
 	}
 
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{kubelet.PoweredAnnotation: value}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{kubelet.PoweredLabel: value}}})
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func TestTheControlPlaneIsAsStrictAsReality(t *testing.T) {
 	t.Run("pod security baseline holds but for kube-system", r.podSecurity)
 	t.Run("the certificate is valid for the lab's addresses only", r.certificate)
 	t.Run("nobody is let in without a certificate", r.anonymous)
+	t.Run("logs say that a pod is simulated", r.logs)
 	t.Run("jobs complete and pods can be deleted", r.jobs)
 	t.Run("the audit log tells who acted", r.audit)
 	t.Run("nothing leaves loopback", func(t *testing.T) { assertLoopbackOnly(t, r.opts.StateDir) })
@@ -80,6 +81,16 @@ func (r *real) anonymous(t *testing.T) {
 
 	if _, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}); !apierrors.IsUnauthorized(err) {
 		t.Errorf("without a certificate: %v", err)
+	}
+}
+
+// logs go the way from the API server through the lab's proxy to KWOK.
+func (r *real) logs(t *testing.T) {
+	r.await("static pods run", 20*time.Second, r.running("tier=control-plane", 9))
+
+	content, err := r.admin.CoreV1().Pods("kube-system").GetLogs("kube-apiserver-infra-cp-2", &corev1.PodLogOptions{}).DoRaw(t.Context())
+	if err != nil || !strings.Contains(string(content), "this pod is simulated") {
+		t.Errorf("logs %q, %v", content, err)
 	}
 }
 

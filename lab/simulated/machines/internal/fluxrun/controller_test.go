@@ -3,6 +3,7 @@ package fluxrun
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -121,5 +122,49 @@ func TestControllersListenOnTheLabsAddressOnly(t *testing.T) {
 
 	if !slices.Contains(arguments("source-controller", "127.25.97.1", "/data", 0), "--storage-adv-addr=127.25.97.1:9790") {
 		t.Error("source-controller does not say where its artifacts are")
+	}
+}
+
+func TestControllersOfAKilledSimulatorAreEnded(t *testing.T) {
+	lab := fakeLab(t, "exit 0")
+
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	orphan := filepath.Join(t.TempDir(), "source-controller")
+	if err := os.Symlink(sleep, orphan); err != nil {
+		t.Fatal(err)
+	}
+
+	command := exec.Command(orphan, "60")
+	command.Env = []string{labproc.Mark(lab.StateDir)}
+
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+
+	gone := make(chan error, 1)
+
+	go func() { gone <- command.Wait() }()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+
+	go func() { ended <- Run(ctx, lab) }()
+
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("the orphan lives on")
+
+		_ = command.Process.Kill()
+	}
+
+	cancel()
+
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

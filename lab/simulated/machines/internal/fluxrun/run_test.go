@@ -152,6 +152,8 @@ func TestRealFluxControllersRunWhileTheirPodsDo(t *testing.T) {
 	f := startFlux(t)
 
 	f.kubectl("", "create", "namespace", Namespace)
+	// The test's pods use the host's network, which the cluster's PodSecurity default forbids.
+	f.kubectl("", "label", "namespace", Namespace, "pod-security.kubernetes.io/enforce=privileged")
 
 	if found := labproc.Find(f.lab.StateDir, fluxPrograms...); len(found) != 0 {
 		t.Fatalf("controllers %v run before they were installed", found)

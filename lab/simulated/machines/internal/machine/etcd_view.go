@@ -47,11 +47,7 @@ func (n *Node) reachableCluster(local bool) (*EtcdCluster, error) {
 	f := n.fleet
 
 	if !local {
-		if !f.kubernetesUp || f.vipOwner() == nil {
-			return nil, fmt.Errorf("no controlplane endpoints discovered yet")
-		}
-
-		return f.mainCluster(), nil
+		return n.discoveredCluster()
 	}
 
 	cluster := f.clusterOf(n)
@@ -67,6 +63,22 @@ func (n *Node) reachableCluster(local bool) (*EtcdCluster, error) {
 	}
 
 	return cluster, nil
+}
+
+// discoveredCluster is the etcd cluster at the addresses of the control plane machines, which a machine learns from the discovery
+// service or, without that, from Kubernetes.
+func (n *Node) discoveredCluster() (*EtcdCluster, error) {
+	f := n.fleet
+	discovery := n.cfg != nil && n.cfg.Cluster().Discovery().Enabled()
+
+	switch {
+	case f.vipOwner() != nil && (discovery || f.kubernetesUp):
+		return f.mainCluster(), nil
+	case discovery:
+		return nil, notServing(f.lab.ControlPlanes()[0].Address)
+	default:
+		return nil, fmt.Errorf("no controlplane endpoints discovered yet")
+	}
 }
 
 func (f *Fleet) memberProto(member EtcdMember) *machineapi.EtcdMember {

@@ -80,6 +80,11 @@ func (f *Fleet) addNode(spec config.Node) error {
 		return fmt.Errorf("cannot use the machine configuration of %s: it is of type %s, the lab says %s", spec.Hostname, provider.Machine().Type(), spec.Role)
 	}
 
+	endpoint := provider.Cluster().Endpoint().String()
+	if err := config.CheckEndpoint("cluster.controlPlane.endpoint", endpoint); err != nil {
+		return fmt.Errorf("cannot use the machine configuration of %s: %w", spec.Hostname, err)
+	}
+
 	disk := f.record.Disks[spec.Hostname]
 	if disk == nil {
 		disk = &DiskRecord{}

@@ -7,7 +7,8 @@ import (
 
 // stepJoin lets control plane machines join etcd one after the other, each first as a learner, once the API server is up.
 //
-// Real machines find their peers through the Kubernetes API, so none joins before it answers.
+// Real machines find their peers through the Kubernetes API, so none joins before it answers; those with the discovery service
+// may be a little earlier.
 func (f *Fleet) stepJoin(now time.Time) {
 	cluster := f.mainCluster()
 	if cluster == nil || !f.kubernetesUp || f.vipOwner() == nil {

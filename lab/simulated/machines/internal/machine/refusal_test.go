@@ -82,5 +82,6 @@ func TestMembershipBeforeABootstrapIsRefusedAsByEtcd(t *testing.T) {
 
 	equal(t, "local", local,
 		`rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused"`)
-	equal(t, "through Kubernetes", remote, "no controlplane endpoints discovered yet")
+	equal(t, "through the discovery service", remote,
+		`rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.25.201.11:2379: connect: connection refused"`)
 }

@@ -16,12 +16,20 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/config/machine"
 	clusterres "github.com/siderolabs/talos/pkg/machinery/resources/cluster"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"firstlight.dev/lab/machines/internal/config"
 )
 
 // HealthCheck runs Talos's own list of checks, with Talos's own code, against the simulated machines and the real API server.
 func (m *machined) HealthCheck(request *clusterapi.HealthCheckRequest, stream clusterapi.ClusterService_HealthCheckServer) error {
+	if err := m.checkReach(request.GetClusterInfo().GetForceEndpoint()); err != nil {
+		return err
+	}
+
 	clients := &socketClients{socket: m.socket}
 	defer clients.Close() //nolint:errcheck // the connection is inside the process
 
@@ -53,6 +61,20 @@ func (m *machined) HealthCheck(request *clusterapi.HealthCheckRequest, stream cl
 	}{clients, kubernetes, info}
 
 	return check.Wait(ctx, &subject, append(check.DefaultClusterChecks(), check.ExtraClusterChecks()...), &progress{stream: stream})
+}
+
+// checkReach keeps the checks on the loopback network, wherever the request or an applied configuration points.
+func (m *machined) checkReach(forced string) error {
+	endpoint := forced
+	if endpoint == "" && m.node.Config() != nil {
+		endpoint = m.node.Config().Cluster().Endpoint().String()
+	}
+
+	if err := config.CheckEndpoint("the Kubernetes endpoint", endpoint); err != nil {
+		return status.Errorf(codes.Unavailable, "cannot check the cluster's health: %s", err)
+	}
+
+	return nil
 }
 
 // clusterInfo is the list of machines: the one in the request, else the discovered one, else that of Kubernetes.

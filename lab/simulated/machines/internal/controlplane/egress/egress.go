@@ -1,7 +1,7 @@
 // Package egress is the only way from the API server to anything else: kubelets, webhooks and aggregated APIs.
 //
-// The API server asks this proxy (HTTP CONNECT) instead of dialling. Addresses of services exist in no network here, so a
-// service is reached only if a program of the lab stands in for it; everything else is refused, in loopback or out of it.
+// The API server asks this proxy (HTTP CONNECT) instead of dialling. Only kubelets are reached, that is KWOK. Addresses of
+// services and pods exist in no network here, so they are refused with a reason, and no packet ever leaves loopback.
 package egress
 
 import (
@@ -25,8 +25,6 @@ type Options struct {
 	Log    *slog.Logger
 	// KubeletPort is KWOK's port on 127.0.0.1, which answers for every node's kubelet.
 	KubeletPort int
-	// StandIns are the lab's programs that stand in for services: "namespace/name" to an address in loopback.
-	StandIns map[string]string
 }
 
 // Serve answers the API server until the context ends.
@@ -115,5 +113,5 @@ func (p *proxy) target(ctx context.Context, wanted string) (string, error) {
 		return net.JoinHostPort("127.0.0.1", port), nil
 	}
 
-	return p.service(ctx, host, port)
+	return "", refuseService(ctx, p.Client, host)
 }

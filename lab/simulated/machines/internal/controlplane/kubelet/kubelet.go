@@ -25,16 +25,19 @@ const (
 	byNode  = "node"
 )
 
-// A node with this annotation has a kubelet: KWOK and this package play it.
+// A node with this label has a kubelet: KWOK and this package play it. (It is no annotation, because KWOK would not
+// notice that one is gone.)
 const (
-	PoweredAnnotation = "kwok.x-k8s.io/node"
-	Powered           = "fake"
+	PoweredLabel = "lab.firstlight.dev/kubelet"
+	Powered      = "runs"
 )
 
 // Options are what the kubelets need.
 type Options struct {
 	Client kubernetes.Interface
 	Log    *slog.Logger
+	// FaultsFile may name faults of pods.
+	FaultsFile string
 	// NetworkGrace is how long a node keeps its network after its Cilium agent is gone; zero means a sensible time.
 	NetworkGrace time.Duration
 }

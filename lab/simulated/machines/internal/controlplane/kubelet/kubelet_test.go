@@ -3,6 +3,9 @@ package kubelet
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,8 +23,14 @@ type cluster struct {
 func startCluster(t *testing.T, pods ...*corev1.Pod) cluster {
 	t.Helper()
 
+	return startFaulty(t, "", pods...)
+}
+
+func startFaulty(t *testing.T, faults string, pods ...*corev1.Pod) cluster {
+	t.Helper()
+
 	c := cluster{T: t, client: fake.NewClientset(&corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "worker", Annotations: map[string]string{PoweredAnnotation: Powered}},
+		ObjectMeta: metav1.ObjectMeta{Name: "worker", Labels: map[string]string{PoweredLabel: Powered}},
 		Spec:       corev1.NodeSpec{PodCIDR: "10.42.7.0/24"},
 		Status:     corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.25.98.14"}}},
 	})}
@@ -35,7 +44,7 @@ func startCluster(t *testing.T, pods ...*corev1.Pod) cluster {
 
 	go func() {
 		defer close(done)
-		Run(ctx, Options{Client: c.client, Log: slog.New(slog.DiscardHandler), NetworkGrace: 200 * time.Millisecond})
+		Run(ctx, Options{Client: c.client, Log: slog.New(slog.DiscardHandler), FaultsFile: faults, NetworkGrace: 200 * time.Millisecond})
 	}()
 
 	t.Cleanup(func() {
@@ -204,5 +213,37 @@ func TestOnlyPodsThatStagesWouldMoveAreNudged(t *testing.T) {
 		if got := awaitsStage(check.pod); got != check.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+func TestAPodWhoseImageCannotBePulledStartsWhenTheFaultIsOver(t *testing.T) {
+	faults := filepath.Join(t.TempDir(), "faults.json")
+	if err := os.WriteFile(faults, []byte(`{"nodes": {"worker": {}}, "pods": {"kube-system/bro": "image_pull"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	broken := created("broken", true)
+	broken.Spec.Containers = []corev1.Container{{Name: "main", Image: "registry.example/main:v1"}}
+	c := startFaulty(t, faults, broken, created("sound", true))
+
+	c.await("sandbox of the sound pod", func() bool { return sandboxRuns(c.pod("sound")) })
+	c.await("the fault shows", func() bool { return waitsForImage(c.pod("broken")) })
+	c.never("it started all the same", func() bool { return sandboxRuns(c.pod("broken")) })
+
+	if err := os.Remove(faults); err != nil {
+		t.Fatal(err)
+	}
+
+	c.await("sandbox after the fault", func() bool { return sandboxRuns(c.pod("broken")) })
+}
+
+func TestAFaultThatDoesNotExistIsNamed(t *testing.T) {
+	faults := filepath.Join(t.TempDir(), "faults.json")
+	if err := os.WriteFile(faults, []byte(`{"pods": {"kube-system/": "explodes"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := podFault(faults, created("any", true)); err == nil || !strings.Contains(err.Error(), `"explodes"`) {
+		t.Fatalf("error: %v", err)
 	}
 }

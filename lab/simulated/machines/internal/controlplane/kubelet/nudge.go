@@ -87,7 +87,7 @@ func awaitsStage(pod *corev1.Pod) bool {
 func (k *kubelets) powered(name string) bool {
 	node, err := k.nodes.Get(name)
 
-	return err == nil && node.Annotations[PoweredAnnotation] == Powered
+	return err == nil && node.Labels[PoweredLabel] == Powered
 }
 
 // touch changes nothing that anybody reads, but makes a new version of the pod.

@@ -45,12 +45,23 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 		return err
 	}
 
-	if node.Annotations[PoweredAnnotation] != Powered {
+	if node.Labels[PoweredLabel] != Powered {
 		return nil
 	}
 
 	if !pod.Spec.HostNetwork && !networkWorks(node) {
 		return k.warn(ctx, key, pod)
+	}
+
+	fault, err := podFault(k.FaultsFile, pod)
+	if err != nil {
+		return err
+	}
+
+	if fault != "" {
+		k.podQueue.AddAfter(key, faultRetry)
+
+		return k.suffer(ctx, fault, pod)
 	}
 
 	address, err := k.address(key, pod, node)
