@@ -32,3 +32,11 @@ def test_any_mistyped_letter_is_found(place: int, letter: str):
 )
 def test_other_text_is_refused(text: str):
     assert not is_recipient(text)
+
+
+def test_a_key_of_another_length_is_refused_though_its_checksum_holds():
+    # Bech32's known weakness: before a final p, any number of q leaves the checksum as it was.
+    keys = (str(x25519.Identity.generate().to_public()) for _ in range(2_000))
+    key = next(key for key in keys if key.endswith("p"))
+
+    assert not is_recipient(f"{key[:-1]}qp")

@@ -18,7 +18,7 @@ def test_each_field_has_its_line():
     [found] = parse_documents(PATH, "# head\n---\nfirst: 1\nnodes:\n  - name: a\n  - name: b\n", findings)
 
     assert found.data == {"first": 1, "nodes": [{"name": "a"}, {"name": "b"}]}
-    assert [found.line(name) for name in ("first", "nodes", "nodes[1].name", "nothing")] == [3, 4, 6, 0]
+    assert [found.line(name) for name in ("first", "nodes", "nodes[1]", "nodes[1].name", "nothing")] == [3, 4, 6, 6, 0]
     assert findings.problems == ()
 
 

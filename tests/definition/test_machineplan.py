@@ -60,6 +60,17 @@ def test_a_worker_has_neither_vip_nor_api_server(tree):
     assert "apiServer" not in documents["v1alpha1"]["cluster"]
 
 
+def test_a_setting_of_the_group_holds_where_a_node_leaves_it_empty(tree):
+    edited(tree, TALCONFIG, "controlPlane:\n  patches", "controlPlane:\n  nameservers: [10.25.11.3]\n  patches")
+    edited(tree, TALCONFIG, "  - hostname: infra-cp-2\n", "  - hostname: infra-cp-2\n    nameservers: []\n")
+
+    plan = plan_generation(load(tree, "infra"))
+
+    # Its own, the group's in place of an empty one, the group's, and none for a worker.
+    servers = [_documents(plan, index).get("ResolverConfig", {}).get("nameservers") for index in range(4)]
+    assert servers == [[{"address": "10.25.11.1"}], [{"address": "10.25.11.3"}], [{"address": "10.25.11.3"}], None]
+
+
 def test_every_machine_has_its_role_disk_and_image(tree):
     plan = plan_generation(load(tree, "infra"))
 

@@ -68,7 +68,7 @@ def test_a_change_of_any_input_makes_another_build(workshop, name):
     before = digest(workshop)
     file = workshop.places.root / name
     text = file.read_text() if file.exists() else ""
-    file.write_text(text.replace("1.2.3", "1.2.5") if name.endswith(".toml") else f"{text}\n// changed\n")
+    file.write_text(text.replace("0.4.0", "0.4.1") if name.endswith(".toml") else f"{text}\n// changed\n")
 
     assert digest(workshop) != before
 
@@ -170,3 +170,14 @@ def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):
         run_setup(workshop)
 
     assert "evil" not in (workshop.places.root / "tools/small/go.sum").read_text()
+
+
+@pytest.mark.parametrize("name", ["lab/machines/main.go", "lab/machines/new.go"])
+def test_a_changed_or_added_source_is_built_by_the_next_set_up(workshop, name):
+    run_setup(workshop)
+    builds = workshop.go_calls.count("build")
+    (workshop.places.root / name).write_text("package main // changed\n")
+
+    run_setup(workshop)
+
+    assert workshop.go_calls.count("build") == builds + 1

@@ -69,7 +69,7 @@ def connectivity_passes(cilium: Cilium) -> Condition[int]:
             return holds(found.group(0), int(found.group(1)))
         return never(_said(result))
 
-    return Condition("cilium connectivity test to pass", probe)
+    return Condition("cilium connectivity test to pass", probe, passive=False)
 
 
 def _said(result: CommandResult) -> str:

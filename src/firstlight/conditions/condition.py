@@ -34,11 +34,13 @@ class Condition(Generic[T]):
         title: Completes the phrase "waiting for ...".
         probe: Takes one look, bounded in time by itself. It may raise a `FirstlightError`; a retryable one counts as an observation.
         changed: Blocks until something it depends on may have changed, or for so many seconds at most; none when it can only be polled.
+        passive: Whether a look leaves the cluster as it is. One that makes test workloads of its own does not, and no plan takes it.
     """
 
     title: str
     probe: Callable[[], Observation[T]]
     changed: Callable[[float], None] | None = None
+    passive: bool = True
 
 
 def holds(seen: str, value: T) -> Observation[T]:

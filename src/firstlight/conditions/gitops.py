@@ -8,7 +8,7 @@ from datetime import datetime
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.tools.classification import Class, classify
-from firstlight.tools.flux import RULES, Flux
+from firstlight.tools.flux import RULES, Flux, parse_failures, parse_objects
 from firstlight.tools.kubernetes import (
     CONTROLLER_REVISIONS,
     DAEMON_SETS,
@@ -23,8 +23,8 @@ from firstlight.tools.kubernetes import (
     name_of,
 )
 
-RELEASE = "meta.helm.sh/release-name"
-"""Helm's own annotation on what a release made."""
+RELEASE, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+"""Helm's own annotations on what a release made."""
 
 HAND_OFF_S = 900.0
 """How long after a HelmRelease appears a rollout is still the hand-off's doing: Flux reconciles at once, and its longest timeout is this."""
@@ -50,7 +50,7 @@ def artifact_is(kubernetes: Kubernetes, kind: Kind, cluster: Cluster, commit: st
 
     def probe() -> Observation[str]:
         item = view.named(cluster.sync.repository) or {}
-        revision = str(item.get("status", {}).get("artifact", {}).get("revision", ""))
+        revision = str(((item.get("status") or {}).get("artifact") or {}).get("revision", ""))
         wanted = f"{cluster.sync.branch}@sha1:{commit}"
         return holds(revision, revision) if revision == wanted else not_yet(f"artifact {revision or 'none'}, remote {wanted}")
 
@@ -62,13 +62,15 @@ def helm_releases_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[M
     view = View(kubernetes, HELM_RELEASES)
 
     def probe() -> Observation[Mapping[str, str]]:
-        items = {name_of(item): item for item in view.items()}
+        items = {_identity(item): item for item in view.items()}
+        messages: dict[str, str] = {}
         for release in cluster.releases:
-            item = items.get(release.name)
+            item = items.get((release.namespace, release.name))
             why = why_unready(item) if item else "does not exist"
-            if why:
+            if item is None or why:
                 return not_yet(f"helmrelease {release.name}: {why}")
-        return holds(f"{len(cluster.releases)} HelmReleases Ready", {name: _message(item) for name, item in items.items()})
+            messages[release.name] = str(condition_of(item, "Ready").get("message", ""))
+        return holds(f"{len(messages)} HelmReleases Ready", messages)
 
     return Condition("Flux to take over every release", probe, view.changed)
 
@@ -82,8 +84,11 @@ def handed_off_without_rollout(kubernetes: Kubernetes, cluster: Cluster) -> Cond
 
     def probe() -> Observation[int]:
         releases, _ = kubernetes.list(HELM_RELEASES)
-        begun = {str(item["spec"].get("releaseName", name_of(item))): _created(item) for item in releases}
-        missing = [release.name for release in cluster.releases if release.name not in begun]
+        created = {_identity(item): _created(item) for item in releases}
+        # What Flux installs by itself later on was never handed off: all its workloads are younger than their HelmRelease.
+        wanted = [(release.namespace, release.name) for release in cluster.releases]
+        begun = {identity: created[identity] for identity in wanted if identity in created}
+        missing = [name for namespace, name in wanted if (namespace, name) not in begun]
         if missing:
             return not_yet(f"Flux has no HelmRelease {', '.join(missing)}")
         rolled: list[str] = []
@@ -113,9 +118,10 @@ def flux_check_passes(flux: Flux) -> Condition[str]:
         last = result.output_tail[-1] if result.output_tail else "no answer"
         if result.ok:
             return holds(last, result.stderr or result.stdout or last)
-        wrong = next((line for line in result.output_tail if line.startswith("✗")), last)
-        rule = classify(RULES, result.stderr + result.stdout)
-        return never(wrong) if rule is not None and rule.meaning is Class.FATAL else not_yet(wrong)
+        wrong = next(iter(parse_failures(result.stderr)), last)
+        rule = classify(RULES, result.stderr)
+        final = not result.timed_out and (rule is None or rule.meaning is Class.FATAL)
+        return never(wrong) if final else not_yet(wrong)
 
     return Condition("flux check to pass", probe)
 
@@ -125,61 +131,49 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
 
     def probe() -> Observation[int]:
         result = flux.get_all()
-        if not result.ok:
-            return not_yet(result.output_tail[-1] if result.output_tail else "no answer")
-        rows = parse_flux_rows(result.stdout)
-        unready = [f"{row['NAMESPACE']}/{row['NAME']}: {row['MESSAGE'] or row['READY']}" for row in rows if row["READY"] != "True"]
-        if not rows:
+        failures = parse_failures(result.stderr)
+        if failures or not result.ok:
+            return not_yet(failures[0] if failures else result.output_tail[-1] if result.output_tail else "no answer")
+        objects = parse_objects(result.stdout)
+        unready = [f"{each.namespace}/{each.name}: {each.message or each.ready}" for each in objects if each.ready != "True"]
+        if not objects:
             return not_yet("Flux has no object at all")
-        return not_yet(f"{len(unready)} of {len(rows)} not Ready; {unready[0]}") if unready else holds(f"{len(rows)} objects Ready", len(rows))
+        if unready:
+            return not_yet(f"{len(unready)} of {len(objects)} not Ready; {unready[0]}")
+        return holds(f"{len(objects)} objects Ready", len(objects))
 
     return Condition("flux get all to show no failure", probe)
 
 
-def parse_flux_rows(text: str) -> list[dict[str, str]]:
-    """Read the tables of `flux get all -A`: one per kind, tab-separated, each with its own heading."""
-    rows: list[dict[str, str]] = []
-    heading: list[str] = []
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.split("\t")]
-        if cells[0] == "NAMESPACE":
-            heading = cells
-        elif heading and len(cells) >= len(heading) - 1 and cells[0]:
-            row = dict(zip(heading, cells + [""] * len(heading), strict=False))
-            # Alerts and providers have no Ready column: they are configuration, nothing runs that could fail.
-            if "READY" in row:
-                rows.append({key: row.get(key, "") for key in ("NAMESPACE", "NAME", "READY", "MESSAGE")})
-    return rows
-
-
 def why_unready(item: Object) -> str:
-    """Return why a Flux object is not Ready, empty when it is."""
+    """Return why a Flux object is not Ready for what its spec says now, empty when it is."""
     ready = condition_of(item, "Ready")
-    status = item.get("status", {})
+    status = item.get("status") or {}
     generation = int(item["metadata"].get("generation", 1))
-    if int(status.get("observedGeneration", -1)) < generation and not ready:
-        return "not reconciled yet"
-    if ready.get("status") == "True" and int(ready.get("observedGeneration", generation)) >= generation:
-        return ""
-    return str(ready.get("message") or ready.get("reason") or "not reconciled yet")[:240]
+    if ready.get("status") != "True":
+        return str(ready.get("message") or ready.get("reason") or "not reconciled yet")[:240]
+    # The object's own word and its condition's may each lag behind the spec; either makes Ready a thing of the past.
+    seen = min(int(status.get("observedGeneration", generation)), int(ready.get("observedGeneration", generation)))
+    return "not reconciled since it was changed" if seen < generation else ""
 
 
-def _release_of(kubernetes: Kubernetes, item: Object) -> str:
-    """Return the Helm release that a ReplicaSet's or ControllerRevision's owner belongs to, empty for none."""
-    annotations = item["metadata"].get("annotations") or {}
-    if RELEASE in annotations:
-        return str(annotations[RELEASE])
-    for owner in item["metadata"].get("ownerReferences") or ():
-        kind = {"DaemonSet": DAEMON_SETS, "Deployment": DEPLOYMENTS}.get(str(owner["kind"]))
-        if kind is not None:
-            parent = kubernetes.get(kind, str(item["metadata"]["namespace"]), str(owner["name"])) or {"metadata": {}}
-            return str((parent["metadata"].get("annotations") or {}).get(RELEASE, ""))
-    return ""
+def _identity(item: Object) -> tuple[str, str]:
+    """Return namespace and name of the Helm release that a HelmRelease is about."""
+    spec, metadata = item["spec"], item["metadata"]
+    return str(spec.get("targetNamespace", metadata["namespace"])), str(spec.get("releaseName", metadata["name"]))
+
+
+def _release_of(kubernetes: Kubernetes, item: Object) -> tuple[str, str]:
+    """Return namespace and name of the Helm release that a ReplicaSet or ControllerRevision belongs to, empty for none."""
+    metadata = item["metadata"]
+    if RELEASE not in (metadata.get("annotations") or {}):
+        for owner in metadata.get("ownerReferences") or ():
+            kind = {"DaemonSet": DAEMON_SETS, "Deployment": DEPLOYMENTS}.get(str(owner["kind"]))
+            parent = kubernetes.get(kind, str(metadata["namespace"]), str(owner["name"])) if kind is not None else None
+            metadata = parent["metadata"] if parent is not None else metadata
+    annotations = metadata.get("annotations") or {}
+    return str(annotations.get(RELEASE_NAMESPACE, "")), str(annotations.get(RELEASE, ""))
 
 
 def _created(item: Object) -> datetime:
     return datetime.fromisoformat(str(item["metadata"]["creationTimestamp"]))
-
-
-def _message(item: Object) -> str:
-    return str(condition_of(item, "Ready").get("message", ""))

@@ -14,7 +14,7 @@ from firstlight.tools.talosctl import Service, Talosctl
 CLOCK_SKEW_S_MAX = 5.0
 """Certificates made by a clock that is ahead are "not yet valid" elsewhere; etcd warns from one second on; NTP keeps well below."""
 
-HEALTH_ATTEMPT_S = 60.0
+HEALTH_ATTEMPT_S = 20.0
 """One `talosctl health` run: its own checks take seconds on a healthy cluster, and it is asked again within the budget."""
 
 

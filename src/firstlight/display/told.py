@@ -59,7 +59,7 @@ def _run_started(event: RunStarted) -> Iterator[Line]:
     number = f": {len(event.criteria)} criteria" if not event.stage else ""
     yield Line("strong", f"{kind} {event.cluster} on {event.target}{revision}{stage}{number}")
     for one in event.stand_ins:
-        yield Line("plain", f"  {one.name} stands for {one.stands_for}, cannot show {one.cannot_show}")
+        yield Line("plain", f"  stand-in: {one.name}, for {one.stands_for}; cannot show {one.cannot_show}")
 
 
 def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Iterator[Line]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,8 @@ def assemble(pin: ChartPin, *, go: Path, places: Places, environ: Mapping[str, s
     module = places.root / pin.module
     folders = module_folders(list(pin.files), module=module, go=go, environ=environ, display=display)
     chart = places.charts / pin.name
-    partial = places.charts / f".{pin.name}.partial-{os.getpid()}"
+    # Set-up holds the checkout's lock, so what a killed one left there is nobody's.
+    partial = places.charts / f".{pin.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "files").mkdir(parents=True)
     (partial / "templates").mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 import tempfile
@@ -106,9 +105,9 @@ def _copy_with(original: Path, file: str, places: Places) -> Path:
     copy = places.built / "sources" / f"{original.parent.name}-{original.name}"
     if (copy / file).is_file():
         return copy
-    partial = copy.with_name(f"{copy.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(copy, ignore_errors=True)
+    partial = copy.with_name(f"{copy.name}.partial")
+    for leftover in (partial, copy):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
     # The module cache is read-only; only the folders' modes matter to us, files are never written to.
     shutil.copytree(original, partial, copy_function=shutil.copyfile)

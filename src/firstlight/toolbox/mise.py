@@ -55,10 +55,10 @@ def bring(tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callab
 
 
 def _program(folder: Path, name: str) -> Path | None:
-    """Find the program in an installation: at its top, in bin, or one folder down, as archives have it."""
+    """Find the program in an installation: at its top or one folder down, such as bin, as archives have it."""
     if not folder.is_dir():
         return None
-    for candidate in (folder / name, folder / "bin" / name, *sorted(folder.glob(f"*/{name}"))):
+    for candidate in (folder / name, *sorted(folder.glob(f"*/{name}"))):
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
     return None

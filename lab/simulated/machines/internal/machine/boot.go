@@ -37,7 +37,7 @@ func hasHealthCheck(id string) bool { return id != "machined" && id != "dashboar
 
 // stepBoot starts each service as soon as nothing holds it back.
 func (n *Node) stepBoot(now time.Time) {
-	if n.mode != Configured {
+	if n.mode != Configured || n.isEnding() {
 		return
 	}
 

@@ -15,7 +15,7 @@ const nagInterval = 30 * time.Second
 
 // stepEtcd moves the etcd service of one control plane machine.
 func (n *Node) stepEtcd(now time.Time) {
-	if n.mode != Configured || !onControlPlane(n, now) {
+	if n.mode != Configured || n.isEnding() || !onControlPlane(n, now) {
 		return
 	}
 
@@ -90,7 +90,7 @@ func (n *Node) etcdProblem() string {
 }
 
 // etcdHealthy reports whether the machine's member is up.
-func (n *Node) etcdHealthy() bool { return n.services["etcd"].up() }
+func (n *Node) etcdHealthy() bool { return n.services["etcd"].running() && n.services["etcd"].up() }
 
 // clusterOf gives the etcd cluster whose data a machine holds.
 func (f *Fleet) clusterOf(n *Node) *EtcdCluster {

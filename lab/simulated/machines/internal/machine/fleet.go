@@ -38,6 +38,8 @@ type Fleet struct {
 	// kubernetesUp says that the API server behind all control plane machines answers.
 	kubernetesUp bool
 	joinReadyAt  time.Time
+	// shownPeers is what the machines last showed of each other.
+	shownPeers string
 }
 
 // New puts the machines in their racks, switched off, with the disks that the store remembers.
@@ -127,7 +129,31 @@ func (f *Fleet) Step(now time.Time) error {
 		return err
 	}
 
+	f.noticePeers()
+
 	return f.publish(now)
+}
+
+// noticePeers has every machine shown anew when one of them came, went, or took the virtual address, as each shows the others.
+func (f *Fleet) noticePeers() {
+	peers := ""
+	if owner := f.vipOwner(); owner != nil {
+		peers = owner.Hostname
+	}
+
+	for _, node := range f.nodes {
+		peers += " " + node.bootID + string(node.mode)
+	}
+
+	if peers == f.shownPeers {
+		return
+	}
+
+	f.shownPeers = peers
+
+	for _, node := range f.nodes {
+		node.dirty = true
+	}
 }
 
 // changed marks the record for saving at the end of the step or call.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cosi-project/runtime/pkg/safe"
+	"github.com/siderolabs/talos/pkg/machinery/resources/cluster"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 
 	"firstlight.dev/lab/machines/internal/faults"
@@ -119,6 +120,18 @@ func (b *bench) service(hostname, id string) string {
 	}
 
 	return "absent"
+}
+
+// discovered lists the machines that a machine knows of.
+func (b *bench) discovered(hostname string) []string {
+	b.t.Helper()
+
+	members, err := safe.StateListAll[*cluster.Member](b.t.Context(), b.node(hostname).Resources())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	return safe.ToSlice(members, func(member *cluster.Member) string { return member.TypedSpec().Hostname })
 }
 
 // open lists the open ports as "cp-1 talos 127.25.201.10".

@@ -159,6 +159,25 @@ func TestAPowerCutForgetsAllButTheDisk(t *testing.T) {
 	equal(t, "kubelet", b.kube.running["cp-3"], true)
 }
 
+func TestDiscoveryRemembersMachinesThatAreOff(t *testing.T) {
+	b := newBench(t)
+	b.faults["worker-1"] = faults.Set{Down: true}
+	b.pass(2 * time.Second)
+	equal(t, "before it ever ran", b.discovered("cp-1"), "[cp-1 cp-2 cp-3]")
+
+	delete(b.faults, "worker-1")
+	b.pass(2 * time.Second)
+	equal(t, "while it runs", b.discovered("cp-1"), "[cp-1 cp-2 cp-3 worker-1]")
+
+	b.faults["worker-1"] = faults.Set{Down: true}
+	b.pass(2 * time.Second)
+	equal(t, "when it is off", b.discovered("cp-1"), "[cp-1 cp-2 cp-3 worker-1]")
+
+	b.faults["worker-1"] = faults.Set{Maintenance: true}
+	b.pass(2 * time.Second)
+	equal(t, "without its configuration", b.discovered("cp-1"), "[cp-1 cp-2 cp-3]")
+}
+
 func joinedNames(names []string) string {
 	text := ""
 	for i, name := range names {

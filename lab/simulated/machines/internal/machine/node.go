@@ -13,6 +13,7 @@ import (
 	"github.com/cosi-project/runtime/pkg/state"
 	talosconfig "github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 
 	"firstlight.dev/lab/machines/internal/config"
 	"firstlight.dev/lab/machines/internal/faults"
@@ -42,8 +43,10 @@ type Node struct {
 	bootID   string
 	bootedAt time.Time
 	// offFrom and offUntil are when a machine that reboots is off.
-	offFrom   time.Time
-	offUntil  time.Time
+	offFrom  time.Time
+	offUntil time.Time
+	// ending is the stage of a machine that is about to go off; unknown while it is not.
+	ending    runtime.MachineStage
 	faults    faults.Set
 	services  map[string]*Service
 	console   *Console
@@ -62,6 +65,9 @@ type Node struct {
 	registered bool
 	nodeKnown  bool
 	nodeReady  bool
+
+	// announced is the configuration that the discovery service last heard of; it remembers machines that are off.
+	announced talosconfig.Provider
 
 	// dirty says that something that is shown changed; the others are what was last shown.
 	dirty       bool
@@ -118,6 +124,7 @@ func (n *Node) stepPower(now time.Time) error {
 // powerOff forgets everything that is not on the disk.
 func (n *Node) powerOff() {
 	n.mode, n.booted, n.apiServing, n.dirty = Off, false, false, true
+	n.ending = runtime.MachineStageUnknown
 	n.services, n.resources = map[string]*Service{}, nil
 	n.registered, n.nodeKnown, n.nodeReady = false, false, false
 	n.etcdStarted, n.joinNaggedAt = time.Time{}, time.Time{}
@@ -135,6 +142,8 @@ func (n *Node) powerOn(now time.Time, mode Mode) error {
 
 	n.console.printf(now, "Simulated Talos %s on %s, no Linux behind it", n.fleet.lab.TalosVersion, n.Hostname)
 
+	n.announced = nil
+
 	if mode == Configured {
 		n.cfg = n.first
 		if n.disk.Config != "" {
@@ -142,6 +151,10 @@ func (n *Node) powerOn(now time.Time, mode Mode) error {
 				return fmt.Errorf("cannot switch on %s: its applied configuration is broken: %w", n.Hostname, err)
 			}
 		}
+	}
+
+	if n.cfg != nil && n.cfg.Cluster().Discovery().Enabled() {
+		n.announced = n.cfg
 	}
 
 	return n.publishFixed(context.Background())

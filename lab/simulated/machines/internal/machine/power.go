@@ -2,25 +2,37 @@ package machine
 
 import (
 	"time"
+
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
-// answerTime is how long a machine goes on after it accepted a reboot, so that its answer still arrives.
-const answerTime = 200 * time.Millisecond
+// answerTime is how long a machine goes on after it accepted a reboot, so that its answer still arrives; wipeTime is what
+// a reset takes longer, so that all machines can be reset one after the other before the first is back.
+const (
+	answerTime = 200 * time.Millisecond
+	wipeTime   = 4 * time.Second
+)
 
 // Reboot switches the machine off and on again; only its disk survives.
 func (n *Node) Reboot() {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
 
-	n.reboot()
+	n.log(n.fleet.now(), "reboot via API received")
+	n.restart(runtime.MachineStageRebooting, 0)
 }
 
-// reboot is called with the lock held.
-func (n *Node) reboot() {
+// restart stops the machine's etcd and switches the machine off for as long as a boot takes and a little more; it is called with
+// the lock held.
+func (n *Node) restart(stage runtime.MachineStage, longer time.Duration) {
 	now := n.fleet.now()
-	n.log(now, "reboot via API received")
+	n.ending, n.dirty = stage, true
 	n.offFrom = now.Add(answerTime)
-	n.offUntil = n.offFrom.Add(n.fleet.lab.Timings.Boot())
+	n.offUntil = n.offFrom.Add(n.fleet.lab.Timings.Boot() + longer)
+
+	if n.services["etcd"] != nil {
+		n.set(now, "etcd", Finished, "Service finished successfully")
+	}
 }
 
 // Apply gives the machine another configuration, and reboots it into that unless the change is only staged.
@@ -32,7 +44,7 @@ func (n *Node) Apply(config []byte, reboot bool) error {
 	n.fleet.changed()
 
 	if reboot {
-		n.reboot()
+		n.restart(runtime.MachineStageRebooting, 0)
 	}
 
 	return n.fleet.saveIfNeeded()

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -37,7 +38,8 @@ func (n *Node) Reset(reset Reset) error {
 	}
 
 	f.changed()
-	n.reboot()
+	n.log(f.now(), "reset request received")
+	n.restart(runtime.MachineStageResetting, wipeTime)
 
 	return f.saveIfNeeded()
 }

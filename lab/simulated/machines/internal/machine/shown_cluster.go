@@ -40,7 +40,8 @@ func (n *Node) serviceResources() []resource.Resource {
 	return shown
 }
 
-// discovered lists the machines that a machine knows of: those of its cluster that run, if discovery is on.
+// discovered lists the machines that a machine knows of through the discovery service: those that run their configuration, and
+// those that went off since, which the real service too remembers for half an hour.
 func (n *Node) discovered() []*Node {
 	if n.cfg == nil || !n.cfg.Cluster().Discovery().Enabled() {
 		return nil
@@ -49,7 +50,7 @@ func (n *Node) discovered() []*Node {
 	var nodes []*Node
 
 	for _, other := range n.fleet.nodes {
-		if other.mode == Configured && other.cfg.Cluster().Discovery().Enabled() {
+		if other.announced != nil {
 			nodes = append(nodes, other)
 		}
 	}
@@ -64,7 +65,7 @@ func (n *Node) memberResources() []resource.Resource {
 		r := cluster.NewMember(cluster.NamespaceName, other.Hostname)
 		spec := r.TypedSpec()
 		spec.NodeID, spec.Hostname, spec.Addresses = other.identity(), other.Hostname, other.ips()
-		spec.MachineType, spec.OperatingSystem = other.cfg.Machine().Type(), n.operatingSystem()
+		spec.MachineType, spec.OperatingSystem = other.announced.Machine().Type(), n.operatingSystem()
 		spec.ControlPlane = other.discoveredControlPlane()
 		shown = append(shown, r)
 	}
@@ -79,7 +80,7 @@ func (n *Node) affiliateResources() []resource.Resource {
 		r := cluster.NewAffiliate(cluster.NamespaceName, other.identity())
 		spec := r.TypedSpec()
 		spec.NodeID, spec.Hostname, spec.Nodename, spec.Addresses = other.identity(), other.Hostname, other.Hostname, other.ips()
-		spec.MachineType, spec.OperatingSystem = other.cfg.Machine().Type(), n.operatingSystem()
+		spec.MachineType, spec.OperatingSystem = other.announced.Machine().Type(), n.operatingSystem()
 		spec.ControlPlane = other.discoveredControlPlane()
 		shown = append(shown, r)
 	}
@@ -88,7 +89,7 @@ func (n *Node) affiliateResources() []resource.Resource {
 }
 
 func (n *Node) discoveredControlPlane() *cluster.ControlPlane {
-	if !n.isControlPlane() {
+	if !n.announced.Machine().Type().IsControlPlane() {
 		return nil
 	}
 

@@ -28,6 +28,8 @@ func (n *Node) stepStage(now time.Time) {
 // stage is the stage that the machine's status shows.
 func (n *Node) stage() runtime.MachineStage {
 	switch {
+	case n.isEnding():
+		return n.ending
 	case n.mode == Maintenance:
 		return runtime.MachineStageMaintenance
 	case n.booted:
@@ -36,6 +38,9 @@ func (n *Node) stage() runtime.MachineStage {
 		return runtime.MachineStageBooting
 	}
 }
+
+// isEnding reports whether the machine has been told to restart and has not gone off yet.
+func (n *Node) isEnding() bool { return n.ending != runtime.MachineStageUnknown }
 
 // unmet lists what keeps the machine from being ready, in the order and words of Talos.
 func (n *Node) unmet(now time.Time) []runtime.UnmetCondition {

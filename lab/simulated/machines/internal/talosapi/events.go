@@ -16,6 +16,8 @@ var stages = map[runtime.MachineStage]machineapi.MachineStatusEvent_MachineStage
 	runtime.MachineStageBooting:     machineapi.MachineStatusEvent_BOOTING,
 	runtime.MachineStageMaintenance: machineapi.MachineStatusEvent_MAINTENANCE,
 	runtime.MachineStageRunning:     machineapi.MachineStatusEvent_RUNNING,
+	runtime.MachineStageRebooting:   machineapi.MachineStatusEvent_REBOOTING,
+	runtime.MachineStageResetting:   machineapi.MachineStatusEvent_RESETTING,
 }
 
 // Events answers `talosctl events` with the changes of the machine's status; other events are not simulated.

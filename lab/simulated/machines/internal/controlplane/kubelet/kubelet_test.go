@@ -133,12 +133,12 @@ func TestAPodOnTheHostsNetworkStartsWithoutCNI(t *testing.T) {
 
 func TestAnotherPodWaitsForTheCiliumAgentOfItsNode(t *testing.T) {
 	c := startCluster(t, created("plain", false), agent(corev1.ConditionFalse))
-	c.never("it started on a node without CNI", func() bool { return sandboxRuns(c.pod("plain")) || c.networkWorks() })
+	c.await("an event that says why it waits", func() bool {
+		events, err := c.client.CoreV1().Events("kube-system").List(t.Context(), metav1.ListOptions{})
 
-	events, err := c.client.CoreV1().Events("kube-system").List(t.Context(), metav1.ListOptions{})
-	if err != nil || len(events.Items) != 1 || events.Items[0].Reason != "NetworkNotReady" {
-		t.Fatalf("events %v, %v", events.Items, err)
-	}
+		return err == nil && len(events.Items) == 1 && events.Items[0].Reason == "NetworkNotReady"
+	})
+	c.never("it started on a node without CNI", func() bool { return sandboxRuns(c.pod("plain")) || c.networkWorks() })
 
 	ready := agent(corev1.ConditionTrue)
 	if _, err := c.client.CoreV1().Pods("kube-system").UpdateStatus(t.Context(), ready, metav1.UpdateOptions{}); err != nil {
