@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from firstlight.conditions.talos import etcd_bootstrapped_on, etcd_runs, no_foreign_etcd, services_healthy
+from firstlight.conditions.etcd import etcd_bootstrapped_on, etcd_runs, no_foreign_etcd
+from firstlight.conditions.talos import services_healthy
 from firstlight.definition.model import Cluster
 from firstlight.target import Capability
 from firstlight.tools.talosctl import Talosctl

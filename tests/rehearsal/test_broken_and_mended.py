@@ -104,7 +104,7 @@ PREFLIGHT = (
 )
 
 
-@pytest.mark.parametrize("broken", PREFLIGHT, ids=lambda broken: f"{broken.criterion}-{broken.hint}-{broken.error[-20:]}")
+@pytest.mark.parametrize("broken", PREFLIGHT, ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"))
 def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
     mend = broken.break_it(rehearsal)
     try:

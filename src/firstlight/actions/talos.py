@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from firstlight.actions.action import Action
 from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
-from firstlight.conditions.talos import etcd_claims
+from firstlight.conditions.etcd import etcd_claims, etcd_problem
 from firstlight.conditions.waiting import wait_for
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed
@@ -26,15 +28,8 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action
 
     def need() -> str | None:
         claims = etcd_claims(talosctl, cluster)
-        if not claims:
-            return "no control plane node has any etcd member"
-        strangers = frozenset().union(*claims.values()) - cluster.control_plane_names
-        if strangers:
-            raise ActionFailed(
-                f"cannot bootstrap etcd on {node.hostname}: etcd already has members that the definition does not know: {sorted(strangers)}",
-                next_step="find out whose cluster this is; docs/runbooks/bootstrap.md#no-other-etcd-cluster-exists",
-            )
-        return None
+        _refuse_foreign(claims, cluster)
+        return None if claims else "no control plane node has any etcd member"
 
     def act() -> None:
         wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S, clock=clock)
@@ -48,19 +43,43 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action
 
 
 def _accepted(talosctl: Talosctl, cluster: Cluster, address: str) -> Condition[str]:
-    """Say when the machine has taken the bootstrap; refused for good is an error, refused for now is asked again."""
+    """Say when the machine has taken the bootstrap; refused for good is an error, refused for now is asked again.
+
+    Once the machine says that it has data already, it is never asked again: only etcd's own members prove that the call was carried out.
+    """
+    already: list[str] = []
 
     def probe() -> Observation[str]:
+        if already:
+            return _proven(talosctl, cluster, already[0])
         result = talosctl.bootstrap(address, timeout_s=BOOTSTRAP_CALL_S)
         if result.ok:
             return holds("accepted", "accepted")
+        if result.timed_out:
+            return _proven(talosctl, cluster, f"no answer within {BOOTSTRAP_CALL_S:.0f} s")
         rule = classify(RULES, result.stderr)
-        if result.timed_out or (rule is not None and rule.meaning is Class.SUCCESS):
-            # The call may have been carried out though its answer was lost: only etcd's own members prove it.
-            if cluster.first_control_plane.hostname in frozenset().union(*etcd_claims(talosctl, cluster).values()):
-                return holds("accepted before", "accepted before")
-            return not_yet("etcd's data directory is not empty, and etcd lists no member yet")
+        if rule is not None and rule.meaning is Class.SUCCESS:
+            already.append("etcd's data directory is not empty")
+            return _proven(talosctl, cluster, already[0])
         result.raise_on_failure(f"bootstrap etcd on {address}", rules=RULES, next_step="docs/runbooks/bootstrap.md#etcd-is-bootstrapped-once")
         return not_yet("refused")
 
     return Condition(f"{address} to accept the bootstrap", probe)
+
+
+def _proven(talosctl: Talosctl, cluster: Cluster, why: str) -> Observation[str]:
+    """Say whether etcd's own members prove that the bootstrap was carried out, though its answer was lost or a refusal."""
+    claims = etcd_claims(talosctl, cluster)
+    _refuse_foreign(claims, cluster)
+    if any(cluster.first_control_plane.hostname in members for members in claims.values()):
+        return holds("accepted before", "accepted before")
+    return not_yet(f"{why}, and etcd lists no member yet")
+
+
+def _refuse_foreign(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> None:
+    wrong = etcd_problem(claims, cluster)
+    if wrong:
+        raise ActionFailed(
+            f"cannot bootstrap etcd on {cluster.first_control_plane.hostname}: {wrong}",
+            next_step="find out whose cluster this is; docs/runbooks/bootstrap.md#no-other-etcd-cluster-exists",
+        )

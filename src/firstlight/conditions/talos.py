@@ -1,4 +1,4 @@
-"""Conditions of Talos machines: they answer, run their configuration, agree on etcd and on the time."""
+"""Conditions of Talos machines: they answer, run their configuration, agree on the time, and are healthy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster, Node
-from firstlight.errors import FirstlightError
 from firstlight.tools.talosctl import Service, Talosctl
 
 CLOCK_SKEW_S_MAX = 5.0
@@ -16,14 +15,6 @@ CLOCK_SKEW_S_MAX = 5.0
 
 HEALTH_ATTEMPT_S = 20.0
 """One `talosctl health` run: its own checks take seconds on a healthy cluster, and it is asked again within the budget."""
-
-
-@dataclass(frozen=True, slots=True)
-class EtcdMembership:
-    """What etcd's members are, and which node said so."""
-
-    members: frozenset[str]
-    said_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,8 @@ def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: N
 
     def probe() -> Observation[str]:
         version = talosctl.version(str(node.address))
+        if not version:
+            return not_yet(f"{node.hostname} does not say its version")
         if version != cluster.talos_version:
             return never(f"{node.hostname} runs Talos {version}, the definition says {cluster.talos_version}")
         status = talosctl.resources(str(node.address), "machinestatus")
@@ -111,39 +104,6 @@ def clocks_agree(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Conditio
     return Condition("the clocks of all machines to agree", probe)
 
 
-def no_foreign_etcd(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
-    """Say whether at most one etcd cluster exists and all its members are ours; asked of every control plane node."""
-
-    def probe() -> Observation[EtcdMembership]:
-        claims = etcd_claims(talosctl, cluster)
-        views = set(claims.values())
-        if not views:
-            return holds("no etcd cluster exists yet", EtcdMembership(frozenset(), ""))
-        strangers = frozenset().union(*views) - cluster.control_plane_names
-        if strangers:
-            return never(f"etcd has members that the definition does not know: {_names(strangers)}")
-        if _split(views):
-            told = "; ".join(f"{node} says {_names(members)}" for node, members in sorted(claims.items()))
-            return never(f"more than one etcd cluster claims these machines: {told}")
-        largest = max(views, key=len)
-        return holds(f"one etcd cluster: {_names(largest)}", EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)))
-
-    return Condition("a single etcd cluster at most", probe)
-
-
-def etcd_bootstrapped_on(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
-    """Say when the node that was bootstrapped lists itself as a member of etcd."""
-    first = cluster.first_control_plane.hostname
-
-    def probe() -> Observation[EtcdMembership]:
-        members = etcd_claims(talosctl, cluster).get(first, frozenset())
-        if first in members:
-            return holds(f"{first} lists {_names(members)}", EtcdMembership(members, first))
-        return not_yet(f"{first} lists no etcd member yet")
-
-    return Condition(f"{first} to be an etcd member", probe)
-
-
 def config_is_valid(talosctl: Talosctl, cluster: Cluster, node: Node) -> Condition[str]:
     """Say whether Talos's own validation accepts a generated machine config."""
     path = cluster.machine_config(node)
@@ -156,32 +116,6 @@ def config_is_valid(talosctl: Talosctl, cluster: Cluster, node: Node) -> Conditi
     return Condition(f"the machine config of {node.hostname} to be valid", probe)
 
 
-def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
-    """Say when every control plane node is an etcd member and every one of them says so."""
-
-    def probe() -> Observation[EtcdMembership]:
-        claims = etcd_claims(talosctl, cluster)
-        if not claims:
-            return not_yet("no control plane node lists any etcd member")
-        if _split(set(claims.values())):
-            return never("more than one etcd cluster: " + "; ".join(f"{n} says {_names(m)}" for n, m in sorted(claims.items())))
-        behind = cluster.control_plane_names - {node for node, members in claims.items() if members == cluster.control_plane_names}
-        if behind:
-            largest = max(claims.values(), key=len)
-            return not_yet(f"{len(largest)} of {len(cluster.control_plane)} members ({_names(largest)}); {_names(behind)} not in agreement")
-        unwell = [
-            service
-            for node in cluster.control_plane
-            for service in talosctl.services(str(node.address))
-            if service.name == "etcd" and (service.state, service.health) != ("Running", "OK")
-        ]
-        if unwell:
-            return not_yet(_service_text(cluster, unwell[0]))
-        return holds(f"members {_names(cluster.control_plane_names)}, all healthy", EtcdMembership(cluster.control_plane_names, "all"))
-
-    return Condition("etcd members to be the control plane nodes", probe)
-
-
 def services_healthy(talosctl: Talosctl, cluster: Cluster) -> Condition[int]:
     """Say when every Talos service on every machine runs, and is healthy if it has a health check; its value is how many there are."""
 
@@ -191,7 +125,7 @@ def services_healthy(talosctl: Talosctl, cluster: Cluster) -> Condition[int]:
         if not services:
             return not_yet("no machine lists any service")
         if unwell:
-            return not_yet(f"{_service_text(cluster, unwell[0])}" + (f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else ""))
+            return not_yet(f"{service_text(cluster, unwell[0])}" + (f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else ""))
         return holds(f"{len(services)} services on {len(cluster.nodes)} machines", len(services))
 
     return Condition("all Talos services to be healthy", probe)
@@ -203,37 +137,15 @@ def talos_health_passes(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
     workers = [str(node.address) for node in cluster.workers]
 
     def probe() -> Observation[str]:
+        # Talos's own checks take their whole time to say so.
+        etcd = [service.state for service in talosctl.services(control_plane[0]) if service.name == "etcd"]
+        if etcd != ["Running"]:
+            return not_yet(f"etcd on {cluster.first_control_plane.hostname} is {etcd[0] if etcd else 'not there'}")
         result = talosctl.health(control_plane[0], control_plane=control_plane, workers=workers, timeout_s=HEALTH_ATTEMPT_S)
         last = result.output_tail[-1] if result.output_tail else "no answer"
         return holds("every check passed", last) if result.ok else not_yet(last)
 
     return Condition("talosctl health to pass", probe)
-
-
-def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:
-    """Ask every control plane node which etcd members it knows; a node without etcd claims nothing.
-
-    Raises:
-        FirstlightError: A node could not be asked at all, so that nothing is known of it.
-    """
-    claims: dict[str, frozenset[str]] = {}
-    for node in cluster.control_plane:
-        address = str(node.address)
-        etcd = next((service for service in talosctl.services(address) if service.name == "etcd"), None)
-        if etcd is None or etcd.state != "Running":
-            # `etcd members` only fails there, slowly; the service's own state is the plain answer.
-            continue
-        try:
-            claims[node.hostname] = frozenset(member.hostname for member in talosctl.etcd_members(address))
-        except FirstlightError as error:
-            if not error.retryable:
-                raise
-    return claims
-
-
-def _split(views: set[frozenset[str]]) -> bool:
-    """Report whether some views have no member in common: a joining node knows fewer members, but never other ones."""
-    return any(not (first & second) for first in views for second in views)
 
 
 def _outside(theirs: datetime, before: datetime, after: datetime) -> float:
@@ -249,11 +161,8 @@ def _is_well(service: Service) -> bool:
     return service.state in ("Running", "Finished", "Skipped") and service.health in ("OK", "?", "")
 
 
-def _service_text(cluster: Cluster, service: Service) -> str:
+def service_text(cluster: Cluster, service: Service) -> str:
+    """Return how a service of a machine is, on one line."""
     names = {str(node.address): node.hostname for node in cluster.nodes}
     text = f"{service.name} on {names.get(service.node, service.node)} is {service.state}, health {service.health}"
     return f"{text}: {service.last}" if service.last else text
-
-
-def _names(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

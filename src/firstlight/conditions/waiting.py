@@ -16,6 +16,9 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 3.0
 """A polled probe is asked again after 0.1 s, then after half as long again, up to this: Talos answers in milliseconds, etcd in seconds."""
 
+SHORTEST_WATCH_S = 0.1
+"""Looks at what is watched are at least this far apart: a busy cluster has events all the time, and a proxy may end every watch at once."""
+
 LONGEST_WATCH_S = 10.0
 """A watch is given up and the list read anew at least this often: a watch that has gone silent looks like nothing happening."""
 
@@ -85,9 +88,12 @@ def _watch(condition: Condition[T], longest_s: float, clock: Clock) -> None:
     """Block until something changed; never return at once over and over when the watch itself fails."""
     if condition.changed is None:
         return
+    started = clock.monotonic()
+    shortest_s = SHORTEST_WATCH_S
     try:
         condition.changed(longest_s)
     except FirstlightError as error:
         if not error.retryable:
             raise
-        clock.sleep(min(longest_s, 0.5))
+        shortest_s = 0.5
+    clock.sleep(max(0.0, min(longest_s, shortest_s) - (clock.monotonic() - started)))
