@@ -77,7 +77,9 @@ def test_what_can_no_longer_come_true_is_not_waited_for():
 def test_a_failure_that_may_pass_is_an_observation():
     seen: list[str] = []
 
-    value, _ = wait_for(condition(Busy("cannot look: busy"), holds("on", "lamp")), budget_s=10, clock=FakeClock(), observer=lambda text, _: seen.append(text))
+    value, _ = wait_for(
+        condition(Busy("cannot look: busy"), holds("on", "lamp")), budget_s=10, clock=FakeClock(), observer=lambda text, _: seen.append(text)
+    )
 
     assert (value, seen) == ("lamp", ["cannot look: busy", "on"])
 
@@ -94,7 +96,12 @@ def test_an_unknown_failure_stops_at_once():
 def test_only_changes_are_told():
     seen: list[str] = []
 
-    wait_for(condition(not_yet("dark"), not_yet("dark"), not_yet("dim"), holds("on", "lamp")), budget_s=10, clock=FakeClock(), observer=lambda text, _: seen.append(text))
+    wait_for(
+        condition(not_yet("dark"), not_yet("dark"), not_yet("dim"), holds("on", "lamp")),
+        budget_s=10,
+        clock=FakeClock(),
+        observer=lambda text, _: seen.append(text),
+    )
 
     assert seen == ["dark", "dim", "on"]
 

@@ -109,7 +109,10 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines(tmp_path: Path, data: st.D
 
 
 def test_a_second_run_is_told_who_holds_the_cluster(tmp_path: Path):
-    with ClusterLock(tmp_path / "lock", "infra", SystemClock()), pytest.raises(ClusterLocked, match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20"):
+    with (
+        ClusterLock(tmp_path / "lock", "infra", SystemClock()),
+        pytest.raises(ClusterLocked, match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20"),
+    ):
         ClusterLock(tmp_path / "lock", "infra", SystemClock()).__enter__()
 
 

@@ -15,7 +15,20 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-FILES = ("bootstrap", "bootstrap_tests", "clusters", "conftest.py", "docs", "fixtures", "lab", "pyproject.toml", "src", "tools", ".sops.yaml", ".gitignore")
+FILES = (
+    "bootstrap",
+    "bootstrap_tests",
+    "clusters",
+    "conftest.py",
+    "docs",
+    "fixtures",
+    "lab",
+    "pyproject.toml",
+    "src",
+    "tools",
+    ".sops.yaml",
+    ".gitignore",
+)
 """What a run needs of the checkout; `.tools` is linked, as it is large and never written to."""
 
 RUN_S = 600
@@ -86,7 +99,10 @@ def copy_of_the_checkout(root: Path, network: int) -> None:
     """Copy what a run needs, and move the infra cluster to other addresses."""
     root.mkdir(parents=True)
     listed = subprocess.run(
-        ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FILES], capture_output=True, check=True, timeout=60
+        ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FILES],
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
         source, copy = CHECKOUT / name, root / name

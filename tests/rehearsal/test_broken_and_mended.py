@@ -81,7 +81,9 @@ def key_not_registered(rehearsal: Rehearsal) -> Callable[[], None]:
 
 
 def unresolvable(rehearsal: Rehearsal) -> Callable[[], None]:
-    return changed(rehearsal.root / "bootstrap/infra/secrets.yaml.tpl", "op://k8s-ops/infra-deploy-key/known_hosts", "op://k8s-ops/no-such-item/known_hosts")
+    # In the lab's copy: what the checkout names, the lab puts into its vault.
+    template = Path(rehearsal.lab_description["tree"]) / "bootstrap" / "infra" / "secrets.yaml.tpl"
+    return changed(template, "op://k8s-ops/infra-deploy-key/known_hosts", "op://k8s-ops/no-such-item/known_hosts")
 
 
 PREFLIGHT = (
@@ -100,7 +102,12 @@ PREFLIGHT = (
         "FL-006",
         lambda rehearsal: machine_fault(rehearsal, "infra-cp-3", "apid_closed"),
     ),
-    Broken("every-node-answers-on-its-talos-api", "certificate signed by unknown authority", "FL-008", lambda r: machine_fault(r, "infra-cp-2", "wrong_ca")),
+    Broken(
+        "every-node-answers-on-its-talos-api",
+        "certificate signed by unknown authority",
+        "FL-008",
+        lambda r: machine_fault(r, "infra-cp-2", "wrong_ca"),
+    ),
 )
 
 

@@ -78,7 +78,12 @@ def test_an_interrupt_ends_the_child(tmp_path: Path):
 def test_secrets_are_masked_wherever_people_may_see_them():
     lines: list[str] = []
 
-    result = run([PYTHON, "-c", "import sys; print(sys.argv[1], file=sys.stderr); sys.exit(1)", "hunter2hunter2"], timeout_s=20, secrets=["hunter2hunter2"], on_line=lines.append)
+    result = run(
+        [PYTHON, "-c", "import sys; print(sys.argv[1], file=sys.stderr); sys.exit(1)", "hunter2hunter2"],
+        timeout_s=20,
+        secrets=["hunter2hunter2"],
+        on_line=lines.append,
+    )
 
     with pytest.raises(ToolFailed) as caught:
         result.raise_on_failure("log in")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import yaml
-
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
-from firstlight.errors import ActionFailed
+from firstlight.errors import ActionFailed, Blocked
 from firstlight.tools.files import write_atomically
-from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
+from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, KubeconfigUnusable, Kubernetes
 from firstlight.tools.op import VAULT, OnePassword, document_title
+from firstlight.tools.reading import Unreadable, read_yaml
 from firstlight.tools.runner import Runner
 from firstlight.tools.talosctl import Talosctl
 
@@ -29,11 +28,15 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
             return why
         try:
             kubernetes.ready()
+        except KubeconfigUnusable as error:
+            return error.summary
         except ApiRefused as error:
             # The file is another cluster's, or this cluster was made anew.
             return f"{path} is refused: {error.summary}" if error.status in (401, 403) else None
-        except ApiUnavailable as error:
-            return f"{path} is of another cluster: {error.summary}" if "CERTIFICATE_VERIFY_FAILED" in error.message else None
+        except ApiForeign as error:
+            return f"{path} is of another cluster: {error.summary}"
+        except ApiUnavailable:
+            return None
         return None
 
     def act() -> None:
@@ -60,6 +63,10 @@ def push_kubeconfig(op: OnePassword, cluster: Cluster, path: Path) -> Action:
     title = document_title(cluster)
 
     def need() -> str | None:
+        if not path.is_file():
+            raise Blocked(
+                f"cannot push {title} to 1Password: there is no kubeconfig at {path}", next_step=f"./task talos:kubeconfig CLUSTER={cluster.name}"
+            )
         stored = op.document(title, VAULT)
         if stored is None:
             return f"vault {VAULT} has no {title}"
@@ -79,15 +86,16 @@ def kubeconfig_problem(path: Path, cluster: Cluster) -> str:
     if mode != PRIVATE:
         return f"{path} has mode {mode:04o}, not {PRIVATE:04o}"
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-        contexts = {entry["name"] for entry in content.get("contexts") or []}
-        servers = {entry["cluster"]["server"] for entry in content.get("clusters") or []}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        content = read_yaml(path.read_text(), str(path)) or {}
+        contexts = {entry["name"]: entry["context"]["cluster"] for entry in content.get("contexts") or []}
+        servers = {entry["name"]: entry["cluster"]["server"] for entry in content.get("clusters") or []}
+    except (Unreadable, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return f"{path} is no kubeconfig: {type(error).__name__}"
     if cluster.context not in contexts:
         return f"{path} has no context {cluster.context}, only {', '.join(sorted(contexts)) or 'none'}"
-    if cluster.endpoint not in servers:
-        return f"{path} points at {', '.join(sorted(servers)) or 'nothing'}, not at {cluster.endpoint}"
+    server = servers.get(contexts[cluster.context], "nothing")
+    if server != cluster.endpoint:
+        return f"{path} points at {server}, not at {cluster.endpoint}"
     return ""
 
 
@@ -104,7 +112,7 @@ def keep_kubeconfig_secret(runner: Runner, text: str) -> None:
         elif isinstance(value, str) and key in ("client-key-data", "token", "password", "key"):
             runner.keep_secret(value)
 
-    walk(yaml.safe_load(text))
+    walk(read_yaml(text, "the kubeconfig"))
 
 
 def _private(folder: Path) -> Path:

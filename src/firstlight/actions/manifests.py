@@ -18,20 +18,21 @@ Manifests = Callable[[], str]
 def apply_secrets(op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster, runner: Runner) -> Action:
     """Inject the bootstrap secrets from 1Password and apply them; their text exists in pipes only."""
     template = cluster.bootstrap_dir / "secrets.yaml.tpl"
+    what = "the bootstrap secrets"
     injected: list[str] = []
 
     def manifests() -> str:
         # Once per run: 1Password's quota is the whole account's.
         if not injected:
             text = op.inject(template.read_text())
-            keep_manifest_secrets(runner, read_manifests(text))
+            keep_manifest_secrets(runner, read_manifests(text, "secrets.yaml.tpl with its secrets"))
             injected.append(text)
         return injected[0]
 
     return Action(
         title="apply the bootstrap secrets",
-        need=lambda: difference(kubernetes, read_manifests(manifests())),
-        act=lambda: _apply(kubectl, manifests, "the bootstrap secrets", secret=True),
+        need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
+        act=lambda: _apply(kubectl, manifests, what, secret=True),
         commands=(f"op inject --in-file {template.relative_to(cluster.root)} | kubectl apply --server-side --filename -",),
     )
 
@@ -39,6 +40,7 @@ def apply_secrets(op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, clu
 def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster) -> Action:
     """Apply the GitRepository and the first Kustomization."""
     folder = cluster.bootstrap_dir / "resources"
+    what = "Flux's first objects"
 
     def manifests() -> str:
         files = sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")
@@ -46,8 +48,8 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
 
     return Action(
         title="apply the GitRepository and the Kustomization",
-        need=lambda: difference(kubernetes, read_manifests(manifests())),
-        act=lambda: _apply(kubectl, manifests, "Flux's first objects", secret=False),
+        need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
+        act=lambda: _apply(kubectl, manifests, what, secret=False),
         commands=(f"kubectl apply --server-side --filename {folder.relative_to(cluster.root)}/",),
     )
 

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster, Release
 from firstlight.errors import ActionFailed
-from firstlight.tools.helm import Helm, InstalledRelease
+from firstlight.tools.helm import Helm, InstalledRelease, local_chart_version
 from firstlight.tools.helmfile import Helmfile
+
+Identity = tuple[str, str]
+"""Name and namespace: another release of the same name is none of ours."""
+
+HALF_WAY = ("pending-", "uninstalling")
+"""States in which Helm refuses to go on; our own mending may have been killed as well."""
 
 CRDS_FILE = "00-crds.yaml"
 APPS_FILE = "01-apps.yaml"
@@ -17,17 +23,22 @@ APPS_FILE = "01-apps.yaml"
 def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
     """Install the CRD releases, before anything that uses them."""
 
+    def wanted() -> dict[Identity, tuple[str, str]]:
+        """Return chart and version of each release; the charts lie beside the tools, so that only they know their version."""
+        rows = {str(row["name"]): row for row in helmfile.releases(CRDS_FILE)}
+        unknown = [name for name in cluster.crd_releases if name not in rows]
+        if unknown:
+            raise ActionFailed(f"cannot apply the CRDs: helmfile lists no release {', '.join(unknown)} in {CRDS_FILE}")
+        charts = {name: cluster.bootstrap_dir / "helmfile.d" / str(rows[name].get("chart", "")) for name in cluster.crd_releases}
+        return {(name, str(rows[name]["namespace"])): (chart.name, local_chart_version(chart)) for name, chart in charts.items()}
+
     def need() -> str | None:
-        found = {release.name: release for release in helm.releases()}
-        wanted = {row["name"]: row for row in helmfile.releases(CRDS_FILE)}
-        for name in cluster.crd_releases:
-            why = _why(found.get(name), name, str(wanted[name].get("version", "")))
-            if why:
-                return why
-        return None
+        found = {(release.name, release.namespace): release for release in helm.releases()}
+        reasons = (_why(found.get(identity), identity[0], *chart) for identity, chart in wanted().items())
+        return next((why for why in reasons if why), None)
 
     def act() -> None:
-        _mend(helm, cluster.crd_releases)
+        _mend(helm, tuple(wanted()))
         helmfile.sync(CRDS_FILE)
 
     return Action(title="apply the CRDs", need=need, act=act, commands=(" ".join(helmfile.command(CRDS_FILE, "sync")),))
@@ -35,23 +46,24 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
 
 def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: Release) -> Action:
     """Install one release with helmfile, chart, version and values as its HelmRelease says."""
+    identity = (release.name, release.namespace)
 
     def need() -> str | None:
-        found = next((r for r in helm.releases() if (r.name, r.namespace) == (release.name, release.namespace)), None)
-        why = _why(found, release.name, release.version)
+        found = next((each for each in helm.releases() if (each.name, each.namespace) == identity), None)
+        why = _why(found, release.name, release.chart, release.version)
         if why:
             return why
         return None if helm.values(release.name, release.namespace) == release.values else f"{release.name} has other values than its HelmRelease"
 
     def act() -> None:
         earlier = cluster.releases[: cluster.releases.index(release)]
-        deployed = {r.name for r in helm.releases() if r.status == "deployed"}
-        missing = [r.name for r in earlier if r.name not in deployed]
+        deployed = {(each.name, each.namespace) for each in helm.releases() if each.status == "deployed"}
+        missing = [each.name for each in earlier if (each.name, each.namespace) not in deployed]
         if missing:
             raise ActionFailed(
                 f"cannot install {release.name}: {', '.join(missing)} must be deployed before it", next_step=f"./task bootstrap:{cluster.name}:apps"
             )
-        _mend(helm, (release.name,))
+        _mend(helm, (identity,))
         helmfile.sync(APPS_FILE, release=release.name)
 
     return Action(
@@ -62,25 +74,29 @@ def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: R
     )
 
 
-def _why(found: InstalledRelease | None, name: str, version: str) -> str:
-    """Return why a release has to be installed, empty when it is there in that version."""
+def _why(found: InstalledRelease | None, name: str, chart: str, version: str) -> str:
+    """Return why a release has to be installed, empty when it is there, of that chart in that version."""
     if found is None:
         return f"{name} is not installed"
     if found.status != "deployed":
         return f"{name} is {found.status} (revision {found.revision})"
-    if version and not found.chart.endswith((f"-{version}", f"-{version.removeprefix('v')}", f"-v{version.removeprefix('v')}")):
-        return f"{name} is {found.chart}, not {version}"
+    # Charts keep or drop the leading v as their authors did; what follows a plus is not part of a version.
+    bare = version.removeprefix("v").split("+")[0]
+    if version and found.chart.split("+")[0] not in (f"{chart}-{bare}", f"{chart}-v{bare}"):
+        return f"{name} is {found.chart}, not {chart}-{version}"
     return ""
 
 
-def _mend(helm: Helm, names: Sequence[str]) -> None:
-    """Mend releases that a killed helm left `pending-*`: a first installation is removed, an upgrade rolled back (failures: FL-055).
+def _mend(helm: Helm, wanted: Sequence[Identity]) -> None:
+    """Mend releases that a killed helm left half-way: one that was never deployed is removed, any other rolled back (failures: FL-055).
 
     A release that only failed needs no mending: the next sync upgrades it.
     """
     for release in helm.releases():
-        if release.name in names and release.status.startswith("pending-"):
-            if release.revision == 1:
-                helm.uninstall(release)
-            else:
-                helm.rollback(release)
+        if (release.name, release.namespace) not in wanted or not release.status.startswith(HALF_WAY):
+            continue
+        revision = None if release.status in ("pending-install", "uninstalling") else helm.last_good_revision(release)
+        if revision is None:
+            helm.uninstall(release)
+        else:
+            helm.rollback(release, revision)

@@ -25,8 +25,8 @@ def write_timings(path: Path, cluster: str, target: str, ready_s: float | None, 
 
     def act() -> None:
         rows = sorted([line for line in _rows(path) if not line.startswith(key)] + [f"{key} {clock.now():%Y-%m-%d} | {times}"])
-        before, rest = path.read_text().split(BEGIN, 1)
-        after = rest.split(END, 1)[1]
+        before, _, rest = path.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
         write_atomically(path, f"{before}{BEGIN}\n{HEAD}" + "".join(f"{row}\n" for row in rows) + f"{END}{after}", mode=0o644)
 
     return Action(title=f"write the timing into {path.name}", need=need, act=act)
@@ -44,7 +44,7 @@ def _rows(path: Path) -> list[str]:
         ActionFailed: The markers are not there.
     """
     text = path.read_text() if path.is_file() else ""
-    if BEGIN not in text or END not in text:
+    if END not in text.partition(BEGIN)[2]:
         raise ActionFailed(f"cannot write the timing into {path}: it lacks the markers {BEGIN} and {END}")
-    table = text.split(BEGIN, 1)[1].split(END, 1)[0]
+    table = text.partition(BEGIN)[2].partition(END)[0]
     return [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| cluster ")]

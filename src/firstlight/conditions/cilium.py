@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
-from firstlight.tools.cilium import Cilium
+from firstlight.tools.cilium import Cilium, parse_replacement
 from firstlight.tools.process import CommandResult
 
 
@@ -27,7 +26,7 @@ def kube_proxy_replaced(cilium: Cilium) -> Condition[str]:
         result = cilium.agent_status()
         if not result.ok:
             return not_yet(_said(result))
-        mode = str((json.loads(result.stdout).get("kube-proxy-replacement") or {}).get("mode", "unset"))
+        mode = parse_replacement(result.stdout)
         return holds(f"kube-proxy replacement: {mode}", mode) if mode.lower() in ("true", "strict") else never(f"kube-proxy replacement is {mode}")
 
     return Condition("the eBPF datapath to be operational", probe)

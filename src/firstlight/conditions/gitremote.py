@@ -7,7 +7,7 @@ import base64
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.tools.classification import classify
-from firstlight.tools.git import RULES, Git
+from firstlight.tools.git import RULES, Git, took_push
 from firstlight.tools.kubernetes import SECRETS, Kubernetes
 
 REFUSED = "FL-062"
@@ -33,10 +33,11 @@ def key_cannot_write(git: Git, cluster: Cluster, identity: str, known_hosts: str
         if rule is not None and rule.row == REFUSED:
             said = next(line for line in result.stderr.splitlines() if rule.matches(line))
             return holds(said.strip(), said.strip())
-        if result.timed_out or (rule is not None and not result.ok):
-            return not_yet(result.output_tail[-1] if result.output_tail else "no answer")
-        # Whatever else it said, it let the key through to the references: the key can write.
-        return never(f"the deploy key can write to {cluster.sync.url}; a deploy key has to be read-only")
+        if took_push(result):
+            return never(f"the deploy key can write to {cluster.sync.url}; a deploy key has to be read-only")
+        # It never came to the question: that says nothing about the key.
+        result.raise_on_failure(f"learn whether the deploy key can write to {cluster.sync.url}", rules=RULES)
+        return not_yet("no answer")
 
     return Condition("the Git remote to refuse a push", probe)
 
@@ -62,5 +63,5 @@ def read_key(kubernetes: Kubernetes, cluster: Cluster) -> tuple[str, str] | None
     if secret is None:
         return None
     data = secret.get("data") or {}
-    identity, known_hosts = (base64.b64decode(data.get(key, "")).decode() for key in ("identity", "known_hosts"))
+    identity, known_hosts = (base64.b64decode(data.get(key, "")).decode(errors="replace") for key in ("identity", "known_hosts"))
     return identity, known_hosts

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.toolbox import check
 from firstlight.tools.op import VAULT, OnePassword, document_title
+from firstlight.tools.reading import read_yaml
 from firstlight.tools.sops import Sops
 
 
@@ -60,7 +59,7 @@ def age_key_opens(sops: Sops, path: Path) -> Condition[set[str]]:
     """Say when the AGE key that is here opens an encrypted file; its value is the names of the file's top-level keys."""
 
     def probe() -> Observation[set[str]]:
-        content = yaml.safe_load(sops.decrypt(path))
+        content = read_yaml(sops.decrypt(path), f"what {path.name} decrypts to")
         if not isinstance(content, dict):
             return never(f"{path.name} decrypts to something else than a mapping")
         return holds(f"{path.name} opens", {str(key) for key in content})
@@ -73,6 +72,8 @@ def document_is(op: OnePassword, cluster: Cluster, kubeconfig: Path) -> Conditio
     title = document_title(cluster)
 
     def probe() -> Observation[bool]:
+        if not kubeconfig.is_file():
+            return never(f"there is no kubeconfig at {kubeconfig}")
         stored = op.document(title, VAULT)
         if stored is None:
             return not_yet(f"vault {VAULT} has no {title}")

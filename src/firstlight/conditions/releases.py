@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
@@ -27,9 +26,7 @@ def installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...
     """Say whether the releases' own records prove that each was installed after the one before it."""
 
     def probe() -> Observation[tuple[str, ...]]:
-        stamps: Mapping[str, datetime] = {
-            release.name: datetime.fromisoformat(helm.first_deployed(release.name, release.namespace)) for release in cluster.releases
-        }
+        stamps = {release.name: helm.first_deployed(release.name, release.namespace) for release in cluster.releases}
         order = tuple(sorted(stamps, key=lambda name: stamps[name]))
         wanted = tuple(release.name for release in cluster.releases)
         seen = " -> ".join(f"{name} {stamps[name]:%H:%M:%S}" for name in order)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster, Node
-from firstlight.tools.talosctl import Service, Talosctl
+from firstlight.tools.talosctl import Service, Talosctl, parse_health
 
 CLOCK_SKEW_S_MAX = 5.0
 """Certificates made by a clock that is ahead are "not yet valid" elsewhere; etcd warns from one second on; NTP keeps well below."""
@@ -142,10 +142,16 @@ def talos_health_passes(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
         if etcd != ["Running"]:
             return not_yet(f"etcd on {cluster.first_control_plane.hostname} is {etcd[0] if etcd else 'not there'}")
         result = talosctl.health(control_plane[0], control_plane=control_plane, workers=workers, timeout_s=HEALTH_ATTEMPT_S)
-        last = result.output_tail[-1] if result.output_tail else "no answer"
-        return holds("every check passed", last) if result.ok else not_yet(last)
+        return holds("every check passed", "healthy") if result.ok else not_yet(parse_health(result.stderr))
 
     return Condition("talosctl health to pass", probe)
+
+
+def service_text(cluster: Cluster, service: Service) -> str:
+    """Return how a service of a machine is, on one line."""
+    names = {str(node.address): node.hostname for node in cluster.nodes}
+    text = f"{service.name} on {names.get(service.node, service.node)} is {service.state}, health {service.health}"
+    return f"{text}: {service.last}" if service.last else text
 
 
 def _outside(theirs: datetime, before: datetime, after: datetime) -> float:
@@ -159,10 +165,3 @@ def _outside(theirs: datetime, before: datetime, after: datetime) -> float:
 
 def _is_well(service: Service) -> bool:
     return service.state in ("Running", "Finished", "Skipped") and service.health in ("OK", "?", "")
-
-
-def service_text(cluster: Cluster, service: Service) -> str:
-    """Return how a service of a machine is, on one line."""
-    names = {str(node.address): node.hostname for node in cluster.nodes}
-    text = f"{service.name} on {names.get(service.node, service.node)} is {service.state}, health {service.health}"
-    return f"{text}: {service.last}" if service.last else text

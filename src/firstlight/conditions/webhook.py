@@ -25,6 +25,7 @@ def webhook_answers(kubectl: Kubectl) -> Condition[str]:
         if result.ok:
             return holds(said, said)
         rule = classify(RULES, result.stderr)
-        return never(said) if rule is None or rule.meaning is Class.FATAL else not_yet(said)
+        final = not result.timed_out and (rule is None or rule.meaning is Class.FATAL)
+        return never(said) if final else not_yet(said)
 
     return Condition("cert-manager's webhook to answer", probe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
@@ -140,15 +140,6 @@ def config_map_says(kubernetes: Kubernetes, namespace: str, name: str, expected:
         return holds(", ".join(f"{key}={value}" for key, value in found.items()), found)
 
     return Condition(f"{name} to say {', '.join(expected)}", probe, view.changed)
-
-
-def pod_uids(kubernetes: Kubernetes, namespaces: Sequence[str]) -> Mapping[str, str]:
-    """Return the UID of every pod of some namespaces that a controller owns, by namespace and name."""
-    uids: dict[str, str] = {}
-    for namespace in namespaces:
-        pods, _ = kubernetes.list(PODS, namespace=namespace)
-        uids.update({f"{namespace}/{name_of(pod)}": str(pod["metadata"]["uid"]) for pod in pods if pod["metadata"].get("ownerReferences")})
-    return uids
 
 
 def _counts(item: Object) -> tuple[int, int, bool]:

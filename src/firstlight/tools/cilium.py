@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from firstlight.tools.process import CommandResult
+from firstlight.tools.reading import read_json
 from firstlight.tools.runner import Runner
 
 LOOK_S = 60.0
@@ -40,3 +41,14 @@ class Cilium:
         labels = "pod-security.kubernetes.io/enforce=privileged,pod-security.kubernetes.io/warn=privileged"
         words = [*self._base, "connectivity", "test", "--namespace-labels", labels, "--timeout", f"{CONNECTIVITY_S:.0f}s"]
         return self._runner.run(words, env=self._env, timeout_s=CONNECTIVITY_S + 60, changes=True)
+
+
+def parse_replacement(text: str) -> str:
+    """Read how far an agent replaces kube-proxy from `cilium-dbg status --output json`, `unset` when it does not say.
+
+    Raises:
+        Unreadable: It is no JSON.
+    """
+    status = read_json(text, "what the Cilium agent says")
+    replacement = status.get("kube-proxy-replacement") if isinstance(status, dict) else None
+    return str(replacement.get("mode", "unset")) if isinstance(replacement, dict) else "unset"

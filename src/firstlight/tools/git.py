@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from firstlight.errors import FirstlightError
 from firstlight.tools.classification import Class, Rule
 from firstlight.tools.process import CommandResult
+from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
 
 REMOTE_S = 30.0
+
+NO_SUCH_BRANCH = 2
+"""What `git ls-remote --exit-code` ends with, silently, when the remote answered and has no such reference."""
 
 RULES: tuple[Rule, ...] = (
     Rule(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", Class.FATAL, "FL-060"),
@@ -31,24 +37,50 @@ class Git:
         """Return the commit that a branch of the remote is at.
 
         Raises:
-            ToolFailed: The remote did not let us read, or has no such branch.
+            ToolFailed: The remote did not let us read.
+            FirstlightError: It has no such branch.
         """
         with _ssh_command(identity, known_hosts) as env:
             words = ["git", "ls-remote", "--exit-code", url, f"refs/heads/{branch}"]
             result = self._runner.run(words, env=env, timeout_s=REMOTE_S)
         step = "add the deploy key to the repository's settings, read-only; compare known_hosts with `ssh-keyscan`"
+        if result.exit_code == NO_SUCH_BRANCH:
+            raise FirstlightError(
+                f"cannot read branch {branch} of {url} with the deploy key: the remote has no such branch",
+                next_step="push the branch, or correct spec.ref.branch of the GitRepository in bootstrap/",
+            )
         result.raise_on_failure(f"read branch {branch} of {url} with the deploy key", rules=RULES, next_step=step)
-        return result.stdout.split()[0]
+        return parse_head(result.stdout)
 
     def try_write(self, url: str, *, identity: str, known_hosts: str) -> CommandResult:
         """Open a push that sends nothing, to learn whether the remote would take one; the caller judges the answer.
 
         A push of no change is a dry run in every respect: the remote decides on access before it is told of any reference.
+
+        Raises:
+            ToolFailed: There is no room for an empty repository to push from.
         """
         with _ssh_command(identity, known_hosts) as env, tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
-            self._runner.run(["git", "init", "--quiet", folder], timeout_s=REMOTE_S)
+            self._runner.run(["git", "init", "--quiet", folder], timeout_s=REMOTE_S).raise_on_failure("make an empty repository")
             words = ["git", "-C", folder, "push", "--dry-run", url, "--delete", "refs/heads/firstlight-write-probe"]
             return self._runner.run(words, env=env, timeout_s=REMOTE_S)
+
+
+def parse_head(text: str) -> str:
+    """Read the commit that `git ls-remote` names.
+
+    Raises:
+        Unreadable: It names none.
+    """
+    found = re.match(r"[0-9a-f]{40,64}(?=\s)", text)
+    if found is None:
+        raise Unreadable("what git says of the remote's branch", "it names no commit", retryable=True)
+    return found.group()
+
+
+def took_push(result: CommandResult) -> bool:
+    """Report whether the remote let a push through to its references: then the key can write, whatever became of the push."""
+    return result.ok or "remote ref does not exist" in result.stderr
 
 
 @contextmanager

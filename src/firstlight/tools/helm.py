@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from firstlight.definition.model import ChartSource, Release
 from firstlight.tools.classification import Class, Rule
 from firstlight.tools.process import CommandResult
+from firstlight.tools.reading import Unreadable, read_json, read_yaml
 from firstlight.tools.runner import Runner
 
 LOOK_S = 30.0
 CHART_S = 60.0
 
+MEND_S = 600.0
+"""Rolling back or removing waits for pods as installing does; Helm's own limit is five minutes."""
+
 RULES: tuple[Rule, ...] = (
     Rule(r"another operation \(install/upgrade/rollback\) is in progress", Class.FATAL, "FL-055"),
     Rule(r"invalid ownership metadata", Class.FATAL, "FL-047"),
+    Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
+    # The kubeconfig is missing, or is another cluster's: no attempt mends that.
+    Rule(r"cluster unreachable: [^\n]*(x509: |provide credentials|context \"[^\"]*\" does not exist|no such file)", Class.FATAL),
     Rule(r"cluster unreachable|connection refused|\bEOF\b|TLS handshake timeout", Class.RETRY, "FL-025"),
-    Rule(r"timed out waiting for the condition", Class.FATAL, "FL-054"),
+    Rule(r"timed out waiting for the condition|FAILED: [^\n]*context deadline exceeded", Class.FATAL, "FL-054"),
     Rule(r"toomanyrequests|429 Too Many Requests", Class.FATAL, "FL-030"),
 )
+
+
+_OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +81,37 @@ class Helm:
         """
         result = self._runner.run([*self._base, "get", "values", name, "--namespace", namespace, "--output", "json"], timeout_s=LOOK_S, quiet=True)
         result.raise_on_failure(f"read the values of release {name}", rules=RULES)
-        return json.loads(result.stdout) or {}
+        return parse_values(result.stdout)
 
-    def first_deployed(self, name: str, namespace: str) -> str:
+    def first_deployed(self, name: str, namespace: str) -> datetime:
         """Return when a release was first deployed, as Helm recorded it.
 
         Raises:
             ToolFailed: The cluster did not answer, or has no such release.
+            Unreadable: The record does not say.
         """
-        result = self._runner.run([*self._base, "history", name, "--namespace", namespace, "--output", "json"], timeout_s=LOOK_S, quiet=True)
-        result.raise_on_failure(f"read the history of release {name}", rules=RULES)
-        history = json.loads(result.stdout) or []
-        return str(history[0]["updated"]) if history else ""
+        result = self._runner.run([*self._base, "status", name, "--namespace", namespace, "--output", "json"], timeout_s=LOOK_S, quiet=True)
+        result.raise_on_failure(f"read the record of release {name}", rules=RULES)
+        return parse_first_deployed(result.stdout)
 
-    def rollback(self, release: InstalledRelease) -> CommandResult:
-        """Return a release, whose upgrade was killed, to its last deployed revision.
+    def last_good_revision(self, release: InstalledRelease) -> int | None:
+        """Return the newest revision of a release that was ever deployed, or none when there was no such one.
+
+        Raises:
+            ToolFailed: The cluster did not answer, or has no such release.
+        """
+        words = [*self._base, "history", release.name, "--namespace", release.namespace, "--output", "json"]
+        result = self._runner.run(words, timeout_s=LOOK_S, quiet=True)
+        return parse_last_good_revision(result.raise_on_failure(f"read the history of release {release.name}", rules=RULES).stdout)
+
+    def rollback(self, release: InstalledRelease, revision: int) -> CommandResult:
+        """Return a release, whose upgrade was killed, to a revision that was deployed.
 
         Raises:
             ToolFailed: Helm could not.
         """
-        words = [*self._base, "rollback", release.name, "--namespace", release.namespace, "--wait"]
-        return self._runner.run(words, timeout_s=600, changes=True).raise_on_failure(f"roll back release {release.name}", rules=RULES)
+        words = [*self._base, "rollback", release.name, str(revision), "--namespace", release.namespace, "--wait"]
+        return self._runner.run(words, timeout_s=MEND_S, changes=True).raise_on_failure(f"roll back release {release.name}", rules=RULES)
 
     def uninstall(self, release: InstalledRelease) -> CommandResult:
         """Remove a release whose first installation was killed, so that it can be installed.
@@ -102,7 +120,7 @@ class Helm:
             ToolFailed: Helm could not.
         """
         words = [*self._base, "uninstall", release.name, "--namespace", release.namespace, "--wait", "--no-hooks"]
-        return self._runner.run(words, timeout_s=600, changes=True).raise_on_failure(f"uninstall release {release.name}", rules=RULES)
+        return self._runner.run(words, timeout_s=MEND_S, changes=True).raise_on_failure(f"uninstall release {release.name}", rules=RULES)
 
     def chart_version(self, release: Release) -> str:
         """Return the version of the chart that the definition's source really serves.
@@ -110,8 +128,8 @@ class Helm:
         Raises:
             ToolFailed: The source does not serve that chart in that version.
         """
-        chart = yaml.safe_load(self._show("chart", release).stdout)
-        return str(chart.get("version", ""))
+        chart = read_yaml(self._show("chart", release).stdout, f"chart {release.chart}")
+        return str(chart.get("version", "")) if isinstance(chart, dict) else ""
 
     def default_values(self, release: Release) -> dict[str, Any]:
         """Return a chart's own values.
@@ -119,7 +137,8 @@ class Helm:
         Raises:
             ToolFailed: The source does not serve that chart in that version.
         """
-        return yaml.safe_load(self._show("values", release).stdout) or {}
+        values = read_yaml(self._show("values", release).stdout, f"the values of chart {release.chart}")
+        return values if isinstance(values, dict) else {}
 
     def _show(self, what: str, release: Release) -> CommandResult:
         words = ["helm", "show", what, *chart_words(release.source, release.chart), "--version", release.version]
@@ -135,16 +154,73 @@ def chart_words(source: ChartSource, chart: str) -> Sequence[str]:
     return [chart, "--repo", source.url]
 
 
+def local_chart_version(folder: Path) -> str:
+    """Return the version of a chart that lies in a folder, empty when there is none.
+
+    Raises:
+        Unreadable: Its Chart.yaml is no YAML.
+    """
+    path = folder / "Chart.yaml"
+    chart = read_yaml(path.read_text(), f"{folder.name}/Chart.yaml") if path.is_file() else None
+    return str(chart.get("version", "")) if isinstance(chart, dict) else ""
+
+
 def parse_releases(text: str) -> list[InstalledRelease]:
-    """Read `helm list --output json`."""
-    return [
-        InstalledRelease(
-            name=row["name"],
-            namespace=row["namespace"],
-            chart=row["chart"],
-            status=row["status"],
-            revision=int(row["revision"]),
-            updated=row["updated"],
-        )
-        for row in json.loads(text or "[]")
-    ]
+    """Read `helm list --output json`.
+
+    Raises:
+        Unreadable: It is not that; a release must never be taken for missing because the list was cut off.
+    """
+    rows = read_json(text, "the list of Helm releases")
+    try:
+        return [
+            InstalledRelease(
+                name=str(row["name"]),
+                namespace=str(row["namespace"]),
+                chart=str(row["chart"]),
+                status=str(row["status"]),
+                revision=int(row["revision"]),
+                updated=str(row["updated"]),
+            )
+            for row in rows or ()
+        ]
+    except _OTHER_SHAPE:
+        raise Unreadable("the list of Helm releases", "it has another form than Helm's", retryable=False) from None
+
+
+def parse_values(text: str) -> dict[str, Any]:
+    """Read `helm get values --output json`: `null` when a release was installed without any.
+
+    Raises:
+        Unreadable: It is not that.
+    """
+    values = read_json(text, "the values of a release") or {}
+    if not isinstance(values, dict):
+        raise Unreadable("the values of a release", "they are no mapping", retryable=False)
+    return values
+
+
+def parse_first_deployed(text: str) -> datetime:
+    """Read when a release was first deployed from `helm status --output json`, which says so for ever; its history is cut to a few revisions.
+
+    Raises:
+        Unreadable: It is not that.
+    """
+    status = read_json(text, "the record of a release")
+    try:
+        return datetime.fromisoformat(str(status["info"]["first_deployed"])).astimezone(UTC)
+    except _OTHER_SHAPE:
+        raise Unreadable("the record of a release", "it does not say when it was first deployed", retryable=False) from None
+
+
+def parse_last_good_revision(text: str) -> int | None:
+    """Read the newest revision that was ever deployed from `helm history --output json`, none when there was none.
+
+    Raises:
+        Unreadable: It is not that.
+    """
+    history = read_json(text, "the history of a release") or []
+    try:
+        return max((int(row["revision"]) for row in history if row["status"] in ("deployed", "superseded")), default=None)
+    except _OTHER_SHAPE:
+        raise Unreadable("the history of a release", "it has another form than Helm's", retryable=False) from None

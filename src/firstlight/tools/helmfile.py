@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from firstlight.tools import helm
 from firstlight.tools.process import CommandResult
+from firstlight.tools.reading import Unreadable, read_json, read_yaml
 from firstlight.tools.runner import Runner
 
 LOOK_S = 60.0
 
-SYNC_S = 900.0
-"""One release: Cilium's own timeout is ten minutes (cold image pulls took up to sixteen in the worst report), and helm says why it failed."""
+SYNC_S = 960.0
+"""A minute more than the longest timeout in bootstrap/, Cilium's fifteen: helm gives up first and says why, and leaves no release half-way."""
 
 
 class Helmfile:
@@ -53,8 +51,7 @@ class Helmfile:
         """
         result = self._runner.run(self.command(file, "list", "--output", "json", "--skip-charts"), timeout_s=LOOK_S, env=self._env, quiet=True)
         result.raise_on_failure(f"render {file}")
-        listed: list[dict[str, Any]] = json.loads(result.stdout)
-        return listed
+        return parse_listed(result.stdout)
 
     def values(self, file: str) -> dict[str, dict[str, Any]]:
         """Return the values that each release of a file would be installed with, by release name.
@@ -66,4 +63,16 @@ class Helmfile:
             template = f"{folder}/{{{{ .Release.Name }}}}.yaml"
             words = self.command(file, "write-values", "--output-file-template", template)
             self._runner.run(words, timeout_s=LOOK_S, env=self._env, quiet=True).raise_on_failure(f"render the values of {file}")
-            return {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted(Path(folder).glob("*.yaml"))}
+            return {path.stem: read_yaml(path.read_text(), f"the values of {path.stem}") or {} for path in sorted(Path(folder).glob("*.yaml"))}
+
+
+def parse_listed(text: str) -> list[dict[str, Any]]:
+    """Read `helmfile list --output json`.
+
+    Raises:
+        Unreadable: It is not that.
+    """
+    listed = read_json(text, "what helmfile lists")
+    if not isinstance(listed, list) or not all(isinstance(row, dict) and "name" in row and "namespace" in row for row in listed):
+        raise Unreadable("what helmfile lists", "it has another form than helmfile's", retryable=False)
+    return listed

@@ -15,6 +15,9 @@ FIELD_MANAGER = "kustomize-controller"
 """Flux's own field manager: what bootstrap applies under this name, Flux takes over without a conflict."""
 
 RULES: tuple[Rule, ...] = (
+    Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
+    # The kubeconfig is missing, or is another cluster's: no attempt mends that.
+    Rule(r"x509: |provide credentials|context \"[^\"]*\" does not exist|error: stat [^\n]*: no such file", Class.FATAL),
     Rule(r"couldn't get current server API group list|no matching resources found", Class.WAIT, "FL-026"),
     Rule(r"no matches for kind|ensure CRDs are installed first", Class.FATAL, "FL-056"),
     Rule(
@@ -22,7 +25,6 @@ RULES: tuple[Rule, ...] = (
         Class.RETRY,
         "FL-025",
     ),
-    Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
 )
 
 

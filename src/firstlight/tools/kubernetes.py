@@ -37,6 +37,10 @@ class ApiUnavailable(FirstlightError):
     retryable = True
 
 
+class ApiForeign(ApiUnavailable):
+    """Something answered, and its certificate is of another authority than the kubeconfig's: perhaps another cluster, or the same made anew."""
+
+
 class ApiRefused(FirstlightError):
     """The API server answered, and said no."""
 
@@ -197,9 +201,9 @@ class Kubernetes:
             response: urllib3.BaseHTTPResponse = client.call_api(method, url, header_params=headers, _request_timeout=(REQUEST_S, timeout_s)).response
         except ApiException as error:
             # The client turns TLS errors into its own kind, without a status.
-            raise ApiUnavailable(f"cannot read {path}: {error.reason}") from error
+            raise _unavailable(path, " ".join(str(error.reason).split())) from error
         except urllib3.exceptions.HTTPError as error:
-            raise ApiUnavailable(f"cannot read {path}: {_first_line(error)}") from error
+            raise _unavailable(path, _first_line(error)) from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiRefused(f"cannot read {path}: the API server said {response.status} {_why_refused(response)}", status=response.status)
         return response
@@ -296,6 +300,11 @@ def _why_refused(response: urllib3.BaseHTTPResponse) -> str:
         said = None
     words = said.get("message") if isinstance(said, dict) else None
     return f"{response.reason}: {str(words)[:240]}" if words else str(response.reason)
+
+
+def _unavailable(path: str, reason: str) -> ApiUnavailable:
+    kind = ApiForeign if "CERTIFICATE_VERIFY_FAILED" in reason else ApiUnavailable
+    return kind(f"cannot read {path}: {reason}")
 
 
 def _body(path: str, response: urllib3.BaseHTTPResponse) -> bytes:

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from firstlight.errors import FirstlightError
 from firstlight.tools.kubernetes import Kind, Kubernetes, Object
+from firstlight.tools.reading import Unreadable, read_yaml_documents
 
 _PLURALS = {
     "Namespace": "namespaces",
@@ -24,12 +24,20 @@ _PLURALS = {
 _CLUSTER_WIDE = frozenset({"Namespace"})
 
 
-def read_manifests(text: str) -> list[Object]:
-    """Return the objects of a YAML stream, a `List` taken apart, empty documents left out."""
+def read_manifests(text: str, what: str) -> list[Object]:
+    """Return the objects of a YAML stream, a `List` taken apart, empty documents left out.
+
+    Raises:
+        Unreadable: It is no YAML, or something in it is no object; the message holds nothing of the text, which may be secret.
+    """
+    step = "a value with line breaks, quotes or a colon breaks the YAML around it: keep it in base64, on one line"
     objects: list[Object] = []
-    for document in yaml.safe_load_all(text):
-        if isinstance(document, dict):
-            objects.extend(document["items"] if document.get("kind") == "List" else [document])
+    for document in read_yaml_documents(text, what, next_step=step):
+        is_list = isinstance(document, dict) and document.get("kind") == "List"
+        objects.extend((document.get("items") or []) if is_list else [document] if document is not None else [])
+    for number, item in enumerate(objects, 1):
+        if not (isinstance(item, dict) and {"apiVersion", "kind", "metadata"} <= item.keys() and "name" in (item["metadata"] or ())):
+            raise Unreadable(what, f"object {number} lacks apiVersion, kind or metadata.name", retryable=False)
     return objects
 
 
@@ -39,43 +47,50 @@ def difference(kubernetes: Kubernetes, objects: Sequence[Object]) -> str | None:
     Values are never named, as they may be secret.
 
     Raises:
-        KeyError: A manifest is of a kind that a bootstrap has no business with.
+        FirstlightError: A manifest is of a kind that a bootstrap has no business with.
         ApiUnavailable: The API server did not answer.
     """
     for item in objects:
         kind, metadata = str(item["kind"]), item["metadata"]
+        if kind not in _PLURALS:
+            raise FirstlightError(f"cannot compare {kind} {metadata['name']}: bootstrap/ is for {', '.join(_PLURALS)} alone; let Flux apply it")
         namespace = "" if kind in _CLUSTER_WIDE else str(metadata.get("namespace", "default"))
         name = f"{kind} {namespace}/{metadata['name']}" if namespace else f"{kind} {metadata['name']}"
         live = kubernetes.get(Kind(str(item["apiVersion"]), _PLURALS[kind]), namespace, str(metadata["name"]))
         if live is None:
             return f"{name} does not exist"
         where = missing_from(_as_stored(item), live)
-        if where:
-            return f"{name} differs at {where}"
+        if where is not None:
+            return f"{name} differs at {where or 'the top'}"
     return None
 
 
-def missing_from(wanted: Any, live: Any, path: str = "") -> str:
-    """Return where the live value lacks something that is wanted, empty when it lacks nothing; what it has besides does not matter."""
-    if isinstance(wanted, Mapping):
-        if not isinstance(live, Mapping):
-            return path or "the top"
-        for key, value in wanted.items():
-            where = missing_from(value, live.get(key), f"{path}.{key}" if path else str(key))
-            if where:
-                return where
-        return ""
-    if isinstance(wanted, list):
-        if not isinstance(live, list) or len(live) != len(wanted):
-            return path
-        return next((where for index, pair in enumerate(zip(wanted, live, strict=True)) if (where := missing_from(*pair, f"{path}[{index}]"))), "")
-    return "" if wanted == live or (wanted in (None, "", False) and live is None) else path
+def missing_from(wanted: Any, live: Any, path: str = "") -> str | None:
+    """Return where the live value lacks something that is wanted, or none; what it has besides does not matter.
+
+    What is empty is the same as what is not there: the API server does not keep the difference.
+    """
+    if _is_empty(wanted) and _is_empty(live):
+        return None
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        inner = ((value, live.get(key), f"{path}.{key}" if path else str(key)) for key, value in wanted.items())
+    elif isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        inner = ((value, live[index], f"{path}[{index}]") for index, value in enumerate(wanted))
+    else:
+        same = wanted == live and isinstance(wanted, bool) == isinstance(live, bool)
+        return None if same else path
+    return next((where for each in inner if (where := missing_from(*each)) is not None), None)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or value in ("", [], {})
 
 
 def _as_stored(item: Object) -> Object:
-    """Return a manifest in the form in which the API server keeps it: `stringData` becomes `data`."""
+    """Return a manifest in the form in which the API server keeps it: `stringData` becomes `data`, base64 loses its line breaks."""
     stored = {key: value for key, value in item.items() if key not in ("stringData", "status")}
-    if "stringData" in item:
-        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in item["stringData"].items()}
-        stored["data"] = {**(item.get("data") or {}), **encoded}
-    return stored
+    if item["kind"] != "Secret":
+        return stored
+    data = {key: "".join(str(value).split()) for key, value in (item.get("data") or {}).items()}
+    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in (item.get("stringData") or {}).items()}
+    return {**stored, "data": {**data, **encoded}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstlight.definition.model import Cluster
-from firstlight.tools.classification import Class, Rule
+from firstlight.tools.classification import Class, Rule, classify
 from firstlight.tools.runner import Runner
 
 CALL_S = 30.0
@@ -11,7 +11,11 @@ CALL_S = 30.0
 VAULT = "k8s-ops"
 """The platform's vault, as `secrets.yaml.tpl` names it."""
 
+MISSING = Rule(r"isn't an item", Class.FATAL)
+"""There is a vault, and nothing of that name in it."""
+
 RULES: tuple[Rule, ...] = (
+    MISSING,
     Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029"),
     Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
     Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL, "FL-201"),
@@ -70,7 +74,7 @@ class OnePassword:
             ToolFailed: 1Password did not answer.
         """
         result = self._runner.run(["op", "document", "get", title, "--vault", vault], timeout_s=CALL_S, quiet=True)
-        if not result.ok and "isn't an item" in result.stderr:
+        if not result.ok and classify(RULES, result.stderr) is MISSING:
             return None
         return result.raise_on_failure(f"read document {title} of vault {vault}", rules=RULES, next_step=SIGN_IN).stdout
 

@@ -90,7 +90,7 @@ class ToolFailed(FirstlightError):
         how = "was ended, its time was up," if result.timed_out else f"exited {result.exit_code}"
         lines = [f"cannot {doing}: {tool} {how} after {result.elapsed_s:.1f} s", f"  command   {result.command}"]
         if result.output_tail:
-            lines.append("  output    " + "\n            ".join(result.output_tail[-10:]))
+            lines.append("  output    " + "\n            ".join(result.output_tail[-15:]))
         super().__init__("\n".join(lines), next_step=next_step)
         self.result = result
         self.rule = rule

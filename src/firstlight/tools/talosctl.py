@@ -207,6 +207,13 @@ def parse_services(text: str) -> Iterator[Service]:
         yield _service(row)
 
 
+def parse_health(text: str) -> str:
+    """Return which check `talosctl health` got stuck at and why: its last line only says that the time was up."""
+    checks = [line.strip() for line in text.split("\n") if line.startswith(("waiting for ", "healthcheck error: "))]
+    reasons = [line for line in checks if not line.endswith((": OK", ": ...")) and "context deadline exceeded" not in line]
+    return (reasons or checks or ["no answer"])[-1]
+
+
 def parse_resources(text: str) -> Iterator[Resource]:
     """Read the YAML documents of `talosctl get --output yaml`, each headed by the machine that said it.
 

@@ -1,0 +1,40 @@
+"""What each parser is called in the captured files, and the form in which its answer is written there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from firstlight.tools import cilium, flux, git, helm, helmfile, talosctl
+
+
+def rows(parse: Callable[[str], Any]) -> Callable[[str], list[dict[str, Any]]]:
+    return lambda text: [asdict(each) for each in parse(text)]
+
+
+def moment(parse: Callable[[str], Any]) -> Callable[[str], str]:
+    return lambda text: (found := parse(text)) and found.isoformat()
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "version": talosctl.parse_version,
+    "etcd_members": rows(talosctl.parse_etcd_members),
+    "services": rows(talosctl.parse_services),
+    "resources": rows(talosctl.parse_resources),
+    "time": moment(talosctl.parse_time),
+    "health": talosctl.parse_health,
+    "flux_objects": rows(flux.parse_objects),
+    "flux_failures": flux.parse_failures,
+    "helm_releases": rows(helm.parse_releases),
+    "helm_values": helm.parse_values,
+    "helm_first_deployed": moment(helm.parse_first_deployed),
+    "helm_last_good_revision": helm.parse_last_good_revision,
+    "helmfile_listed": helmfile.parse_listed,
+    "git_head": git.parse_head,
+    "cilium_replacement": cilium.parse_replacement,
+}
+"""Every parser of a tool's output, by the name that captured files use."""
+
+READ_FROM_STDERR = {"health", "flux_failures"}
+"""Parsers of what a tool prints on standard error."""
