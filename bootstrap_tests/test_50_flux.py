@@ -6,7 +6,8 @@ from firstlight.conditions.gitops import artifact_is, flux_object_ready
 from firstlight.conditions.gitremote import key_cannot_write, same_key_in_cluster
 from firstlight.definition.model import Cluster
 from firstlight.tools.git import Git
-from firstlight.tools.kubernetes import GIT_REPOSITORIES, KUSTOMIZATIONS, Kubernetes
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import GIT_REPOSITORIES, KUSTOMIZATIONS
 from fixtures.criterion import criterion
 from fixtures.performing import Waiter
 

@@ -9,7 +9,8 @@ from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed, Blocked
 from firstlight.tools.files import write_atomically
-from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, KubeconfigUnusable, Kubernetes
+from firstlight.tools.kubeclient import KubeconfigUnusable
+from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.op import VAULT, OnePassword, document_title
 from firstlight.tools.reading import Unreadable, read_yaml
 from firstlight.tools.runner import Runner

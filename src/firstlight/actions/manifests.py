@@ -7,8 +7,9 @@ from collections.abc import Callable
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubectl import Kubectl
-from firstlight.tools.kubernetes import Kubernetes, Object
+from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.manifests import difference, read_manifests
+from firstlight.tools.objects import Object
 from firstlight.tools.op import OnePassword
 from firstlight.tools.runner import Runner
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
 from firstlight.tools.dns import ask
-from firstlight.tools.kubernetes import PODS, Kubernetes, condition_of, name_of
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import PODS, condition_of, name_of
 
 NAME = "kubernetes.default.svc.cluster.local"
 """The API server's own Service: there is no cluster without it."""

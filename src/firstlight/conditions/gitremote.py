@@ -8,7 +8,8 @@ from firstlight.conditions.condition import Condition, Observation, holds, never
 from firstlight.definition.model import Cluster
 from firstlight.tools.classification import classify
 from firstlight.tools.git import RULES, Git, took_push
-from firstlight.tools.kubernetes import SECRETS, Kubernetes
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import SECRETS
 
 REFUSED = "FL-062"
 """The row of the catalogue for a key that can only read, which is what a deploy key has to be."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
 from firstlight.definition.model import Cluster
-from firstlight.tools.kubernetes import SECRETS, Kubernetes
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import SECRETS
 
 
 def secrets_present(kubernetes: Kubernetes, cluster: Cluster) -> Condition[set[str]]:

@@ -6,7 +6,9 @@ import socket
 
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
 from firstlight.definition.model import Cluster
-from firstlight.tools.kubernetes import NODES, Kubernetes, Object, View, condition_of, name_of
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import NODES, Object, condition_of, name_of
+from firstlight.tools.view import View
 
 
 def api_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[str]:

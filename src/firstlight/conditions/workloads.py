@@ -7,19 +7,9 @@ from dataclasses import dataclass
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
-from firstlight.tools.kubernetes import (
-    CONFIG_MAPS,
-    CRDS,
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    PODS,
-    Kind,
-    Kubernetes,
-    Object,
-    View,
-    condition_of,
-    name_of,
-)
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, PODS, Kind, Object, condition_of, name_of
+from firstlight.tools.view import View
 
 HOPELESS_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
 """Waiting reasons that no passing of time mends; pull back-off and crash loops do get better, and are shown instead."""

@@ -24,6 +24,8 @@ RULES: tuple[Rule, ...] = (
     Rule(r"Permission denied \(publickey", Class.FATAL, "FL-061"),
     Rule(r"marked as read only", Class.WAIT, "FL-062"),
     Rule(r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-207"),
+    Rule(r"Repository not found", Class.FATAL),
+    Rule(r"Connection (closed|reset)|No route to host|Network is unreachable|Operation timed out", Class.RETRY),
 )
 
 

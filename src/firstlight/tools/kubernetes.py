@@ -6,29 +6,22 @@ Readiness is watched here; changes go through kubectl and helmfile alone, so tha
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import urllib3
-import yaml
-from kubernetes import config as kubernetes_config
-from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api
+from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from kubernetes.stream import portforward
 
 from firstlight.errors import FirstlightError
+from firstlight.tools.kubeclient import KubeconfigUnusable, connect
+from firstlight.tools.objects import Kind, Object
 from firstlight.tools.reading import Unreadable, read_json
 
 REQUEST_S = 10.0
 """One request; a busy API server on two cores answers a list of all pods in well under a second."""
-
-Object = dict[str, Any]
-
-_NO_KUBECONFIG = (yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError)
-"""What the official client lets through when a kubeconfig is none."""
 
 
 class ApiUnavailable(FirstlightError):
@@ -49,44 +42,6 @@ class ApiRefused(FirstlightError):
         self.status = status
         # The server is overloaded, starting, or its aggregated APIs are: all of these pass.
         self.retryable = status in (429, 500, 502, 503, 504)
-
-
-class KubeconfigUnusable(FirstlightError):
-    """There is a kubeconfig, and the cluster cannot be reached by it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of object, by the path under which the API server keeps it."""
-
-    group_version: str
-    plural: str
-
-    def path(self, namespace: str = "", name: str = "") -> str:
-        """Return the path of the collection, or of one object."""
-        base = f"/api/{self.group_version}" if "/" not in self.group_version else f"/apis/{self.group_version}"
-        parts = [base]
-        if namespace:
-            parts += ["namespaces", namespace]
-        parts.append(self.plural)
-        if name:
-            parts.append(name)
-        return "/".join(parts)
-
-
-NODES = Kind("v1", "nodes")
-PODS = Kind("v1", "pods")
-SECRETS = Kind("v1", "secrets")
-CONFIG_MAPS = Kind("v1", "configmaps")
-NAMESPACES = Kind("v1", "namespaces")
-DAEMON_SETS = Kind("apps/v1", "daemonsets")
-DEPLOYMENTS = Kind("apps/v1", "deployments")
-REPLICA_SETS = Kind("apps/v1", "replicasets")
-CONTROLLER_REVISIONS = Kind("apps/v1", "controllerrevisions")
-CRDS = Kind("apiextensions.k8s.io/v1", "customresourcedefinitions")
-GIT_REPOSITORIES = Kind("source.toolkit.fluxcd.io/v1", "gitrepositories")
-KUSTOMIZATIONS = Kind("kustomize.toolkit.fluxcd.io/v1", "kustomizations")
-HELM_RELEASES = Kind("helm.toolkit.fluxcd.io/v2", "helmreleases")
 
 
 class Kubernetes:
@@ -215,75 +170,12 @@ class Kubernetes:
         except FileNotFoundError:
             raise ApiUnavailable(f"cannot reach the cluster: there is no kubeconfig at {self._kubeconfig} yet") from None
         except OSError as error:
-            raise KubeconfigUnusable(f"cannot use the kubeconfig {self._kubeconfig}: {error.strerror}") from error
+            raise KubeconfigUnusable(self._kubeconfig, str(error.strerror)) from error
         stamp = (status.st_mtime_ns, status.st_ino)
         if self._client is None or stamp != self._stamp:
-            configuration = Configuration()
-            configuration.retries = 0
-            try:
-                kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-                    str(self._kubeconfig), context=self._context, client_configuration=configuration
-                )
-            except (kubernetes_config.ConfigException, *_NO_KUBECONFIG) as error:
-                # PyYAML quotes what it cannot read, and the file holds the admin's key.
-                seen = _first_line(error) if isinstance(error, kubernetes_config.ConfigException) else f"it is no kubeconfig ({type(error).__name__})"
-                raise KubeconfigUnusable(
-                    f"cannot use the kubeconfig {self._kubeconfig}: {seen}", next_step="remove it; `./task talos:kubeconfig` makes it anew"
-                ) from None
-            self._client = ApiClient(configuration)
+            self._client = connect(self._kubeconfig, self._context)
             self._stamp = stamp
         return self._client
-
-
-class View:
-    """Objects of one kind, and a way to sleep until they are no longer as they were last seen."""
-
-    def __init__(self, kubernetes: Kubernetes, kind: Kind, *, namespace: str = "") -> None:
-        self._kubernetes = kubernetes
-        self._kind = kind
-        self._namespace = namespace
-        self._seen: tuple[str, str, str] = ("", "", "")
-        """Version, labels and name of the last look; without a version there was none."""
-
-    def items(self, *, labels: str = "", name: str = "") -> list[Object]:
-        """Return the objects as they are now.
-
-        Raises:
-            ApiUnavailable: The API server did not answer.
-            ApiRefused: It said no.
-        """
-        self._seen = ("", "", "")
-        items, version = self._kubernetes.list(self._kind, namespace=self._namespace, labels=labels, name=name)
-        self._seen = (version, labels, name)
-        return items
-
-    def named(self, name: str) -> Object | None:
-        """Return the object of that name, or none; no other one is asked for, as a list of all CRDs takes megabytes."""
-        return next((item for item in self.items(name=name) if name_of(item) == name), None)
-
-    def changed(self, longest_s: float) -> None:
-        """Block until something that was looked at changes after the last look, or for so many seconds.
-
-        Raises:
-            ApiUnavailable: The API server did not answer, or does not know the kind yet.
-            ApiRefused: It said no.
-        """
-        (version, labels, name), self._seen = self._seen, ("", "", "")
-        if not version:
-            # The last look failed, or the kind is not known yet: there is nothing to watch from.
-            raise ApiUnavailable(f"cannot watch {self._kind.plural}: the API server does not list them yet")
-        self._kubernetes.await_change(self._kind, version, longest_s, namespace=self._namespace, labels=labels, name=name)
-
-
-def condition_of(item: Object, type_: str) -> Object:
-    """Return a status condition of an object, empty when it has none of that type."""
-    conditions: Sequence[Object] = (item.get("status") or {}).get("conditions") or []
-    return next((condition for condition in conditions if condition.get("type") == type_), {})
-
-
-def name_of(item: Object) -> str:
-    """Return an object's name."""
-    return str(item["metadata"]["name"])
 
 
 def _selection(labels: str, name: str) -> dict[str, str]:

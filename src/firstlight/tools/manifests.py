@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firstlight.errors import FirstlightError
-from firstlight.tools.kubernetes import Kind, Kubernetes, Object
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import Kind, Object
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 
 _PLURALS = {

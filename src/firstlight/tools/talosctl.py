@@ -209,8 +209,14 @@ def parse_services(text: str) -> Iterator[Service]:
 
 def parse_health(text: str) -> str:
     """Return which check `talosctl health` got stuck at and why: its last line only says that the time was up."""
-    checks = [line.strip() for line in text.split("\n") if line.startswith(("waiting for ", "healthcheck error: "))]
-    reasons = [line for line in checks if not line.endswith((": OK", ": ...")) and "context deadline exceeded" not in line]
+    checks: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith(("waiting for ", "healthcheck error: ")):
+            checks.append(line.strip())
+        elif line.startswith("\t") and checks:
+            # Errors of several machines stand below the check, one a line.
+            checks[-1] = f"{checks[-1]} {' '.join(line.split())}"
+    reasons = [check for check in checks if not check.endswith((": OK", ": ...", ": SKIP")) and "context deadline exceeded" not in check]
     return (reasons or checks or ["no answer"])[-1]
 
 

@@ -1,0 +1,228 @@
+"""Parsers beyond what was captured: tables that move, answers that are cut off, and text that is none of a tool's."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight.tools import cilium, flux, git, helm, helmfile, talosctl
+from firstlight.tools.reading import Unreadable, read_json, read_yaml, read_yaml_documents
+from tests.tools.reading_captured import PARSERS, READ_FROM_STDERR
+from tests.tools.test_captured import READINGS
+
+MAY_REFUSE = {
+    "resources",
+    "helm_releases",
+    "helm_values",
+    "helm_first_deployed",
+    "helm_last_good_revision",
+    "helmfile_listed",
+    "git_head",
+    "cilium_replacement",
+}
+"""Parsers that say when a text is not theirs; the others have a harmless answer for it."""
+
+SERVICES = """\
+NODE          SERVICE   STATE    HEALTH   LAST CHANGE   LAST EVENT
+10.25.11.11   apid      Running  OK       4m54s ago     Health check successful
+""".replace("Running  OK", "Running   OK").replace("STATE    HEALTH", "STATE     HEALTH")
+
+# Go's tabwriter aligns what stands between two line breaks of a cell anew.
+MOVED = """\
+NODE          SERVICE   STATE     HEALTH   LAST CHANGE   LAST EVENT
+10.25.11.11   apid      Running   OK       4m54s ago     Health check successful
+10.25.11.11   etcd      Failed    ?        3s ago        Failed to build cluster arguments: 1 error(s) occurred:
+\ttimeout
+10.25.11.11   containerd   Running   OK    13m2s ago   Health check successful
+10.25.11.11   machined     Running   ?     13m2s ago
+"""
+
+
+def parse(name: str, text: str) -> Any:
+    """Read a text; a parser that may refuse it does so in our own words."""
+    with contextlib.suppress(Unreadable):
+        return PARSERS[name](text)
+    assert name in MAY_REFUSE
+    return None
+
+
+@given(name=st.sampled_from(sorted(PARSERS)), text=st.text())
+def test_no_parser_breaks_on_any_text(name: str, text: str):
+    parse(name, text)
+
+
+@given(name=st.sampled_from(sorted(MAY_REFUSE)), text=st.text(alphabet="[]{}:,-\"'&*!|>%@`#?=<~ \n0123456789.abcdefnulltrue_oxz/T"))
+def test_no_parser_of_yaml_and_json_breaks_on_their_own_characters(name: str, text: str):
+    parse(name, text)
+
+
+@given(entry=st.sampled_from(READINGS), end=st.integers(min_value=0), noise=st.text(max_size=20))
+def test_no_parser_breaks_on_a_real_answer_cut_anywhere_with_anything_behind(entry: dict[str, Any], end: int, noise: str):
+    text = entry["stderr" if entry["reads"] in READ_FROM_STDERR else "stdout"]
+
+    parse(entry["reads"], text[: end % (len(text) + 1)] + noise)
+
+
+ROWS = [entry for entry in READINGS if entry["reads"] in ("etcd_members", "flux_objects") and entry["expected"]]
+
+
+@given(entry=st.sampled_from(ROWS), end=st.integers(min_value=0))
+def test_a_table_that_is_cut_off_holds_no_row_that_was_never_there(entry: dict[str, Any], end: int):
+    """Half a hostname would be a stranger in etcd; half a message is only half a message."""
+    read = parse(entry["reads"], entry["stdout"][: end % (len(entry["stdout"]) + 1)])
+
+    for row, whole in zip(read, entry["expected"], strict=False):
+        assert {key: row[key] for key in row if key not in ("message", "ready")} == {
+            key: whole[key] for key in whole if key not in ("message", "ready")
+        }
+
+
+@given(
+    entry=st.sampled_from([entry for entry in READINGS if entry["reads"].startswith("helm_") and entry["stdout"].startswith("[{")]),
+    end=st.integers(min_value=0),
+)
+def test_a_list_of_releases_that_is_cut_off_is_no_shorter_list(entry: dict[str, Any], end: int):
+    text = entry["stdout"].rstrip()
+
+    with pytest.raises(Unreadable) as caught:
+        PARSERS[entry["reads"]](text[: end % len(text)])
+
+    assert caught.value.retryable
+
+
+def test_an_event_with_line_breaks_belongs_to_its_service_and_moves_no_other_one():
+    read = list(talosctl.parse_services(MOVED))
+
+    assert [(service.name, service.state, service.health) for service in read] == [
+        ("apid", "Running", "OK"),
+        ("etcd", "Failed", "?"),
+        ("containerd", "Running", "OK"),
+        ("machined", "Running", "?"),
+    ]
+    assert read[1].last == "Failed to build cluster arguments: 1 error(s) occurred: timeout"
+    assert read[3].last == ""
+
+
+def test_a_heading_with_a_blank_is_one_column():
+    (service,) = talosctl.parse_services(SERVICES)
+
+    assert (service.health, service.last) == ("OK", "Health check successful")
+
+
+def test_a_member_that_has_not_started_yet_has_no_name():
+    table = """\
+NODE          ID                 HOSTNAME     PEER URLS                  CLIENT URLS                LEARNER
+10.25.11.11   28d201bd63fd76c5   infra-cp-1   https://10.25.11.11:2380   https://10.25.11.11:2379   false
+10.25.11.11   8f4fd0c52347fa68                https://10.25.11.12:2380                              true
+"""
+
+    read = list(talosctl.parse_etcd_members(table))
+
+    assert [(member.hostname, member.learner) for member in read] == [("infra-cp-1", False), ("", True)]
+
+
+def test_members_are_read_without_a_node_column():
+    table = "ID                 HOSTNAME     PEER URLS                  CLIENT URLS                LEARNER\n"
+    table += "28d201bd63fd76c5   infra-cp-1   https://10.25.11.11:2380   https://10.25.11.11:2379   false\n"
+
+    assert [member.hostname for member in talosctl.parse_etcd_members(table)] == ["infra-cp-1"]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "NODE   SERVICE   STATE   HEALTH   LAST CHANGE   LAST EVENT\n", "1 error occurred:\n\t* nothing\n"])
+def test_what_lists_nothing_is_read_as_nothing(text: str):
+    assert list(talosctl.parse_services(text)) == []
+    assert list(talosctl.parse_etcd_members(text)) == []
+    assert flux.parse_objects(text) == []
+    assert talosctl.parse_time(text) is None
+    assert talosctl.parse_version(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("2026-11-23 13:26:14.435689294 +0000 UTC", datetime(2026, 11, 23, 13, 26, 14, 435689, tzinfo=UTC)),
+        ("2026-11-23 13:26:14.4 +0000 UTC", datetime(2026, 11, 23, 13, 26, 14, 400000, tzinfo=UTC)),
+        ("2026-11-23 13:26:14 +0000 UTC", datetime(2026, 11, 23, 13, 26, 14, tzinfo=UTC)),
+        ("2026-11-23 15:26:14.435689294 +0200 CEST", datetime(2026, 11, 23, 13, 26, 14, 435689, tzinfo=UTC)),
+        ("2026-99-23 13:26:14 +0000 UTC", None),
+        ("never", None),
+    ],
+)
+def test_a_machines_time_is_read_however_go_writes_it(time: str, expected: datetime | None):
+    heading = f"{'NODE':14}{'NTP-SERVER':22}{'NODE-TIME':{len(time) + 3}}NTP-SERVER-TIME"
+
+    assert talosctl.parse_time(f"{heading}\n{'10.25.11.11':14}{'time.cloudflare.com':22}{time}   {time}\n") == expected
+
+
+def test_a_resource_whose_spec_is_text_keeps_it():
+    (resource,) = talosctl.parse_resources("node: 10.25.11.11\nmetadata:\n  id: x\nspec: |\n  version: v1alpha1\n")
+
+    assert resource.spec == {"text": "version: v1alpha1\n"}
+
+
+def test_alerts_and_providers_are_not_ready_or_not():
+    table = "NAMESPACE  \tNAME          \tSUSPENDED\nflux-system\talert/on-call \tFalse\n\nNAMESPACE\tNAME\tREADY\tMESSAGE\nflux-system\tkustomization/x\tTrue\tok\n"
+
+    assert [each.name for each in flux.parse_objects(table)] == ["kustomization/x"]
+
+
+def test_a_message_with_a_line_break_is_no_object():
+    table = "NAMESPACE\tNAME\tREVISION\tSUSPENDED\tREADY\tMESSAGE\nkube-system\thelmrelease/x\t\tFalse\tFalse\tinstall failed:\ntimed out waiting\n"
+
+    assert [(each.name, each.ready, each.message) for each in flux.parse_objects(table)] == [("helmrelease/x", "False", "install failed:")]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [('{"kube-proxy-replacement": {"mode": "True"}}', "True"), ('{"kube-proxy-replacement": null}', "unset"), ("{}", "unset"), ("[]", "unset")],
+)
+def test_how_far_cilium_replaces_kube_proxy_is_read(text: str, mode: str):
+    assert cilium.parse_replacement(text) == mode
+
+
+@pytest.mark.parametrize(
+    ("parse_one", "text", "message"),
+    [
+        (helm.parse_releases, '[{"name": "x"}]', "cannot read the list of Helm releases: it has another form than Helm's"),
+        (helm.parse_values, "[1]", "cannot read the values of a release: they are no mapping"),
+        (helm.parse_first_deployed, '{"info": {}}', "cannot read the record of a release: it does not say when it was first deployed"),
+        (helm.parse_first_deployed, '{"info": {"first_deployed": "soon"}}', "it does not say when it was first deployed"),
+        (helm.parse_last_good_revision, '[{"revision": "x"}]', "it has another form than Helm's"),
+        (helmfile.parse_listed, "{}", "cannot read what helmfile lists: it has another form than helmfile's"),
+        (git.parse_head, "warning: you appear to have cloned nothing\n", "it names no commit"),
+        (lambda text: list(talosctl.parse_resources(text)), "a: b: c", "cannot read what talosctl printed: it is no YAML from line 1, column 5 on"),
+    ],
+)
+def test_another_form_is_said_and_not_guessed_at(parse_one: Any, text: str, message: str):
+    with pytest.raises(Unreadable, match=message):
+        parse_one(text)
+
+
+SECRET = "hunter2-hunter2-hunter2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"data: {SECRET}: {SECRET}",
+        f"data:\n\t{SECRET}",
+        f"a: *{SECRET}",
+        f"a: !{SECRET} x",
+        f"a: '{SECRET}",
+        f"{{{SECRET}",
+        f"&{SECRET} a: &{SECRET} b\n",
+    ],
+)
+def test_what_cannot_be_read_is_never_quoted(text: str):
+    for read in (read_yaml, read_yaml_documents, read_json):
+        with pytest.raises(Unreadable) as caught:
+            read(text, "the secrets")
+
+        assert SECRET not in str(caught.value)
+        # A traceback would print what it came from.
+        assert caught.value.__suppress_context__
