@@ -8,7 +8,7 @@ from testinfra.host import Host
 
 from firstlight.conditions.charts import no_unknown_value_keys, values_are_equal
 from firstlight.conditions.gitremote import key_can_read, key_cannot_write
-from firstlight.conditions.operator import age_key_opens, references_resolve, signed_in, tools_present
+from firstlight.conditions.operator import age_key_opens, commands_present, references_resolve, signed_in, tools_present
 from firstlight.conditions.releases import charts_resolve
 from firstlight.conditions.talos import clocks_agree, config_is_valid, link_is_up, machine_answers, machine_runs_its_configuration
 from firstlight.definition import cluster_names, load_all
@@ -30,7 +30,8 @@ RESOLVES = "every-secret-reference-resolves"
 
 
 @criterion("AC1", "every tool is there at its pinned version", task=1, budget_s=30)
-def test_every_tool_is_there_at_its_pinned_version(run: Run, wait: Waiter) -> None:
+def test_every_tool_is_there_at_its_pinned_version(run: Run, target: Target, wait: Waiter) -> None:
+    assert wait(commands_present(target)).keys() >= {"git", "ssh", "op"}
     assert wait(tools_present(run.checkout)).keys() >= {"talosctl", "kubectl", "helm", "helmfile", "flux", "sops"}
 
 

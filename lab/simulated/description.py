@@ -29,6 +29,11 @@ STAND_INS = (
         "cannot_show": "that the real charts accept these values beyond the keys that the stand-ins know",
     },
     {
+        "name": "Flux processes",
+        "stands_for": "source-, kustomize- and helm-controller in pods, in exactly the versions of this Flux, and notification-controller",
+        "cannot_show": "that their pods, their RBAC and notifications work; their own versions are among the tools above",
+    },
+    {
         "name": "Git server",
         "stands_for": "GitHub with the repository k8s-ops and its deploy key",
         "cannot_show": "that the deploy key is registered at GitHub",

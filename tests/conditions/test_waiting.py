@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,24 +9,7 @@ from hypothesis import strategies as st
 from firstlight.conditions import Condition, Observation, holds, never, not_yet, wait_for
 from firstlight.conditions.waiting import LONGEST_PAUSE_S
 from firstlight.errors import FirstlightError, Hopeless, NotReady
-
-
-class FakeClock:
-    """A clock on which sleeping only adds."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.pauses: list[float] = []
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.seconds += seconds
+from tests.clocks import FakeClock
 
 
 class Busy(FirstlightError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.run import CHANGES_AHEAD
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
@@ -109,6 +110,22 @@ PREFLIGHT = (
         lambda r: machine_fault(r, "infra-cp-2", "wrong_ca"),
     ),
 )
+
+
+def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(rehearsal: Rehearsal):
+    result = rehearsal.run("--plan")
+
+    verdicts = rehearsal.verdicts()
+    calls = [json.loads(line) for line in (rehearsal.state / "talos-calls.jsonl").read_text().splitlines()]
+    assert result.returncode == CHANGES_AHEAD, result.stdout[-3000:]
+    assert verdicts["etcd-is-bootstrapped-once"] == "will act"
+    assert verdicts["release-runs-flux"] == "will act"
+    assert verdicts["every-node-is-ready"] == "blocked"
+    assert "bootstrap etcd on infra-cp-1 (127.25.212.11), because no control plane node has any etcd member" in result.stdout
+    assert calls
+    assert [call["method"] for call in calls if call["mutating"]] == []
+    assert not (rehearsal.state / "home" / ".kube").exists()
+    assert not (rehearsal.state / "journal.jsonl").exists()
 
 
 @pytest.mark.parametrize("broken", PREFLIGHT, ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"))

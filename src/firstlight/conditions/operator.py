@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
+from firstlight.target import Capability, Target
 from firstlight.toolbox import check
 from firstlight.tools.op import VAULT, OnePassword, document_title
 from firstlight.tools.reading import read_yaml
@@ -25,6 +27,22 @@ def tools_present(checkout: Path) -> Condition[Mapping[str, str]]:
         return holds(f"{len(found)} tools", {tool.tool: f"{tool.version} ({tool.source})" for tool in found})
 
     return Condition("every tool to be there at its pinned version", probe)
+
+
+def commands_present(target: Target) -> Condition[Mapping[str, str]]:
+    """Say whether the commands that nobody pins are on the run's PATH; its value is where each is."""
+    names = ["git", "ssh", "op"]
+    if Capability.DATAPATH in target.capabilities:
+        names.append("cilium")
+
+    def probe() -> Observation[Mapping[str, str]]:
+        found = {name: shutil.which(name, path=target.environment["PATH"]) for name in names}
+        missing = [name for name, path in found.items() if path is None]
+        if missing:
+            return never(f"{', '.join(missing)} not on PATH; install what is missing")
+        return holds(f"{', '.join(names)} on PATH", {name: str(path) for name, path in found.items()})
+
+    return Condition("git, ssh, op and what else is needed to be on PATH", probe)
 
 
 def signed_in(op: OnePassword) -> Condition[str]:

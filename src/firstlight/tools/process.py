@@ -149,10 +149,9 @@ def run(
             errors="replace",
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        raise ToolMissing(words[0], seen=f"{error.strerror} ({error.filename})") from error
-    except PermissionError as error:
-        raise ToolMissing(words[0], seen=f"{error.strerror} ({error.filename})") from error
+    except OSError as error:
+        # Not there, not to be run by us, or cut short when it was downloaded.
+        raise ToolMissing(words[0], seen=f"{error.strerror} ({error.filename or words[0]})") from error
     streams = _Streams(child, mask, on_line)
     timed_out = False
     try:
@@ -179,16 +178,21 @@ def run(
 
 
 def end_group(child: subprocess.Popen[str]) -> None:
-    """End a child and everything it started: ask, wait, kill, wait; bounded by ten seconds in all."""
-    for number, wait_s in ((signal.SIGTERM, TERMINATE_WAIT_S), (signal.SIGKILL, KILL_WAIT_S)):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
+    """End a child and everything it started: ask, wait, kill, wait; bounded by ten seconds in all, and by a second Ctrl+C."""
+    try:
+        _signal_group(child, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=wait_s)
-            # The leader is gone; what it left behind in its group goes with it.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
-            return
+            child.wait(timeout=TERMINATE_WAIT_S)
+    finally:
+        # What the leader left behind in its group goes with it; so does everything, when the operator has no patience left.
+        _signal_group(child, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=KILL_WAIT_S)
+
+
+def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
 
 
 class _Streams:
@@ -237,7 +241,19 @@ class _Streams:
                 with self._lock:
                     self._keep(name, line)
                 if self._on_line is not None and line.strip():
-                    self._on_line(self._mask(line.rstrip()))
+                    self._tell(name, stream, line)
+
+    def _tell(self, name: str, stream: IO[str], line: str) -> None:
+        if self._on_line is None:
+            return
+        try:
+            self._on_line(self._mask(line.rstrip()))
+        except Exception:
+            # A listener's trouble must not fill the pipe: the child would wait for us, and we for it.
+            for rest in stream:
+                with self._lock:
+                    self._keep(name, rest)
+            raise
 
     def _keep(self, name: str, line: str) -> None:
         if self._sizes[name] < OUTPUT_BYTES_MAX:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from firstlight.errors import FirstlightError
 from firstlight.events import Bus, CommandEnded, CommandOutput, CommandStarted
 from firstlight.tools.masking import Masker
 from firstlight.tools.process import CommandResult, run
+
+TAIL_LINES = 12
+"""What a report shows of a command's output."""
 
 
 class Runner:
@@ -61,29 +67,31 @@ class Runner:
             quiet: Whether its output is a secret, or data that nobody reads: then neither its lines nor its tail are told.
         """
         criterion = self._criterion()
-        masked = self.mask(" ".join(str(word) for word in argv))
+        masked = self.mask(shlex.join(str(word) for word in argv))
+        started = time.monotonic()
         self._bus.emit(CommandStarted(criterion=criterion, command=masked, changes=changes))
-        result = run(
-            argv,
-            timeout_s=timeout_s,
-            input=input,
-            env={**self._environment, **(env or {})},
-            cwd=self._root,
-            secrets=self._secrets,
-            on_line=None if quiet or not changes else lambda line: self._tell_line(criterion, line),
-        )
-        tail = () if quiet and result.ok else result.output_tail[-12:]
-        self._bus.emit(
-            CommandEnded(
-                criterion=criterion,
-                command=result.command,
-                exit_code=None if result.timed_out else result.exit_code,
-                elapsed_s=result.elapsed_s,
-                output_tail=tail,
-                changes=changes,
+        try:
+            result = run(
+                argv,
+                timeout_s=timeout_s,
+                input=input,
+                env={**self._environment, **(env or {})},
+                cwd=self._root,
+                secrets=self._secrets,
+                on_line=None if quiet or not changes else lambda line: self._tell_line(criterion, line),
             )
-        )
+        except BaseException as error:
+            # Whoever heard that it started hears that it ended, also when it was interrupted or is not there at all.
+            why = error.summary if isinstance(error, FirstlightError) else type(error).__name__
+            self._tell_end(criterion, masked, None, time.monotonic() - started, (self.mask(why),), changes=changes)
+            raise
+        tail = () if quiet and result.ok else result.output_tail[-TAIL_LINES:]
+        self._tell_end(criterion, result.command, None if result.timed_out else result.exit_code, result.elapsed_s, tail, changes=changes)
         return result
+
+    def _tell_end(self, criterion: str, command: str, exit_code: int | None, elapsed_s: float, tail: tuple[str, ...], *, changes: bool) -> None:
+        event = CommandEnded(criterion=criterion, command=command, exit_code=exit_code, elapsed_s=elapsed_s, output_tail=tail, changes=changes)
+        self._bus.emit(event)
 
     def _tell_line(self, criterion: str, line: str) -> None:
         self._bus.emit(CommandOutput(criterion=criterion, line=line))

@@ -1,0 +1,299 @@
+"""Releases: what makes an installation needed, in which order, and what a killed helm left behind is mended first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight.actions.releases import apply_crds, install_release
+from firstlight.errors import ActionFailed
+from firstlight.tools.helm import Helm
+from firstlight.tools.helmfile import SYNC_S, Helmfile
+from firstlight.tools.process import ToolFailed
+from firstlight.tools.reading import Unreadable
+from tests.definitions import CHECKOUT, infra
+from tests.tools.scripted import CAPTURED, Said, captured, scripted
+
+CLUSTER = infra()
+CILIUM, COREDNS, SPEGEL = (CLUSTER.release(name) for name in ("cilium", "coredns", "spegel"))
+
+
+def row(name: str, status: str = "deployed", *, namespace: str = "kube-system", chart: str = "", revision: int = 1) -> dict[str, str]:
+    return {
+        "name": name,
+        "namespace": namespace,
+        "revision": str(revision),
+        "updated": "2026-11-23 07:32:00 +0000 UTC",
+        "status": status,
+        "chart": chart or f"{name}-1.0.0",
+        "app_version": "1",
+    }
+
+
+def deployed(name: str, **changes: Any) -> dict[str, str]:
+    release = CLUSTER.release(name)
+    return row(name, **{"namespace": release.namespace, "chart": f"{release.chart}-{release.version}", **changes})
+
+
+def listed(*rows: dict[str, str]) -> Said:
+    return Said(json.dumps(rows))
+
+
+def history(*statuses: str) -> Said:
+    return Said(json.dumps([{"revision": number, "status": status} for number, status in enumerate(statuses, 1)]))
+
+
+def cluster_with(*rows: dict[str, str], values: object = None, past: Said | None = None, sync: Said | None = None):
+    runner = scripted(
+        {
+            "list --all-namespaces": listed(*rows),
+            "get values": Said(json.dumps(values)),
+            "history": past or history("deployed"),
+            "rollback": Said(),
+            "uninstall": Said(),
+            "sync": sync or Said(),
+            "list --output json --skip-charts": captured("helmfile-list-crds"),
+        }
+    )
+    return runner, Helm(runner, Path("kubeconfig"), CLUSTER.context), Helmfile(runner, CLUSTER.bootstrap_dir, Path("kubeconfig"), CLUSTER.context)
+
+
+def install(release: Any, *rows: dict[str, str], **how: Any):
+    runner, helm, helmfile = cluster_with(*rows, **how)
+    return runner, install_release(helmfile, helm, CLUSTER, release)
+
+
+def test_a_release_that_is_there_as_defined_is_not_installed():
+    runner, action = install(CILIUM, deployed("cilium"), values=dict(CILIUM.values))
+
+    assert action.need() is None
+    assert runner.changed == []
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ((), "cilium is not installed"),
+        ((deployed("cilium", namespace="elsewhere"),), "cilium is not installed"),
+        ((deployed("cilium", status="failed", revision=3),), "cilium is failed (revision 3)"),
+        ((deployed("cilium", status="pending-install"),), "cilium is pending-install (revision 1)"),
+        ((deployed("cilium", chart="cilium-1.18.4"),), f"cilium is cilium-1.18.4, not cilium-{CILIUM.version}"),
+        ((deployed("cilium", chart=f"cilium-1{CILIUM.version}"),), f"cilium is cilium-1{CILIUM.version}, not cilium-{CILIUM.version}"),
+        ((deployed("cilium", chart=f"other-{CILIUM.version}"),), f"cilium is other-{CILIUM.version}, not cilium-{CILIUM.version}"),
+    ],
+    ids=["none", "in another namespace", "failed", "pending", "older", "a longer number", "another chart"],
+)
+def test_why_a_release_is_installed_is_said(found: tuple[dict[str, str], ...], why: str):
+    _, action = install(CILIUM, *found, values=dict(CILIUM.values))
+
+    assert action.need() == why
+
+
+@pytest.mark.parametrize("chart", [f"cilium-v{CILIUM.version}", f"cilium-{CILIUM.version}+4f3a2b1c"], ids=["leading v", "digest"])
+def test_how_a_chart_writes_its_version_makes_no_difference(chart: str):
+    """Flux may put the digest of what it pulled behind the version."""
+    _, action = install(CILIUM, deployed("cilium", chart=chart), values=dict(CILIUM.values))
+
+    assert action.need() is None
+
+
+def test_other_values_make_it_needed():
+    _, action = install(CILIUM, deployed("cilium"), values={**CILIUM.values, "MTU": 1500})
+
+    assert action.need() == "cilium has other values than its HelmRelease"
+
+
+def test_a_list_that_is_cut_off_makes_nothing_needed():
+    runner, helm, helmfile = cluster_with()
+    runner.script = lambda _: Said('[{"name": "cilium", "names')
+
+    with pytest.raises(Unreadable) as caught:
+        install_release(helmfile, helm, CLUSTER, CILIUM).need()
+
+    assert caught.value.retryable
+
+
+def test_a_release_waits_for_those_before_it():
+    runner, action = install(SPEGEL, deployed("cilium"), deployed("coredns", status="failed"))
+
+    with pytest.raises(ActionFailed, match="cannot install spegel: coredns must be deployed before it") as caught:
+        action.act()
+
+    assert caught.value.next_step == "./task bootstrap:infra:apps"
+    assert runner.changed == []
+
+
+def test_one_release_is_synced_alone_without_what_it_needs():
+    runner, action = install(COREDNS, deployed("cilium"))
+
+    action.act()
+
+    (line,) = runner.changed
+    assert line.endswith("--selector name=coredns sync --hide-notes --skip-needs")
+
+
+MENDED = {
+    "first installation": (
+        deployed("cilium", status="pending-install"),
+        history("pending-install"),
+        "helm --kubeconfig kubeconfig --kube-context admin@infra uninstall cilium",
+    ),
+    "first installation after a failed one": (
+        deployed("cilium", status="pending-upgrade", revision=2),
+        history("failed", "pending-upgrade"),
+        "uninstall cilium",
+    ),
+    "upgrade": (deployed("cilium", status="pending-upgrade", revision=3), history("superseded", "deployed", "pending-upgrade"), "rollback cilium 2 "),
+    "upgrade after a failed one": (
+        deployed("cilium", status="pending-upgrade", revision=3),
+        history("deployed", "failed", "pending-upgrade"),
+        "rollback cilium 1 ",
+    ),
+    "our own rollback": (
+        deployed("cilium", status="pending-rollback", revision=4),
+        history("superseded", "deployed", "pending-upgrade", "pending-rollback"),
+        "rollback cilium 2 ",
+    ),
+    "our own removal": (deployed("cilium", status="uninstalling"), history("uninstalling"), "uninstall cilium"),
+}
+
+
+@pytest.mark.parametrize("how", MENDED)
+def test_what_a_killed_helm_left_is_mended_before_it_is_installed(how: str):
+    found, past, command = MENDED[how]
+    runner, action = install(CILIUM, found, past=past)
+
+    action.act()
+
+    mended, synced = runner.changed
+    assert command in mended
+    assert " sync " in synced
+
+
+@pytest.mark.parametrize("status", ["deployed", "failed", "superseded", "uninstalled"])
+def test_what_helm_itself_can_go_on_from_is_left_to_it(status: str):
+    runner, action = install(CILIUM, deployed("cilium", status=status))
+
+    action.act()
+
+    assert [line for line in runner.changed if " sync " not in line] == []
+
+
+def test_a_release_of_the_same_name_elsewhere_is_never_touched():
+    runner, action = install(CILIUM, deployed("cilium", namespace="staging", status="pending-install"), deployed("cilium"))
+
+    action.act()
+
+    assert [line for line in runner.changed if "staging" in line or "uninstall" in line] == []
+
+
+def test_another_releases_half_way_state_is_left_alone():
+    runner, action = install(CILIUM, row("somebody-elses", "pending-install"))
+
+    action.act()
+
+    assert len(runner.changed) == 1
+
+
+def test_why_helm_failed_is_told_by_its_own_row():
+    _, action = install(CILIUM, sync=captured("helmfile-sync-pending"))
+
+    with pytest.raises(ToolFailed, match="cannot install cilium with helmfile") as caught:
+        action.act()
+
+    assert caught.value.rule is not None
+    assert caught.value.rule.row == "FL-055"
+    assert not caught.value.retryable
+
+
+def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass():
+    _, action = install(CILIUM, sync=captured("helm-list-api-down"))
+
+    with pytest.raises(ToolFailed) as caught:
+        action.act()
+
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("failure", ["helm-list-other-ca", "helm-list-unauthorized", "helm-list-no-context", "helm-list-no-kubeconfig"])
+def test_a_cluster_that_will_never_let_us_in_is_not_asked_again(failure: str):
+    runner, helm, helmfile = cluster_with()
+    runner.script = lambda _: captured(failure)
+
+    with pytest.raises(ToolFailed, match="cannot list the Helm releases") as caught:
+        install_release(helmfile, helm, CLUSTER, CILIUM).need()
+
+    assert not caught.value.retryable
+
+
+def test_helm_gives_up_before_we_end_it():
+    """Ended from outside, it would leave the release half-way and say nothing."""
+    timeouts = [
+        int(line.split(":")[1])
+        for path in (CHECKOUT / "bootstrap").glob("*/helmfile.d/*")
+        for line in path.read_text().splitlines()
+        if line.strip().startswith("timeout:")
+    ]
+
+    assert timeouts
+    assert max(timeouts) + 30 <= SYNC_S
+
+
+def crds(tmp_path: Path, version: str, *rows: dict[str, str], missing: str = ""):
+    """Return the action on charts of a version, and whatever of them is installed."""
+    names = [name for name in CLUSTER.crd_releases if name != missing]
+    listing = []
+    for name in names:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "Chart.yaml").write_text(f"name: {name}\nversion: {version}\n")
+        listing.append({"name": name, "namespace": "kube-system", "chart": str(folder), "version": ""})
+    runner, helm, helmfile = cluster_with(*rows)
+    script = runner.script
+    runner.script = lambda argv: Said(json.dumps(listing)) if "--skip-charts" in argv else script(argv)
+    return runner, apply_crds(helmfile, helm, CLUSTER)
+
+
+def crd_rows(version: str, **changes: Any) -> list[dict[str, str]]:
+    return [row(name, **{"chart": f"{name}-{version}", **changes}) for name in CLUSTER.crd_releases]
+
+
+def test_crds_of_the_charts_version_are_not_applied(tmp_path: Path):
+    _, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5"))
+
+    assert action.need() is None
+
+
+def test_crds_of_an_older_chart_are_applied_anew(tmp_path: Path):
+    _, action = crds(tmp_path, "1.18.6", *crd_rows("1.18.5"))
+
+    assert action.need() == "gateway-api-crds is gateway-api-crds-1.18.5, not gateway-api-crds-1.18.6"
+
+
+def test_crds_that_are_elsewhere_are_not_ours(tmp_path: Path):
+    _, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5", namespace="default"))
+
+    assert action.need() == "gateway-api-crds is not installed"
+
+
+def test_crds_left_half_way_are_mended_first(tmp_path: Path):
+    runner, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5", status="pending-install"))
+
+    action.act()
+
+    assert [line.split(" --namespace")[0].split()[-1] for line in runner.changed[:-1]] == list(CLUSTER.crd_releases)
+    assert runner.changed[-1].endswith("00-crds.yaml --kube-context admin@infra --no-color sync --hide-notes")
+
+
+def test_a_crd_release_that_helmfile_does_not_know_is_named(tmp_path: Path):
+    _, action = crds(tmp_path, "1.18.5", missing="cilium-crds")
+
+    with pytest.raises(ActionFailed, match=r"cannot apply the CRDs: helmfile lists no release cilium-crds in 00-crds\.yaml"):
+        action.need()
+
+
+def test_what_helmfile_lists_is_what_the_definition_names():
+    assert {release["name"] for release in CAPTURED["helmfile-list-crds"]["expected"]} == set(CLUSTER.crd_releases)

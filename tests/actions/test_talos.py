@@ -1,0 +1,194 @@
+"""Bootstrapping etcd: once in a cluster's life, on one node, and believed only when its own members prove it."""
+
+from __future__ import annotations
+
+import pytest
+
+from firstlight.actions.talos import BOOTSTRAP_RETRY_S, bootstrap_etcd
+from firstlight.errors import ActionFailed, FirstlightError, NotReady
+from firstlight.tools.process import ToolFailed
+from tests.clocks import FakeClock
+from tests.conditions.machines import ALREADY_EXISTS, DOWN, NO_LEADER, Machine, Machines, member_of
+from tests.tools.scripted import TIMED_OUT, Said, captured
+
+FIRST = "10.25.11.11"
+
+
+def action(machines: Machines, clock: FakeClock | None = None):
+    return bootstrap_etcd(machines.talosctl, machines.cluster, clock or FakeClock())
+
+
+def test_machines_without_any_member_need_it_on_the_first_control_plane_node():
+    machines = Machines()
+    bootstrap = action(machines)
+
+    assert bootstrap.title == f"bootstrap etcd on infra-cp-1 ({FIRST})"
+    assert bootstrap.need() == "no control plane node has any etcd member"
+    bootstrap.act()
+
+    assert machines.bootstrapped == [FIRST]
+    assert len(machines.runner.changed) == 1
+
+
+@pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
+def test_a_member_on_any_node_makes_it_needless(name: str):
+    machines = Machines(**{name: member_of(name.replace("_", "-"))})
+
+    assert action(machines).need() is None
+    assert machines.runner.changed == []
+
+
+def test_looking_changes_nothing():
+    machines = Machines()
+
+    action(machines).need()
+
+    assert machines.runner.changed == []
+
+
+def test_strangers_stop_it():
+    machines = Machines(cp_2=member_of("cp-2", "old-7"))
+
+    with pytest.raises(
+        ActionFailed, match="cannot bootstrap etcd on infra-cp-1: etcd has members that the definition does not know: infra-old-7"
+    ) as caught:
+        action(machines).need()
+
+    assert "find out whose cluster this is" in caught.value.next_step
+
+
+def test_two_clusters_stop_it():
+    machines = Machines(cp_1=member_of("cp-1"), cp_2=member_of("cp-2"))
+
+    with pytest.raises(ActionFailed, match="cannot bootstrap etcd on infra-cp-1: more than one etcd cluster claims these machines"):
+        action(machines).need()
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [Machine(etcd="Running", members=NO_LEADER), Machine(etcd=""), Machine(fails=DOWN), Machine(etcd="Failed")],
+    ids=["no quorum", "booting", "down", "failed"],
+)
+@pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
+def test_it_is_not_needed_as_long_as_one_node_cannot_be_judged(name: str, machine: Machine):
+    """The node may belong to a cluster that has lost its quorum: bootstrapping another node would make a second one."""
+    machines = Machines(**{name: machine})
+
+    with pytest.raises(FirstlightError) as caught:
+        action(machines).need()
+
+    assert caught.value.retryable
+
+
+def test_a_refusal_for_now_is_asked_again():
+    machines, clock = Machines(), FakeClock()
+    machines.bootstraps = [captured("bootstrap-not-booted"), captured("bootstrap-time-unsynced"), captured("bootstrap-node-down"), Said()]
+
+    action(machines, clock).act()
+
+    assert machines.bootstrapped == [FIRST] * 4
+    assert 0 < clock.seconds < 5
+
+
+@pytest.mark.parametrize("refusal", ["bootstrap-worker", "bootstrap-multiple", "bootstrap-wrong-ca"])
+def test_a_refusal_for_good_ends_it_at_once(refusal: str):
+    machines, clock = Machines(), FakeClock()
+    machines.bootstraps = [captured(refusal)]
+
+    with pytest.raises(ToolFailed, match=f"cannot bootstrap etcd on {FIRST}: talosctl exited 1") as caught:
+        action(machines, clock).act()
+
+    assert caught.value.next_step == "docs/runbooks/bootstrap.md#etcd-is-bootstrapped-once"
+    assert (machines.bootstrapped, clock.pauses) == ([FIRST], [])
+
+
+def test_an_unknown_refusal_ends_it_at_once():
+    machines = Machines()
+    machines.bootstraps = [Said(stderr="rpc error: code = Internal desc = the moon is in the way", exit_code=1)]
+
+    with pytest.raises(ToolFailed, match="the moon is in the way"):
+        action(machines).act()
+
+    assert machines.bootstrapped == [FIRST]
+
+
+def test_a_machine_that_never_gets_ready_is_given_up():
+    machines, clock = Machines(), FakeClock()
+    machines.bootstraps = [captured("bootstrap-not-booted")]
+
+    with pytest.raises(
+        NotReady,
+        match=f"cannot confirm {FIRST} to accept the bootstrap: not so within 600 s\n  last seen exit code 1: .*bootstrap is not available yet",
+    ):
+        action(machines, clock).act()
+
+    assert clock.seconds == pytest.approx(BOOTSTRAP_RETRY_S)
+
+
+def test_already_exists_is_success_when_the_members_prove_it():
+    machines = Machines()
+    machines.bootstraps = [ALREADY_EXISTS]
+    machines.after_bootstrap = {"infra-cp-1": member_of("cp-1")}
+
+    action(machines).act()
+
+    assert machines.bootstrapped == [FIRST]
+
+
+def test_already_exists_without_a_member_is_no_success_and_is_not_asked_again():
+    """An old disk says the same; the call itself would only be refused over and over."""
+    machines, clock = Machines(), FakeClock()
+    machines.bootstraps = [ALREADY_EXISTS]
+
+    with pytest.raises(NotReady, match="last seen etcd's data directory is not empty, and etcd lists no member yet"):
+        action(machines, clock).act()
+
+    assert machines.bootstrapped == [FIRST]
+    assert clock.seconds == pytest.approx(BOOTSTRAP_RETRY_S)
+
+
+def test_already_exists_of_another_cluster_stops_it():
+    machines = Machines()
+    machines.bootstraps = [ALREADY_EXISTS]
+    machines.after_bootstrap = {"infra-cp-1": member_of("cp-1", "old-7")}
+
+    with pytest.raises(ActionFailed, match="members that the definition does not know: infra-old-7"):
+        action(machines).act()
+
+
+def test_a_call_whose_answer_was_lost_is_proven_by_the_members():
+    machines = Machines()
+    machines.bootstraps = [TIMED_OUT]
+    machines.after_bootstrap = {"infra-cp-1": member_of("cp-1")}
+
+    action(machines).act()
+
+    assert machines.bootstrapped == [FIRST]
+
+
+def test_a_call_that_was_never_carried_out_is_made_again():
+    machines, clock = Machines(), FakeClock()
+    machines.bootstraps = [TIMED_OUT, Said()]
+
+    action(machines, clock).act()
+
+    assert machines.bootstrapped == [FIRST, FIRST]
+
+
+def test_a_broken_connection_is_followed_by_a_refusal_that_is_proven():
+    machines = Machines()
+    machines.bootstraps = [
+        Said(stderr="error executing bootstrap: rpc error: code = Unavailable desc = error reading from server: EOF", exit_code=1),
+        ALREADY_EXISTS,
+    ]
+    machines.after_bootstrap = {"infra-cp-1": member_of("cp-1")}
+
+    action(machines).act()
+
+    assert machines.bootstrapped == [FIRST, FIRST]
+
+
+def test_a_plan_names_the_command():
+    (command,) = action(Machines()).commands
+
+    assert command.endswith(f"--nodes {FIRST} --endpoints {FIRST} bootstrap")

@@ -1,0 +1,161 @@
+"""etcd: no cluster but ours, no second one, and "none" only where every control plane node says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from firstlight.conditions import Condition, Observation
+from firstlight.conditions.etcd import EtcdUnknown, etcd_bootstrapped_on, etcd_claims, etcd_runs, no_foreign_etcd
+from firstlight.errors import FirstlightError
+from firstlight.tools.process import ToolFailed
+from tests.conditions.machines import DOWN, LEARNER, NO_LEADER, WRONG_CA, Machine, Machines, member_of
+from tests.tools.scripted import Said
+
+ALL = ("cp-1", "cp-2", "cp-3")
+
+
+def look(condition: Condition[object]) -> Observation[object]:
+    return condition.probe()
+
+
+def test_machines_that_wait_for_a_cluster_claim_none():
+    machines = Machines()
+
+    assert etcd_claims(machines.talosctl, machines.cluster) == {}
+    assert look(no_foreign_etcd(machines.talosctl, machines.cluster)).seen == "no etcd cluster exists yet"
+
+
+@pytest.mark.parametrize("state", ["Initialized", "Waiting", "Preparing"])
+def test_members_are_not_asked_of_an_etcd_that_has_no_cluster(state: str):
+    machines = Machines(cp_1=Machine(etcd=state))
+
+    etcd_claims(machines.talosctl, machines.cluster)
+
+    assert not any("etcd members" in asked for asked in machines.asked)
+
+
+def test_every_control_plane_node_is_asked_and_no_worker():
+    machines = Machines()
+
+    etcd_claims(machines.talosctl, machines.cluster)
+
+    assert [asked.split()[0] for asked in machines.asked] == [machines.address(f"infra-cp-{number}") for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
+@pytest.mark.parametrize(
+    "machine",
+    [
+        Machine(fails=DOWN),
+        Machine(etcd=""),
+        Machine(etcd="Starting"),
+        Machine(etcd="Stopping"),
+        Machine(etcd="Failed"),
+        Machine(etcd="Finished"),
+        Machine(etcd="Running", members=NO_LEADER),
+        Machine(etcd="Running", members=LEARNER),
+        Machine(etcd="Running", members=Said()),
+        Machine(fails=Said()),
+    ],
+    ids=["down", "booting", "starting", "stopping", "failed", "finished", "no quorum", "learner", "empty list", "empty answer"],
+)
+def test_what_cannot_be_told_of_one_node_is_never_taken_for_no_etcd(name: str, machine: Machine):
+    """A cluster that has lost its quorum, or reboots, must not be taken for none: a second one would be made beside it."""
+    machines = Machines(**{name: machine})
+
+    with pytest.raises(FirstlightError) as caught:
+        etcd_claims(machines.talosctl, machines.cluster)
+
+    assert caught.value.retryable
+
+
+def test_a_node_that_another_authority_signed_is_not_asked_again():
+    machines = Machines(cp_2=Machine(fails=WRONG_CA))
+
+    with pytest.raises(ToolFailed) as caught:
+        etcd_claims(machines.talosctl, machines.cluster)
+
+    assert not caught.value.retryable
+
+
+def test_an_etcd_that_is_neither_running_nor_waiting_says_why():
+    machines = Machines(cp_2=Machine(etcd="Failed"))
+
+    with pytest.raises(EtcdUnknown, match="cannot tell whether infra-cp-2 has an etcd member: its etcd is Failed: Something happened"):
+        etcd_claims(machines.talosctl, machines.cluster)
+
+
+def test_strangers_in_etcd_stop_the_run():
+    machines = Machines(cp_1=member_of("cp-1", "old-1"))
+
+    seen = look(no_foreign_etcd(machines.talosctl, machines.cluster))
+
+    assert (seen.hopeless, seen.seen) == (True, "etcd has members that the definition does not know: infra-old-1")
+
+
+def test_two_clusters_stop_the_run():
+    machines = Machines(cp_1=member_of("cp-1", "cp-3"), cp_2=member_of("cp-2"))
+
+    for condition in (no_foreign_etcd, etcd_runs):
+        seen = look(condition(machines.talosctl, machines.cluster))
+
+        assert seen.hopeless
+        assert seen.seen == "more than one etcd cluster claims these machines: infra-cp-1 says infra-cp-1, infra-cp-3; infra-cp-2 says infra-cp-2"
+
+
+def test_a_node_that_joins_knows_fewer_members_and_is_no_second_cluster():
+    machines = Machines(cp_1=member_of(*ALL), cp_2=member_of("cp-1", "cp-2"))
+
+    seen = look(no_foreign_etcd(machines.talosctl, machines.cluster))
+
+    assert seen.holds
+    assert seen.value is not None
+    assert seen.value.members == {"infra-cp-1", "infra-cp-2", "infra-cp-3"}  # type: ignore[attr-defined]
+
+
+def test_a_member_without_a_name_is_nobody_yet():
+    """It has been added and has not started: its name is empty, which is no stranger's."""
+    machines = Machines(cp_1=Machine(etcd="Running", members=("infra-cp-1", "")))
+
+    assert etcd_claims(machines.talosctl, machines.cluster) == {"infra-cp-1": frozenset({"infra-cp-1"})}
+    assert look(no_foreign_etcd(machines.talosctl, machines.cluster)).holds
+
+
+def test_the_bootstrapped_node_alone_is_asked_whether_it_is_a_member():
+    """The others may be down: that is for the next criterion."""
+    machines = Machines(cp_1=member_of("cp-1"), cp_2=Machine(fails=DOWN), cp_3=Machine(etcd=""))
+
+    assert look(etcd_bootstrapped_on(machines.talosctl, machines.cluster)).seen == "infra-cp-1 lists infra-cp-1"
+
+
+def test_a_node_that_is_not_bootstrapped_lists_no_member_yet():
+    machines = Machines()
+
+    seen = look(etcd_bootstrapped_on(machines.talosctl, machines.cluster))
+
+    assert (seen.holds, seen.hopeless, seen.seen) == (False, False, "infra-cp-1 lists no etcd member yet")
+
+
+def test_etcd_runs_when_all_three_say_so_and_are_healthy():
+    machines = Machines(cp_1=member_of(*ALL), cp_2=member_of(*ALL), cp_3=member_of(*ALL))
+
+    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+
+    assert (seen.holds, seen.seen) == (True, "members infra-cp-1, infra-cp-2, infra-cp-3, all healthy")
+
+
+def test_who_is_behind_is_said_by_name():
+    machines = Machines(cp_1=member_of("cp-1", "cp-2"), cp_2=member_of("cp-1", "cp-2"))
+
+    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+
+    assert not seen.holds
+    assert seen.seen == "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
+
+
+def test_a_member_that_is_unwell_is_not_waited_past():
+    machines = Machines(cp_1=member_of(*ALL), cp_2=Machine(etcd="Running", health="Fail", members=member_of(*ALL).members), cp_3=member_of(*ALL))
+
+    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+
+    assert (seen.holds, seen.seen) == (False, "etcd on infra-cp-2 is Running, health Fail: Something happened")

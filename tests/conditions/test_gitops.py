@@ -1,0 +1,281 @@
+"""Flux: Ready for what is wanted now, on the remote's head, and without a rollout when it takes over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight.conditions.gitops import (
+    artifact_is,
+    flux_check_passes,
+    flux_has_no_failure,
+    flux_object_ready,
+    handed_off_without_rollout,
+    helm_releases_ready,
+    why_unready,
+)
+from firstlight.tools.flux import Flux
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, GIT_REPOSITORIES, HELM_RELEASES, REPLICA_SETS
+from tests.conditions.objects import Object, item, ready
+from tests.definitions import infra
+from tests.tools.apiserver import ApiServer
+from tests.tools.scripted import CAPTURED, TIMED_OUT, Said, captured, scripted
+
+CLUSTER = infra()
+COMMIT = "100c4f48ed5a1cae8b844f449e376bc0484eb990"
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (item("x", conditions=ready(), observedGeneration=1), ""),
+        (item("x"), "not reconciled yet"),
+        (item("x", observedGeneration=-1), "not reconciled yet"),
+        (item("x", conditions=ready("False", "auth failed"), observedGeneration=-1), "auth failed"),
+        (item("x", conditions=ready("Unknown", "reconciliation in progress"), observedGeneration=1), "reconciliation in progress"),
+        (item("x", conditions=ready("True", "stored artifact"), generation=2, observedGeneration=1), "not reconciled since it was changed"),
+        (
+            item("x", conditions=ready("True", "stored artifact", observedGeneration=1), generation=2, observedGeneration=2),
+            "not reconciled since it was changed",
+        ),
+        (item("x", conditions=ready("True", observedGeneration=2), generation=2, observedGeneration=2), ""),
+        (item("x", conditions=ready("False", reason="BuildFailed")), "BuildFailed"),
+    ],
+)
+def test_a_flux_object_is_ready_for_its_present_generation_alone(made: Object, why: str):
+    assert why_unready(made) == why
+
+
+def test_an_object_that_does_not_exist_yet_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
+    assert flux_object_ready(
+        kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system"
+    ).probe().seen == "gitrepositorie flux-system does not exist".replace("repositorie", "repositorie")
+
+    api.hold(GIT_REPOSITORIES, item("flux-system", "flux-system", conditions=ready("True", "stored artifact"), observedGeneration=1))
+
+    assert flux_object_ready(kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system").probe().seen == "flux-system: stored artifact"
+
+
+@pytest.mark.parametrize(
+    ("artifact", "holds", "text"),
+    [
+        ({"revision": f"main@sha1:{COMMIT}"}, True, f"main@sha1:{COMMIT}"),
+        ({"revision": "main@sha1:0000"}, False, f"artifact main@sha1:0000, remote main@sha1:{COMMIT}"),
+        (None, False, f"artifact none, remote main@sha1:{COMMIT}"),
+    ],
+    ids=["head", "older", "none"],
+)
+def test_what_flux_has_cloned_is_the_remotes_head(api: ApiServer, kubernetes: Kubernetes, artifact: Object | None, holds: bool, text: str):
+    api.hold(GIT_REPOSITORIES, item(CLUSTER.sync.repository, CLUSTER.sync.namespace, artifact=artifact))
+
+    seen = artifact_is(kubernetes, GIT_REPOSITORIES, CLUSTER, COMMIT).probe()
+
+    assert (seen.holds, seen.seen) == (holds, text)
+
+
+def created(made: Object, time: str) -> Object:
+    made["metadata"]["creationTimestamp"] = f"2026-11-23T{time}Z"
+    return made
+
+
+def helm_release(name: str, namespace: str = "", *, time: str = "08:00:00", **how: Any) -> Object:
+    namespace = namespace or CLUSTER.release(name).namespace
+    return created(item(name, namespace, spec={"releaseName": name}, conditions=ready(**how), observedGeneration=1), time)
+
+
+ALL = [release.name for release in CLUSTER.releases]
+
+
+def test_every_release_is_taken_over(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(
+        HELM_RELEASES,
+        *(helm_release(name, message=f"{name} upgraded") for name in ALL),
+        helm_release("cilium", "elsewhere", status="False"),
+        helm_release("later", "x", status="False"),
+    )
+
+    assert helm_releases_ready(kubernetes, CLUSTER).probe().value == {name: f"{name} upgraded" for name in ALL}
+
+
+def test_a_release_that_is_not_taken_over_is_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(
+        HELM_RELEASES,
+        *(helm_release(name) for name in ALL[:1]),
+        helm_release(ALL[1], status="False", message="install retries exhausted"),
+        helm_release(ALL[2], "elsewhere"),
+    )
+
+    assert helm_releases_ready(kubernetes, CLUSTER).probe().seen == f"helmrelease {ALL[1]}: install retries exhausted"
+
+
+def test_a_release_without_a_helm_release_is_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(HELM_RELEASES)
+
+    assert helm_releases_ready(kubernetes, CLUSTER).probe().seen == f"helmrelease {ALL[0]}: does not exist"
+    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().seen == f"Flux has no HelmRelease {', '.join(ALL)}"
+
+
+def of_release(made: Object, name: str, namespace: str = "kube-system") -> Object:
+    made["metadata"]["annotations"] = {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
+    return made
+
+
+def owned(name: str, owner: tuple[str, str], time: str, namespace: str = "kube-system") -> Object:
+    made = created(item(name, namespace), time)
+    made["metadata"]["ownerReferences"] = [{"kind": owner[0], "name": owner[1]}]
+    return made
+
+
+@pytest.fixture
+def handed_off(api: ApiServer) -> ApiServer:
+    """Hold a cluster whose releases were installed at 7:30 and handed off at 8:00."""
+    api.hold(HELM_RELEASES, *(helm_release(name) for name in ALL))
+    api.hold(DAEMON_SETS, of_release(item("cilium", "kube-system"), "cilium"), item("handmade", "kube-system"))
+    api.hold(DEPLOYMENTS, of_release(item("coredns", "kube-system"), "coredns"))
+    api.hold(CONTROLLER_REVISIONS, owned("cilium-1", ("DaemonSet", "cilium"), "07:30:00"))
+    # A ReplicaSet has its Deployment's annotations.
+    api.hold(REPLICA_SETS, of_release(owned("coredns-1", ("Deployment", "coredns"), "07:31:00"), "coredns"))
+    return api
+
+
+def test_a_hand_off_that_changes_nothing_rolls_nothing_out(handed_off: ApiServer, kubernetes: Kubernetes):
+    seen = handed_off_without_rollout(kubernetes, CLUSTER).probe()
+
+    assert (seen.holds, seen.value) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "text"),
+    [
+        (CONTROLLER_REVISIONS, owned("cilium-2", ("DaemonSet", "cilium"), "08:00:09"), "kube-system/cilium-2 9 s after its HelmRelease"),
+        (
+            REPLICA_SETS,
+            of_release(owned("coredns-2", ("Deployment", "coredns"), "08:14:59"), "coredns"),
+            "kube-system/coredns-2 899 s after its HelmRelease",
+        ),
+        (REPLICA_SETS, owned("coredns-2", ("Deployment", "coredns"), "08:00:01"), "kube-system/coredns-2 1 s after its HelmRelease"),
+    ],
+    ids=["daemon set", "deployment", "by its owner"],
+)
+def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object, text: str):
+    handed_off.kinds[kind.path()].append(made)
+
+    seen = handed_off_without_rollout(kubernetes, CLUSTER).probe()
+
+    assert (seen.hopeless, seen.seen) == (True, f"rolled out by the hand-off: {text}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        # Long after, it is an upgrade like any other.
+        (CONTROLLER_REVISIONS, owned("cilium-2", ("DaemonSet", "cilium"), "09:00:00")),
+        # Nobody's release.
+        (CONTROLLER_REVISIONS, owned("handmade-1", ("DaemonSet", "handmade"), "08:00:09")),
+        (CONTROLLER_REVISIONS, owned("database-1", ("StatefulSet", "database"), "08:00:09")),
+        (REPLICA_SETS, owned("gone-1", ("Deployment", "gone"), "08:00:09")),
+        # A release of the same name in another namespace.
+        (REPLICA_SETS, of_release(owned("cilium-x", ("Deployment", "cilium"), "08:00:09", "staging"), "cilium", "staging")),
+    ],
+    ids=["later", "handmade", "stateful set", "owner gone", "namesake"],
+)
+def test_what_the_hand_off_did_not_cause_is_not_counted(handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object):
+    handed_off.kinds[kind.path()].append(made)
+
+    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().value in (2, 3)
+
+
+def test_what_flux_installs_by_itself_later_was_never_handed_off(handed_off: ApiServer, kubernetes: Kubernetes):
+    """Its workloads are younger than its HelmRelease by nature."""
+    handed_off.kinds[HELM_RELEASES.path()].append(helm_release("rook", "rook-ceph", time="08:05:00"))
+    handed_off.kinds[REPLICA_SETS.path()].append(of_release(owned("rook-1", ("Deployment", "rook"), "08:05:20", "rook-ceph"), "rook", "rook-ceph"))
+
+    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().value == 2
+
+
+def test_a_cluster_whose_workloads_are_nobodys_proves_nothing(handed_off: ApiServer, kubernetes: Kubernetes):
+    handed_off.hold(CONTROLLER_REVISIONS)
+    handed_off.hold(REPLICA_SETS)
+
+    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().hopeless
+
+
+def flux_that_says(said: Said) -> Flux:
+    return Flux(scripted({"flux": said}), Path("kubeconfig"), CLUSTER.context)
+
+
+def real(entry: str) -> Said:
+    return captured(entry)
+
+
+@pytest.mark.parametrize(
+    ("said", "holds", "hopeless", "text"),
+    [
+        (Said(stderr=CAPTURED["flux-check-ok-failures"]["stderr"]), True, False, "✔ all checks passed"),
+        (
+            real("flux-check-before"),
+            False,
+            False,
+            'checking failed: customresourcedefinitions.apiextensions.k8s.io "gitrepositories.source.toolkit.fluxcd.io" not found',
+        ),
+        (
+            real("flux-check-crds-only"),
+            False,
+            False,
+            "no controllers found in the 'flux-system' namespace with the label selector 'app.kubernetes.io/part-of=flux'",
+        ),
+        (
+            real("flux-check-other-ca"),
+            False,
+            True,
+            'Kubernetes API call failed: Get "https://127.25.213.10:6443/version": tls: failed to verify certificate: x509: certificate signed by unknown authority',
+        ),
+        (
+            Said(stderr="✗ Kubernetes v1.20.0 does not match >=1.32.0-0\n✗ check failed", exit_code=1),
+            False,
+            True,
+            "Kubernetes v1.20.0 does not match >=1.32.0-0",
+        ),
+        (Said(stderr="✗ helm-controller: deployment not ready\n✗ check failed", exit_code=1), False, False, "helm-controller: deployment not ready"),
+        (TIMED_OUT, False, False, "no answer"),
+    ],
+    ids=["passes", "no CRDs", "no controllers", "another CA", "old Kubernetes", "rolling out", "timed out"],
+)
+def test_a_flux_check_that_fails_for_good_is_not_waited_for(said: Said, holds: bool, hopeless: bool, text: str):
+    seen = flux_check_passes(flux_that_says(said)).probe()
+
+    assert (seen.holds, seen.hopeless, seen.seen) == (holds, hopeless, text)
+
+
+@pytest.mark.parametrize(
+    ("said", "holds", "text"),
+    [
+        (real("flux-get-all"), True, "14 objects Ready"),
+        (
+            real("flux-get-handing-over"),
+            False,
+            "5 of 14 not Ready; cert-manager/helmrelease/cert-manager: dependency 'kube-system/spegel' is not ready",
+        ),
+        (real("flux-get-before-flux"), False, "Flux has no object at all"),
+        # flux exits with zero, whatever became of its requests.
+        (
+            real("flux-get-api-down"),
+            False,
+            'failed to get server groups: Get "https://127.25.213.99:6443/api": dial tcp 127.25.213.99:6443: connect: connection refused',
+        ),
+        (
+            Said(CAPTURED["flux-get-all"]["stdout"], "✗ failed to list HelmRelease: etcdserver: leader changed\n"),
+            False,
+            "failed to list HelmRelease: etcdserver: leader changed",
+        ),
+        (TIMED_OUT, False, "no answer"),
+    ],
+    ids=["ready", "handing over", "nothing", "API down", "half a list", "timed out"],
+)
+def test_flux_shows_no_failure_only_when_it_could_look_at_everything(said: Said, holds: bool, text: str):
+    seen = flux_has_no_failure(flux_that_says(said)).probe()
+
+    assert (seen.holds, seen.seen) == (holds, text)

@@ -1,0 +1,162 @@
+"""The Git remote and the deploy key: what the key may do is proven, never guessed from a network that is down."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight.conditions.gitremote import key_can_read, key_cannot_write, read_key, same_key_in_cluster
+from firstlight.conditions.manifests import secrets_present
+from firstlight.errors import FirstlightError
+from firstlight.tools.git import Git
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import SECRETS
+from firstlight.tools.process import ToolFailed
+from tests.definitions import infra
+from tests.tools.apiserver import ApiServer
+from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scripted
+
+CLUSTER = infra()
+KEY = ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n", "github.com ssh-ed25519 AAAA")
+
+
+def reads(said: Said) -> Any:
+    return key_can_read(Git(scripted({"git ls-remote": said})), CLUSTER, *KEY)
+
+
+def writes(said: Said, init: Said | None = None) -> Any:
+    return key_cannot_write(Git(scripted({"git init": init or Said(), "push --dry-run": said})), CLUSTER, *KEY)
+
+
+def test_a_key_that_reads_names_the_commit():
+    assert reads(captured("git-head")).probe().value == "100c4f48ed5a1cae8b844f449e376bc0484eb990"
+
+
+def test_a_branch_that_is_not_there_is_told_from_a_key_that_is_not_registered():
+    with pytest.raises(FirstlightError, match="cannot read branch main of ssh://.*: the remote has no such branch") as caught:
+        reads(captured("git-no-branch")).probe()
+
+    assert "push the branch" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "said", ["git-unknown-key", "git-host-key-changed", "git-host-unknown", "git-port-closed", "git-no-repository", "git-no-host"]
+)
+def test_a_remote_that_does_not_let_us_read_is_final(said: str):
+    with pytest.raises(ToolFailed, match="cannot read branch main of ssh://.* with the deploy key: git exited 128") as caught:
+        reads(captured(said)).probe()
+
+    assert not caught.value.retryable
+    assert "read-only" in caught.value.next_step
+
+
+def test_a_read_only_key_is_refused_in_the_remotes_own_words():
+    seen = writes(captured("git-push-read-only")).probe()
+
+    assert (seen.holds, seen.value) == (True, "ERROR: The key you are authenticating with has been marked as read only.")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        captured("git-push-writable"),
+        Said(stderr="error: unable to delete 'firstlight-write-probe': remote ref does not exist\nerror: failed to push some refs", exit_code=1),
+    ],
+    ids=["went through", "no such branch"],
+)
+def test_a_key_that_can_write_is_found_out(said: Said):
+    seen = writes(said).probe()
+
+    assert (seen.hopeless, seen.seen) == (True, f"the deploy key can write to {CLUSTER.sync.url}; a deploy key has to be read-only")
+
+
+@pytest.mark.parametrize(
+    ("said", "retryable"),
+    [
+        (captured("git-push-unknown-key"), False),
+        (captured("git-push-port-closed"), False),
+        (captured("git-push-no-repository"), False),
+        (Said(stderr="kex_exchange_identification: Connection closed by remote host", exit_code=128), True),
+        (Said(stderr="ssh: connect to host github.com port 22: No route to host", exit_code=128), True),
+        (Said(stderr="something never seen", exit_code=128), False),
+        (TIMED_OUT, True),
+    ],
+    ids=["unknown key", "port closed", "no repository", "connection closed", "no route", "unknown", "timed out"],
+)
+def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, retryable: bool):
+    with pytest.raises(ToolFailed, match="cannot learn whether the deploy key can write") as caught:
+        writes(said).probe()
+
+    assert caught.value.retryable is retryable
+
+
+def test_no_room_for_a_repository_is_no_verdict_on_the_key():
+    with pytest.raises(ToolFailed, match="cannot make an empty repository"):
+        writes(captured("git-push-read-only"), Said(stderr="No space left on device", exit_code=128)).probe()
+
+
+def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
+    seen: dict[str, Any] = {}
+
+    def script(argv: list[str]) -> Said:
+        command = runner.called[-1].env["GIT_SSH_COMMAND"].split()
+        seen["key"] = command[command.index("-i") + 1]
+        seen["text"], seen["mode"] = Path(seen["key"]).read_text(), Path(seen["key"]).stat().st_mode & 0o777
+        seen["target"] = os.readlink(seen["key"])
+        seen["line"] = " ".join(command)
+        return captured("git-head")
+
+    runner = ScriptedRunner(script)
+
+    key_can_read(Git(runner), CLUSTER, KEY[0].rstrip(), KEY[1]).probe()
+
+    assert (seen["text"], seen["mode"]) == (KEY[0], 0o600)
+    assert seen["target"].startswith("/memfd:")
+    assert not Path(seen["key"]).exists()
+    assert "hunter2" not in seen["line"] + runner.called[0].line
+    assert "StrictHostKeyChecking=yes" in seen["line"]
+    assert "IdentitiesOnly=yes" in seen["line"]
+
+
+def held(api: ApiServer, name: str = CLUSTER.sync.secret, **data: str) -> None:
+    encoded = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    api.hold(SECRETS, *api.kinds.get(SECRETS.path(), ()), {"metadata": {"name": name, "namespace": CLUSTER.sync.namespace}, "data": encoded})
+
+
+def test_the_key_in_the_cluster_is_compared_whole(api: ApiServer, kubernetes: Kubernetes):
+    assert same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen == "flux-system/flux-system does not exist"
+
+    held(api, identity=KEY[0], known_hosts=KEY[1])
+
+    assert read_key(kubernetes, CLUSTER) == KEY
+    assert same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().holds
+    seen = same_key_in_cluster(kubernetes, CLUSTER, KEY[0], "gitlab.com ssh-rsa BBBB").probe()
+    assert (seen.hopeless, seen.seen) == (True, "flux-system differs from 1Password in known_hosts")
+
+
+def test_bytes_that_are_no_text_are_another_key_and_no_crash(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(
+        SECRETS, {"metadata": {"name": CLUSTER.sync.secret, "namespace": CLUSTER.sync.namespace}, "data": {"identity": "//79", "known_hosts": ""}}
+    )
+
+    assert same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen == "flux-system differs from 1Password in identity, known_hosts"
+
+
+def test_secrets_are_present_when_none_of_their_values_is_empty_or_a_reference(api: ApiServer, kubernetes: Kubernetes):
+    present = secrets_present(kubernetes, CLUSTER)
+    assert present.probe().seen == "flux-system/flux-system does not exist"
+
+    held(api, identity=KEY[0])
+    assert present.probe().seen == f"flux-system/{CLUSTER.sync.decryption_secret} does not exist"
+
+    held(api, CLUSTER.sync.decryption_secret, age__agekey="op://k8s-ops/sops-age/private-key")
+    assert present.probe().seen == f"flux-system/{CLUSTER.sync.decryption_secret} has no value for age.agekey"
+
+    api.hold(SECRETS)
+    held(api, identity=KEY[0])
+    held(api, CLUSTER.sync.decryption_secret, age__agekey="AGE-SECRET-KEY-1X")
+    assert present.probe().value == {CLUSTER.sync.secret, CLUSTER.sync.decryption_secret}

@@ -1,0 +1,214 @@
+"""Machines: their version, their configuration, their links, their clocks, their services and Talos's own checks."""
+
+from __future__ import annotations
+
+import pytest
+
+from firstlight.conditions.talos import (
+    clocks_agree,
+    endpoint_answers,
+    link_is_up,
+    machine_answers,
+    machine_runs_its_configuration,
+    services_healthy,
+    talos_health_passes,
+)
+from firstlight.tools.process import ToolFailed
+from tests.clocks import FakeClock
+from tests.conditions.machines import DOWN, Machine, Machines, member_of, table
+from tests.tools.scripted import CAPTURED, Said, captured
+
+BOOTING, RUNNING = CAPTURED["machinestatus-booting"]["stdout"], CAPTURED["machinestatus-running"]["stdout"]
+LINKS, LINKS_MTU = CAPTURED["links"]["stdout"], CAPTURED["links-mtu"]["stdout"]
+
+
+def test_a_machine_answers_with_its_version():
+    machines = Machines()
+
+    assert machine_answers(machines.talosctl, machines.cluster.nodes[4]).probe().value == "v1.12.0"
+
+
+def test_the_vip_is_asked_for_a_node_behind_it():
+    machines = Machines()
+
+    seen = endpoint_answers(machines.talosctl, machines.cluster).probe()
+
+    assert seen.holds
+    assert machines.asked == [f"{machines.address('infra-cp-1')} --endpoints {machines.cluster.vip} version --short"]
+
+
+@pytest.mark.parametrize(
+    "condition", [machine_answers, lambda talosctl, node: machine_runs_its_configuration(talosctl, Machines().cluster, node)], ids=["answers", "runs"]
+)
+def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: object):
+    """It is no machine of another version."""
+    machines = Machines(cp_1=Machine(version=""))
+
+    seen = condition(machines.talosctl, machines.cluster.nodes[0]).probe()  # type: ignore[operator]
+
+    assert (seen.holds, seen.hopeless, seen.seen) == (False, False, "infra-cp-1 does not say its version")
+
+
+@pytest.mark.parametrize(
+    ("machine", "holds", "hopeless", "text"),
+    [
+        (Machine(resources=BOOTING), True, False, "infra-cp-1 is booting"),
+        (Machine(resources=RUNNING), True, False, "infra-cp-1 is running"),
+        (
+            Machine(resources=RUNNING.replace("stage: running", "stage: maintenance")),
+            False,
+            True,
+            "infra-cp-1 is in maintenance mode: it has no configuration yet",
+        ),
+        (Machine(resources=RUNNING.replace("stage: running", "stage: rebooting")), False, False, "infra-cp-1 is in stage rebooting"),
+        (Machine(resources=""), False, False, "infra-cp-1 is in stage unknown"),
+        (Machine(version="v1.11.5"), False, True, "infra-cp-1 runs Talos v1.11.5, the definition says v1.12.0"),
+    ],
+    ids=["booting", "running", "maintenance", "rebooting", "silent", "older"],
+)
+def test_a_machine_runs_its_configuration_or_says_why_not(machine: Machine, holds: bool, hopeless: bool, text: str):
+    machines = Machines(cp_1=machine)
+
+    seen = machine_runs_its_configuration(machines.talosctl, machines.cluster, machines.cluster.nodes[0]).probe()
+
+    assert (seen.holds, seen.hopeless, seen.seen) == (holds, hopeless, text)
+
+
+@pytest.mark.parametrize(
+    ("links", "holds", "text"),
+    [
+        (LINKS, True, "infra-cp-1 bond0: up, MTU 9000, 802.3ad"),
+        (LINKS_MTU, False, "infra-cp-1 bond0: up, MTU 1500, 802.3ad"),
+        (LINKS.replace("mode: 802.3ad", "mode: active-backup"), False, "infra-cp-1 bond0: up, MTU 9000, active-backup"),
+        (LINKS.replace("operationalState: up", "operationalState: down"), False, "infra-cp-1 bond0: down, MTU 9000, 802.3ad"),
+        (LINKS.replace("id: bond0", "id: bond7"), False, "infra-cp-1 has no link bond0, only bond7, eno1, eno2, lo"),
+        ("", False, "infra-cp-1 has no link bond0, only none"),
+    ],
+    ids=["as defined", "MTU", "bond", "down", "missing", "no links"],
+)
+def test_a_link_is_as_defined_or_says_how_it_is(links: str, holds: bool, text: str):
+    machines = Machines(cp_1=Machine(resources=links))
+
+    seen = link_is_up(machines.talosctl, machines.cluster.nodes[0]).probe()
+
+    assert (seen.holds, seen.seen) == (holds, text)
+
+
+@pytest.mark.parametrize(
+    ("time", "holds", "skew_s"),
+    [
+        ("2026-11-23 07:32:00 +0000 UTC", True, 0.0),
+        ("2026-11-23 07:32:00.9 +0000 UTC", True, 0.0),
+        ("2026-11-23 08:32:04.5 +0100 CET", True, 4.5),
+        ("2026-11-23 07:31:55.5 +0000 UTC", True, -4.5),
+        ("2026-11-23 07:32:05.5 +0000 UTC", False, 5.5),
+        ("2026-11-23 07:30:30 +0000 UTC", False, -90.0),
+    ],
+)
+def test_clocks_agree_within_five_seconds_either_way(time: str, holds: bool, skew_s: float):
+    machines = Machines(worker_2=Machine(time=time))
+
+    seen = clocks_agree(machines.talosctl, machines.cluster, FakeClock()).probe()
+
+    assert seen.holds is holds
+    if holds:
+        assert seen.value is not None
+        assert seen.value["infra-worker-2"] == pytest.approx(skew_s)
+        assert seen.value.keys() == machines.cluster.node_names
+    else:
+        assert f"largest skew {skew_s:+.1f} s, infra-worker-2; at most 5 s" in seen.seen
+
+
+def test_the_time_that_the_question_took_is_no_skew():
+    """The machine read its clock somewhere between question and answer, which may lie far apart."""
+    machines, clock = Machines(), FakeClock()
+    script = machines.runner.script
+
+    def slow(argv: list[str]) -> Said | None:
+        clock.sleep(10)
+        said = Said(table(("NODE", "NODE-TIME", "NTP-SERVER-TIME"), ("x", f"{clock.now():%Y-%m-%d %H:%M:%S} +0000 UTC", "")))
+        clock.sleep(10)
+        return said if argv[-1] == "time" else script(argv)
+
+    machines.runner.script = slow
+
+    seen = clocks_agree(machines.talosctl, machines.cluster, clock).probe()
+
+    assert seen.value is not None
+    assert set(seen.value.values()) == {0.0}
+
+
+def test_a_machine_that_does_not_say_its_time_is_asked_again():
+    machines = Machines(cp_2=Machine(time=""))
+
+    seen = clocks_agree(machines.talosctl, machines.cluster, FakeClock()).probe()
+
+    assert (seen.holds, seen.seen) == (False, "infra-cp-2 does not say its time")
+
+
+@pytest.mark.parametrize(
+    ("services", "text"),
+    [
+        ({"kubelet": ("Preparing", "?"), "cri": ("Running", "OK")}, "kubelet on infra-worker-1 is Preparing, health ?: Something happened"),
+        ({"kubelet": ("Running", "Fail"), "cri": ("Failed", "?")}, "cri on infra-worker-1 is Failed, health ?: Something happened (and 1 more)"),
+    ],
+)
+def test_a_service_that_is_unwell_is_named_with_its_machine(services: dict[str, tuple[str, str]], text: str):
+    machines = Machines(
+        **{name: Machine(etcd="") for name in ("cp_1", "cp_2", "cp_3", "worker_2", "worker_3")}, worker_1=Machine(etcd="", other=services)
+    )
+
+    seen = services_healthy(machines.talosctl, machines.cluster).probe()
+
+    assert (seen.holds, seen.seen) == (False, text)
+
+
+def test_services_without_a_health_check_and_finished_ones_are_well():
+    machines = Machines(
+        **{
+            name: Machine(etcd="", other={"machined": ("Running", "?"), "extension": ("Finished", "?")})
+            for name in ("cp_1", "cp_2", "cp_3", "worker_1", "worker_2", "worker_3")
+        }
+    )
+
+    assert services_healthy(machines.talosctl, machines.cluster).probe().value == 12
+
+
+def test_talos_health_is_asked_of_one_node_about_all():
+    machines = Machines(cp_1=member_of("cp-1"))
+
+    seen = talos_health_passes(machines.talosctl, machines.cluster).probe()
+
+    assert seen.holds
+    words = machines.runner.called[-1].argv
+    assert words[words.index("--control-plane-nodes") + 1].count(",") == 2
+    assert words[words.index("--worker-nodes") + 1].count(",") == 2
+
+
+def test_what_talos_health_got_stuck_at_is_said():
+    machines = Machines(cp_1=member_of("cp-1"))
+    machines.healthy = captured("health-before-cni")
+
+    seen = talos_health_passes(machines.talosctl, machines.cluster).probe()
+
+    assert not seen.holds
+    assert seen.seen.startswith("waiting for all k8s nodes to report ready: some nodes are not ready: [infra-cp-1 ")
+
+
+def test_talos_health_is_not_even_asked_before_etcd_runs():
+    """Its own checks would take their minute to say so."""
+    machines = Machines()
+
+    seen = talos_health_passes(machines.talosctl, machines.cluster).probe()
+
+    assert (seen.holds, seen.seen) == (False, "etcd on infra-cp-1 is Preparing")
+    assert not any(" health " in asked for asked in machines.asked)
+
+
+def test_a_machine_that_is_down_is_a_failure_that_may_pass():
+    machines = Machines(cp_1=Machine(fails=DOWN))
+
+    with pytest.raises(ToolFailed, match=r"cannot read version --short of 10\.25\.11\.11: talosctl exited 1") as caught:
+        machine_answers(machines.talosctl, machines.cluster.nodes[0]).probe()
+
+    assert caught.value.retryable

@@ -1,0 +1,310 @@
+"""What runs in Kubernetes: by the objects of a real API answer, ready only when they say so of what is wanted now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from firstlight.conditions import wait_for
+from firstlight.conditions.nodes import api_answers, nodes_ready, nodes_registered, vip_accepts
+from firstlight.conditions.workloads import (
+    config_map_says,
+    crd_established,
+    daemon_set,
+    deployment,
+    no_pod_fails,
+    no_pod_named,
+    runs_on_every_node,
+    workload_runs,
+)
+from firstlight.errors import NotReady
+from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
+from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, NODES, PODS
+from tests.clocks import FakeClock
+from tests.conditions.objects import Object, condition, item, pod, ready, waiting
+from tests.definitions import infra
+from tests.tools.apiserver import ApiServer, ended, event, refusal
+
+CLUSTER = infra()
+NAMES = sorted(CLUSTER.node_names)
+CRD = "certificates.cert-manager.io"
+
+
+def deployment_of(replicas: int = 2, *, generation: int = 1, **status: Any) -> Object:
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}}
+    return item("web", "x", spec=spec, generation=generation, **{"observedGeneration": 1, **status})
+
+
+@pytest.mark.parametrize(
+    ("made", "holds", "text"),
+    [
+        (deployment_of(readyReplicas=2, updatedReplicas=2), True, "web: 2 of 2 ready"),
+        (deployment_of(readyReplicas=1, updatedReplicas=2), False, "web: 1 of 2 ready"),
+        # Two are ready, and only one of them is of the new template.
+        (deployment_of(readyReplicas=2, updatedReplicas=1), False, "web: 1 of 2 ready"),
+        # The status is of the spec before.
+        (deployment_of(readyReplicas=2, updatedReplicas=2, generation=2), False, "web: 2 of 2 ready"),
+        (deployment_of(0, readyReplicas=0, updatedReplicas=0), False, "web: 0 of 0 ready"),
+        (item("web", "x", spec={"selector": {}}), False, "web: 0 of 1 ready"),
+    ],
+    ids=["all", "one short", "rolling out", "not seen yet", "none wanted", "no status"],
+)
+def test_a_deployment_runs_when_what_is_wanted_now_is_ready(api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool, text: str):
+    api.hold(DEPLOYMENTS, made)
+    api.hold(PODS)
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe()
+
+    assert (seen.holds, seen.hopeless, seen.seen) == (holds, False, text)
+
+
+def set_of(wanted: int, **status: Any) -> Object:
+    return item("agent", "x", spec={"selector": {"matchLabels": {"app": "agent"}}}, observedGeneration=1, desiredNumberScheduled=wanted, **status)
+
+
+@pytest.mark.parametrize(
+    ("made", "holds"),
+    [
+        (set_of(6, numberReady=6, updatedNumberScheduled=6), True),
+        (set_of(6, numberReady=6, updatedNumberScheduled=5), False),
+        (set_of(6, numberReady=5, updatedNumberScheduled=6), False),
+        (set_of(0, numberReady=0), False),
+    ],
+    ids=["all", "old ones", "one short", "no node yet"],
+)
+def test_a_daemon_set_runs_on_all_nodes_that_it_wants(api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool):
+    api.hold(DAEMON_SETS, made)
+    api.hold(PODS)
+
+    assert workload_runs(kubernetes, daemon_set("x", "agent")).probe().holds is holds
+
+
+@pytest.mark.parametrize(
+    ("status", "hopeless", "text"),
+    [
+        (waiting("ImagePullBackOff", "Back-off pulling image"), False, "ImagePullBackOff: Back-off pulling image"),
+        (waiting("CrashLoopBackOff"), False, "CrashLoopBackOff"),
+        (waiting("InvalidImageName", "nope"), True, "InvalidImageName: nope"),
+        (waiting("ContainerCreating"), False, "Pending"),
+        (
+            {"initContainerStatuses": [{"state": {"terminated": {"reason": "Error", "message": "exit 1"}}}], **waiting("PodInitializing")},
+            False,
+            "Error: exit 1",
+        ),
+        (
+            {"conditions": (condition("PodScheduled", "False", "0/6 nodes are available", reason="Unschedulable"),)},
+            False,
+            "Unschedulable: 0/6 nodes are available",
+        ),
+    ],
+    ids=["pull", "crash", "name", "creating", "init", "unschedulable"],
+)
+def test_what_holds_a_workload_back_is_said_by_its_pods(api: ApiServer, kubernetes: Kubernetes, status: Object, hopeless: bool, text: str):
+    api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
+    api.hold(
+        PODS,
+        pod("web-1", "x", owner="web"),
+        pod("web-2", "x", owner="web", well=False, phase="Pending", **status),
+        pod("other", "x", owner="other", well=False),
+    )
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe()
+
+    assert (seen.hopeless, seen.seen) == (hopeless, f"web: 1 of 2 ready; {text}")
+
+
+def test_a_workload_that_is_not_there_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DEPLOYMENTS)
+
+    assert workload_runs(kubernetes, deployment("x", "web")).probe().seen == "x/web does not exist"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "holds", "text"),
+    [
+        ((condition("NamesAccepted", "True"), condition("Established", "True")), True, f"{CRD} is established"),
+        (
+            (condition("NamesAccepted", "True"), condition("Established", "False", "the initial names have been accepted")),
+            False,
+            f"{CRD} Established=False: the initial names have been accepted",
+        ),
+        (
+            (condition("NamesAccepted", "False", '"certificates" is already in use'), condition("Established", "False")),
+            False,
+            f'{CRD} NamesAccepted=False: "certificates" is already in use',
+        ),
+        ((), False, f"{CRD} NamesAccepted=unset: no message"),
+    ],
+    ids=["established", "not yet", "names taken", "new"],
+)
+def test_a_crd_is_established_when_its_kind_is_served(api: ApiServer, kubernetes: Kubernetes, conditions: tuple[Object, ...], holds: bool, text: str):
+    api.hold(CRDS, item(CRD, conditions=conditions))
+
+    seen = crd_established(kubernetes, CRD).probe()
+
+    assert (seen.holds, seen.seen) == (holds, text)
+
+
+def test_a_daemon_set_runs_on_every_node_of_the_definition(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
+    api.hold(PODS, *(pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES), pod("other", node="elsewhere", owner="other"))
+
+    assert runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().value == CLUSTER.node_names
+
+
+@pytest.mark.parametrize("how", ["absent", "unready", "leaving", "another's"])
+def test_a_node_without_its_ready_pod_is_named(api: ApiServer, kubernetes: Kubernetes, how: str):
+    pods = [pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES]
+    if how == "absent":
+        pods.pop(0)
+    elif how == "leaving":
+        pods[0]["metadata"]["deletionTimestamp"] = "2026-11-23T07:32:00Z"
+    else:
+        pods[0] = pod("spegel-x", node=NAMES[0], owner="spegel" if how == "unready" else "other", well=how != "unready")
+    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
+    api.hold(PODS, *pods)
+
+    assert runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().seen == f"spegel is not ready on {NAMES[0]}"
+
+
+def test_no_pod_fails_when_each_is_ready_or_has_succeeded(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(PODS, pod("a"), pod("job", well=False, phase="Succeeded"))
+
+    assert no_pod_fails(kubernetes).probe().value == 2
+
+
+def test_a_failing_pod_is_counted_and_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(PODS, pod("a"), pod("c", "x", well=False, phase="Failed"), pod("b", "x", well=False, **waiting("CrashLoopBackOff", "back-off 40s")))
+
+    assert no_pod_fails(kubernetes).probe().seen == "2 of 3 pods not well; x/b: CrashLoopBackOff: back-off 40s"
+
+
+def test_a_cluster_without_pods_is_not_one_without_failures(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(PODS)
+
+    assert not no_pod_fails(kubernetes).probe().holds
+
+
+@pytest.mark.parametrize(("kind", "name"), [(PODS, "kube-proxy-x7k2p"), (DAEMON_SETS, "kube-proxy")])
+def test_what_must_not_be_there_is_named(api: ApiServer, kubernetes: Kubernetes, kind: Any, name: str):
+    api.hold(PODS, pod("cilium-1"))
+    api.hold(DAEMON_SETS, item("cilium", "kube-system"))
+    assert no_pod_named(kubernetes, "kube-system", "kube-proxy").probe().holds
+
+    api.hold(kind, item(name, "kube-system"))
+
+    seen = no_pod_named(kubernetes, "kube-system", "kube-proxy").probe()
+    assert (seen.hopeless, seen.seen) == (True, f"{name} exists in kube-system")
+
+
+def test_a_config_map_says_what_is_expected_or_what_it_says_instead(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(CONFIG_MAPS, {**item("cilium-config", "kube-system"), "data": {"cluster-id": "2", "other": "x"}})
+
+    seen = config_map_says(kubernetes, "kube-system", "cilium-config", {"cluster-id": "1", "cluster-name": "infra"}).probe()
+
+    assert (seen.hopeless, seen.seen) == (True, "cilium-config: cluster-id is 2, not 1; cluster-name is unset, not infra")
+    assert config_map_says(kubernetes, "kube-system", "cilium-config", {"cluster-id": "2"}).probe().value == {"cluster-id": "2"}
+
+
+def nodes(*names: str, status: str = "True", message: str = "") -> list[Object]:
+    return [item(name, conditions=ready(status, message)) for name in names]
+
+
+def test_nodes_are_counted_by_name(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *nodes(*NAMES[1:], "talos-x1y-2z3"))
+
+    assert nodes_registered(kubernetes, CLUSTER).probe().seen == f"6 of 6 registered; missing {NAMES[0]}"
+    assert nodes_ready(kubernetes, CLUSTER).probe().seen == f"6 of 6 Ready; {NAMES[0]}: not registered"
+
+
+def test_a_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *nodes(*NAMES, "talos-x1y-2z3"))
+
+    assert nodes_registered(kubernetes, CLUSTER).probe().seen == "unknown nodes registered: talos-x1y-2z3"
+
+
+def test_why_a_node_is_not_ready_is_said(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *nodes(*NAMES[1:]), *nodes(NAMES[0], status="False", message="cni plugin not initialized"))
+
+    assert nodes_ready(kubernetes, CLUSTER).probe().seen == f"5 of 6 Ready; {NAMES[0]}: cni plugin not initialized"
+    api.hold(NODES, *nodes(*NAMES))
+    assert nodes_ready(kubernetes, CLUSTER).probe().value == CLUSTER.node_names
+
+
+def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes: Kubernetes):
+    """The list is read anew at once, not when the watch's time is up."""
+    api.hold(NODES, *nodes(*NAMES, status="Unknown", message="Kubelet stopped posting node status."))
+
+    def turn_ready(handler: Any) -> None:
+        api.hold(NODES, *nodes(*NAMES))
+        event("MODIFIED", {})(handler)
+
+    api.special["watch"] = turn_ready
+    clock = FakeClock()
+
+    value, waited = wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=60, clock=clock)
+
+    assert value == CLUSTER.node_names
+    assert waited.attempts == 2
+    assert clock.seconds <= 0.1
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES)
+    api.special["watch"] = ended
+    clock = FakeClock()
+
+    with pytest.raises(NotReady):
+        wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=2, clock=clock)
+
+    assert len([path for path in api.asked if "watch" not in path]) <= 22
+
+
+@pytest.mark.parametrize(("code", "final"), [(401, True), (403, True), (429, False), (500, False), (503, False)])
+def test_a_refusal_ends_a_wait_when_no_time_can_mend_it(api: ApiServer, kubernetes: Kubernetes, code: int, final: bool):
+    api.special["/api/v1/nodes"] = refusal(code, "you shall not pass")
+
+    with pytest.raises(ApiRefused if final else NotReady, match=f"the API server said {code} .*: you shall not pass"):
+        wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=2, clock=FakeClock())
+
+
+def test_an_api_server_that_restarts_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
+    answers = [refusal(503), refusal(500)]
+
+    def restart(handler: Any) -> None:
+        if answers:
+            answers.pop()(handler)
+        else:
+            handler.json(200, {"metadata": {"resourceVersion": "7"}, "items": nodes(*NAMES)})
+
+    api.special["/api/v1/nodes"] = restart
+
+    value, waited = wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=60, clock=FakeClock())
+
+    assert (value, waited.attempts) == (CLUSTER.node_names, 3)
+
+
+def test_the_api_answers_when_readyz_says_ok(api: ApiServer, kubernetes: Kubernetes):
+    assert api_answers(kubernetes, CLUSTER).probe().value == "ok"
+
+    api.special["/readyz"] = lambda handler: handler.send(200, b"[+]ping ok\n[-]etcd failed", "text/plain")
+
+    assert not api_answers(kubernetes, CLUSTER).probe().holds
+
+
+def test_a_vip_that_nobody_holds_says_why(api: ApiServer):
+    port = int(api.url.rsplit(":", 1)[1])
+    here = CLUSTER.__class__(**{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "vip": "127.0.0.1"})
+
+    assert vip_accepts(here, port).probe().value == f"127.0.0.1:{port}"
+    assert vip_accepts(here, 1).probe().seen == "127.0.0.1:1: Connection refused"
+
+
+def test_a_server_that_is_gone_is_an_observation(kubernetes: Kubernetes, api: ApiServer):
+    api.special["/api/v1/nodes"] = lambda handler: handler.hang_up()
+
+    with pytest.raises(ApiUnavailable):
+        nodes_ready(kubernetes, CLUSTER).probe()
+    # Once: whoever waits decides about the next attempt.
+    assert api.asked == ["/api/v1/nodes"]
