@@ -39,6 +39,16 @@ def test_wrong_usage_is_refused_with_its_reason(words: tuple[str, ...], message:
     assert "Traceback" not in result.stderr
 
 
+def test_a_refused_run_leaves_the_last_report_as_it_is(tmp_path: Path):
+    for name in ("report.html", "report.json"):
+        (tmp_path / name).write_text("the last run's")
+
+    result = pytest_run("bootstrap_tests", "--cluster", "infra", "--stage", "talks", "--report-dir", str(tmp_path))
+
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"report.html": "the last run's", "report.json": "the last run's"}
+
+
 def test_collecting_lists_the_checklist_and_touches_no_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 

@@ -50,13 +50,12 @@ def test_a_flux_object_is_ready_for_its_present_generation_alone(made: Object, w
 
 
 def test_an_object_that_does_not_exist_yet_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
-    assert flux_object_ready(
-        kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system"
-    ).probe().seen == "gitrepositorie flux-system does not exist".replace("repositorie", "repositorie")
+    condition = flux_object_ready(kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system")
+    assert condition.probe().seen == "flux-system/flux-system does not exist"
 
     api.hold(GIT_REPOSITORIES, item("flux-system", "flux-system", conditions=ready("True", "stored artifact"), observedGeneration=1))
 
-    assert flux_object_ready(kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system").probe().seen == "flux-system: stored artifact"
+    assert condition.probe().seen == "flux-system: stored artifact"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def test_a_key_that_reads_names_the_commit():
 
 
 def test_a_branch_that_is_not_there_is_told_from_a_key_that_is_not_registered():
-    with pytest.raises(FirstlightError, match="cannot read branch main of ssh://.*: the remote has no such branch") as caught:
+    with pytest.raises(FirstlightError, match=r"cannot read branch main of ssh://.*: the remote has no such branch") as caught:
         reads(captured("git-no-branch")).probe()
 
     assert "push the branch" in caught.value.next_step
@@ -47,7 +46,7 @@ def test_a_branch_that_is_not_there_is_told_from_a_key_that_is_not_registered():
     "said", ["git-unknown-key", "git-host-key-changed", "git-host-unknown", "git-port-closed", "git-no-repository", "git-no-host"]
 )
 def test_a_remote_that_does_not_let_us_read_is_final(said: str):
-    with pytest.raises(ToolFailed, match="cannot read branch main of ssh://.* with the deploy key: git exited 128") as caught:
+    with pytest.raises(ToolFailed, match=r"cannot read branch main of ssh://.* with the deploy key: git exited 128") as caught:
         reads(captured(said)).probe()
 
     assert not caught.value.retryable
@@ -106,7 +105,7 @@ def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
         command = runner.called[-1].env["GIT_SSH_COMMAND"].split()
         seen["key"] = command[command.index("-i") + 1]
         seen["text"], seen["mode"] = Path(seen["key"]).read_text(), Path(seen["key"]).stat().st_mode & 0o777
-        seen["target"] = os.readlink(seen["key"])
+        seen["target"] = str(Path(seen["key"]).readlink())
         seen["line"] = " ".join(command)
         return captured("git-head")
 

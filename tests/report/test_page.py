@@ -55,21 +55,19 @@ def played(tmp_path_factory):
     """Play a stream once, by name, and hand out what came of it."""
     made: dict[str, Played] = {}
 
-    def play(name: str, extra: str = "") -> Played:
-        if name + extra not in made:
+    def play(name: str) -> Played:
+        if name not in made:
             root = tmp_path_factory.mktemp(name)
             write_suite(root)
-            if extra:
-                (root / "bootstrap_tests" / "test_00_preflight.py").write_text(extra, encoding="utf-8")
-            made[name + extra] = run_pytest(root, name)
-        return made[name + extra]
+            made[name] = run_pytest(root, name)
+        return made[name]
 
     return play
 
 
-def run_pytest(root: Path, name: str) -> Played:
+def pytest_on(root: Path, name: str) -> subprocess.CompletedProcess[str]:
     """Run real pytest on the suite with a stream."""
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "bootstrap_tests", *PLUGINS, "--replay", name],
         cwd=root,
         env=ENVIRONMENT,
@@ -78,6 +76,11 @@ def run_pytest(root: Path, name: str) -> Played:
         timeout=120,
         check=False,
     )
+
+
+def run_pytest(root: Path, name: str) -> Played:
+    """Run real pytest on the suite with a stream, and read what it left."""
+    done = pytest_on(root, name)
     folder = root / "reports" / "infra-simulated"
     page = (folder / "report.html").read_text(encoding="utf-8")
     found = re.search(r'data-jsonblob="([^"]*)"', page)
@@ -212,14 +215,18 @@ def test_foreign_text_cannot_break_out_of_the_page(played):
     assert "\x1b" not in run.output
 
 
-def test_a_file_that_cannot_be_imported_is_a_row_of_its_own(played):
-    run = played("plan", "import nothing_of_that_name\n")
+def test_a_file_that_cannot_be_imported_ends_the_run_before_it_begins_and_leaves_the_last_report(tmp_path):
+    write_suite(tmp_path)
+    (tmp_path / "bootstrap_tests" / "test_00_preflight.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
+    last = tmp_path / "reports" / "infra-simulated" / "report.html"
+    last.parent.mkdir(parents=True)
+    last.write_text("the last run's", encoding="utf-8")
 
-    assert run.exit_code == 2
-    assert any("test_00_preflight.py" in "".join(row["resultsTableRow"]) for row in run.rows)
-    assert "nothing_of_that_name" in run.output
-    assert run.report["head"]["state"] == "not started"
-    assert "nothing has run yet" in run.page
+    done = pytest_on(tmp_path, "plan")
+
+    assert done.returncode == 2
+    assert "nothing_of_that_name" in done.stdout
+    assert last.read_text(encoding="utf-8") == "the last run's"
 
 
 def test_a_single_stage_says_that_the_others_were_not_run(played):

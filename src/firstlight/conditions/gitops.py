@@ -27,7 +27,7 @@ def flux_object_ready(kubernetes: Kubernetes, kind: Kind, namespace: str, name: 
     def probe() -> Observation[Object]:
         item = view.named(name)
         if item is None:
-            return not_yet(f"{kind.plural[:-1]} {name} does not exist")
+            return not_yet(f"{namespace}/{name} does not exist")
         why = why_unready(item)
         return not_yet(f"{name}: {why}") if why else holds(f"{name}: {condition_of(item, 'Ready').get('message', 'Ready')}", item)
 

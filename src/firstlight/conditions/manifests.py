@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubernetes import Kubernetes
@@ -17,8 +19,8 @@ def secrets_present(kubernetes: Kubernetes, cluster: Cluster) -> Condition[set[s
             secret = kubernetes.get(SECRETS, cluster.sync.namespace, name)
             if secret is None:
                 return not_yet(f"{cluster.sync.namespace}/{name} does not exist")
-            # b3A6Ly8 is how base64 of `op://` begins.
-            empty = sorted(key for key, value in (secret.get("data") or {"data": ""}).items() if not value or value.startswith("b3A6Ly8"))
+            values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {"data": ""}).items()}
+            empty = sorted(key for key, value in values.items() if not value.strip() or value.startswith(b"op://"))
             if empty:
                 return not_yet(f"{cluster.sync.namespace}/{name} has no value for {', '.join(empty)}")
         return holds(f"{' and '.join(wanted)} in {cluster.sync.namespace}", set(wanted))

@@ -24,10 +24,13 @@ class Keeper:
         self._path = path
         self._fold = Fold()
         self.trouble = ""
+        self.begun = False
+        """Whether there is anything to report."""
 
     def hear(self, stamped: Stamped) -> None:
         """Take in one event, and write the file if it is one that people look for."""
         self._fold.hear(stamped)
+        self.begun = self.begun or isinstance(stamped.event, RunStarted)
         if isinstance(stamped.event, RunStarted | CriterionStarted | CriterionEnded | RunEnded):
             self.save()
 

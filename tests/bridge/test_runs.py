@@ -1,0 +1,436 @@
+"""Whole runs of tiny checklists through real pytest: verdicts, exit codes, journal, report, and what ends a run early."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.bridge.tiny import Result, Tiny
+from tests.bridge.world import SECRET
+
+GOOD = {
+    "test_10_first.py": """
+@pytest.fixture
+def lamp_made(perform):
+    perform(make("lamp"))
+
+@pytest.fixture
+def bulb_made(perform):
+    perform(busy("bulb", times=2))
+
+@pytest.fixture
+def socket_made(perform):
+    perform(make("socket"))
+
+@criterion("AC1", "there is a lamp", task=1, budget_s=30)
+def test_there_is_a_lamp(lamp_made, wait):
+    assert wait(there("lamp")) == "lamp"
+
+@criterion("AC1", "there is a bulb, in the end", task=1, budget_s=30)
+def test_there_is_a_bulb(bulb_made, wait):
+    assert wait(there("bulb")) == "bulb"
+
+@criterion("AC1", "there is a socket already", task=1, budget_s=30)
+def test_there_is_a_socket(socket_made, wait):
+    assert wait(there("socket")) == "socket"
+""",
+    "test_70_second.py": """
+@criterion("AC2", "light travels", task=1, budget_s=30, needs=(Capability.DATAPATH,))
+def test_light_travels(wait):
+    raise AssertionError("must never be asked here")
+
+@pytest.mark.parametrize("name", ["lamp", "bulb"], ids=["lamp", "bulb"])
+@criterion("AC2", "the {} is still there", task=1, budget_s=30)
+def test_it_is_still_there(name, wait):
+    assert wait(there(name)) == name
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, Result]:
+    """Run a checklist in which all is well, twice; its files are named in the wrong order."""
+    tiny = Tiny(tmp_path_factory.mktemp("good"), GOOD)
+    (tiny.world / "socket").write_text("there")
+    return tiny, tiny.run("bootstrap_tests/test_70_second.py", "bootstrap_tests/test_10_first.py"), tiny.run()
+
+
+def test_a_run_in_which_all_is_well_ends_with_zero(good: tuple[Tiny, Result, Result]):
+    _, first, _ = good
+
+    assert first.code == 0, first.output
+    assert first.verdicts == {
+        "there-is-a-lamp": "met",
+        "there-is-a-bulb": "met",
+        "there-is-a-socket": "already met",
+        "light-travels": "not verifiable here",
+        "it-is-still-there-lamp": "met",
+        "it-is-still-there-bulb": "met",
+    }
+
+
+def test_criteria_run_in_the_order_of_their_stages_and_files(good: tuple[Tiny, Result, Result]):
+    _, first, _ = good
+
+    ended = [line["id"] for line in first.events("CriterionEnded")]
+    assert ended == ["there-is-a-lamp", "there-is-a-bulb", "there-is-a-socket", "light-travels", "it-is-still-there-lamp", "it-is-still-there-bulb"]
+
+
+def test_a_failure_that_passes_is_followed_by_another_attempt(good: tuple[Tiny, Result, Result]):
+    tiny, first, _ = good
+
+    attempts = [
+        (line["action"], line.get("ok"))
+        for line in first.journal
+        if line["event"] in ("ActionBegun", "ActionEnded") and line["action"] == "make bulb"
+    ]
+    assert attempts == [
+        ("make bulb", None),
+        ("make bulb", False),
+        ("make bulb", None),
+        ("make bulb", False),
+        ("make bulb", None),
+        ("make bulb", True),
+    ]
+    assert len((tiny.world / "bulb.tries").read_text()) == 3
+
+
+def test_what_cannot_be_verified_says_why(good: tuple[Tiny, Result, Result]):
+    _, first, _ = good
+
+    assert first.criterion("light-travels")["reason"].startswith("datapath: there is no Cilium datapath here")
+    assert "not verifiable here" in first.output
+
+
+def test_an_action_that_is_not_needed_is_skipped_and_says_so(good: tuple[Tiny, Result, Result]):
+    _, first, _ = good
+
+    assert [line["action"] for line in first.events("ActionSkipped")] == ["make socket"]
+
+
+def test_a_second_run_acts_on_nothing(good: tuple[Tiny, Result, Result]):
+    _, first, second = good
+
+    assert second.code == 0, second.output
+    assert {verdict for name, verdict in second.verdicts.items() if name != "light-travels"} == {"already met"}
+    assert len(second.events("ActionBegun")) == len(first.events("ActionBegun"))
+    assert "resume" not in second.output
+    assert "to go on:" not in second.output
+
+
+PREFLIGHT = """
+@criterion("AC1", "there is a fuse", task=1, budget_s=2)
+def test_there_is_a_fuse(wait):
+    assert wait(there("fuse"))
+
+@criterion("AC1", "the fuse is whole", task=1, budget_s=2, after=("there-is-a-fuse",))
+def test_the_fuse_is_whole(wait):
+    raise AssertionError("must not be asked")
+
+@criterion("AC1", "the fuse is cold", task=1, budget_s=2, after=("the-fuse-is-whole",))
+def test_the_fuse_is_cold(wait):
+    raise AssertionError("must not be asked")
+
+@criterion("AC1", "there is daylight", task=1, budget_s=2)
+def test_there_is_daylight():
+    assert True
+
+@criterion("AC1", "the ladder is gone", task=1, budget_s=600)
+def test_the_ladder_is_there(wait):
+    assert wait(hopeless("ladder"))
+"""
+
+
+@pytest.fixture(scope="module")
+def unready(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """Run a checklist whose preflight finds several things missing."""
+    return Tiny(tmp_path_factory.mktemp("unready"), {"test_00_preflight.py": PREFLIGHT, **GOOD}).run()
+
+
+def test_preflight_names_everything_that_is_missing_before_it_stops(unready: Result):
+    assert unready.code == 1
+    assert [unready.verdicts[name] for name in ("there-is-a-fuse", "there-is-daylight", "the-ladder-is-there")] == [
+        "not ready in time",
+        "met",
+        "not ready in time",
+    ]
+
+
+def test_what_comes_after_a_failure_is_not_reached_and_neither_is_what_comes_after_that(unready: Result):
+    assert unready.criterion("the-fuse-is-whole")["reason"] == "there-is-a-fuse came first and failed"
+    assert unready.criterion("the-fuse-is-cold")["reason"] == "the-fuse-is-whole came first and was not reached"
+    assert {unready.verdicts[name] for name in ("the-fuse-is-whole", "the-fuse-is-cold")} == {"not reached"}
+
+
+def test_later_stages_are_not_reached_and_nothing_is_done(unready: Result):
+    assert {verdict for name, verdict in unready.verdicts.items() if name.startswith(("there-is-a-lamp", "light", "it-is"))} == {"not reached"}
+    assert unready.events("ActionBegun") == []
+    assert unready.criterion("there-is-a-lamp")["reason"] == "there-is-a-fuse came first and failed"
+
+
+def test_a_wait_that_was_in_vain_says_what_it_saw_last_and_what_to_do(unready: Result):
+    assert "cannot confirm fuse to be there: not so within 2 s\n" in unready.criterion("there-is-a-fuse")["error"]
+    assert "last seen fuse is not there" in unready.criterion("there-is-a-fuse")["error"]
+    assert "cannot confirm ladder to be there: waiting longer will not help" in unready.criterion("the-ladder-is-there")["error"]
+    assert "./task bootstrap:infra TARGET=nodes" in unready.output
+    assert "Traceback" not in unready.output
+
+
+FAILING = {
+    "test_10_first.py": """
+@pytest.fixture
+def lamp_made(perform):
+    perform({action})
+
+@criterion("AC1", "there is a lamp", task=1, budget_s=30)
+def test_there_is_a_lamp(lamp_made, wait):
+    assert wait(there("lamp"))
+
+@criterion("AC1", "there is light", task=1, budget_s=30)
+def test_there_is_light(wait):
+    raise AssertionError("must not be asked")
+"""
+}
+
+
+def failing(tmp_path: Path, action: str) -> Tiny:
+    return Tiny(tmp_path / "tiny", {name: text.format(action=action) for name, text in FAILING.items()})
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    (tmp_path / "tiny").mkdir()
+    return tmp_path
+
+
+def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
+    result = failing(tmp_path, "broken('lamp')").run()
+
+    assert result.code == 1
+    assert result.verdicts == {"there-is-a-lamp": "action failed", "there-is-light": "not reached"}
+    assert "cannot make lamp: it fell apart\n  next      pick up the pieces" in result.criterion("there-is-a-lamp")["error"]
+    assert result.output.count("it fell apart") == 1
+    (ended,) = result.events("ActionEnded")
+    assert (ended["ok"], ended["detail"]) == (False, "cannot make lamp: it fell apart")
+    assert result.events("RunEnded")[0]["exit_code"] == 1
+    assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
+
+
+def test_an_action_that_is_busy_for_ever_is_given_up_after_three_attempts(tmp_path: Path):
+    tiny = failing(tmp_path, "busy('lamp')")
+
+    result = tiny.run()
+
+    assert (result.code, result.verdicts["there-is-a-lamp"]) == (1, "action failed")
+    assert len((tiny.world / "lamp.tries").read_text()) == 3
+    assert [line["event"] for line in result.journal if line["event"].startswith("Action")] == ["ActionBegun", "ActionEnded"] * 3
+
+
+def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
+    tiny = failing(tmp_path, "make('lamp')")
+
+    result = tiny.run("--plan")
+
+    assert result.code == 20, result.output
+    assert result.verdicts == {"there-is-a-lamp": "will act", "there-is-light": "blocked"}
+    assert result.criterion("there-is-a-lamp")["reason"] == "make lamp, because lamp is missing\n$ touch lamp"
+    assert result.criterion("there-is-light")["reason"] == "blocked by: make lamp"
+    assert list(tiny.world.iterdir()) == []
+    assert result.journal == []
+    assert not (tiny.state / "journal.jsonl").exists()
+
+
+def test_a_plan_of_what_is_done_ends_with_zero(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": GOOD["test_10_first.py"]})
+    for name in ("lamp", "bulb", "socket"):
+        (tiny.world / name).write_text("there")
+
+    result = tiny.run("--plan")
+
+    assert (result.code, set(result.verdicts.values())) == (0, {"already met"}), result.output
+
+
+def interrupted(tiny: Tiny, number: signal.Signals) -> tuple[Result, list[int]]:
+    """Send a signal in the middle of an action, once both processes of it have said who they are."""
+    os.mkfifo(tiny.world / "pids")
+    reading = os.open(tiny.world / "pids", os.O_RDONLY | os.O_NONBLOCK)
+    process = tiny.start()
+    try:
+        assert select.select([reading], [], [], 60)[0], process.communicate(timeout=5)[0] if process.poll() is not None else "no action began"
+        pids = [int(word) for word in os.read(reading, 100).split()]
+        process.send_signal(number)
+        return tiny.finish(process), pids
+    finally:
+        os.close(reading)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_the_way_on(tmp_path: Path, number: signal.Signals):
+    tiny = failing(tmp_path, "endless('lamp', request.getfixturevalue('runner'))")
+    path = tiny.root / "bootstrap_tests" / "test_10_first.py"
+    path.write_text(path.read_text().replace("def lamp_made(perform)", "def lamp_made(perform, request)"))
+
+    result, pids = interrupted(tiny, number)
+
+    assert result.code == 2, result.output
+    assert len(pids) == 2
+    assert [pid for pid in pids if alive(pid)] == []
+    assert [line["event"] for line in result.journal] == ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"]
+    assert result.events("RunEnded")[0]["interrupted"] is True
+    assert result.report["interrupted"] is True
+    assert (tiny.root / "reports" / "infra-nodes" / "report.html").exists()
+    assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_run_that_was_killed_is_told_of_and_the_next_one_goes_on(tmp_path: Path):
+    tiny = failing(tmp_path, "endless('lamp', request.getfixturevalue('runner'))")
+    path = tiny.root / "bootstrap_tests" / "test_10_first.py"
+    path.write_text(path.read_text().replace("def lamp_made(perform)", "def lamp_made(perform, request)"))
+    killed, pids = interrupted(tiny, signal.SIGKILL)
+    assert killed.events("ActionBegun")
+    assert not killed.events("ActionEnded")
+    path.write_text(
+        path.read_text().replace("endless('lamp', request.getfixturevalue('runner'))", "make('lamp')").replace("must not be asked", "dark")
+    )
+
+    result = tiny.run()
+
+    assert "an earlier run was cut off while it was about to make lamp: it is looked at anew" in result.output
+    assert [pid for pid in pids if alive(pid)] == []
+    assert result.verdicts == {"there-is-a-lamp": "met", "there-is-light": "not ready in time"}
+
+
+def test_a_cluster_that_another_run_holds_is_left_alone(tmp_path: Path):
+    tiny = failing(tmp_path, "make('lamp')")
+    tiny.state.mkdir(parents=True)
+    with (tiny.state / "run.lock").open("w") as held:
+        held.write('{"owner": "carol", "host": "desk-3", "pid": 4711, "since": "2026-11-23T07:32:00+00:00"}')
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+        result = tiny.run()
+
+    assert result.code == 1
+    assert "cannot run on infra: another run holds it" in result.output
+    assert "carol on desk-3, process 4711, since 2026-11-23T07:32:00+00:00" in result.output
+    assert list(tiny.world.iterdir()) == []
+    assert "Traceback" not in result.output
+
+
+def test_a_damaged_journal_is_set_aside_and_the_run_says_so(tmp_path: Path):
+    tiny = failing(tmp_path, "make('lamp')")
+    tiny.state.mkdir(parents=True)
+    (tiny.state / "journal.jsonl").write_text('{"at": "2026-11-23T07:32:00", "event": "RunStarted"}\nnot ours\n')
+
+    result = tiny.run()
+
+    assert "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 2 is not ours (JSONDecodeError)" in result.output
+    assert (tiny.state / "journal.damaged-1.jsonl").exists()
+    assert result.verdicts["there-is-a-lamp"] == "met"
+    assert result.journal[0]["event"] == "RunStarted"
+
+
+SECRETS = {
+    "test_10_first.py": """
+@pytest.fixture
+def known(runner):
+    runner.keep_secret(SECRET)
+
+@criterion("AC1", "nothing is shown while waiting", task=1, budget_s=2)
+def test_nothing_is_shown_while_waiting(known, wait):
+    assert wait(leaking())
+""",
+    "test_00_preflight.py": """
+@pytest.fixture
+def known(runner):
+    runner.keep_secret(SECRET)
+
+@criterion("AC1", "nothing is shown by an assertion", task=1, budget_s=2)
+def test_nothing_is_shown_by_an_assertion(known):
+    password = SECRET
+    print(password)
+    assert password == "open sesame"
+
+@criterion("AC1", "nothing is shown by a failing tool", task=1, budget_s=2)
+def test_nothing_is_shown_by_a_failing_tool(known, runner):
+    runner.run(["sh", "-c", "echo $0 >&2; exit 3", SECRET], timeout_s=5).raise_on_failure("log in")
+
+@criterion("AC1", "nothing is shown by an error of ours", task=1, budget_s=2)
+def test_nothing_is_shown_by_an_error_of_ours(known):
+    raise ActionFailed(f"cannot log in with {SECRET}")
+
+@criterion("AC1", "nothing is shown by a wait", task=1, budget_s=2)
+def test_nothing_is_shown_by_a_wait(known, wait):
+    assert wait(leaking())
+""",
+}
+
+
+def test_no_secret_is_shown_by_whatever_goes_wrong(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", SECRETS)
+
+    result = tiny.run()
+
+    assert result.code == 1
+    assert [verdict for verdict in result.verdicts.values() if verdict == "not ready in time"] == ["not ready in time"] * 4
+    texts = {path.name: path.read_text() for folder in (tiny.root / "reports" / "infra-nodes", tiny.state) for path in folder.iterdir()}
+    assert {"report.html", "report.json", "journal.jsonl"} <= texts.keys()
+    assert [name for name, text in {**texts, "output": result.output}.items() if SECRET in text] == []
+    assert "the password is ********" in result.criterion("nothing-is-shown-by-a-wait")["error"]
+
+
+def test_a_test_that_skips_itself_was_not_verified(tmp_path: Path):
+    tiny = Tiny(
+        tmp_path / "tiny",
+        {"test_10_first.py": "\n@criterion('AC1', 'skipped', task=1, budget_s=2)\ndef test_skipped():\n    pytest.skip('not today')\n"},
+    )
+
+    result = tiny.run()
+
+    assert result.verdicts == {"skipped": "not verifiable here"}
+    assert result.criterion("skipped")["reason"] == "not today"
+
+
+def test_a_checklist_that_cannot_be_imported_touches_nothing(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {**GOOD, "test_20_broken.py": "import no_such_module\n"})
+
+    result = tiny.run()
+
+    assert result.code == 2
+    assert "no_such_module" in result.output
+    assert list(tiny.world.iterdir()) == []
+    assert result.journal == []
+
+
+def test_a_stage_alone_says_how_to_go_on_with_it(tmp_path: Path):
+    tiny = failing(tmp_path, "broken('lamp')")
+
+    result = tiny.run("--stage", "first")
+
+    assert (result.code, result.report["stage"]) == (1, "first")
+    assert "--stage first" in result.output.split("to go on:")[1]
+
+
+def test_a_full_disk_stops_before_anything_is_done(tmp_path: Path):
+    """What is not on the disk as begun must not happen."""
+    tiny = failing(tmp_path, "make('lamp')")
+    tiny.state.mkdir(parents=True)
+    (tiny.state / "journal.jsonl").symlink_to("/dev/full")
+
+    result = tiny.run()
+
+    assert result.code not in (0, 20)
+    assert list(tiny.world.iterdir()) == []

@@ -1,0 +1,77 @@
+"""A world of files in place of machines: actions that make one, conditions that look for one; used by tiny checklists in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from firstlight.actions import Action
+from firstlight.conditions import Condition, Observation, holds, never, not_yet
+from firstlight.errors import ActionFailed, FirstlightError
+from firstlight.tools.runner import Runner
+
+WORLD = Path(os.environ.get("FIRSTLIGHT_TEST_WORLD", "/nonexistent"))
+SECRET = "hunter2-hunter2-hunter2"
+
+
+class Busy(FirstlightError):
+    """A failure that may pass."""
+
+    retryable = True
+
+
+def make(name: str, *, failing: FirstlightError | None = None, times: int = 1000) -> Action:
+    """Make a file; fail the first so many times, when there is a failure."""
+
+    def need() -> str | None:
+        return None if (WORLD / name).exists() else f"{name} is missing"
+
+    def act() -> None:
+        tries = WORLD / f"{name}.tries"
+        tried = len(tries.read_text()) + 1 if tries.exists() else 1
+        tries.write_text("x" * tried)
+        if failing is not None and tried <= times:
+            raise failing
+        (WORLD / name).write_text("made")
+
+    return Action(title=f"make {name}", need=need, act=act, commands=(f"touch {name}",))
+
+
+def broken(name: str) -> Action:
+    """Fail for good."""
+    return make(name, failing=ActionFailed(f"cannot make {name}: it fell apart", next_step="pick up the pieces"))
+
+
+def busy(name: str, times: int = 1000) -> Action:
+    """Fail for a reason that passes."""
+    return make(name, failing=Busy(f"cannot make {name}: busy"), times=times)
+
+
+def endless(name: str, runner: Runner) -> Action:
+    """Run a command that never ends, with a child of its own; both write down who they are."""
+    code = f"import os,subprocess,time;p=subprocess.Popen(['sleep','600']);open({str(WORLD / 'pids')!r},'w').write(f'{{os.getpid()}} {{p.pid}} ');time.sleep(600)"
+
+    def act() -> None:
+        runner.run([sys.executable, "-c", code], timeout_s=600, changes=True)
+
+    return Action(title=f"make {name}", need=lambda: f"{name} is missing", act=act)
+
+
+def there(name: str) -> Condition[str]:
+    """Say when a file is there."""
+
+    def probe() -> Observation[str]:
+        return holds(f"{name} is there", name) if (WORLD / name).exists() else not_yet(f"{name} is not there")
+
+    return Condition(f"{name} to be there", probe)
+
+
+def hopeless(name: str) -> Condition[str]:
+    """Say that something can never be."""
+    return Condition(f"{name} to be there", lambda: never(f"{name} is gone for good"))
+
+
+def leaking() -> Condition[str]:
+    """Show a secret in an observation."""
+    return Condition("the light to come on", lambda: not_yet(f"the password is {SECRET}"))

@@ -1,0 +1,345 @@
+"""The operator's own side, charts and releases: what 1Password, sops, Helm and helmfile say, and what of it is final."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight.conditions.charts import no_unknown_value_keys, values_are_equal
+from firstlight.conditions.cilium import bgp_enabled, connectivity_passes, hubble_relay_answers, kube_proxy_replaced, status_ok
+from firstlight.conditions.finish import finished_within, nothing_left_to_do
+from firstlight.conditions.operator import age_key_opens, document_is, references_resolve, signed_in
+from firstlight.conditions.releases import charts_resolve, installed_in_order, release_deployed, same_version
+from firstlight.conditions.webhook import webhook_answers
+from firstlight.errors import FirstlightError
+from firstlight.tools.cilium import Cilium
+from firstlight.tools.helm import Helm
+from firstlight.tools.helmfile import Helmfile
+from firstlight.tools.kubectl import Kubectl
+from firstlight.tools.op import OnePassword
+from firstlight.tools.process import ToolFailed
+from firstlight.tools.reading import Unreadable
+from firstlight.tools.sops import Sops
+from tests.definitions import infra
+from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scripted
+
+CLUSTER = infra()
+ALL = [release.name for release in CLUSTER.releases]
+SECRET = Path("talsecret.sops.yaml")
+
+
+def test_who_is_signed_in_is_said_and_nobody_is_final():
+    assert signed_in(OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))).title
+    with pytest.raises(ToolFailed, match="cannot use 1Password: nobody is signed in") as caught:
+        signed_in(OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))).probe()
+
+    assert (caught.value.retryable, caught.value.next_step) == (False, "eval $(op signin), then the same command again")
+    assert "operator@" in str(signed_in(OnePassword(scripted({"op whoami": Said("URL: x\nEmail: operator@x\n")}))).probe().value)
+    assert signed_in(OnePassword(scripted({"op whoami": Said()}))).probe().hopeless
+
+
+def injecting(values: dict[str, str]) -> ScriptedRunner:
+    """Return an op that replaces these references and leaves all others as they are."""
+
+    def script(_: list[str]) -> Said:
+        text = str(runner.called[-1].input)
+        for reference, value in values.items():
+            text = text.replace(reference, value)
+        return Said(text)
+
+    runner = ScriptedRunner(script)
+    return runner
+
+
+REFERENCES = sorted({reference.reference for reference in CLUSTER.references}, key=len, reverse=True)
+
+
+def test_all_references_resolve_in_one_call_and_are_masked():
+    runner = injecting({reference: f"hunter2-{number}\nline-two" for number, reference in enumerate(REFERENCES)})
+
+    seen = references_resolve(OnePassword(runner), CLUSTER).probe()
+
+    assert seen.value == set(REFERENCES)
+    assert len(runner.called) == 1
+    assert runner.mask("a hunter2-0 b line-two") == "a ******** b ********"
+
+
+@pytest.mark.parametrize("value", ["", "  \n", "op://k8s-ops/x/y"], ids=["empty", "blank", "unresolved"])
+def test_a_reference_without_a_value_is_named(value: str):
+    values = dict.fromkeys(REFERENCES, "hunter2-hunter2")
+    values[REFERENCES[0]] = value
+
+    seen = references_resolve(OnePassword(injecting(values)), CLUSTER).probe()
+
+    assert (seen.hopeless, seen.seen) == (True, f"no value for {REFERENCES[0]}")
+
+
+@pytest.mark.parametrize("failure", ["op-inject-missing-item", "op-inject-bad-reference", "op-inject-signed-out"])
+def test_a_reference_that_1password_does_not_know_is_final(failure: str):
+    with pytest.raises(ToolFailed, match="cannot inject secrets from 1Password") as caught:
+        references_resolve(OnePassword(scripted({"op inject": captured(failure)})), CLUSTER).probe()
+
+    assert not caught.value.retryable
+
+
+def test_a_quota_that_is_used_up_passes():
+    limited = Said(stderr="[ERROR] 2026/11/23 07:32:00 Too many requests. Your client has been rate-limited.", exit_code=1)
+
+    with pytest.raises(ToolFailed) as caught:
+        references_resolve(OnePassword(scripted({"op inject": limited})), CLUSTER).probe()
+
+    assert caught.value.retryable
+
+
+def test_what_the_age_key_opens_is_told_by_its_keys_alone():
+    seen = age_key_opens(Sops(scripted({"sops": Said("cluster: {id: hunter2}\nsecrets: {a: hunter2}\n")})), SECRET).probe()
+
+    assert seen.value == {"cluster", "secrets"}
+    assert "hunter2" not in seen.seen
+
+
+@pytest.mark.parametrize("text", ["hunter2", "- hunter2", ""])
+def test_a_file_that_decrypts_to_something_else_is_final(text: str):
+    seen = age_key_opens(Sops(scripted({"sops": Said(text)})), SECRET).probe()
+
+    assert (seen.hopeless, seen.seen) == (True, "talsecret.sops.yaml decrypts to something else than a mapping")
+
+
+def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
+    with pytest.raises(Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is no YAML") as caught:
+        age_key_opens(Sops(scripted({"sops": Said("hunter2: hunter2: [")})), SECRET).probe()
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "failure", ["sops-no-key-file", "sops-other-key", "sops-garbage-key", "sops-not-encrypted", "sops-tampered", "sops-missing-file"]
+)
+def test_a_key_that_does_not_open_it_is_final(failure: str):
+    with pytest.raises(ToolFailed, match=r"cannot decrypt talsecret\.sops\.yaml") as caught:
+        age_key_opens(Sops(scripted({"sops": captured(failure)})), SECRET).probe()
+
+    assert not caught.value.retryable
+    assert "SOPS_AGE_KEY_FILE" in caught.value.next_step
+
+
+def test_the_kubeconfig_in_1password_is_the_one_on_disk(tmp_path: Path):
+    path = tmp_path / "k"
+    condition = document_is(
+        OnePassword(scripted({"op document get": [Said("other"), captured("op-document-missing"), Said("ours\n")]})), CLUSTER, path
+    )
+    assert condition.probe().seen == f"there is no kubeconfig at {path}"
+    path.write_text("ours")
+
+    seen = [condition.probe() for _ in range(3)]
+
+    assert [(each.holds, each.hopeless) for each in seen] == [(False, True), (False, False), (True, False)]
+
+
+def helm(answers: dict[str, Any]) -> Helm:
+    return Helm(scripted(answers), Path("kubeconfig"), CLUSTER.context)
+
+
+def test_a_release_is_deployed_by_helms_own_record():
+    found = helm({"list": captured("helm-list-pending-upgrade")})
+
+    assert release_deployed(found, "cilium", "kube-system").probe().seen == "cilium: deployed, cilium-1.18.5, revision 2"
+    assert release_deployed(found, "spegel", "kube-system").probe().seen == "spegel: pending-upgrade, spegel-0.4.0, revision 3"
+    assert release_deployed(found, "cilium", "default").probe().seen == "no release cilium in default"
+
+
+def at(*times: str) -> dict[str, Said]:
+    return {
+        f"status {name} ": Said(json.dumps({"info": {"first_deployed": f"2026-11-23T{time}.123456789Z"}}))
+        for name, time in zip(ALL, times, strict=True)
+    }
+
+
+def records(*times: str) -> Helm:
+    runner = ScriptedRunner(lambda argv: next(said for words, said in at(*times).items() if words in f"{' '.join(argv)} "))
+    return Helm(runner, Path("kubeconfig"), CLUSTER.context)
+
+
+def test_the_releases_were_installed_in_order_by_their_own_records():
+    seen = installed_in_order(records("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER).probe()
+
+    assert seen.value == tuple(ALL)
+
+
+def test_another_order_is_said():
+    seen = installed_in_order(records("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER).probe()
+
+    assert seen.hopeless
+    assert seen.seen.startswith(f"{ALL[0]} 07:30:01 -> {ALL[2]} 07:30:02 -> {ALL[1]} 07:30:03")
+
+
+def test_the_order_holds_though_flux_has_upgraded_since():
+    """Helm keeps a few revisions only; when a release was first deployed stays on record."""
+    runner = scripted({"status": captured("helm-status")})
+
+    assert f"{Helm(runner, Path('k'), 'c').first_deployed('spegel', 'kube-system'):%H:%M:%S}" == "13:35:22"
+    assert " status " in runner.called[0].line
+
+
+@pytest.mark.parametrize(("first", "second", "same"), [("v1.19.2", "1.19.2", True), ("1.19.2", "1.19.2", True), ("1.19.2", "1.19.3", False)])
+def test_a_leading_v_makes_no_other_version(first: str, second: str, same: bool):
+    assert same_version(first, second) is same
+
+
+def charts(version: str = "") -> Helm:
+    def script(argv: list[str]) -> Said:
+        wanted = argv[argv.index("--version") + 1]
+        return Said(f"name: x\nversion: {version or wanted}\n") if argv[2] == "chart" else Said("a: 1\n")
+
+    return Helm(ScriptedRunner(script), Path("k"), "c")
+
+
+def test_charts_resolve_in_exactly_their_version():
+    assert charts_resolve(charts(), CLUSTER).probe().holds
+    assert charts_resolve(charts("0.0.1"), CLUSTER).probe().seen.startswith(f"cilium is served as 0.0.1, not {CLUSTER.release('cilium').version}")
+
+
+@pytest.mark.parametrize("failure", ["helm-show-missing", "helm-show-repo-missing"])
+def test_a_chart_that_is_not_served_is_final(failure: str):
+    with pytest.raises(ToolFailed, match="cannot resolve chart cilium") as caught:
+        charts_resolve(helm({"show": captured(failure)}), CLUSTER).probe()
+
+    assert not caught.value.retryable
+
+
+def test_a_value_that_its_chart_does_not_know_is_named():
+    seen = no_unknown_value_keys(charts(), CLUSTER).probe()
+
+    assert seen.hopeless
+    assert "cilium: " in seen.seen
+
+
+class Listing(Helmfile):
+    """A helmfile that would install what the definition says, but for what a test changes."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(scripted({}), Path("bootstrap"), Path("k"), "c")
+        self._changes = changes
+
+    def releases(self, file: str) -> list[dict[str, Any]]:
+        listed = [{"name": each.name, "namespace": each.namespace, "chart": f"x/{each.chart}", "version": each.version} for each in CLUSTER.releases]
+        return [{**row, **self._changes.get(str(row["name"]), {})} for row in listed if self._changes.get(str(row["name"]), {}) is not None]
+
+    def values(self, file: str) -> dict[str, dict[str, Any]]:
+        return {each.name: dict(each.values) for each in CLUSTER.releases}
+
+
+def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
+    assert values_are_equal(Listing(), CLUSTER).probe().value == tuple(ALL)
+    assert values_are_equal(Listing(cilium=None), CLUSTER).probe().seen == "helmfile has no release cilium"
+    assert "1.0.0" in values_are_equal(Listing(cilium={"version": "1.0.0"}), CLUSTER).probe().seen
+
+
+@pytest.mark.parametrize(
+    ("said", "holds", "hopeless"),
+    [
+        (captured("kubectl-create-no-matches"), False, True),
+        (
+            Said(
+                stderr='Error from server (InternalError): Internal error occurred: failed calling webhook "webhook.cert-manager.io": x509: certificate signed by unknown authority',
+                exit_code=1,
+            ),
+            False,
+            False,
+        ),
+        (captured("kubectl-no-quorum"), False, False),
+        (captured("kubectl-unauthorized"), False, True),
+        (Said(stderr="Error from server (Forbidden): no", exit_code=1), False, True),
+        (TIMED_OUT, False, False),
+        (Said("issuer.cert-manager.io/x created (server dry run)\n"), True, False),
+    ],
+    ids=["no CRD", "no certificate yet", "API down", "unauthorized", "forbidden", "timed out", "accepted"],
+)
+def test_the_webhook_is_waited_for_as_long_as_it_may_come(said: Said, holds: bool, hopeless: bool):
+    seen = webhook_answers(Kubectl(scripted({"kubectl": said}), Path("k"), "c")).probe()
+
+    assert (seen.holds, seen.hopeless) == (holds, hopeless)
+
+
+def cilium(**answers: Said) -> Cilium:
+    return Cilium(
+        scripted(
+            {
+                {"exec": "exec daemonset/cilium", "config": "config view", "status": "status --wait", "test": "connectivity test"}[name]: said
+                for name, said in answers.items()
+            }
+        ),
+        Path("k"),
+        "c",
+    )
+
+
+STATUS = "    /\u00af\u00af\\\n /\u00af\u00af\\__/\u00af\u00af\\    Cilium:             OK\n \\__/\u00af\u00af\\__/    Operator:           OK\n    \\__/       \x1b[32mHubble Relay:\x1b[0m       OK\n"
+
+
+def test_ciliums_own_words_are_judged():
+    assert status_ok(cilium(status=Said(STATUS))).probe().holds
+    assert (
+        status_ok(cilium(status=Said(stderr="timeout while waiting for status to become successful", exit_code=1))).probe().seen.startswith("timeout")
+    )
+    assert hubble_relay_answers(cilium(status=Said(STATUS))).probe().value == "OK"
+    assert hubble_relay_answers(cilium(status=Said(STATUS.replace("      OK\n", "      disabled\n")))).probe().seen == "Hubble Relay: disabled"
+
+
+@pytest.mark.parametrize(
+    ("mode", "holds", "hopeless"), [("True", True, False), ("Strict", True, False), ("False", False, True), ("Partial", False, True)]
+)
+def test_kube_proxy_is_replaced_by_the_agents_own_word(mode: str, holds: bool, hopeless: bool):
+    seen = kube_proxy_replaced(cilium(exec=Said(json.dumps({"kube-proxy-replacement": {"mode": mode}})))).probe()
+
+    assert (seen.holds, seen.hopeless) == (holds, hopeless)
+
+
+def test_an_agent_that_cannot_be_asked_yet_is_waited_for():
+    assert not kube_proxy_replaced(cilium(exec=Said(stderr="error: unable to upgrade connection: container not found", exit_code=1))).probe().hopeless
+    with pytest.raises(FirstlightError) as caught:
+        kube_proxy_replaced(cilium(exec=Said("Defaulted container\n{"))).probe()
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [("enable-bgp-control-plane              true\n", True), ("enable-bgp-control-plane   false\n", False), ("other   true\n", False)],
+)
+def test_bgp_is_on_by_the_agents_configuration(text: str, holds: bool):
+    assert bgp_enabled(cilium(config=Said(text))).probe().holds is holds
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        (Said("\u2705 [cilium-test-1] All 73 tests (686 actions) successful, 39 tests skipped, 1 scenarios skipped.\n"), 73),
+        (Said("\u2705 [cilium-test-1] All 0 tests (0 actions) successful, 112 tests skipped.\n"), None),
+        (Said("\u274c 2/73 tests failed (5/686 actions), 39 tests skipped.\n", exit_code=1), None),
+        (Said(), None),
+    ],
+    ids=["all", "none ran", "two failed", "silent"],
+)
+def test_the_connectivity_test_passes_only_when_something_was_tested(said: Said, value: int | None):
+    seen = connectivity_passes(cilium(test=said)).probe()
+
+    assert (seen.value, seen.hopeless) == (value, value is None)
+
+
+def test_a_bootstrap_was_in_time_or_says_what_is_missing():
+    assert finished_within("50-flux", 843.0, unmet="", budget_s=1800).probe().seen == "14 m 03 s of 30 m 00 s"
+    assert finished_within("50-flux", 1800.0, unmet="", budget_s=1800).probe().hopeless
+    assert finished_within("50-flux", None, unmet="every-node-is-ready", budget_s=1800).probe().seen == "every-node-is-ready has not been met"
+    assert "nothing to count from" in finished_within("50-flux", None, unmet="", budget_s=1800).probe().seen
+
+
+def test_nothing_is_left_to_do_when_no_action_is_needed_any_more():
+    class Done:
+        title = "install cilium"
+
+    assert nothing_left_to_do([Done()], lambda _: None).probe().value == 1
+    assert nothing_left_to_do([Done()], lambda _: "it is gone").probe().seen == "install cilium, because it is gone"
+    assert nothing_left_to_do([], lambda _: None).probe().hopeless
