@@ -93,6 +93,17 @@ ROWS = (
         commands=("./task tools:setup", "./task tools"),
     ),
     Row(
+        id="FL-236",
+        title="there is no kubeconfig yet",
+        pattern=r"there is no kubeconfig at|cluster unreachable: stat \S+: no such file",
+        cause="The stages that bootstrap the control plane and generate the kubeconfig were not run, or not on this target.",
+        remedy="Run the whole bootstrap, or these stages first; a single step never runs what comes before it.",
+        klass=Class.FATAL,
+        where="the criterion's error",
+        anchor="kubeconfig-is-generated",
+        commands=("./task bootstrap:<cluster> TARGET=<target>", "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>"),
+    ),
+    Row(
         id="FL-233",
         title="the cluster's deploy key is not the one in 1Password",
         pattern=r"differs from 1Password in",
