@@ -18,15 +18,13 @@ CONFTEST = '''
 
 from dataclasses import replace
 
-import pytest
-
-import fixtures.run
+from firstlight.clock import SystemClock
 from firstlight.target import Capability, open_nodes
 
 pytest_plugins = ("fixtures.options", "fixtures.run", "fixtures.report", "fixtures.display", "fixtures.cluster", "fixtures.actions")
 
 
-class Hurried(fixtures.run.SystemClock):
+class Hurried(SystemClock):
     """Real time, in which sleeping takes none: a pause is for the world to change, and this one does not."""
 
     def __init__(self):
@@ -44,8 +42,12 @@ def without_datapath(cluster, checkout):
     return replace(target, capabilities=target.capabilities - {Capability.DATAPATH})
 
 
-fixtures.run.open_nodes = without_datapath
-fixtures.run.SystemClock = Hurried
+def pytest_configure(config):
+    import fixtures.run
+    from fixtures.keys import RUN
+
+    fixtures.run.open_nodes = without_datapath
+    config.stash[RUN].clock = Hurried()
 '''
 
 HEAD = """
@@ -99,7 +101,7 @@ class Tiny:
         }
         environment |= {"HOME": str(self.home), "XDG_STATE_HOME": str(self.root / "state"), "FIRSTLIGHT_TEST_WORLD": str(self.world)}
         environment["PYTHONPATH"] = f"{CHECKOUT / 'src'}:{CHECKOUT}"
-        command = [sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "nodes", *words]
+        command = [sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "nodes", "-p", "no:hypothesispytest", *words]
         return subprocess.Popen(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, *words: str) -> Result:

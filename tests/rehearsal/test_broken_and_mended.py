@@ -124,7 +124,7 @@ def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(reh
     assert "bootstrap etcd on infra-cp-1 (127.25.212.11), because no control plane node has any etcd member" in result.stdout
     assert calls
     assert [call["method"] for call in calls if call["mutating"]] == []
-    assert not (rehearsal.state / "home" / ".kube").exists()
+    assert not (rehearsal.state / "home" / ".kube" / "k8s-ops-infra").exists()
     assert not (rehearsal.state / "journal.jsonl").exists()
 
 
@@ -172,6 +172,7 @@ def test_a_crd_that_never_establishes_and_a_chart_that_does_not_install_are_name
     assert result.returncode == 1
     assert criterion["verdict"] == "not ready in time"
     assert "certificates.cert-manager.io NamesAccepted=False" in criterion["error"]
+    assert "FL-225" in [hint["id"] for hint in criterion["hints"]]
     assert rehearsal.verdicts()["release-runs-cilium"] == "not reached"
 
     assert rehearsal.tool("kubectl", "delete", "crd", "certs.cert-manager.io").returncode == 0
@@ -201,4 +202,4 @@ def test_a_reference_that_does_not_resolve_is_named(rehearsal: Rehearsal):
     criterion = rehearsal.criterion("every-secret-reference-resolves")
     assert result.returncode == 1
     assert "no-such-item" in criterion["error"]
-    assert criterion["hints"]
+    assert "FL-204" in [hint["id"] for hint in criterion["hints"]]

@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from firstlight.errors import ToolMissing
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.process import ToolFailed, ToolTimedOut, run
+from firstlight.tools.process import TERMINATE_WAIT_S, ToolFailed, ToolTimedOut, run
 
 PYTHON = sys.executable
 
@@ -73,6 +74,47 @@ def test_an_interrupt_ends_the_child(tmp_path: Path):
         run([PYTHON, "-c", code], timeout_s=60, on_line=lambda _line: signal.pthread_kill(main, signal.SIGINT))
 
     assert not _alive(int(pid_file.read_text()))
+
+
+def test_a_second_interrupt_kills_what_takes_its_time_to_end(tmp_path: Path):
+    pid_file = tmp_path / "pid"
+    code = "import os,signal,time\nsignal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
+    code += f"open({str(pid_file)!r},'w').write(str(os.getpid()))\nprint('up', flush=True)\nwhile True: time.sleep(600)"
+    main = threading.main_thread().ident
+    assert main is not None
+    lines: list[str] = []
+
+    def interrupt(line: str) -> None:
+        lines.append(line)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run([PYTHON, "-c", code], timeout_s=60, on_line=interrupt)
+
+    assert lines == ["up", "asked"]
+    assert time.monotonic() - started < TERMINATE_WAIT_S
+    assert not _alive(int(pid_file.read_text()))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_in_trouble_does_not_block_the_child():
+    def broken(_line: str) -> None:
+        raise OSError("the terminal is gone")
+
+    result = run([PYTHON, "-c", "for number in range(50_000): print('x' * 40)"], timeout_s=60, on_line=broken)
+
+    assert result.ok
+    assert len(result.stdout.splitlines()) == 50_000
+
+
+def test_a_tool_that_was_cut_short_is_as_good_as_missing(tmp_path: Path):
+    path = tmp_path / "talosctl"
+    path.write_bytes(b"\x7fELF")
+    path.chmod(0o755)
+
+    with pytest.raises(ToolMissing, match=r"cannot find .*/talosctl: Exec format error"):
+        run([path], timeout_s=5)
 
 
 def test_secrets_are_masked_wherever_people_may_see_them():

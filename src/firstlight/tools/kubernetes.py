@@ -12,8 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import urllib3
-from kubernetes.client import ApiClient, ApiException, CoreV1Api
-from kubernetes.stream import portforward
+from kubernetes.client import ApiClient, ApiException
 
 from firstlight.errors import FirstlightError
 from firstlight.tools.kubeclient import KubeconfigUnusable, connect
@@ -109,6 +108,10 @@ class Kubernetes:
         Raises:
             ApiUnavailable: The API server, or the node's kubelet, does not connect us.
         """
+        # Half of a second, and needed once in a run at most.
+        from kubernetes.client import CoreV1Api
+        from kubernetes.stream import portforward
+
         try:
             forward = portforward(CoreV1Api(self._connect()).connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
         except (ApiException, OSError) as error:

@@ -186,8 +186,8 @@ def end_group(child: subprocess.Popen[str]) -> None:
     finally:
         # What the leader left behind in its group goes with it; so does everything, when the operator has no patience left.
         _signal_group(child, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=KILL_WAIT_S)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=KILL_WAIT_S)
 
 
 def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
