@@ -134,7 +134,7 @@ func (c *ControlPlane) prepare() error {
 		return err
 	}
 
-	chosen, err := loadOrChoosePorts(c.paths.ports(), c.opts.Cluster)
+	chosen, err := loadOrChoosePorts(c.paths.ports())
 	if err != nil {
 		return err
 	}

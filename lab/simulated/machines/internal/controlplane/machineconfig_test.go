@@ -211,12 +211,12 @@ func TestEveryStageIsAWholeYAMLDocument(t *testing.T) {
 func TestPortsAreKeptAndDoNotClash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ports.json")
 
-	first, err := loadOrChoosePorts(path, "infra")
+	first, err := loadOrChoosePorts(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	second, err := loadOrChoosePorts(path, "infra")
+	second, err := loadOrChoosePorts(path)
 	if err != nil || first != second {
 		t.Fatalf("%v, then %v, %v", first, second, err)
 	}

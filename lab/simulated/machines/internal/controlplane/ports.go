@@ -33,7 +33,7 @@ type ports struct {
 func (p ports) apiServer() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.APIServer)) }
 
 // loadOrChoosePorts gives the ports of this cluster, chosen at its first start.
-func loadOrChoosePorts(path, cluster string) (ports, error) {
+func loadOrChoosePorts(path string) (ports, error) {
 	var chosen ports
 
 	raw, err := os.ReadFile(path)
@@ -49,7 +49,7 @@ func loadOrChoosePorts(path, cluster string) (ports, error) {
 		return chosen, fmt.Errorf("cannot read the ports of the control plane: %w", err)
 	}
 
-	if chosen, err = choosePorts(cluster); err != nil {
+	if chosen, err = choosePorts(path); err != nil {
 		return chosen, err
 	}
 
@@ -60,13 +60,13 @@ func loadOrChoosePorts(path, cluster string) (ports, error) {
 	return chosen, writeFile(path, raw, 0o600)
 }
 
-// choosePorts looks for free ports from a place that depends on the cluster's name, so that labs started at the same
-// time do not try the same ones.
-func choosePorts(cluster string) (ports, error) {
+// choosePorts looks for free ports from a place that depends on the seed, the path of the lab, so that labs started at the
+// same time do not try the same ones.
+func choosePorts(seed string) (ports, error) {
 	var chosen ports
 
 	hash := fnv.New32a()
-	hash.Write([]byte(cluster))
+	hash.Write([]byte(seed))
 	next := firstPort + int(hash.Sum32()%uint32(lastPort-firstPort))
 
 	for _, port := range []*int{
