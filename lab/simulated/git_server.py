@@ -105,7 +105,7 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
     write_atomic(ready, f"{address} {acceptor.get_port()}\n")
     LOG.info("listening on %s:%d", address, acceptor.get_port())
     await end.wait()
-    ready.unlink(missing_ok=True)  # noqa: ASYNC240
+    ready.unlink(missing_ok=True)  # noqa: ASYNC240 - the server is ending, nobody waits for it any more
     acceptor.close()
 
 
