@@ -1,0 +1,106 @@
+"""What of the offline image set is there, and how it is served and loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight.errors import TargetError
+from firstlight.toolbox import Places
+from lab.docker.images.places import ImagePlaces
+
+_NEXT = "./task lab:images"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the set.
+
+    Attributes:
+        reference: Its full name, as manifests and charts say it (`registry.k8s.io/etcd:v3.6.7`); the registry of the set has it
+            under the same name without its first part, which is how Talos and containerd ask a mirror.
+        digest: Of its manifest.
+        stands_for: The program that it stands for because that cannot be built here; None for the real thing.
+    """
+
+    reference: str
+    digest: str
+    stands_for: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeImage:
+    """The image of the machines themselves, which a container engine has to load.
+
+    Attributes:
+        reference: Its name once it is loaded.
+        identifier: What the engine calls its id (`sha256:...`), by which one sees whether it is loaded.
+        archive: The file for `docker load --input`.
+    """
+
+    reference: str
+    identifier: str
+    archive: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """The whole set, complete and of exactly the versions of this checkout."""
+
+    storage: Path
+    registry: Path
+    config: Path
+    node: NodeImage
+    images: tuple[Image, ...]
+
+    def registry_command(self, address: str, port: int) -> list[str]:
+        """Return the command that serves the set there by plain HTTP, read-only, until it is ended; it writes nothing."""
+        return ["env", f"REGISTRY_HTTP_ADDR={address}:{port}", str(self.registry), "serve", str(self.config)]
+
+
+def image_set(places: Places | None = None) -> ImageSet:
+    """Return the set that `./task lab:images` made for this checkout.
+
+    Raises:
+        TargetError: It is not there, not complete, or made for other versions.
+    """
+    here = ImagePlaces.of(places or Places.of_this_checkout())
+    if not here.record.is_file():
+        raise TargetError(
+            f"cannot use the offline image set: {here.record} is not there, so none was built for this checkout's versions", next_step=_NEXT
+        )
+    try:
+        found = _read(json.loads(here.record.read_text(encoding="utf-8")), here)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TargetError(f"cannot read the offline image set's record {here.record}: {error!r}", next_step=_NEXT) from error
+    missing = [str(path) for path in (found.registry, found.config, found.node.archive) if not path.is_file()]
+    missing += [image.reference for image in found.images if here.tagged(image.reference) != image.digest]
+    if missing:
+        raise TargetError(f"cannot use the offline image set: {len(missing)} parts are missing or replaced, first {missing[0]}", next_step=_NEXT)
+    return found
+
+
+def write_record(found: ImageSet, here: ImagePlaces) -> None:
+    """Write that the set is complete; this is the last thing that a build does."""
+    content = {
+        "registry": str(found.registry),
+        "node": asdict(found.node) | {"archive": str(found.node.archive)},
+        "images": [asdict(image) for image in found.images],
+    }
+    here.record.parent.mkdir(parents=True, exist_ok=True)
+    partial = here.record.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(here.record)
+
+
+def _read(content: dict[str, Any], here: ImagePlaces) -> ImageSet:
+    node = content["node"]
+    return ImageSet(
+        storage=here.storage,
+        registry=Path(content["registry"]),
+        config=here.serve_config,
+        node=NodeImage(node["reference"], node["identifier"], Path(node["archive"])),
+        images=tuple(Image(entry["reference"], entry["digest"], entry["stands_for"]) for entry in content["images"]),
+    )
