@@ -1,4 +1,4 @@
-"""How a span of seconds is written, the same in the terminal, the page and the runbook."""
+"""How spans of seconds and moments are written, the same in the terminal, the page and the runbook."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def budget_text(seconds: float) -> str:
     if whole > MINUTE_S and whole % MINUTE_S == 0:
         return f"{whole // MINUTE_S} m"
     return f"{whole} s"
+
+
+def moment_text(stamp: str) -> str:
+    """Return a moment to the second: `2026-11-23 07:32:04`."""
+    return stamp[:19].replace("T", " ")

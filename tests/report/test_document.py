@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.report import Keeper, document, fold, to_json
+from firstlight.report.files import replace_text
 from tests.report import streams
 from tests.report.test_model import RUNS
 
@@ -51,6 +52,7 @@ def test_the_model_lies_under_extra_with_every_documented_key():
         "acceptance",
         "checklist",
         "stages",
+        "comparison",
         "outside_commands",
     }
 
@@ -75,7 +77,7 @@ def test_any_part_of_a_run_can_be_written_as_json(run, cut):
 
 
 def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
-    keeper = Keeper(tmp_path / "reports" / "report.json")
+    keeper = Keeper(tmp_path / "reports")
 
     for stamped in streams.killed():
         keeper.hear(stamped)
@@ -83,12 +85,12 @@ def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
     written = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))["extra"]
     assert written["head"]["state"] == "under way"
     assert written["counts"] == {"met": 2, "already met": 2, "under way": 1, "not begun": 12}
-    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["report.json"]
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["junit.xml", "report.json", "summary.md"]
 
 
 def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")
-    keeper = Keeper(tmp_path / "reports" / "report.json")
+    keeper = Keeper(tmp_path / "reports")
 
     for stamped in streams.good():
         keeper.hear(stamped)
@@ -99,10 +101,10 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):
 
 def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path):
     path = tmp_path / "report.json"
-    document.replace_text(path, "old")
+    replace_text(path, "old")
 
     with pytest.raises(UnicodeEncodeError):
-        document.replace_text(path, "\ud800")
+        replace_text(path, "\ud800")
 
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from firstlight.report import Keeper
+from tests.report import streams
 from tests.report.replay import write_suite
+from tests.report.test_comparison import later
 
 CHECKOUT = Path(__file__).parents[2]
 PLUGINS = ("-p", "no:cacheprovider", "-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin")
@@ -148,6 +151,31 @@ def test_a_killed_run_leaves_a_page_that_does_not_pretend_to_go_on(played):
     assert "If nothing runs any more, it was killed" in run.page
     assert len(run.rows) == 17
     assert run.report["conclusion"]["text"] == "under way at: the kubeconfig is generated"
+
+
+def test_a_killed_run_leaves_every_other_file_of_the_report(tmp_path):
+    write_suite(tmp_path)
+
+    assert run_pytest(tmp_path, "killed").exit_code == -9
+    folder = tmp_path / "reports" / "infra-simulated"
+    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "summary.md"]
+    assert 'type="under way"' in (folder / "junit.xml").read_text(encoding="utf-8")
+    assert "if nothing runs any more, it was killed" in (folder / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_run_after_another_says_on_page_and_terminal_what_no_longer_holds(tmp_path):
+    write_suite(tmp_path)
+    keeper = Keeper(tmp_path / "reports" / "infra-simulated")
+    for stamped in later(streams.good(), -1, "simulated"):
+        keeper.hear(stamped)
+
+    run = run_pytest(tmp_path, "failed_action")
+
+    assert "Compared with earlier runs" in run.page
+    assert re.search(r'no longer holds</span> Cilium is deployed with cluster.id 1 <a class="fl-ref', run.page)
+    assert "was met at 2026-11-23 06:32:04, now action failed" in run.page
+    assert "no longer holds: Cilium is deployed with cluster.id 1" in run.output
+    assert [change["criterion"] for change in run.report["comparison"]["regressed"]] == ["cilium-is-deployed"]
 
 
 def test_only_what_failed_is_unfolded(played):

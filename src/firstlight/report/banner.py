@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstlight.report.markup import GLYPHS, criterion_link, standing_tone, text, tone, words
+from firstlight.report.glyphs import GLYPHS
+from firstlight.report.markup import criterion_link, standing_tone, text, tone, words
 from firstlight.report.model import RunState
 from firstlight.report.summary import timing_line
+from firstlight.span import moment_text
 
 if TYPE_CHECKING:
     from firstlight.report.model import Report
@@ -33,7 +35,7 @@ def _still(report: Report) -> str:
     if report.head.state is not RunState.UNDER_WAY:
         return ""
     return (
-        f"<p>Written while the run went on, last at {text(_moment(report.head.ended_at))}. "
+        f"<p>Written while the run went on, last at {text(moment_text(report.head.ended_at))}. "
         "If nothing runs any more, it was killed: the command above goes on from here.</p>"
     )
 
@@ -41,7 +43,7 @@ def _still(report: Report) -> str:
 def head_line(report: Report) -> str:
     """Return what was run, where and when, and with which tools."""
     head = report.head
-    span = f"{_moment(head.started_at)} → {_moment(head.ended_at)} UTC" if head.started_at else ""
+    span = f"{moment_text(head.started_at)} → {moment_text(head.ended_at)} UTC" if head.started_at else ""
     only = f"only stage {head.stage}" if head.stage else ""
     facts = [f"<b>{text(head.cluster)}</b> on <b>{text(head.target)}</b>", text(head.revision), text(span), text(only)]
     tools = " · ".join(text(f"{name} {version}") for name, version in head.tool_versions)
@@ -71,7 +73,3 @@ def _budget(report: Report) -> str:
         f'<div class="fl-budget-bar" role="img" aria-label="{100 * timing.share:.0f} percent of the budget used">'
         f'<i style="width:{min(100.0, 100 * timing.share):.2f}%"></i>{mark}</div></div>'
     )
-
-
-def _moment(stamp: str) -> str:
-    return stamp[:19].replace("T", " ")

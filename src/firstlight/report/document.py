@@ -18,21 +18,23 @@ here", `pending` for what has no verdict, `other` for what a plan says. Duration
                   observations[] observations_left_off commands[]}]
     acceptance, checklist, stages
                   [{key title standing words ticked criteria[] holding acting_s waiting_s note}]
+    comparison    earlier last_at last_revision regressed[{criterion,title,then,now,at}] mended[] timed_with untimed
+                  stages[{key,title,then_s,now_s,slower}] slower[] verified; null without an earlier run
     outside_commands  []
 """
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from firstlight.events import Verdict
 from firstlight.report.model import CriterionResult, GroupResult, Report, RunState
+
+if TYPE_CHECKING:
+    from firstlight.report.comparison import TimeChange
 
 SCHEMA: Final = 1
 _STATUS: Final = {
@@ -72,26 +74,11 @@ def to_json(report: Report) -> Json:
     }
 
 
-def write_json(path: Path, report: Report) -> None:
-    """Write the report's JSON file so that a reader sees the old one or the new one, never a part."""
+def json_text(report: Report) -> str:
+    """Return the text of the report's JSON file."""
     # Indented once it is whole: a run writes it a hundred times, and only the compact form is quick to make.
     indent = None if report.head.state is RunState.UNDER_WAY else 1
-    replace_text(path, json.dumps(to_json(report), indent=indent, ensure_ascii=False) + "\n")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace a file's text in one step, through a neighbour that is renamed over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, neighbour = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        # mkstemp gives 0600; the report is for everybody who may read the folder.
-        Path(neighbour).chmod(0o644)
-        Path(neighbour).replace(path)
-    except BaseException:
-        Path(neighbour).unlink(missing_ok=True)
-        raise
+    return json.dumps(to_json(report), indent=indent, ensure_ascii=False) + "\n"
 
 
 def _summary(report: Report) -> Json:
@@ -139,6 +126,7 @@ def _model(report: Report) -> Json:
         "acceptance": [_group(one) for one in report.acceptance],
         "checklist": [_group(one) for one in report.checklist],
         "stages": [_group(one) for one in report.stages],
+        "comparison": _comparison(report),
         "outside_commands": _plain(report.outside_commands),
     }
 
@@ -150,6 +138,19 @@ def _criterion(one: CriterionResult) -> Json:
 
 def _group(one: GroupResult) -> Json:
     return {**_plain(one), "ticked": one.ticked}
+
+
+def _comparison(report: Report) -> Json | None:
+    made = report.comparison
+    if made is None:
+        return None
+    verified = None if made.verified is None else _time(made.verified)
+    times = {name: [_time(change) for change in changes] for name, changes in (("stages", made.stages), ("slower", made.slower))}
+    return {**_plain(made), **times, "verified": verified}
+
+
+def _time(change: TimeChange) -> Json:
+    return {**_plain(change), "slower": change.slower}
 
 
 def _plain(value: Any) -> Any:

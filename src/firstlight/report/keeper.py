@@ -1,48 +1,78 @@
-"""Keep `report.json` on disk in step with the run, so that a killed run leaves the report of what it did."""
+"""Keep the report's files on disk in step with the run, so that a killed run leaves the report of what it did.
+
+The page itself is pytest-html's to write, see `fixtures/report.py`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from firstlight.events import CriterionEnded, CriterionStarted, RunEnded, RunStarted, Stamped
-from firstlight.report.document import write_json
+from firstlight.report.comparison import compare
+from firstlight.report.document import json_text
+from firstlight.report.files import replace_text
 from firstlight.report.fold import Fold
+from firstlight.report.history import remember
+from firstlight.report.junit import junit_text
+from firstlight.report.markdown import markdown_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from firstlight.report.history import PastRun
     from firstlight.report.model import Report
+
+WRITTEN: Final[dict[str, Callable[[Report], str]]] = {
+    "report.json": json_text,
+    "junit.xml": junit_text,
+    "summary.md": markdown_text,
+}
+"""Each file of the folder and what makes its text."""
 
 
 class Keeper:
-    """Listens to a bus: folds every event, and rewrites the file whenever a criterion begins or ends.
+    """Listens to a bus: folds every event, and rewrites the files whenever a criterion begins or ends.
 
     A report that cannot be written must not stop a bootstrap: the reason is kept in `trouble` and told at the end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._fold = Fold()
+        self._history: tuple[PastRun, ...] = ()
         self.trouble = ""
         self.begun = False
         """Whether there is anything to report."""
 
     def hear(self, stamped: Stamped) -> None:
-        """Take in one event, and write the file if it is one that people look for."""
+        """Take in one event, and write the files if it is one that people look for."""
         self._fold.hear(stamped)
-        self.begun = self.begun or isinstance(stamped.event, RunStarted)
+        if isinstance(stamped.event, RunStarted):
+            self.begun = True
+            self._remember()
         if isinstance(stamped.event, RunStarted | CriterionStarted | CriterionEnded | RunEnded):
             self.save()
 
     def report(self) -> Report:
         """Return the report as it stands."""
-        return self._fold.report()
+        report = self._fold.report()
+        return replace(report, comparison=compare(report.head, report.timing, report.criteria, self._history))
 
     def save(self) -> None:
-        """Write the file as things stand."""
+        """Write the files as things stand; one that cannot be written keeps no other from it."""
+        report = self.report()
+        self.trouble = ""
+        for name, text in WRITTEN.items():
+            try:
+                replace_text(self._folder / name, text(report))
+            except OSError as error:
+                self.trouble = self.trouble or f"cannot write {self._folder / name}: {error.strerror or error}"
+
+    def _remember(self) -> None:
         try:
-            write_json(self._path, self._fold.report())
-        except OSError as error:
-            self.trouble = f"cannot write {self._path}: {error.strerror or error}"
-        else:
-            self.trouble = ""
+            self._history = remember(self._folder)
+        except OSError:
+            # The files of this run are about to fail in the same way, which is told.
+            self._history = ()

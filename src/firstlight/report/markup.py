@@ -7,22 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from firstlight.printable import printable
+from firstlight.report.glyphs import GLYPHS
 from firstlight.report.model import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from firstlight.report.model import CriterionResult
-
-GLYPHS = {
-    Standing.MET: "✔",
-    Standing.MET_IN_PART: "◐",
-    Standing.FAILED: "✗",
-    Standing.NOT_VERIFIABLE: "⚠",
-    Standing.OPEN: "◎",
-    Standing.PLANNED: "►",
-    Standing.NOT_IN_RUN: "·",
-}
 
 TONES = {
     "met": "met",

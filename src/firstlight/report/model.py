@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from firstlight.events import CriterionInfo, HintInfo, StandInInfo, Verdict
+    from firstlight.report.comparison import Comparison
 
 
 class Standing(StrEnum):
@@ -249,3 +250,5 @@ class Report:
     stages: tuple[GroupResult, ...]
     outside_commands: tuple[CommandRecord, ...]
     """Commands that belong to no criterion."""
+    comparison: Comparison | None = None
+    """With the earlier runs of this cluster and target; none for the first, and for a plan."""

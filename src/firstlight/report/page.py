@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from firstlight.report.banner import conclusion_box, head_line, numbers
 from firstlight.report.checklist import acceptance_table, checklist, stand_ins
+from firstlight.report.compared import comparison
 from firstlight.report.evidence import command
 from firstlight.report.markup import (
     lines,
@@ -41,6 +42,7 @@ def above(report: Report, links: str) -> str:
             acceptance_table(report),
             timeline(report),
             checklist(report),
+            comparison(report),
             stand_ins(report),
             "</div>",
             _without_scripts(report, links),

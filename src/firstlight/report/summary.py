@@ -19,6 +19,7 @@ def summary_lines(report: Report) -> tuple[str, ...]:
         lines.append(acceptance)
     if not report.head.plan:
         lines.append(timing_line(report))
+    lines.append(comparison_line(report))
     return tuple(line for line in lines if line)
 
 
@@ -40,6 +41,16 @@ def timing_line(report: Report) -> str:
     ready = "" if timing.ready_after_s is None else f"ready after {span_text(timing.ready_after_s)}, "
     this_run = f" (this run {span_text(timing.elapsed_s)})"
     return f"{ready}verified after {span_text(timing.verified_after_s)} of {budget_text(timing.budget_s)}{this_run}"
+
+
+def comparison_line(report: Report) -> str:
+    """Return what got worse since the earlier runs, or nothing if nothing did."""
+    made = report.comparison
+    if made is None:
+        return ""
+    slower = [change.title for change in made.stages if change.slower]
+    lost = [f"no longer holds: {change.title}" for change in made.regressed]
+    return "; ".join((*lost, *([f"slower than before: {', '.join(slower)}"] if slower else [])))
 
 
 def _brief(group: GroupResult) -> str:

@@ -1,0 +1,101 @@
+"""The report as `junit.xml`, for what reads test results: a suite for each stage, a case for each criterion, our verdicts in its own terms.
+
+Only what was verified passes. `failure` is for the two failures, `skipped` for what was not verified, each with verdict and reason; the verdict
+itself is a property of every case. A reader that counts failures would take a run that was killed for a good one: everything it did not come to is
+skipped. So there is one more suite, `run`, whose only case passes when the run came to its end.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING, Final
+
+from firstlight.printable import printable
+from firstlight.report.model import RunState, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstlight.report.model import CriterionResult, Report
+
+_NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_text(report: Report) -> str:
+    """Return the text of the report's JUnit file."""
+    head = report.head
+    root = ET.Element("testsuites", {"name": _clean(f"{head.cluster} on {head.target}")})
+    root.append(_run(report))
+    for stage in report.stages:
+        members = [one for one in report.criteria if one.info.stage == stage.key]
+        root.append(_suite(stage.key, [_case(one) for one in members], head.started_at, stage.took_s))
+    cases = root.findall("./testsuite/testcase")
+    root.attrib |= _tally(cases) | {"time": f"{report.timing.elapsed_s:.3f}"}
+    ET.indent(root, " ")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _run(report: Report) -> ET.Element:
+    """Return the suite that says what was run, and whether it came to its end."""
+    head, said = report.head, report.conclusion
+    case = ET.Element("testcase", {"classname": "run", "name": "the run comes to its end", "time": f"{report.timing.elapsed_s:.3f}"})
+    unexplained = said.standing is Standing.FAILED and not any(one.failed for one in report.criteria)
+    blocked = head.plan and head.exit_code == 1
+    if head.state is not RunState.FINISHED or unexplained or blocked:
+        error = ET.SubElement(case, "error", {"type": str(head.state), "message": _clean(said.text)})
+        error.text = _clean(f"to go on: {said.next_step}") if said.next_step else ""
+    suite = _suite("run", [case], head.started_at, report.timing.elapsed_s)
+    facts = {
+        "cluster": head.cluster,
+        "target": head.target,
+        "revision": head.revision,
+        "run": head.run_id,
+        "state": str(head.state),
+        "stage": head.stage,
+        "plan": "yes" if head.plan else "no",
+        "conclusion": said.text,
+        **{f"stand-in {one.name}": f"{one.stands_for}; cannot show {one.cannot_show}" for one in head.stand_ins},
+    }
+    suite.insert(0, _properties(facts))
+    return suite
+
+
+def _case(one: CriterionResult) -> ET.Element:
+    attributes = {"classname": _clean(one.info.stage), "name": _clean(one.info.title), "time": f"{one.took_s:.3f}"}
+    case = ET.Element("testcase", attributes)
+    case.append(_properties({"verdict": one.word, "id": one.info.id, "acceptance": " ".join(one.info.acceptance)}))
+    if one.failed:
+        first = next(iter(one.error.strip().splitlines()), one.last_observation)
+        failure = ET.SubElement(case, "failure", {"type": one.word, "message": _clean(first)})
+        failure.text = _clean("\n".join((one.error, *(f"hint {hint.id}: {hint.cause}. {hint.remedy}" for hint in one.hints))))
+    elif not one.holds:
+        ET.SubElement(case, "skipped", {"type": one.word, "message": _clean(f"{one.word}: {one.reason}" if one.reason else one.word)})
+    if one.last_observation:
+        ET.SubElement(case, "system-out").text = _clean(one.last_observation)
+    return case
+
+
+def _suite(name: str, cases: Sequence[ET.Element], started_at: str, took_s: float) -> ET.Element:
+    suite = ET.Element("testsuite", {"name": _clean(name), **_tally(cases), "time": f"{took_s:.3f}"})
+    if started_at:
+        suite.set("timestamp", started_at)
+    suite.extend(cases)
+    return suite
+
+
+def _tally(cases: Sequence[ET.Element]) -> dict[str, str]:
+    counted = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+    return {"tests": str(len(cases)), **{key: str(sum(case.find(tag) is not None for case in cases)) for key, tag in counted.items()}}
+
+
+def _properties(facts: dict[str, str]) -> ET.Element:
+    properties = ET.Element("properties")
+    for name, value in facts.items():
+        ET.SubElement(properties, "property", {"name": _clean(name), "value": _clean(value)})
+    return properties
+
+
+def _clean(raw: str) -> str:
+    """Return text that XML can hold; escaping is the writer's."""
+    return _NOT_XML.sub("", printable(raw))
