@@ -44,6 +44,13 @@ version = "3.0.0"
 module = "tools/small"
 go = "9.9.9"
 files = { "example.com/wood" = ["crds/*.yaml"] }
+
+[charts.shed]
+version = "2.0.0"
+module = "tools/small"
+go = "9.9.9"
+source = "example.com/wood"
+whole = "charts/shed"
 """
 
 DEFINITION = """---
@@ -137,6 +144,13 @@ def workshop(tmp_path: Path) -> Workshop:
     (go_home / "wood" / "crds").mkdir(parents=True)
     (go_home / "wood" / "crds" / "planks.yaml").write_text(DEFINITION)
     (go_home / "wood" / "crds" / "kustomization.yaml").write_text("kind: Kustomization\n")
+    shed = go_home / "wood" / "charts" / "shed"
+    (shed / "templates").mkdir(parents=True)
+    (shed / "Chart.yaml").write_text("name: shed\nversion: 2.0.0\n")
+    (shed / "templates" / "roof.yaml").write_text("kind: Roof\n")
+    # As Go's module cache is.
+    for path in (*shed.rglob("*"), shed):
+        path.chmod(0o555 if path.is_dir() else 0o444)
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home"), "LC_ALL": os.environ.get("LC_ALL", "C")}
     return Workshop(Places(root, cache), environ, go_home)
 

@@ -1,6 +1,7 @@
 """A program is there whole or not at all, and set-up does no more than is needed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,29 @@ def test_a_definition_without_annotations_gets_some():
     text = kept_by_helm("kind: X\nmetadata:\n  name: a\nspec:\n  annotations:\n    b: c\n", "a.yaml")
 
     assert text == "kind: X\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: a\nspec:\n  annotations:\n    b: c\n"
+
+
+def test_a_chart_that_a_module_holds_whole_is_copied_as_it_is_but_writable(workshop):
+    run_setup(workshop)
+
+    chart = workshop.places.charts / "shed"
+    assert (chart / "Chart.yaml").read_text() == "name: shed\nversion: 2.0.0\n"
+    assert (chart / "templates" / "roof.yaml").read_text() == "kind: Roof\n"
+    assert all(path.stat().st_mode & 0o200 for path in (chart, *chart.rglob("*")))
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [('whole = "charts/barn"', "has no chart at charts/barn"), ('version = "2.0.1"', "does not say version 2.0.1")],
+)
+def test_a_whole_chart_that_is_not_there_or_of_another_version_is_refused(workshop, change, seen):
+    key = change.split()[0]
+    text = workshop.places.versions.read_text()
+    head, _, shed = text.partition("[charts.shed]")
+    workshop.places.versions.write_text(head + "[charts.shed]" + re.sub(rf"^{key} = .*$", change, shed, flags=re.MULTILINE))
+
+    with pytest.raises(FirstlightError, match=seen):
+        run_setup(workshop)
 
 
 def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):

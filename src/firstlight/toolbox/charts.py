@@ -1,4 +1,4 @@
-"""Assemble Helm charts of custom resource definitions from the files of pinned modules."""
+"""Assemble Helm charts from pinned modules: custom resource definitions from their files, or a chart that a module holds whole."""
 
 from __future__ import annotations
 
@@ -34,6 +34,32 @@ def assemble(pin: ChartPin, *, go: Path, places: Places, environ: Mapping[str, s
     # Set-up holds the checkout's lock, so what a killed one left there is nobody's.
     partial = places.charts / f".{pin.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
+    if pin.whole:
+        _copy(pin, folders, partial)
+    else:
+        _gather(pin, folders, partial)
+    shutil.rmtree(chart, ignore_errors=True)
+    partial.rename(chart)
+    return chart
+
+
+def _copy(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
+    """Copy a whole chart; Go's module cache is read-only, a copy of ours must not be."""
+    ((name, folder),) = folders.items()
+    try:
+        # Contents alone: what Go keeps is read-only, and so would the copy be, folders and all.
+        shutil.copytree(folder / pin.whole, partial, copy_function=shutil.copyfile)
+    except OSError as error:
+        raise FirstlightError(f"cannot assemble {pin.name}: {name} has no chart at {pin.whole}: {error}") from error
+    for path in (partial, *partial.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    named = f"\nversion: {pin.version}\n"
+    if named not in (partial / "Chart.yaml").read_text():
+        raise FirstlightError(f"cannot assemble {pin.name}: the chart of {name} does not say version {pin.version}")
+
+
+def _gather(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
+    """Gather definitions into a chart of their own."""
     (partial / "files").mkdir(parents=True)
     (partial / "templates").mkdir()
     for name, patterns in pin.files.items():
@@ -48,9 +74,6 @@ def assemble(pin: ChartPin, *, go: Path, places: Places, environ: Mapping[str, s
         f"apiVersion: v2\nname: {pin.name}\nversion: {pin.version}\nappVersion: {pin.version}\n"
         "description: Custom resource definitions of the pinned upstream release, unchanged but for one annotation.\n"
     )
-    shutil.rmtree(chart, ignore_errors=True)
-    partial.rename(chart)
-    return chart
 
 
 def kept_by_helm(text: str, name: str) -> str:

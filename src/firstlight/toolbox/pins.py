@@ -69,13 +69,20 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ChartPin:
-    """A Helm chart of custom resource definitions, assembled from files of pinned modules."""
+    """A Helm chart from pinned modules: of custom resource definitions, assembled from their files, or one that a module holds whole.
+
+    Attributes:
+        module: The folder of go.mod and go.sum, relative to the checkout.
+        files: Module -> patterns of the files with the definitions.
+        whole: The folder of the chart in the only module of `files`, empty for a chart of definitions.
+    """
 
     name: str
     version: str
     module: str
     go: str
     files: Mapping[str, tuple[str, ...]]
+    whole: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +146,12 @@ def _tool(name: str, entry: Mapping[str, Any]) -> Tool:
 
 
 def _chart(name: str, entry: Mapping[str, Any]) -> ChartPin:
+    whole = entry.get("whole", "")
     return ChartPin(
         name=name,
         version=entry["version"],
         module=entry["module"],
         go=entry["go"],
-        files={module: tuple(patterns) for module, patterns in entry["files"].items()},
+        files={entry["source"]: ()} if whole else {module: tuple(patterns) for module, patterns in entry["files"].items()},
+        whole=whole,
     )
