@@ -1,4 +1,4 @@
-"""The stand-in charts, packaged by the real helm: once per content, kept in the user's cache."""
+"""The lab's charts, packaged by the real helm: once per content, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -22,16 +22,25 @@ FLUX_CHART = "flux2"
 FLUX_CRDS = "flux-crds"
 
 
-def package(paths: LabPaths, environment: Mapping[str, str]) -> bool:
-    """Put the packaged charts and their index into the lab; report whether that had to be done.
+def stand_ins(checkout: Path) -> list[Path]:
+    """Return the folders of the stand-in charts.
 
     Raises:
-        TargetError: There are no charts, or set-up has not assembled the CRDs.
-        ToolFailed: helm refused one.
+        TargetError: There are none.
     """
-    folders = sorted(file.parent for file in (paths.checkout / "lab" / "simulated" / "charts").glob("*/Chart.yaml"))
+    folders = sorted(file.parent for file in (checkout / "lab" / "simulated" / "charts").glob("*/Chart.yaml"))
     if not folders:
         raise TargetError("cannot package the stand-in charts: lab/simulated/charts holds none")
+    return folders
+
+
+def package(paths: LabPaths, folders: list[Path], environment: Mapping[str, str]) -> bool:
+    """Put packaged charts and their index into the lab; report whether that had to be done.
+
+    Raises:
+        TargetError: Set-up has not assembled the CRDs.
+        ToolFailed: helm refused one.
+    """
     crds = sorted((paths.tool_charts / FLUX_CRDS / "files").glob("*.yaml"))
     if not crds:
         raise TargetError(f"cannot package {FLUX_CHART}: {paths.tool_charts / FLUX_CRDS} holds no CRDs", next_step="./task tools:setup")
@@ -61,12 +70,12 @@ def _build(target: Path, folders: list[Path], crds: list[Path], environment: Map
 
         def one(name: str) -> None:
             words = ["helm", "package", str(work / name), "--destination", str(packaged)]
-            run(words, timeout_s=_HELM_S, env=environment).raise_on_failure(f"package the stand-in chart {name}")
+            run(words, timeout_s=_HELM_S, env=environment).raise_on_failure(f"package the chart {name}")
 
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
             list(pool.map(one, [folder.name for folder in folders]))
         index = run(["helm", "repo", "index", str(packaged)], timeout_s=_HELM_S, env=environment)
-        index.raise_on_failure("index the stand-in charts")
+        index.raise_on_failure("index the charts")
         # Another lab may have built the same content meanwhile; either is as good.
         if not (target / "index.yaml").exists():
             shutil.rmtree(target, ignore_errors=True)

@@ -64,7 +64,7 @@ class _Up:
     def run(self) -> bool:
         with ThreadPoolExecutor(max_workers=1) as pool:
             # helm and the tree have nothing to do with each other, and each waits for processes of its own.
-            packaging = pool.submit(charts.package, self._paths, self._environment())
+            packaging = pool.submit(charts.package, self._paths, charts.stand_ins(self._paths.checkout), self._environment())
             recipient = self._keys()
             git = services.git_server(self._paths, self._lab)
             self._begin(git)

@@ -6,13 +6,29 @@ import pytest
 
 from firstlight.definition.valuekeys import unknown_keys
 
-DEFAULTS = {
-    "cgroup": {"autoMount": {"enabled": True}, "hostRoot": "/run/cilium/cgroupv2"},
-    "nodeSelector": {"kubernetes.io/os": "linux"},
-    "podAnnotations": {},
-    "extraArgs": [],
-    "serviceAccounts": None,
-}
+DEFAULTS = """
+# -- Where cgroup2 is.
+cgroup:
+  autoMount:
+    enabled: true
+  hostRoot: /run/cilium/cgroupv2
+masquerade:
+  enabled: false
+# which networks are spared
+# config:
+#   networks: []
+nodeSelector:
+  kubernetes.io/os: linux
+  # zone: a
+podAnnotations: {}
+extraArgs: []
+serviceAccounts:
+# appLabel: "dns"
+service:
+  # clusterIP: ""
+  # -- type: is told elsewhere
+  name: ""
+"""
 
 
 @pytest.mark.parametrize(
@@ -25,6 +41,12 @@ DEFAULTS = {
         ({"podAnnotations": {"any": {"depth": "goes"}}}, []),
         ({"serviceAccounts": {"cilium": {"name": "x"}}}, []),
         ({"extraArgs": ["--any"]}, []),
+        ({"appLabel": "kube-dns", "service": {"clusterIP": "10.43.0.10"}, "masquerade": {"config": {"networks": ["10.42.0.0/16"]}}}, []),
+        # Commented out, but elsewhere.
+        ({"clusterIP": "10.43.0.10", "cgroup": {"config": {}}}, ["the chart knows no value clusterIP", "the chart knows no value cgroup.config"]),
+        ({"service": {"zone": "b"}}, ["the chart knows no value service.zone"]),
+        # A word within a comment is no key.
+        ({"service": {"type": "x"}}, ["the chart knows no value service.type"]),
         ({"global": {"imageRegistry": "x"}}, []),
         (
             {"zebra": 1, "cgroup": {"hostroot": "a"}},

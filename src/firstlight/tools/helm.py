@@ -131,14 +131,16 @@ class Helm:
         chart = read_yaml(self._show("chart", release).stdout, f"chart {release.chart}")
         return str(chart.get("version", "")) if isinstance(chart, dict) else ""
 
-    def default_values(self, release: Release) -> dict[str, Any]:
-        """Return a chart's own values.
+    def default_values(self, release: Release) -> str:
+        """Return a chart's own values.yaml as it is written: what it shows in comments counts.
 
         Raises:
             ToolFailed: The source does not serve that chart in that version.
+            Unreadable: It is no YAML.
         """
-        values = read_yaml(self._show("values", release).stdout, f"the values of chart {release.chart}")
-        return values if isinstance(values, dict) else {}
+        text = self._show("values", release).stdout
+        read_yaml(text, f"the values of chart {release.chart}")
+        return text
 
     def _show(self, what: str, release: Release) -> CommandResult:
         words = ["helm", "show", what, *chart_words(release.source, release.chart), "--version", release.version]
