@@ -1,0 +1,131 @@
+"""One bootstrap that is ended again and again: each time the same command goes on, until the cluster is verified complete.
+
+What counts: an end of a run has converged when the next run of the same command came past everything that was done by then, and the
+bootstrap that it belongs to ended with every criterion met and nothing wrong with the cluster (`Bench.troubles`). If the bootstrap
+does not end so, none of its ends has converged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from firstlight.events import Verdict
+from tests.chaos.bench import Bench, Ended
+from tests.chaos.plan import Shot
+
+ORDERLY_S = 20.0
+"""How long Ctrl+C may take: a child has five seconds to end itself and five to be reaped, then the report is written."""
+
+INTERRUPTED = 2
+MET = (Verdict.MET, Verdict.ALREADY_MET)
+
+
+@dataclass
+class Struck:
+    """One end of a run, and what came of it.
+
+    Attributes:
+        stage: The stage in which the run was ended.
+        criterion: The criterion in which it was ended, empty before the first.
+        code: What it ended with.
+        missed: The run was over before; it does not count.
+        ending_s: From an orderly signal to the end.
+        recovered_s: From the start of the next run to the moment when that criterion was met.
+        troubles: What was wrong with the way it ended.
+    """
+
+    shot: str
+    stage: str
+    criterion: str
+    blow: str
+    code: int
+    missed: bool
+    ending_s: float
+    recovered_s: float | None = None
+    converged: bool = False
+    troubles: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """What became of one bootstrap."""
+
+    struck: list[Struck]
+    troubles: list[str]
+    finished_s: float
+    """How long the last run took, which nobody ended."""
+    output: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether everything is as it has to be."""
+        return not self.troubles and not any(each.troubles for each in self.struck)
+
+
+def run_chain(bench: Bench, shots: Sequence[Shot], *, say: Callable[[str], None]) -> Outcome:
+    """Begin a bootstrap, end it at each instant in turn, finish it, and judge."""
+    struck: list[Struck] = []
+    for shot in shots:
+        if shot.instant is not None and shot.instant.action.startswith("generate the machine configs"):
+            # The lab has made them; without their stamp they have to be made anew.
+            for stamp in bench.state.glob("tree/clusters/infra/talos/clusterconfig/.generated.json"):
+                stamp.unlink()
+        before, began = len(bench.journal()), time.time()
+        ended = bench.ended_at(shot.instant) if shot.instant else bench.ended_after(shot.criterion, shot.later_s, shot.blow)
+        _recover(bench, struck, before, began)
+        note = Struck(str(shot), *ended.where, str(shot.blow), ended.code, ended.missed, round(ended.ending_s, 2))
+        note.troubles = _right_after(bench, shot, ended)
+        struck.append(note)
+        say(f"{'missed' if note.missed else 'ended '} {note.shot}{''.join(f'{chr(10)}  TROUBLE {trouble}' for trouble in note.troubles)}")
+        if ended.missed:
+            # The run went to its end: nothing of this bootstrap is left to be ended, or it failed.
+            break
+    before, began = len(bench.journal()), time.time()
+    done = bench.finish()
+    _recover(bench, struck, before, began)
+    troubles = bench.troubles() if done.code == 0 else [f"the command ended with {done.code}"]
+    outcome = Outcome(struck, troubles, round(done.seconds, 1), done.output)
+    for each in struck:
+        each.converged = outcome.converged and not each.missed
+    say(f"{'converged' if outcome.converged else 'NOT CONVERGED'} after {outcome.finished_s} s {'; '.join(troubles)}")
+    return outcome
+
+
+def _recover(bench: Bench, struck: Sequence[Struck], before: int, began: float) -> None:
+    """Note for each end whether the run that has just ended met the criterion in which it happened, and after how long."""
+    met = {
+        line["id"]: datetime.fromisoformat(line["at"]).timestamp()
+        for line in reversed(bench.journal()[before:])
+        if line["event"] == "CriterionEnded" and line["verdict"] in MET
+    }
+    for each in struck:
+        at = met.get(each.criterion) if each.criterion else min(met.values(), default=None)
+        if each.recovered_s is None and not each.missed and at is not None:
+            each.recovered_s = round(at - began, 1)
+
+
+def _right_after(bench: Bench, shot: Shot, ended: Ended) -> list[str]:
+    """Return what is wrong with the way in which a run ended: only an orderly end promises anything."""
+    if ended.missed or not shot.blow.is_orderly:
+        return []
+    if not ended.where[1]:
+        # Before the first criterion there is no run yet that could say anything.
+        return [f"left: {bench.left()}"] if bench.left() else []
+    told: list[tuple[bool, str]] = [
+        (ended.code == INTERRUPTED, f"it ended with {ended.code}, not with {INTERRUPTED}"),
+        (ended.ending_s < ORDERLY_S, f"ending took {ended.ending_s:.1f} s"),
+        ("to go on: ./task rehearse" in ended.output, "it did not say how to go on"),
+        (_state(bench) == "interrupted", f"the report says {_state(bench)}"),
+        (not bench.left(), f"left: {bench.left()}"),
+        ("Traceback" not in ended.output, "it printed a traceback"),
+    ]
+    return [text for well, text in told if not well]
+
+
+def _state(bench: Bench) -> str:
+    head: dict[str, Any] = bench.rehearsal.report["head"]
+    return str(head["state"])
