@@ -15,12 +15,12 @@ BOX = ("Bootstrap completed in < 30 minutes",)
 
 @criterion("AC7", "all was ready within 30 minutes of the first action", task=8, budget_s=10, boxes=BOX)
 def test_all_was_ready_within_30_minutes(run: Run, wait: Waiter) -> None:
-    assert wait(finished_within("50-flux", run.spans()[0], unmet=run.unmet, budget_s=BUDGET_S)) < BUDGET_S
+    assert wait(finished_within("50-flux", run.spans()[0], why=run.unmet, budget_s=BUDGET_S)) < BUDGET_S
 
 
 @criterion("AC7", "all was verified within 30 minutes of the first action", task=8, budget_s=10, boxes=BOX)
 def test_all_was_verified_within_30_minutes(run: Run, wait: Waiter) -> None:
-    assert wait(finished_within("70-cilium", run.spans()[1], unmet=run.unmet, budget_s=BUDGET_S)) < BUDGET_S
+    assert wait(finished_within("70-cilium", run.spans()[1], why=run.unmet, budget_s=BUDGET_S)) < BUDGET_S
 
 
 @criterion("AC1", "a second run would act on nothing", task=9, budget_s=120)

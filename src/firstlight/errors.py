@@ -10,7 +10,7 @@ FirstlightError
 |- Hopeless              a condition can no longer come true, so waiting was stopped
 |- Blocked               something earlier has to be done first
 |- TargetError           the target cannot be brought up, reached or described
-|- JournalDamaged        the journal holds something that is not ours
+|- JournalUnwritable     what is about to be done cannot be written down first
 `- ClusterLocked         another run holds this cluster
 """
 
@@ -104,8 +104,8 @@ class TargetError(FirstlightError):
     """The target cannot be brought up, reached or described."""
 
 
-class JournalDamaged(FirstlightError):
-    """A line of the journal cannot be read; the journal is set aside, never trusted."""
+class JournalUnwritable(FirstlightError):
+    """What is about to be done cannot be written down first, so it is not done."""
 
 
 class ClusterLocked(FirstlightError):

@@ -337,7 +337,7 @@ def test_a_damaged_journal_is_set_aside_and_the_run_says_so(tmp_path: Path):
 
     result = tiny.run()
 
-    assert "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 2 is not ours (JSONDecodeError)" in result.output
+    assert "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 1 is not as it was written" in result.output
     assert (tiny.state / "journal.damaged-1.jsonl").exists()
     assert result.verdicts["there-is-a-lamp"] == "met"
     assert result.journal[0]["event"] == "RunStarted"

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from firstlight.clock import SystemClock
 from tests.chaos.blows import Blow, command, marked, strike
 from tests.chaos.moments import PLUGIN, TELL, Instant
 from tests.rehearsal.conftest import CHECKOUT, Rehearsal, copy_of_the_checkout
@@ -23,6 +24,7 @@ ENDING_S = 30.0
 """How long an orderly end may take: a child has ten seconds, and the report is written after it."""
 
 POLL_S = 0.01
+CLOCK = SystemClock()
 
 KNOWN = (".gitignore", ".generated.json")
 """Hidden files that belong where secrets are."""
@@ -107,10 +109,10 @@ class Bench:
         started = time.monotonic()
         process, output = self.start({**PLUGIN, TELL: str(self.told)})
         while process.poll() is None and criterion and not self.told.read_text().endswith(f" {criterion}\n"):
-            time.sleep(POLL_S)
+            CLOCK.sleep(POLL_S)
         deadline = time.monotonic() + later_s
         while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+            CLOCK.sleep(POLL_S)
         missed = process.poll() is not None
         struck = time.monotonic()
         if not missed:

@@ -67,11 +67,11 @@ def summary(ledger: Ledger, seed: int) -> str:
         if not struck:
             continue
         hit = [each for each in struck if not each.missed]
+        missed = len(struck) - len(hit)
         parts += [
             f"## {HEADS[kind]}",
             "",
-            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged, "
-            f"{sum(not each.converged for each in hit)} did not ({len(struck) - len(hit)} more came after the end of their run and count for nothing).",
+            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged, {missed} came after their run's end.",
             "",
             *_table(hit),
             "",

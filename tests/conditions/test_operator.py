@@ -330,10 +330,13 @@ def test_the_connectivity_test_passes_only_when_something_was_tested(said: Said,
 
 
 def test_a_bootstrap_was_in_time_or_says_what_is_missing():
-    assert finished_within("50-flux", 843.0, unmet="", budget_s=1800).probe().seen == "14 m 03 s of 30 m 00 s"
-    assert finished_within("50-flux", 1800.0, unmet="", budget_s=1800).probe().hopeless
-    assert finished_within("50-flux", None, unmet="every-node-is-ready", budget_s=1800).probe().seen == "every-node-is-ready has not been met"
-    assert "nothing to count from" in finished_within("50-flux", None, unmet="", budget_s=1800).probe().seen
+    assert finished_within("50-flux", 843.0, why="", budget_s=1800).probe().seen == "14 m 03 s of 30 m 00 s"
+    assert finished_within("50-flux", 1800.0, why="", budget_s=1800).probe().hopeless
+    assert (
+        finished_within("50-flux", None, why="every-node-is-ready has not been met", budget_s=1800).probe().seen
+        == "every-node-is-ready has not been met"
+    )
+    assert "nothing to count from" in finished_within("50-flux", None, why="", budget_s=1800).probe().seen
 
 
 def test_nothing_is_left_to_do_when_no_action_is_needed_any_more():

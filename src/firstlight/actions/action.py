@@ -14,11 +14,11 @@ class Action:
         title: Verb and noun, with what it is done to: `bootstrap etcd on infra-cp-1 (10.25.11.11)`.
         need: Looks at the world and says why the action is needed, or nothing when the world is already so. It changes nothing, and may
             raise when the world must not be touched.
-        act: Makes the change.
+        act: Makes the change; may say in a few words how it came about.
         commands: What will be run, masked, for plans.
     """
 
     title: str
     need: Callable[[], str | None]
-    act: Callable[[], None]
+    act: Callable[[], str | None]
     commands: tuple[str, ...] = ()

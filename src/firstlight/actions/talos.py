@@ -11,6 +11,7 @@ from firstlight.conditions.etcd import etcd_claims, etcd_problem
 from firstlight.conditions.waiting import wait_for
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed
+from firstlight.events import DONE_BEFORE
 from firstlight.tools.classification import Class, classify
 from firstlight.tools.talosctl import RULES, Talosctl
 
@@ -31,8 +32,8 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action
         _refuse_foreign(claims, cluster)
         return None if claims else "no control plane node has any etcd member"
 
-    def act() -> None:
-        wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S, clock=clock)
+    def act() -> str:
+        return wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S, clock=clock)[0]
 
     return Action(
         title=f"bootstrap etcd on {node.hostname} ({address})",
@@ -72,7 +73,7 @@ def _proven(talosctl: Talosctl, cluster: Cluster, why: str) -> Observation[str]:
     claims = etcd_claims(talosctl, cluster)
     _refuse_foreign(claims, cluster)
     if any(cluster.first_control_plane.hostname in members for members in claims.values()):
-        return holds("accepted before", "accepted before")
+        return holds("accepted before", DONE_BEFORE)
     return not_yet(f"{why}, and etcd lists no member yet")
 
 

@@ -21,19 +21,19 @@ class Titled(Protocol):
 A = TypeVar("A", bound=Titled)
 
 
-def finished_within(stage: str, elapsed_s: float | None, *, unmet: str, budget_s: float) -> Condition[float]:
+def finished_within(stage: str, elapsed_s: float | None, *, why: str, budget_s: float) -> Condition[float]:
     """Say whether every criterion up to a stage was met within so many seconds of the bootstrap's first action; its value is how many.
 
     Args:
         stage: The last stage that counts (`50-flux`).
-        elapsed_s: From the first action to the last of these criteria, none when one of them has not been met.
-        unmet: A criterion that has not been met.
+        elapsed_s: From the first action to the last of these criteria, none when that cannot be told.
+        why: Why it cannot be told, empty when there is no first action.
         budget_s: How long it may take, in seconds.
     """
 
     def probe() -> Observation[float]:
         if elapsed_s is None:
-            return never(f"{unmet} has not been met" if unmet else "no action of this bootstrap is on record, so there is nothing to count from")
+            return never(why or "no action of this bootstrap is on record, so there is nothing to count from")
         seen = f"{span_text(elapsed_s)} of {span_text(budget_s)}"
         return holds(seen, elapsed_s) if elapsed_s < budget_s else never(seen)
 

@@ -5,6 +5,7 @@ This package never prints, never writes a file, and never decides anything.
 
 from firstlight.events.bus import Bus, Listener
 from firstlight.events.model import (
+    DONE_BEFORE,
     ActionBegun,
     ActionEnded,
     ActionSkipped,
@@ -27,6 +28,7 @@ from firstlight.events.model import (
 )
 
 __all__ = [
+    "DONE_BEFORE",
     "ActionBegun",
     "ActionEnded",
     "ActionSkipped",

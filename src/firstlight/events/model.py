@@ -113,6 +113,10 @@ class ActionBegun:
     reason: str
 
 
+DONE_BEFORE = "done before"
+"""The detail of an action that turned out, while it was made, to have been carried out by a run that did not live to see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActionEnded:
     """An action ended, well or not."""

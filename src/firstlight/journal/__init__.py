@@ -3,7 +3,8 @@
 This package reads events alone; it never looks at a cluster, and never decides what has to be done.
 """
 
-from firstlight.journal.journal import Entry, History, Journal, read_history
+from firstlight.journal.history import BOOTSTRAP, Entry, History, read_history
+from firstlight.journal.journal import Journal
 from firstlight.journal.lock import ClusterLock
 
-__all__ = ["ClusterLock", "Entry", "History", "Journal", "read_history"]
+__all__ = ["BOOTSTRAP", "ClusterLock", "Entry", "History", "Journal", "read_history"]

@@ -3,8 +3,8 @@
 This package never decides what to do with a cluster, and contacts no machine before a criterion asks it to.
 """
 
-from firstlight.target.model import REASONS, Capability, Target
+from firstlight.target.model import REASONS, Capability, Target, state_folder
 from firstlight.target.nodes import open_nodes
 from firstlight.target.simulated import open_simulated
 
-__all__ = ["REASONS", "Capability", "Target", "open_nodes", "open_simulated"]
+__all__ = ["REASONS", "Capability", "Target", "open_nodes", "open_simulated", "state_folder"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,3 +70,9 @@ class Target:
     def kubeconfig(self) -> Path:
         """Where the cluster's kubeconfig belongs, as the story has it."""
         return self.home / ".kube" / f"k8s-ops-{self.cluster}"
+
+
+def state_folder(target: str, cluster: str) -> Path:
+    """Return where what is known of a cluster on a target is kept: the lock, the journal, and all of a simulated one."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "firstlight" / target / cluster

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from firstlight.target.model import Capability, Target
+from firstlight.target.model import Capability, Target, state_folder
 
 
 def open_nodes(cluster: str, checkout: Path) -> Target:
     """Describe the real machines; nothing is contacted yet."""
     home = Path.home()
-    state = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "firstlight" / "nodes" / cluster
     environment = {
         **os.environ,
         "PATH": f"{checkout / '.tools' / 'bin'}:{os.environ.get('PATH', '')}",
@@ -23,7 +22,7 @@ def open_nodes(cluster: str, checkout: Path) -> Target:
         cluster=cluster,
         root=checkout,
         home=home,
-        state=state,
+        state=state_folder("nodes", cluster),
         environment=environment,
         capabilities=frozenset(Capability),
         stand_ins=(),

@@ -10,17 +10,11 @@ from pathlib import Path
 
 from firstlight.errors import TargetError
 from firstlight.events import StandInInfo
-from firstlight.target.model import Capability, Target
+from firstlight.target.model import Capability, Target, state_folder
 from firstlight.tools.process import run
 
 UP_S = 180.0
 """The lab is up in seconds; packaging charts on a busy machine for the first time takes longest."""
-
-
-def state_of(cluster: str) -> Path:
-    """Return where the lab of a cluster keeps everything."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "firstlight" / "simulated" / cluster
 
 
 def open_simulated(cluster: str, checkout: Path, *, on_line: Callable[[str], None]) -> Target:
@@ -38,7 +32,7 @@ def open_simulated(cluster: str, checkout: Path, *, on_line: Callable[[str], Non
             f"cannot bring up the simulated target for {cluster}: exit code {result.exit_code}\n  output    {said}",
             next_step=f"./task simulated:status CLUSTER={cluster} · ./task simulated:logs CLUSTER={cluster}",
         )
-    return read_lab(state_of(cluster) / "lab.json", cluster)
+    return read_lab(state_folder("simulated", cluster) / "lab.json", cluster)
 
 
 def read_lab(path: Path, cluster: str) -> Target:
