@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 from pathlib import Path
@@ -28,10 +28,14 @@ class Endpoints:
     """Where a lab's services are reached: all of them on the first address of the node network.
 
     Attributes:
-        address: That address, on loopback.
+        address: That address, on loopback; on another lab, the address at which its machines reach this host.
+        registry_port: Where the OCI registry of the charts listens.
+        serves_charts: Whether the charts are the lab's; else they come from where the definition says.
     """
 
     address: IPv4Address
+    registry_port: int = REGISTRY_PORT
+    serves_charts: bool = True
 
     @property
     def git_url(self) -> str:
@@ -51,7 +55,7 @@ class Endpoints:
     @property
     def registry(self) -> str:
         """The OCI registry's charts."""
-        return f"oci://{self.address}:{REGISTRY_PORT}/charts"
+        return f"oci://{self.address}:{self.registry_port}/charts"
 
 
 def on_loopback(address: IPv4Address) -> IPv4Address:
@@ -64,8 +68,8 @@ def endpoints(network: IPv4Network) -> Endpoints:
     return Endpoints(on_loopback(network.network_address + 1))
 
 
-def map_addresses(text: str, networks: Sequence[IPv4Network]) -> str:
-    """Return a text with every address of these networks moved to loopback; a text without one comes back as it was."""
+def map_addresses(text: str, networks: Sequence[IPv4Network], move: Callable[[IPv4Address], IPv4Address] = on_loopback) -> str:
+    """Return a text with every address of these networks moved, to loopback unless said otherwise; a text without one comes back as it was."""
 
     def replace(match: re.Match[str]) -> str:
         try:
@@ -74,7 +78,7 @@ def map_addresses(text: str, networks: Sequence[IPv4Network]) -> str:
             return match.group()
         if not any(address in network for network in networks):
             return match.group()
-        return str(on_loopback(address))
+        return str(move(address))
 
     return _ADDRESS.sub(replace, text)
 

@@ -25,12 +25,14 @@ class Source:
 
     Attributes:
         files: Content by path relative to the checkout, sorted.
-        networks: The node network of each cluster.
+        networks: The node network of each cluster whose addresses move to loopback.
+        services: Where the lab of each cluster has its services.
         revision: The checkout's commit, empty without one.
     """
 
     files: Mapping[Path, bytes]
     networks: Mapping[str, IPv4Network]
+    services: Mapping[str, Endpoints]
     revision: str
 
     def digest(self, recipient: str) -> str:
@@ -43,8 +45,7 @@ class Source:
 
     def endpoints(self, path: Path) -> Endpoints | None:
         """Return the lab services of the cluster that a file belongs to, if it belongs to one."""
-        network = self.networks.get(path.parts[1]) if len(path.parts) > 1 else None
-        return endpoints(network) if network is not None else None
+        return self.services.get(path.parts[1]) if len(path.parts) > 1 else None
 
 
 def read_checkout(checkout: Path) -> Source:
@@ -59,7 +60,8 @@ def read_checkout(checkout: Path) -> Source:
     inventories = [path for path in files if path.match("clusters/*/talos/talconfig.yaml")]
     networks = {path.parts[1]: node_network(checkout / path) for path in inventories}
     head = git(checkout, "rev-parse", "HEAD")
-    return Source(files, networks, head.stdout.strip() if head.ok else "")
+    services = {cluster: endpoints(network) for cluster, network in networks.items()}
+    return Source(files, networks, services, head.stdout.strip() if head.ok else "")
 
 
 def _listing(checkout: Path) -> Iterator[Path]:

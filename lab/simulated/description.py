@@ -85,7 +85,7 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
         said = json.loads(paths.description.read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError) as error:
         raise TargetError(
-            f"cannot tell the environment of the lab of {paths.cluster}: it is not up", next_step=f"./task simulated:up CLUSTER={paths.cluster}"
+            f"cannot tell the environment of the lab of {paths.cluster}: it is not up", next_step=f"./task {paths.target}:up CLUSTER={paths.cluster}"
         ) from error
     search_path = f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}"
     return [f"export {name}={shlex.quote(search_path if name == 'PATH' else said[name])}" for name in BY_HAND]

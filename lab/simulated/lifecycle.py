@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,12 +17,12 @@ from firstlight.errors import TargetError, ToolMissing
 from firstlight.events import Bus
 from firstlight.tools.machineconfig import generate_machine_configs
 from firstlight.tools.runner import Runner
-from lab.simulated import charts, description, keys, machines, services, tree, vault_items
+from lab.simulated import charts, description, machines, services, workstation
 from lab.simulated.addresses import Endpoints, endpoints
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.ending import end_lab
 from lab.simulated.lock import holding
-from lab.simulated.paths import LabPaths, private_dir, write_atomic
+from lab.simulated.paths import LabPaths, write_atomic
 
 Say = Callable[[str], None]
 
@@ -41,8 +40,6 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
     with holding(paths, "bring up", clock):
         if fresh and paths.state.exists():
             end_lab(paths, say)
-        for folder in (paths.state, paths.run, paths.logs, paths.home / ".kube", paths.known_hosts.parent):
-            private_dir(folder)
         source = _read(paths)
         if paths.cluster not in source.networks:
             known = ", ".join(sorted(source.networks)) or "none"
@@ -62,13 +59,13 @@ class _Up:
         self._acted = False
 
     def run(self) -> bool:
+        recipient = workstation.prepare(self._paths, self._lab)
         with ThreadPoolExecutor(max_workers=1) as pool:
             # helm and the tree have nothing to do with each other, and each waits for processes of its own.
             packaging = pool.submit(charts.package, self._paths, charts.stand_ins(self._paths.checkout), self._environment())
-            recipient = self._keys()
             git = services.git_server(self._paths, self._lab)
             self._begin(git)
-            self._tree(recipient)
+            workstation.copy_definition(self._paths, self._source, self._lab, recipient, self._environment(), self._say)
             if packaging.result():
                 self._say(f"charts: packaged to {self._paths.charts}")
         data, configs = self._machine_configs()
@@ -78,22 +75,6 @@ class _Up:
         for waiting in (git, service):
             services.wait_until_ready(self._paths, waiting, self._clock)
         return self._acted
-
-    def _keys(self) -> str:
-        recipient = keys.age_recipient(self._paths)
-        keys.vault_key(self._paths)
-        known_host = f"{self._lab.known_host} {keys.host_key(self._paths.git / 'host_key')}\n"
-        if not self._paths.known_hosts.exists() or self._paths.known_hosts.read_text(encoding="ascii") != known_host:
-            write_atomic(self._paths.known_hosts, known_host, mode=0o600)
-        _write_op(self._paths)
-        return recipient
-
-    def _tree(self, recipient: str) -> None:
-        if tree.refresh(self._paths, self._source, recipient, self._environment()):
-            self._say(f"tree: made from the checkout, commit {tree.head(self._paths)[:12]}")
-        template = self._source.files.get(Path("bootstrap") / self._paths.cluster / "secrets.yaml.tpl", b"")
-        if filled := vault_items.fill(self._paths, template.decode(), self._lab):
-            self._say(f"vault: {filled} values put behind op:// references of the definition")
 
     def _machine_configs(self) -> tuple[dict[str, object], list[Path]]:
         """Return what the machines are told, and their configs; both are made anew only if the inventory changed."""
@@ -146,12 +127,3 @@ def _require_platform(paths: LabPaths) -> None:
             raise ToolMissing(name, seen=f"not in {paths.tools}", next_step="./task tools:setup")
     if shutil.which("git") is None:
         raise ToolMissing("git", next_step="install git with the machine's package manager")
-
-
-def _write_op(paths: LabPaths) -> None:
-    """Put the `op` stand-in on the lab's path; it knows its lab by its own text, whoever calls it from wherever."""
-    python = f"PYTHONPATH={shlex.quote(str(paths.checkout))} exec {shlex.quote(sys.executable)} -m lab.simulated.op"
-    text = f'#!/bin/sh\n# The stand-in of 1Password\'s command line, for this lab only.\n{python} --lab {shlex.quote(str(paths.state))} "$@"\n'
-    script = paths.bin / "op"
-    if not script.exists() or script.read_text(encoding="utf-8") != text:
-        write_atomic(script, text, mode=0o755)

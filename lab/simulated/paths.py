@@ -25,11 +25,13 @@ class LabPaths:
         cluster: The cluster that the lab plays.
         state: The folder that holds all of it.
         checkout: The repository that the lab is made from.
+        target: The target that the lab plays, which is also the name of its tasks.
     """
 
     cluster: str
     state: Path
     checkout: Path
+    target: str = "simulated"
 
     @property
     def lock(self) -> Path:
@@ -137,7 +139,7 @@ class LabPaths:
         return self.checkout / ".tools" / "charts"
 
 
-def lab_paths(cluster: str, *, environ: Mapping[str, str] = os.environ, checkout: Path | None = None) -> LabPaths:
+def lab_paths(cluster: str, *, target: str = "simulated", environ: Mapping[str, str] = os.environ, checkout: Path | None = None) -> LabPaths:
     """Return the paths of a cluster's lab.
 
     A process of a lab has the lab's home folder for its own, so there the mark says where labs are kept.
@@ -151,8 +153,8 @@ def lab_paths(cluster: str, *, environ: Mapping[str, str] = os.environ, checkout
         root = Path(environ[MARK]).parent
     else:
         base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
-        root = Path(base) / "firstlight" / "simulated"
-    return LabPaths(cluster=cluster, state=root.resolve() / cluster, checkout=checkout or Path(__file__).resolve().parents[2])
+        root = Path(base) / "firstlight" / target
+    return LabPaths(cluster=cluster, state=root.resolve() / cluster, checkout=checkout or Path(__file__).resolve().parents[2], target=target)
 
 
 def private_dir(path: Path) -> Path:

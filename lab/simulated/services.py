@@ -66,7 +66,7 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
         str(GIT_PORT),
     )
     stamp = digest_of([*programs, paths.git / "host_key.pub"], argv)
-    return Service("git-server", argv, _environment(paths), paths.run / "git-server.ready", stamp, (listener,))
+    return Service("git-server", argv, surroundings(paths), paths.run / "git-server.ready", stamp, (listener,))
 
 
 def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[Path]) -> Service:
@@ -74,7 +74,7 @@ def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[P
     program = paths.tools / BINARY
     argv = (str(program), "--lab", str(paths.machines_config))
     stamp = digest_of([program.resolve(), paths.machines_config, paths.charts / charts.MARK, *configs], argv)
-    return Service("machines", argv, _environment(paths), paths.run / "machines.ready", stamp, tuple(listeners))
+    return Service("machines", argv, surroundings(paths), paths.run / "machines.ready", stamp, tuple(listeners))
 
 
 def is_current(paths: LabPaths, service: Service) -> bool:
@@ -136,10 +136,11 @@ def _log_tail(paths: LabPaths, name: str) -> str:
 
 
 def _logs(paths: LabPaths) -> str:
-    return f"./task simulated:logs CLUSTER={paths.cluster}"
+    return f"./task {paths.target}:logs CLUSTER={paths.cluster}"
 
 
-def _environment(paths: LabPaths) -> dict[str, str]:
+def surroundings(paths: LabPaths) -> dict[str, str]:
+    """Return the environment of a process of the lab."""
     outer = os.environ
     kept = {name: outer[name] for name in ("LANG", "LC_ALL", "TMPDIR", "TZ") if name in outer}
     return {

@@ -66,6 +66,8 @@ def _edits(text: str, lab: Endpoints, git_urls: frozenset[str]) -> Iterator[tupl
             if url.value in git_urls:
                 yield url.start_mark.index, url.end_mark.index, lab.git_url
             continue
+        if not lab.serves_charts:
+            continue
         new = lab_url(kind, url.value, lab)
         # Only OCI knows the field; a Helm repository says by http:// that it has no TLS.
         needs_insecure = new.startswith("oci://")

@@ -3,6 +3,10 @@
 //	simulated-machines --lab <state>/machines.json
 //
 // It runs in the foreground until SIGTERM, and can be started again on the same state after any end, kill -9 included.
+//
+// With --charts it plays no machine and serves charts alone, for a lab whose machines are real:
+//
+//	simulated-machines --charts <folder> --address 10.5.0.1 --registry-port 5001 --repository-port 8080 --ready <file>
 package main
 
 import (
@@ -15,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"firstlight.dev/lab/machines/internal/charts"
 	"firstlight.dev/lab/machines/internal/config"
 	"firstlight.dev/lab/machines/internal/simulation"
 )
@@ -24,6 +29,12 @@ const stopLimit = 9 * time.Second
 
 func main() {
 	path := flag.String("lab", "", "the lab's description, machines.json")
+	folder := flag.String("charts", "", "serve this folder of packaged charts and nothing else")
+	address := flag.String("address", "", "with --charts: where to listen")
+	registryPort := flag.Int("registry-port", 0, "with --charts: the port of the OCI registry")
+	repositoryPort := flag.Int("repository-port", 0, "with --charts: the port of the Helm repository")
+	ready := flag.String("ready", "", "with --charts: the file that is written once both listen")
+
 	flag.Parse()
 
 	if flag.NArg() == 1 && *path == "" {
@@ -33,13 +44,24 @@ func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	slog.SetDefault(log)
 
-	if err := run(*path, log); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	var err error
+
+	if *folder != "" {
+		err = charts.ServeFolder(ctx, *folder, charts.Ports{Address: *address, Registry: *registryPort, Repository: *repositoryPort}, *ready)
+	} else {
+		err = run(ctx, *path, log)
+	}
+
+	if err != nil {
 		log.Error(err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(path string, log *slog.Logger) error {
+func run(ctx context.Context, path string, log *slog.Logger) error {
 	if path == "" {
 		return fmt.Errorf("cannot start: name the lab's description, as in `simulated-machines --lab machines.json`")
 	}
@@ -48,9 +70,6 @@ func run(path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 
 	return simulation.Run(ctx, lab, stopLimit, log)
 }

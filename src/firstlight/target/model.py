@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -35,7 +35,7 @@ REASONS: Mapping[Capability, str] = {
     Capability.HELM_CONTROLLER: "no helm-controller runs here",
     Capability.LASTING: "the timing of a rehearsal says nothing about real machines",
 }
-"""Why a criterion cannot be verified where the capability is lacking."""
+"""Why a criterion cannot be verified where the capability is lacking; a target may have reasons of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Target:
     """Where a cluster is bootstrapped.
 
     Attributes:
-        name: `simulated` or `nodes`.
+        name: `simulated`, `docker` or `nodes`.
         cluster: The cluster's name.
         root: The folder whose `clusters/` and `bootstrap/` are bootstrapped; the checkout, or the target's own copy of it.
         home: The operator's home: kubeconfig and AGE key lie under it.
@@ -51,6 +51,7 @@ class Target:
         environment: The environment of every command.
         capabilities: What can be verified here.
         stand_ins: What stands in for the real thing, named in every report.
+        reasons: Why what cannot be verified here cannot.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Target:
     environment: Mapping[str, str]
     capabilities: frozenset[Capability]
     stand_ins: tuple[StandInInfo, ...]
+    reasons: Mapping[Capability, str] = field(default_factory=lambda: REASONS)
 
     def lacks(self, needs: tuple[Capability, ...]) -> Capability | None:
         """Return the first capability that is needed and not here, or none."""

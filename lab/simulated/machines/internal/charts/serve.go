@@ -9,23 +9,42 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
 	"firstlight.dev/lab/machines/internal/config"
 )
 
+// Ports says where charts are served.
+type Ports struct {
+	Address    string
+	Registry   int
+	Repository int
+}
+
 // Serve fills the registry and serves both until the context ends.
 func Serve(ctx context.Context, lab config.Lab) error {
-	registry, err := newRegistry(lab.ChartsDir)
+	return serve(ctx, lab.ChartsDir, Ports{Address: lab.LabAddress, Registry: lab.RegistryPort, Repository: lab.ChartsPort}, func() error { return nil })
+}
+
+// ServeFolder serves a folder of packaged charts for a lab without simulated machines; the ready file is there as long as it does.
+func ServeFolder(ctx context.Context, dir string, ports Ports, ready string) error {
+	defer os.Remove(ready) //nolint:errcheck // the process ends, nobody waits for it any more
+
+	return serve(ctx, dir, ports, func() error { return os.WriteFile(ready, []byte(ports.Address+"\n"), 0o644) })
+}
+
+func serve(ctx context.Context, dir string, ports Ports, listening func() error) error {
+	registry, err := newRegistry(dir)
 	if err != nil {
 		return err
 	}
 
 	failed := make(chan error, 2)
 
-	for port, handler := range map[int]http.Handler{lab.RegistryPort: registry, lab.ChartsPort: newRepository(lab.ChartsDir)} {
-		address := net.JoinHostPort(lab.LabAddress, strconv.Itoa(port))
+	for port, handler := range map[int]http.Handler{ports.Registry: registry, ports.Repository: newRepository(dir)} {
+		address := net.JoinHostPort(ports.Address, strconv.Itoa(port))
 
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
@@ -39,7 +58,11 @@ func Serve(ctx context.Context, lab config.Lab) error {
 		go func() { failed <- server.Serve(listener) }()
 	}
 
-	slog.Info("charts are served", "folder", lab.ChartsDir, "address", lab.LabAddress, "registry", lab.RegistryPort, "repository", lab.ChartsPort)
+	if err := listening(); err != nil {
+		return fmt.Errorf("cannot say that charts are served: %w", err)
+	}
+
+	slog.Info("charts are served", "folder", dir, "address", ports.Address, "registry", ports.Registry, "repository", ports.Repository)
 
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,56 @@
+"""What the docker lab says about itself in `lab.json`: where everything is, what it can show, and what only stands in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from firstlight.definition.model import Cluster
+from lab.docker.engine import Engine
+from lab.docker.mirror import Mirror
+from lab.docker.settings import Settings
+from lab.simulated import description
+from lab.simulated.addresses import Endpoints
+from lab.simulated.paths import LabPaths, write_atomic
+
+_CONTAINERS = {
+    "name": "machines in containers",
+    "stands_for": "machines of one's own hardware",
+    "cannot_show": "that disks, bond and LACP, time synchronisation, upgrades and resets work: the machines share this computer's kernel and clock",
+}
+_OF_THE_LAB = ("Git server", "op stand-in", "lab secrets")
+
+CAPABILITIES = ("talos-api", "running-pods", "datapath", "helm-controller", "lasting")
+
+
+def environment(paths: LabPaths, lab: Endpoints, settings: Settings) -> dict[str, str]:
+    """Return what a command needs in its environment to work on this lab and nowhere else."""
+    return description.environment(paths, paths.cluster, lab, settings.subnet)
+
+
+def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, settings: Settings, recipient: str, engine: Engine, mirror: Mirror | None) -> None:
+    """Write `lab.json` if it says something else."""
+    data: dict[str, Any] = {
+        "cluster": paths.cluster,
+        "state": str(paths.state),
+        "checkout": str(paths.checkout),
+        "tree": str(paths.tree),
+        "home": str(paths.home),
+        "kubeconfig": str(paths.kubeconfig),
+        "talosconfig": str(cluster.talosconfig),
+        "git": {"url": lab.git_url, "repository": str(paths.repository), "known_hosts": str(paths.known_hosts)},
+        "engine": {"version": engine.version, "own": engine.is_ours},
+        "nodes": settings.nodes,
+        "subnet": settings.subnet,
+        "images": "mirror" if mirror is not None else "registries",
+        "addresses": {"lab": str(lab.address), "vip": str(cluster.vip), "nodes": {node.hostname: str(node.address) for node in cluster.nodes}},
+        "age_recipient": recipient,
+        "logs": str(paths.logs),
+        "stand_ins": [_CONTAINERS, *(mirror.stand_ins() if mirror else []), *(s for s in description.STAND_INS if s["name"] in _OF_THE_LAB)],
+        "capabilities": sorted({*CAPABILITIES} - (mirror.lacking() if mirror else set())),
+        "reasons": mirror.reasons() if mirror else {},
+        "environment": environment(paths, lab, settings),
+    }
+    text = json.dumps(data, indent=2) + "\n"
+    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
+        write_atomic(paths.description, text)

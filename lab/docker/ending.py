@@ -1,0 +1,100 @@
+"""Ending a docker lab: containers, volumes and network first, then the engine if it is the lab's, then every process and file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from firstlight.clock import Clock, SystemClock
+from firstlight.errors import TargetError, ToolMissing
+from firstlight.tools.process import run
+from lab.docker import own_engine
+from lab.docker.engine import Engine, find_engine
+from lab.docker.host import read_host
+from lab.docker.network import LABEL
+from lab.simulated import daemon, ending, processes
+from lab.simulated.lock import holding
+from lab.simulated.paths import LabPaths
+
+Say = Callable[[str], None]
+
+_REMOVE_S = 180.0
+_STOP_S = 30.0
+_KILL_S = 5.0
+_UMOUNT_S = 30.0
+
+
+def down(paths: LabPaths, say: Say, *, clock: Clock | None = None) -> bool:
+    """End the lab and remove everything of it; report whether there was anything.
+
+    Raises:
+        FirstlightError: Something of it cannot be removed.
+    """
+    clock = clock or SystemClock()
+    if not paths.lock.parent.exists() and not any(True for _ in processes.marked(paths.state)):
+        return False
+    with holding(paths, "end", clock):
+        found = end_lab(paths, say, clock)
+        paths.lock.unlink(missing_ok=True)
+    for folder in (paths.lock.parent, paths.lock.parent.parent):
+        # Another cluster's lab, or a journal, keeps the folder.
+        with suppress(OSError):
+            folder.rmdir()
+    return found
+
+
+def end_lab(paths: LabPaths, say: Say, clock: Clock) -> bool:
+    """Remove all of a lab; the caller holds the lock.
+
+    Raises:
+        FirstlightError: Something of it cannot be removed.
+    """
+    engine = _engine(paths, say, clock)
+    removed = remove_objects(engine, str(paths.state), say) if engine is not None else False
+    if engine is not None and engine.is_ours:
+        _stop(paths)
+    _unmount_below(paths.state)
+    found = ending.end_lab(paths, say)
+    own_engine.remove_cgroups(paths)
+    return found or removed
+
+
+def remove_objects(engine: Engine, label: str, say: Say) -> bool:
+    """Remove every container, volume and network that carries a lab's label; report whether there was one."""
+    wanted = f"{LABEL}={label}"
+    removed = False
+    for kind, words in (("container", ["rm", "--force", "--volumes"]), ("volume", ["rm", "--force"]), ("network", ["rm"])):
+        if ids := engine.labelled(kind, wanted):
+            engine.call(kind, *words, *ids, timeout_s=_REMOVE_S).raise_on_failure(f"remove the lab's {kind}s")
+            say(f"removed {len(ids)} {kind}{'' if len(ids) == 1 else 's'}")
+            removed = True
+    return removed
+
+
+def network_name(paths: LabPaths) -> str:
+    """Return the name of a lab's network."""
+    return f"firstlight-{paths.cluster}"
+
+
+def _engine(paths: LabPaths, say: Say, clock: Clock) -> Engine | None:
+    """Return the engine that holds the lab's containers; the lab's own one is started again if somebody killed it."""
+    if own_engine.folder(paths).exists():
+        return own_engine.start(paths, read_host(), say, clock)
+    try:
+        return find_engine()
+    except (ToolMissing, TargetError):
+        # Without an engine that can be used, there never was a container.
+        return None
+
+
+def _stop(paths: LabPaths) -> None:
+    """End the lab's engine and wait for it, so that it takes its containerd and its mounts along."""
+    if (found := daemon.running(paths, own_engine.NAME)) is not None:
+        daemon.end((found.pid,), paths.state, terminate_s=_STOP_S, kill_s=_KILL_S)
+
+
+def _unmount_below(state: Path, mounts: Path = Path("/proc/mounts")) -> None:
+    inside = [line.split()[1] for line in mounts.read_text(encoding="utf-8").splitlines() if line.split()[1].startswith(f"{state}/")]
+    for place in reversed(inside):
+        run(["umount", "--lazy", place], timeout_s=_UMOUNT_S).raise_on_failure(f"unmount {place}")

@@ -1,0 +1,114 @@
+"""The node containers: one for each machine of the definition, run directly with its machine config, so that our bootstrap bootstraps."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any
+
+from firstlight.definition.model import Cluster
+from firstlight.errors import TargetError
+from lab.docker.containment import require_own_cgroup_namespace
+from lab.docker.engine import Engine
+from lab.docker.network import LABEL
+
+CONFIG_LABEL = "firstlight.machine-config"
+"""A digest of what a machine was started with: a changed definition must not pass for the machine's own."""
+
+_TMPFS = ("/run", "/system", "/tmp")  # noqa: S108 - paths inside the container, as Talos's documentation has them
+_VOLUMES = ("/system/state", "/var", "/etc/cni", "/etc/kubernetes", "/usr/libexec/kubernetes", "/opt")
+_AT_ONCE = 6
+_RUN_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine of the definition, as a container.
+
+    Attributes:
+        hostname: Its name.
+        address: Its fixed address.
+        config: Its machine config.
+    """
+
+    hostname: str
+    address: IPv4Address
+    config: str
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+        return f"firstlight-{self.hostname}"
+
+    @property
+    def digest(self) -> str:
+        """Of what it is started with."""
+        return hashlib.sha256(f"{self.address} {self.config}".encode()).hexdigest()
+
+
+def machines_of(cluster: Cluster) -> list[Machine]:
+    """Return the machines of a definition whose machine configs are generated."""
+    return [Machine(node.hostname, node.address, cluster.machine_config(node).read_text(encoding="utf-8")) for node in cluster.nodes]
+
+
+def arguments(machine: Machine, *, image: str, network: str, label: str) -> list[str]:
+    """Return the words of `docker run` for a machine; its config is not among them, it goes by the environment."""
+    words = ["run", "--detach", "--name", machine.container, "--hostname", machine.hostname, "--network", network, "--ip", str(machine.address)]
+    words += ["--label", f"{LABEL}={label}", "--label", f"{CONFIG_LABEL}={machine.digest}"]
+    # Never without the last: Cilium would hang its programs on this computer's own control group, and break its network.
+    words += ["--read-only", "--privileged", "--security-opt", "seccomp=unconfined", "--cgroupns=private"]
+    words += [word for path in _TMPFS for word in ("--mount", f"type=tmpfs,destination={path}")]
+    words += [word for path in _VOLUMES for word in ("--mount", f"type=volume,destination={path},volume-label={LABEL}={label}")]
+    # As a machine does, it comes back after a reboot, and stays off when it was switched off.
+    words += ["--restart", "unless-stopped", "--log-driver", "json-file", "--log-opt", "max-size=20m"]
+    return [*words, "--env", "PLATFORM=container", "--env", "USERDATA", image]
+
+
+def ensure(engine: Engine, machines: Sequence[Machine], *, image: str, network: str, label: str, say: Callable[[str], None]) -> bool:
+    """Have every machine running, each in a control group namespace of its own; report whether one had to be started.
+
+    Raises:
+        TargetError: A machine runs with another config, is somebody else's, or shares this computer's control groups.
+        ToolFailed: The engine refuses.
+    """
+    found = {str(each["Name"]).lstrip("/"): each for each in engine.inspect("container", [machine.container for machine in machines])}
+
+    def one(machine: Machine) -> str:
+        there = found.get(machine.container)
+        if there is None:
+            secret = {"USERDATA": base64.b64encode(machine.config.encode()).decode()}
+            words = arguments(machine, image=image, network=network, label=label)
+            engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(f"start the machine {machine.hostname}")
+            done = "started"
+        else:
+            _require_same(there, machine, label)
+            done = "" if there["State"]["Running"] else "started again"
+            if done:
+                engine.call("start", machine.container, timeout_s=_RUN_S).raise_on_failure(f"start the machine {machine.hostname} again")
+        require_own_cgroup_namespace(engine, machine.container)
+        return done
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        results = list(zip(machines, pool.map(one, machines), strict=True))
+    for done in ("started", "started again"):
+        if names := [machine.hostname for machine, result in results if result == done]:
+            say(f"machines: {done} {', '.join(names)}")
+    return any(result for _, result in results)
+
+
+def _require_same(there: dict[str, Any], machine: Machine, label: str) -> None:
+    labels = there["Config"].get("Labels") or {}
+    if labels.get(LABEL) != label:
+        raise TargetError(
+            f"cannot start the machine {machine.hostname}: a container {machine.container} belongs to {labels.get(LABEL, 'something else')}",
+            next_step="end the lab that it belongs to (./task docker:down there)",
+        )
+    if labels.get(CONFIG_LABEL) != machine.digest:
+        raise TargetError(
+            f"cannot go on with the machine {machine.hostname}: the definition has changed since it was started",
+            next_step="./task docker:down, then the same again: a machine in a container cannot be given another config by its engine",
+        )

@@ -1,0 +1,59 @@
+"""The bridge network that the node containers are on."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+from firstlight.errors import TargetError
+from lab.docker.engine import Engine
+from lab.docker.host import read_host
+
+LABEL = "firstlight.lab"
+"""Every container, network and volume of a lab carries it; its value is the lab's state folder."""
+
+
+def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int) -> bool:
+    """Have the network, with fixed addresses and the definition's MTU; report whether it had to be made.
+
+    Raises:
+        TargetError: A network of that name is somebody else's, or the engine's bridge is not on this computer.
+        ToolFailed: The engine refuses.
+    """
+    gateway = gateway_of(subnet)
+    found = engine.inspect("network", [name])
+    if found:
+        _require_ours(found[0], name, label, subnet)
+    else:
+        words = ["network", "create", "--driver", "bridge", "--subnet", str(subnet), "--gateway", str(gateway), "--label", f"{LABEL}={label}"]
+        words += ["--opt", f"com.docker.network.driver.mtu={mtu}", name]
+        engine.call(*words).raise_on_failure(f"make the network {subnet} of the node containers")
+    if not is_ours(gateway):
+        engine.call("network", "rm", name)
+        raise TargetError(
+            f"cannot reach node containers from here: the engine's bridge address {gateway} is not on this computer",
+            next_step="use an engine of this very computer: one inside a virtual machine (Docker Desktop), or a remote one, hides its containers",
+        )
+    return not found
+
+
+def gateway_of(subnet: IPv4Network) -> IPv4Address:
+    """Return this computer's own address on the network: its first, as the definition has the router."""
+    return subnet.network_address + 1
+
+
+def is_ours(address: IPv4Address) -> bool:
+    """Whether an address is one of this computer's."""
+    return any(route.kind == "LOCAL" and route.network == IPv4Network(address) for route in read_host().routes)
+
+
+def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4Network) -> None:
+    labels, ipam = found.get("Labels") or {}, found.get("IPAM") or {}
+    owner = labels.get(LABEL, "") if isinstance(labels, dict) else ""
+    if owner != label:
+        raise TargetError(
+            f"cannot use the network {name}: it belongs to {owner or 'something else'}",
+            next_step=f"end the lab that it belongs to, or `docker network rm {name}`",
+        )
+    subnets = [str(entry.get("Subnet")) for entry in ipam.get("Config") or []] if isinstance(ipam, dict) else []
+    if subnets != [str(subnet)]:
+        raise TargetError(f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}", next_step="./task docker:down, then again")

@@ -1,0 +1,126 @@
+"""An engine that can be used is found; one that cannot is refused with what it lacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import TargetError, ToolMissing
+from lab.docker import own_engine
+from lab.docker.engine import ask, find_engine
+from lab.docker.host import Host
+from lab.simulated.paths import LabPaths
+from tests.docker.fake import FakeEngine
+
+# What Docker Engine 20.10.24 of Debian says to `docker version --format '{{json .Server}}'`, cut to what is read.
+SERVER = {"Version": "20.10.24+dfsg1", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64"}
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeEngine:
+    return FakeEngine(tmp_path)
+
+
+def server(**changes: str) -> str:
+    return json.dumps({**SERVER, **changes})
+
+
+@pytest.mark.parametrize("api", ["1.41", "1.44", "1.51"])
+def test_engine_20_10_and_every_later_one_is_used(fake: FakeEngine, api: str):
+    fake.answers("version", server(ApiVersion=api))
+
+    engine = find_engine(fake.environment)
+
+    assert engine is not None
+    assert engine.version == "20.10.24+dfsg1"
+
+
+def test_an_engine_without_control_group_namespaces_is_refused(fake: FakeEngine):
+    fake.answers("version", server(Version="19.03.15", ApiVersion="1.40"))
+
+    with pytest.raises(TargetError, match=r"cannot use Docker Engine 19\.03\.15: its API is 1\.40") as caught:
+        find_engine(fake.environment)
+
+    assert "20.10" in caught.value.next_step
+
+
+def test_an_engine_of_windows_containers_is_refused(fake: FakeEngine):
+    fake.answers("version", server(Os="windows"))
+
+    with pytest.raises(TargetError, match="it runs windows containers"):
+        find_engine(fake.environment)
+
+
+def test_nothing_that_answers_is_no_engine(fake: FakeEngine):
+    fake.answers("version", "null", exit_code=1, stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is it running?")
+
+    assert find_engine(fake.environment) is None
+
+
+def test_a_client_that_does_not_step_down_is_told_the_engines_version(fake: FakeEngine):
+    said = "Error response from daemon: client version 1.52 is too new. Maximum supported API version is 1.41"
+    fake.answers("version", "", exit_code=1, stderr=said)
+
+    assert ask(fake.environment, is_ours=False) is None
+    assert fake.calls().count("version") == 2
+
+
+def test_a_missing_command_line_is_named(tmp_path: Path):
+    with pytest.raises(ToolMissing, match="cannot find docker"):
+        find_engine({"PATH": str(tmp_path)})
+
+
+def host(*, is_root: bool = True, is_restricted: bool = False) -> Host:
+    return Host(is_root, is_restricted, 1, ())
+
+
+def test_without_root_the_lab_starts_no_engine_and_says_so(tmp_path: Path):
+    paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
+    for name in ("dockerd", "containerd", "runc"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+
+    with pytest.raises(TargetError, match="only root can start one"):
+        own_engine.needed(paths, host(is_root=False), {"PATH": str(tmp_path)})
+
+
+def test_without_a_daemon_the_missing_commands_are_named(tmp_path: Path):
+    paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
+
+    with pytest.raises(TargetError, match="not installed") as caught:
+        own_engine.needed(paths, host(), {"PATH": str(tmp_path)})
+
+    assert "docker.io" in caught.value.next_step
+
+
+def test_the_labs_own_engine_changes_nothing_of_the_host(tmp_path: Path):
+    paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
+
+    argv = own_engine.describe(paths, host()).argv
+
+    assert {"--bridge=none", "--iptables=false", "--ip-forward=false"} <= set(argv)
+    for option in ("--data-root", "--exec-root", "--pidfile", "--config-file"):
+        assert argv[argv.index(option) + 1].startswith(str(paths.state))
+    assert "--default-runtime" not in argv
+
+
+def test_a_restricted_host_gets_a_runtime_that_asks_for_less(tmp_path: Path):
+    paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
+
+    argv = own_engine.describe(paths, host(is_restricted=True)).argv
+
+    assert argv[argv.index("--default-runtime") + 1] == "restricted"
+    assert "runc_shim.py" in (paths.state / "engine" / "restricted-runc").read_text()
+
+
+def test_the_labs_client_reaches_the_labs_engine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
+    monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
+    paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
+
+    environment = own_engine.client_environment(paths)
+
+    assert environment["DOCKER_HOST"].startswith(f"unix://{paths.state}")
+    assert "DOCKER_CONTEXT" not in environment

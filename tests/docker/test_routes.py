@@ -1,0 +1,47 @@
+"""Containers never shadow what this computer, or the definition, already knows."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import TargetError
+from lab.docker.routes import Route, read_routes, require_free
+
+# A machine's own /proc/net/fib_trie: loopback, one interface with 192.0.2.2/24, a default route.
+CAPTURED = (Path(__file__).parent / "captured" / "fib_trie").read_text()
+NODES = [IPv4Network("10.25.11.0/24"), IPv4Network("10.42.0.0/16"), IPv4Network("10.43.0.0/16")]
+
+
+def test_every_route_and_address_of_the_kernel_is_seen():
+    seen = {(str(route.network), route.kind) for route in read_routes(CAPTURED)}
+
+    assert {("0.0.0.0/0", "UNICAST"), ("192.0.2.0/24", "UNICAST"), ("192.0.2.2/32", "LOCAL"), ("127.0.0.0/8", "LOCAL")} <= seen
+
+
+@pytest.mark.parametrize(
+    ("subnet", "says"),
+    [
+        ("192.0.2.128/25", "overlaps 192.0.2.0/24, a route of this computer"),
+        ("192.0.0.0/16", "overlaps 192.0.2.0/24"),
+        ("10.25.11.0/24", "the definition itself uses 10.25.11.0/24"),
+        ("10.25.0.0/16", "the definition itself uses 10.25.11.0/24"),
+        ("10.42.7.0/24", "the definition itself uses 10.42.0.0/16"),
+    ],
+)
+def test_a_subnet_that_would_hide_something_is_refused(subnet: str, says: str):
+    with pytest.raises(TargetError, match=says) as caught:
+        require_free(IPv4Network(subnet), read_routes(CAPTURED), NODES)
+
+    assert "FIRSTLIGHT_DOCKER_SUBNET" in caught.value.next_step
+
+
+def test_a_single_address_of_this_computer_is_enough():
+    with pytest.raises(TargetError, match=r"10\.5\.0\.77, an address of this computer"):
+        require_free(IPv4Network("10.5.0.0/24"), [Route(IPv4Network("10.5.0.77/32"), "LOCAL")], [])
+
+
+def test_a_free_subnet_passes_though_the_default_route_covers_it():
+    require_free(IPv4Network("10.5.0.0/24"), read_routes(CAPTURED), NODES)
