@@ -73,8 +73,6 @@ class _Up:
         self._lab: Endpoints = self._source.services[paths.cluster]
 
     def run(self) -> bool:
-        if self._mirror is not None:
-            self._mirror.require_complete()
         private_dir(self._paths.state)
         settings.keep(self._paths, self._settings)
         engine = self._engine(self._host)
@@ -130,8 +128,10 @@ class _Up:
 
     def _machines(self, engine: Engine, cluster: Cluster) -> None:
         image = f"ghcr.io/siderolabs/talos:{cluster.talos_version}"
-        if self._mirror is not None and self._mirror.load_node_image(engine, image):
-            self._say(f"images: {image} loaded into the engine")
+        if self._mirror is not None:
+            image = self._mirror.node_image
+            if self._mirror.load_node_image(engine):
+                self._say(f"images: {image} loaded into the engine")
         found = machines.machines_of(cluster)
         label, name = str(self._paths.state), network_name(self._paths)
         if machines.ensure(engine, found, image=image, network=name, label=label, say=self._say):

@@ -32,7 +32,7 @@ class Service:
         name: What it is, and the name of its log.
         argv: Its command line.
         environment: Its whole environment, but for the mark.
-        ready: The file that it writes when it listens.
+        ready: The file that it writes when it listens; none when its listeners are all there is to see.
         stamp: A digest of what it is started with.
         listeners: Where it listens, sooner or later.
     """
@@ -40,7 +40,7 @@ class Service:
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
-    ready: Path
+    ready: Path | None
     stamp: str
     listeners: tuple[Listener, ...]
 
@@ -80,7 +80,8 @@ def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[P
 def is_current(paths: LabPaths, service: Service) -> bool:
     """Whether a service runs, is ready, and was started with what it would be started with now."""
     found = daemon.running(paths, service.name)
-    return found is not None and found.stamp == service.stamp and service.ready.exists()
+    is_ready = service.ready.exists() if service.ready is not None else not _missing(service)
+    return found is not None and found.stamp == service.stamp and is_ready
 
 
 def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None:
@@ -96,7 +97,8 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
         left = daemon.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
         if left:
             raise TargetError(f"cannot restart {service.name}: process {left[0]} does not end, not even when killed")
-    service.ready.unlink(missing_ok=True)
+    if service.ready is not None:
+        service.ready.unlink(missing_ok=True)
     ports.require_free(paths, service.listeners)
     started = daemon.start(paths, service.name, service.argv, service.environment, stamp=service.stamp)
     say(f"{service.name}: started, process {started.pid}")
@@ -124,7 +126,7 @@ def wait_until_ready(paths: LabPaths, service: Service, clock: Clock, *, budget_
 
 
 def _missing(service: Service) -> str:
-    if not service.ready.exists():
+    if service.ready is not None and not service.ready.exists():
         return f"no {service.ready.name} yet"
     return next((f"nobody answers on {listener} ({listener.name})" for listener in service.essential if not listener.answers()), "")
 
