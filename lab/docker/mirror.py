@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lab.docker import charts
 from lab.docker.definition import CHARTS_REGISTRY_PORT, MIRROR_PORT
 from lab.docker.engine import Engine
 from lab.docker.images import image_set
@@ -37,7 +38,7 @@ class Mirror:
 
     def package_charts(self, environment: Mapping[str, str]) -> bool:
         """Put the packaged charts into the lab; report whether that had to be done."""
-        return packaging.package(self._paths, environment)
+        return packaging.package(self._paths, charts.folders(self._paths.checkout, self._paths.tool_charts), environment)
 
     def services(self, lab: Endpoints) -> list[Service]:
         """Describe the servers of images and charts."""
