@@ -239,10 +239,72 @@ def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
     assert result.code == 20, result.output
     assert result.verdicts == {"there-is-a-lamp": "will act", "there-is-light": "blocked"}
     assert result.criterion("there-is-a-lamp")["reason"] == "make lamp, because lamp is missing\n$ touch lamp"
-    assert result.criterion("there-is-light")["reason"] == "blocked by: make lamp"
+    assert result.criterion("there-is-light")["reason"] == "by: make lamp\nnow: AssertionError: must not be asked"
+    assert "1. make lamp" in result.output
     assert list(tiny.world.iterdir()) == []
-    assert result.journal == []
-    assert not (tiny.state / "journal.jsonl").exists()
+    assert list(tiny.home.iterdir()) == []
+    assert not (tiny.root / "state").exists()
+
+
+def test_a_plan_says_what_is_wrong_by_itself_and_fails(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_00_preflight.py": PREFLIGHT})
+
+    result = tiny.run("--plan")
+
+    assert result.code == 1, result.output
+    assert result.verdicts == {
+        "there-is-a-fuse": "blocked",
+        "the-fuse-is-whole": "blocked",
+        "the-fuse-is-cold": "blocked",
+        "there-is-daylight": "met",
+        "the-ladder-is-there": "blocked",
+    }
+    assert result.criterion("there-is-a-fuse")["error"].startswith("cannot confirm fuse to be there: not so now")
+    assert result.criterion("the-fuse-is-whole")["reason"] == "by: there is a fuse"
+    assert "plan, nothing was changed; blocked by: there is a fuse (and 1 more)" in result.output
+
+
+def test_a_plan_leaves_the_report_of_the_last_run_alone(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": GOOD["test_10_first.py"]})
+    (tiny.world / "socket").write_text("there")
+    tiny.run()
+    report, page, journal = (path.read_bytes() for path in last_run(tiny))
+
+    result = tiny.run("--plan")
+
+    assert result.code == 0, result.output
+    assert [path.read_bytes() for path in last_run(tiny)] == [report, page, journal]
+
+
+def last_run(tiny: Tiny) -> list[Path]:
+    folder = tiny.root / "reports" / "infra-nodes"
+    return [folder / "report.json", folder / "report.html", tiny.state / "journal.jsonl"]
+
+
+def test_a_plan_neither_mends_nor_trusts_a_damaged_journal(tmp_path: Path):
+    tiny = failing(tmp_path, "make('lamp')")
+    tiny.state.mkdir(parents=True)
+    (tiny.state / "journal.jsonl").write_text('{"at": "yesterday"}\n')
+
+    result = tiny.run("--plan")
+
+    assert "the journal journal.jsonl is damaged: " in result.output
+    assert [path.name for path in tiny.state.iterdir()] == ["journal.jsonl"]
+    assert (tiny.state / "journal.jsonl").read_text() == '{"at": "yesterday"}\n'
+
+
+def test_a_plan_is_refused_while_a_run_holds_the_cluster(tmp_path: Path):
+    tiny = failing(tmp_path, "make('lamp')")
+    tiny.state.mkdir(parents=True)
+    (tiny.state / "run.lock").write_text("{}")
+
+    with (tiny.state / "run.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = tiny.run("--plan")
+
+    assert result.code == 1
+    assert "cannot run on infra: another run holds it" in result.output
+    assert (tiny.state / "run.lock").read_text() == "{}"
 
 
 def test_a_plan_of_what_is_done_ends_with_zero(tmp_path: Path):

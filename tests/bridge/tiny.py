@@ -114,8 +114,9 @@ class Tiny:
             output, _ = process.communicate(timeout=RUN_S)
         finally:
             process.kill()
-        report = self.root / "reports" / "infra-nodes" / "report.json"
-        document = json.loads(report.read_text())["extra"] if report.exists() else {}
+        # A plan writes beside the report of the last run.
+        written = sorted(self.root.glob("reports/infra-nodes*/report.json"), key=lambda path: path.stat().st_mtime_ns)
+        document = json.loads(written[-1].read_text())["extra"] if written else {}
         return Result(process.returncode, output, document, self.journal())
 
     def journal(self) -> list[dict[str, Any]]:

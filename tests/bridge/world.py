@@ -35,7 +35,7 @@ def make(name: str, *, failing: FirstlightError | None = None, times: int = 1000
             raise failing
         (WORLD / name).write_text("made")
 
-    return Action(title=f"make {name}", need=need, act=act, commands=(f"touch {name}",))
+    return Action(title=f"make {name}", need=need, act=act, commands=lambda: (f"touch {name}",))
 
 
 def broken(name: str) -> Action:

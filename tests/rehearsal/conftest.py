@@ -82,9 +82,17 @@ class Rehearsal:
     @property
     def report(self) -> dict[str, Any]:
         """The last run's report, our own part of it."""
-        document = json.loads((self.root / "reports" / "infra-simulated" / "report.json").read_text())
+        return self.report_in("infra-simulated")
+
+    def report_in(self, folder: str) -> dict[str, Any]:
+        """The report in a folder of `reports/`, our own part of it."""
+        document = json.loads((self.root / "reports" / folder / "report.json").read_text())
         extra: dict[str, Any] = document["extra"]
         return extra
+
+    def planned(self) -> dict[str, tuple[str, list[str]]]:
+        """The last plan: of each criterion the verdict, and the lines that say what will be done or what it is blocked by."""
+        return {one["id"]: (one["verdict"], one["reason"].splitlines()) for one in self.report_in("infra-simulated-plan")["criteria"]}
 
     def verdicts(self) -> dict[str, str]:
         """The last run's verdict of each criterion."""

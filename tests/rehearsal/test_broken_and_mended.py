@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.run import CHANGES_AHEAD
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
+from tests.rehearsal.traces import LAB_KEEPS, changes_by_the_operator, files_under, mutating_talos_calls, talos_calls
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
 
@@ -113,19 +114,43 @@ PREFLIGHT = (
 
 
 def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(rehearsal: Rehearsal):
+    files, calls = files_under(rehearsal.state, but=LAB_KEEPS), talos_calls(rehearsal)
+
     result = rehearsal.run("--plan")
 
-    verdicts = rehearsal.verdicts()
-    calls = [json.loads(line) for line in (rehearsal.state / "talos-calls.jsonl").read_text().splitlines()]
+    plan = rehearsal.planned()
+    first = "bootstrap etcd on infra-cp-1 (127.25.212.11)"
     assert result.returncode == CHANGES_AHEAD, result.stdout[-3000:]
-    assert verdicts["etcd-is-bootstrapped-once"] == "will act"
-    assert verdicts["release-runs-flux"] == "will act"
-    assert verdicts["every-node-is-ready"] == "blocked"
-    assert "bootstrap etcd on infra-cp-1 (127.25.212.11), because no control plane node has any etcd member" in result.stdout
-    assert calls
-    assert [call["method"] for call in calls if call["mutating"]] == []
-    assert not (rehearsal.state / "home" / ".kube" / "k8s-ops-infra").exists()
-    assert not (rehearsal.state / "journal.jsonl").exists()
+    assert plan["the-clocks-agree"] == ("met", [])
+    assert plan["etcd-is-bootstrapped-once"][0] == "will act"
+    assert plan["etcd-is-bootstrapped-once"][1][0] == f"{first}, because no control plane node has any etcd member"
+    assert plan["etcd-is-bootstrapped-once"][1][1].endswith("--nodes 127.25.212.11 --endpoints 127.25.212.11 bootstrap")
+    assert plan["every-node-is-ready"][:1] == ("blocked",)
+    assert plan["every-node-is-ready"][1][0].startswith(f"by: {first}, and ")
+    assert all(lines for verdict, lines in plan.values() if verdict in ("will act", "blocked"))
+    assert f"1. {first}" in result.stdout
+    assert "a run would act 11 times" in result.stdout
+    assert talos_calls(rehearsal) > calls
+    assert mutating_talos_calls(rehearsal) == []
+    assert changes_by_the_operator(rehearsal) == []
+    assert files_under(rehearsal.state, but=LAB_KEEPS) == files
+
+
+def test_a_plan_on_what_is_broken_says_what_blocks_it(rehearsal: Rehearsal):
+    mend = signed_out(rehearsal)
+    try:
+        result = rehearsal.run("--plan", "--stage", "preflight,talos")
+    finally:
+        mend()
+
+    plan = rehearsal.planned()
+    assert result.returncode == 1
+    assert plan["1password-is-signed-in"][0] == "blocked"
+    assert plan["every-secret-reference-resolves"] == ("blocked", ["by: 1Password is signed in"])
+    assert plan["etcd-is-bootstrapped-once"][0] == "will act"
+    assert plan["etcd-is-bootstrapped-once"][1][-1] == "once this holds: 1Password is signed in"
+    assert "blocked by: 1Password is signed in" in result.stdout
+    assert "FL-201" in result.stdout
 
 
 @pytest.mark.parametrize("broken", PREFLIGHT, ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"))

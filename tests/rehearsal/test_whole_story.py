@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from firstlight.tools.orphans import _marked as marked
+from fixtures.run import CHANGES_AHEAD
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
+from tests.rehearsal.traces import (
+    LAB_KEEPS,
+    changes_by_the_operator,
+    files_under,
+    looks_by_the_operator,
+    mutating_talos_calls,
+    talos_calls,
+)
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("first")]
 
@@ -44,9 +57,22 @@ def killed(rehearsal: Rehearsal) -> Rehearsal:
             said.append(line)
             if "► install cilium" in line:
                 break
+        assert "► install cilium" in said[-1], "".join(said[-40:])
+        upgrading = wait_for_helm(rehearsal)
         process.kill()
-    assert "► install cilium" in said[-1], "".join(said[-40:])
+    assert upgrading, "helm was never seen to install"
     return rehearsal
+
+
+def wait_for_helm(rehearsal: Rehearsal) -> bool:
+    """Wait until helm installs, and report whether it was seen within its bound."""
+    for _ in range(600):
+        for pid in marked(str(rehearsal.state)):
+            with contextlib.suppress(OSError):
+                if b"\0upgrade\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -61,26 +87,61 @@ def finished(killed: Rehearsal) -> Rehearsal:
     return killed
 
 
+def nothing_changes(rehearsal: Rehearsal) -> Callable[[], None]:
+    """Return what asserts that, from now on, machines and API server were looked at and nothing was changed, there or on the disk."""
+    calls, looks, files = talos_calls(rehearsal), looks_by_the_operator(rehearsal), files_under(rehearsal.state, but=LAB_KEEPS)
+    talos, kubernetes = mutating_talos_calls(rehearsal), changes_by_the_operator(rehearsal)
+    assert talos
+    assert kubernetes
+
+    def assert_unchanged() -> None:
+        assert talos_calls(rehearsal) > calls
+        assert looks_by_the_operator(rehearsal) > looks
+        assert mutating_talos_calls(rehearsal) == talos
+        assert changes_by_the_operator(rehearsal) == kubernetes
+        assert files_under(rehearsal.state, but=LAB_KEEPS) == files
+
+    return assert_unchanged
+
+
+@contextlib.contextmanager
+def held_still(pids: list[int]) -> Iterator[None]:
+    """Keep processes from doing anything for a while."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_plan_of_a_half_done_cluster_says_what_is_left_and_does_nothing(killed: Rehearsal):
+    left_behind = list(marked(str(killed.state)))
+    with held_still(left_behind):
+        unchanged = nothing_changes(killed)
+
+        result = killed.run("--plan")
+
+        plan = killed.planned()
+        assert result.returncode == CHANGES_AHEAD, result.stdout[-4000:]
+        assert plan["etcd-is-bootstrapped-once"][0] == "already met"
+        assert plan["crds-are-applied"][0] == "already met"
+        assert plan["release-runs-cilium"][0] == "will act"
+        assert plan["release-runs-cilium"][1][0].startswith("install cilium 1.18.5, because cilium is ")
+        assert plan["release-runs-flux"][1][0] == "install flux 2.17.2, because flux is not installed"
+        assert plan["every-node-is-ready"] == ("blocked", plan["every-node-is-ready"][1])
+        assert plan["every-node-is-ready"][1][0].startswith("by: install cilium 1.18.5")
+        assert "helmfile, which an earlier run left behind, still works: a run would end it first" in result.stdout
+        unchanged()
+
+
 def test_every_criterion_is_met_or_named_as_not_verifiable(finished: Rehearsal):
     verdicts = finished.verdicts()
 
     assert {name for name, verdict in verdicts.items() if verdict == "not verifiable here"} == NOT_HERE
     assert {verdict for name, verdict in verdicts.items() if name not in NOT_HERE} <= {"met", "already met"}
     assert len(verdicts) > 60
-
-
-def mutating_talos_calls(rehearsal: Rehearsal) -> list[str]:
-    lines = (rehearsal.state / "talos-calls.jsonl").read_text().splitlines()
-    return [call["method"] for call in map(json.loads, lines) if call["mutating"]]
-
-
-def changes_by_the_operator(rehearsal: Rehearsal) -> list[str]:
-    changes = []
-    for line in (rehearsal.state / "audit.log").read_text().splitlines():
-        event = json.loads(line)
-        if event["user"]["username"] == "admin" and event["verb"] not in ("get", "list", "watch") and event["stage"] == "ResponseComplete":
-            changes.append(f"{event['verb']} {event['requestURI']}")
-    return changes
 
 
 def test_etcd_was_bootstrapped_exactly_once(finished: Rehearsal):
@@ -95,19 +156,20 @@ def test_a_second_run_acts_on_nothing_and_says_so(finished: Rehearsal):
 
     assert result.returncode == 0, result.stdout[-4000:]
     assert mutating_talos_calls(finished) == talos
-    # Self-reviews ask what one may do; they are created and kept nowhere.
-    assert [change for change in changes_by_the_operator(finished)[len(kubernetes) :] if "selfsubject" not in change] == []
+    assert changes_by_the_operator(finished) == kubernetes
     assert {verdict for name, verdict in finished.verdicts().items() if name not in NOT_HERE} == {"already met"}
 
 
 def test_a_plan_of_a_finished_cluster_has_nothing_to_do(finished: Rehearsal):
-    kubernetes = changes_by_the_operator(finished)
+    report, unchanged = finished.report, nothing_changes(finished)
 
     result = finished.run("--plan")
 
     assert result.returncode == 0, result.stdout[-4000:]
-    assert set(finished.verdicts().values()) == {"already met", "not verifiable here"}
-    assert [change for change in changes_by_the_operator(finished)[len(kubernetes) :] if "selfsubject" not in change] == []
+    assert {verdict for verdict, _ in finished.planned().values()} == {"already met", "not verifiable here"}
+    assert "there is nothing to do" in result.stdout
+    unchanged()
+    assert finished.report == report
 
 
 def test_tools_by_hand_agree(finished: Rehearsal):

@@ -54,5 +54,8 @@ def test_the_last_lines_of_a_rehearsal_say_what_it_cannot_show():
     assert lines[3].startswith("ready after 1 m 33 s, verified after 1 m 53 s of 30 m")
 
 
-def test_a_plan_ends_without_a_time():
-    assert len(summary_lines(fold(streams.plan()))) == 3
+def test_a_plan_ends_without_a_time_and_with_what_it_would_do():
+    lines = summary_lines(fold(streams.plan()))
+
+    assert len(lines) == 3 + 6
+    assert lines[1].startswith("1. ")

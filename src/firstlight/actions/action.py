@@ -15,10 +15,10 @@ class Action:
         need: Looks at the world and says why the action is needed, or nothing when the world is already so. It changes nothing, and may
             raise when the world must not be touched.
         act: Makes the change; may say in a few words how it came about.
-        commands: What will be run, masked, for plans.
+        commands: What would be run as the world is now, for plans; also where the world cannot be looked at yet.
     """
 
     title: str
     need: Callable[[], str | None]
     act: Callable[[], str | None]
-    commands: tuple[str, ...] = ()
+    commands: Callable[[], tuple[str, ...]] = tuple

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
         title=f"generate the kubeconfig {path.name}",
         need=need,
         act=act,
-        commands=(" ".join(talosctl.command(str(cluster.first_control_plane.address), "kubeconfig", "--force", "--merge=false", str(path))),),
+        commands=lambda: (shlex.join(talosctl.kubeconfig_command(str(cluster.first_control_plane.address), path)),),
     )
 
 
@@ -73,10 +74,15 @@ def push_kubeconfig(op: OnePassword, cluster: Cluster, path: Path) -> Action:
             return f"vault {VAULT} has no {title}"
         return None if stored.strip() == path.read_text().strip() else f"{title} in vault {VAULT} is another kubeconfig"
 
-    def act() -> None:
-        op.push_document(title, VAULT, path.read_text(), exists=op.document(title, VAULT) is not None)
+    def exists() -> bool:
+        return op.document(title, VAULT) is not None
 
-    return Action(title=f"push {title} to 1Password", need=need, act=act, commands=(f"op document create - --title {title} --vault {VAULT}",))
+    return Action(
+        title=f"push {title} to 1Password",
+        need=need,
+        act=lambda: op.push_document(title, VAULT, path.read_text(), exists=exists()),
+        commands=lambda: (f"{shlex.join(op.push_command(title, VAULT, exists=exists()))} <{path}",),
+    )
 
 
 def kubeconfig_problem(path: Path, cluster: Cluster) -> str:

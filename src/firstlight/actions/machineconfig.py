@@ -19,5 +19,5 @@ def generate_configs(cluster: Cluster, runner: Runner, clock: Clock) -> Action:
         title=f"generate the machine configs of {cluster.name}",
         need=lambda: why_stale(cluster, runner, now=clock.now()),
         act=act,
-        commands=(f"./task talos:gen-config CLUSTER={cluster.name}",),
+        commands=lambda: (f"./task talos:gen-config CLUSTER={cluster.name}",),
     )

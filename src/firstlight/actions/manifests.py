@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
@@ -34,7 +36,7 @@ def apply_secrets(op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, clu
         title="apply the bootstrap secrets",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
         act=lambda: _apply(kubectl, manifests, what, secret=True),
-        commands=(f"op inject --in-file {template.relative_to(cluster.root)} | kubectl apply --server-side --filename -",),
+        commands=lambda: (f"op inject <{template.relative_to(cluster.root)} | {shlex.join(kubectl.apply_command)}",),
     )
 
 
@@ -43,15 +45,17 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
     folder = cluster.bootstrap_dir / "resources"
     what = "Flux's first objects"
 
+    def files() -> list[Path]:
+        return sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")
+
     def manifests() -> str:
-        files = sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")
-        return "\n---\n".join(path.read_text() for path in files)
+        return "\n---\n".join(path.read_text() for path in files())
 
     return Action(
         title="apply the GitRepository and the Kustomization",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
         act=lambda: _apply(kubectl, manifests, what, secret=False),
-        commands=(f"kubectl apply --server-side --filename {folder.relative_to(cluster.root)}/",),
+        commands=lambda: (f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {shlex.join(kubectl.apply_command)}",),
     )
 
 

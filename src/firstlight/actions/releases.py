@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster, Release
-from firstlight.errors import ActionFailed
+from firstlight.errors import ActionFailed, FirstlightError
 from firstlight.tools.helm import Helm, InstalledRelease, local_chart_version
 from firstlight.tools.helmfile import Helmfile
 
@@ -41,7 +42,12 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
         _mend(helm, tuple(wanted()))
         helmfile.sync(CRDS_FILE)
 
-    return Action(title="apply the CRDs", need=need, act=act, commands=(" ".join(helmfile.command(CRDS_FILE, "sync")),))
+    return Action(
+        title="apply the CRDs",
+        need=need,
+        act=act,
+        commands=lambda: (*_mending_commands(helm, tuple(wanted())), shlex.join(helmfile.sync_command(CRDS_FILE))),
+    )
 
 
 def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: Release) -> Action:
@@ -70,7 +76,7 @@ def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: R
         title=f"install {release.name} {release.version}",
         need=need,
         act=act,
-        commands=(" ".join(helmfile.command(APPS_FILE, "--selector", f"name={release.name}", "sync", "--hide-notes", "--skip-needs")),),
+        commands=lambda: (*_mending_commands(helm, (identity,)), shlex.join(helmfile.sync_command(APPS_FILE, release=release.name))),
     )
 
 
@@ -92,11 +98,25 @@ def _mend(helm: Helm, wanted: Sequence[Identity]) -> None:
 
     A release that only failed needs no mending: the next sync upgrades it.
     """
-    for release in helm.releases():
-        if (release.name, release.namespace) not in wanted or not release.status.startswith(HALF_WAY):
-            continue
-        revision = None if release.status in ("pending-install", "uninstalling") else helm.last_good_revision(release)
+    for release, revision in _half_way(helm, wanted):
         if revision is None:
             helm.uninstall(release)
         else:
             helm.rollback(release, revision)
+
+
+def _mending_commands(helm: Helm, wanted: Sequence[Identity]) -> tuple[str, ...]:
+    try:
+        half_way = list(_half_way(helm, wanted))
+    except FirstlightError:
+        # There is no cluster to ask yet, so nothing in it was left half-way.
+        return ()
+    words = [helm.uninstall_command(release) if revision is None else helm.rollback_command(release, revision) for release, revision in half_way]
+    return tuple(map(shlex.join, words))
+
+
+def _half_way(helm: Helm, wanted: Sequence[Identity]) -> Iterator[tuple[InstalledRelease, int | None]]:
+    """Yield each release that was left half-way, with the revision to return to, or none when there never was a good one."""
+    for release in helm.releases():
+        if (release.name, release.namespace) in wanted and release.status.startswith(HALF_WAY):
+            yield release, None if release.status in ("pending-install", "uninstalling") else helm.last_good_revision(release)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from firstlight.actions.action import Action
@@ -39,7 +40,7 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action
         title=f"bootstrap etcd on {node.hostname} ({address})",
         need=need,
         act=act,
-        commands=(" ".join(talosctl.command(address, "bootstrap")),),
+        commands=lambda: (shlex.join(talosctl.command(address, "bootstrap")),),
     )
 
 

@@ -69,10 +69,11 @@ def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Ite
     info = scene.info(event.id)
     sign = glyphs.of(event.verdict)
     yield Line(_manner(event.verdict), f"{sign} {event.verdict:<{_VERDICT_WIDTH}} {info.title}{_spans(event)}")
-    if event.verdict.failed:
+    if event.error:
         yield from _failure(event, info.anchor, glyphs)
     elif event.reason and not event.verdict.holds:
-        yield Line("plain", f"  {event.reason}")
+        for line in event.reason.splitlines():
+            yield Line("plain", f"  {line}")
 
 
 def _failure(event: CriterionEnded, anchor: str, glyphs: Glyphs) -> Iterator[Line]:

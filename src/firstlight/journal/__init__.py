@@ -5,6 +5,6 @@ This package reads events alone; it never looks at a cluster, and never decides 
 
 from firstlight.journal.history import BOOTSTRAP, Entry, History, read_history
 from firstlight.journal.journal import Journal
-from firstlight.journal.lock import ClusterLock
+from firstlight.journal.lock import ClusterLock, require_unlocked
 
-__all__ = ["BOOTSTRAP", "ClusterLock", "Entry", "History", "Journal", "read_history"]
+__all__ = ["BOOTSTRAP", "ClusterLock", "Entry", "History", "Journal", "read_history", "require_unlocked"]

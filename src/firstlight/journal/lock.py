@@ -38,10 +38,7 @@ class ClusterLock:
             file.seek(0)
             holder = file.read().strip()
             file.close()
-            raise ClusterLocked(
-                f"cannot run on {self._cluster}: another run holds it\n  held by   {describe(holder)}",
-                next_step="wait for it to end, or end it by its process id; a run that died holds nothing",
-            ) from None
+            raise _locked(self._cluster, holder) from None
         file.seek(0)
         file.truncate()
         owner = {"owner": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": self._clock.now().isoformat(timespec="seconds")}
@@ -55,6 +52,30 @@ class ClusterLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def require_unlocked(path: Path, cluster: str) -> None:
+    """Refuse when a run holds a cluster, for who only looks: nothing is made, and nothing is held.
+
+    Raises:
+        ClusterLocked: A run holds it.
+    """
+    try:
+        file = path.open(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _locked(cluster, file.read().strip()) from None
+
+
+def _locked(cluster: str, holder: str) -> ClusterLocked:
+    return ClusterLocked(
+        f"cannot run on {cluster}: another run holds it\n  held by   {describe(holder)}",
+        next_step="wait for it to end, or end it by its process id; a run that died holds nothing",
+    )
 
 
 def describe(holder: str) -> str:

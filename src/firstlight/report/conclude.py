@@ -31,8 +31,27 @@ def conclude(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
     if head.state is not RunState.FINISHED:
         return _unfinished(head, criteria)
     if head.plan:
-        return Conclusion(Standing.PLANNED, f"plan, nothing was changed: {_tally(criteria)}", head.resume_command)
+        return _planned(head, criteria)
     return _finished(head, criteria)
+
+
+def _planned(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
+    wrong = [one for one in criteria if one.verdict is Verdict.BLOCKED and one.error]
+    if wrong:
+        first = wrong[0]
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        return Conclusion(
+            Standing.FAILED,
+            f"plan, nothing was changed; blocked by: {first.info.title}{more}",
+            head.resume_command,
+            first.info.id,
+            detail=next(iter(first.error.strip().splitlines()), ""),
+            advice=first.hints[0].remedy if first.hints else "",
+        )
+    acting = sum(one.verdict is Verdict.WILL_ACT for one in criteria)
+    if not acting:
+        return Conclusion(Standing.PLANNED, "plan, nothing was changed: there is nothing to do")
+    return Conclusion(Standing.PLANNED, f"plan, nothing was changed: a run would act {acting} times", head.resume_command)
 
 
 def _unfinished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firstlight.events import Verdict
 from firstlight.report.model import Standing
 from firstlight.span import budget_text, span_text
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def summary_lines(report: Report) -> tuple[str, ...]:
-    """Return what a person needs after a run: conclusion, counts, acceptance criteria, time, stand-ins."""
-    lines = [report.conclusion.text, counts_line(report)]
+    """Return what a person needs after a run: conclusion, what a plan has ahead, counts, acceptance criteria, time."""
+    lines = [report.conclusion.text, *planned_lines(report), counts_line(report)]
     acceptance = acceptance_line(report)
     if acceptance:
         lines.append(acceptance)
@@ -21,6 +22,12 @@ def summary_lines(report: Report) -> tuple[str, ...]:
         lines.append(timing_line(report))
     lines.append(comparison_line(report))
     return tuple(line for line in lines if line)
+
+
+def planned_lines(report: Report) -> tuple[str, ...]:
+    """Return what a plan would do, in order, each in one line."""
+    planned = [one.reason.partition("\n")[0].partition(", because ")[0] for one in report.criteria if one.verdict is Verdict.WILL_ACT]
+    return tuple(f"{number}. {action}" for number, action in enumerate(planned, start=1))
 
 
 def counts_line(report: Report) -> str:

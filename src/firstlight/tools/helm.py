@@ -104,14 +104,23 @@ class Helm:
         result = self._runner.run(words, timeout_s=LOOK_S, quiet=True)
         return parse_last_good_revision(result.raise_on_failure(f"read the history of release {release.name}", rules=RULES).stdout)
 
+    def rollback_command(self, release: InstalledRelease, revision: int) -> list[str]:
+        """Return the argument list that returns a release to a revision."""
+        return [*self._base, "rollback", release.name, str(revision), "--namespace", release.namespace, "--wait"]
+
+    def uninstall_command(self, release: InstalledRelease) -> list[str]:
+        """Return the argument list that removes a release."""
+        return [*self._base, "uninstall", release.name, "--namespace", release.namespace, "--wait", "--no-hooks"]
+
     def rollback(self, release: InstalledRelease, revision: int) -> CommandResult:
         """Return a release, whose upgrade was killed, to a revision that was deployed.
 
         Raises:
             ToolFailed: Helm could not.
         """
-        words = [*self._base, "rollback", release.name, str(revision), "--namespace", release.namespace, "--wait"]
-        return self._runner.run(words, timeout_s=MEND_S, changes=True).raise_on_failure(f"roll back release {release.name}", rules=RULES)
+        return self._runner.run(self.rollback_command(release, revision), timeout_s=MEND_S, changes=True).raise_on_failure(
+            f"roll back release {release.name}", rules=RULES
+        )
 
     def uninstall(self, release: InstalledRelease) -> CommandResult:
         """Remove a release whose first installation was killed, so that it can be installed.
@@ -119,8 +128,9 @@ class Helm:
         Raises:
             ToolFailed: Helm could not.
         """
-        words = [*self._base, "uninstall", release.name, "--namespace", release.namespace, "--wait", "--no-hooks"]
-        return self._runner.run(words, timeout_s=MEND_S, changes=True).raise_on_failure(f"uninstall release {release.name}", rules=RULES)
+        return self._runner.run(self.uninstall_command(release), timeout_s=MEND_S, changes=True).raise_on_failure(
+            f"uninstall release {release.name}", rules=RULES
+        )
 
     def chart_version(self, release: Release) -> str:
         """Return the version of the chart that the definition's source really serves.

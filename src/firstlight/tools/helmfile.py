@@ -30,17 +30,19 @@ class Helmfile:
         """Return the argument list for one file of `helmfile.d/`."""
         return ["helmfile", "--file", str(self._folder / "helmfile.d" / file), "--kube-context", self._context, "--no-color", *words]
 
+    def sync_command(self, file: str, *, release: str = "") -> list[str]:
+        """Return the argument list that installs the releases of a file, or one of them."""
+        if release:
+            return self.command(file, "--selector", f"name={release}", "sync", "--hide-notes", "--skip-needs")
+        return self.command(file, "sync", "--hide-notes")
+
     def sync(self, file: str, *, release: str = "") -> CommandResult:
         """Install or upgrade the releases of a file, or one of them, and wait for each.
 
         Raises:
             ToolFailed: A release did not install.
         """
-        if release:
-            words = self.command(file, "--selector", f"name={release}", "sync", "--hide-notes", "--skip-needs")
-        else:
-            words = self.command(file, "sync", "--hide-notes")
-        result = self._runner.run(words, timeout_s=SYNC_S, env=self._env, changes=True)
+        result = self._runner.run(self.sync_command(file, release=release), timeout_s=SYNC_S, env=self._env, changes=True)
         return result.raise_on_failure(f"install {release or file} with helmfile", rules=helm.RULES)
 
     def releases(self, file: str) -> list[dict[str, Any]]:

@@ -35,14 +35,18 @@ class Kubectl:
         self._runner = runner
         self._base = ["kubectl", "--kubeconfig", str(kubeconfig), "--context", context]
 
+    @property
+    def apply_command(self) -> list[str]:
+        """The argument list that applies the manifests on standard input."""
+        return [*self._base, "apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "--filename", "-"]
+
     def apply(self, manifests: str, what: str, *, secret: bool = False) -> CommandResult:
         """Apply manifests server side; what is secret goes through the pipe and is told to nobody.
 
         Raises:
             ToolFailed: The API server did not take them.
         """
-        words = [*self._base, "apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "--filename", "-"]
-        result = self._runner.run(words, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret)
+        result = self._runner.run(self.apply_command, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret)
         return result.raise_on_failure(f"apply {what}", rules=RULES)
 
     def kustomize(self, folder: Path) -> str:

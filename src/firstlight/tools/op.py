@@ -84,9 +84,14 @@ class OnePassword:
         Raises:
             ToolFailed: 1Password did not take it.
         """
-        words = ["op", "document", "edit", title, "-"] if exists else ["op", "document", "create", "-", "--title", title, "--file-name", title]
-        result = self._runner.run([*words, "--vault", vault], input=text, timeout_s=CALL_S, changes=True, quiet=True)
+        result = self._runner.run(self.push_command(title, vault, exists=exists), input=text, timeout_s=CALL_S, changes=True, quiet=True)
         result.raise_on_failure(f"push {title} to vault {vault}", rules=RULES, next_step=SIGN_IN)
+
+    @staticmethod
+    def push_command(title: str, vault: str, *, exists: bool) -> list[str]:
+        """Return the argument list that stores standard input as a document."""
+        words = ["op", "document", "edit", title, "-"] if exists else ["op", "document", "create", "-", "--title", title, "--file-name", title]
+        return [*words, "--vault", vault]
 
 
 def document_title(cluster: Cluster) -> str:

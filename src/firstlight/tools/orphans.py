@@ -33,6 +33,11 @@ def end_orphans(mark: str, clock: Clock) -> tuple[str, ...]:
     return tuple(ended[pid] for pid in sorted(ended))
 
 
+def find_orphans(mark: str) -> tuple[str, ...]:
+    """Return the commands of an earlier run that still work, and leave them alone."""
+    return tuple(_command(pid) for pid in sorted(_marked(mark)))
+
+
 def _marked(mark: str) -> Iterator[int]:
     wanted = f"{MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*"):

@@ -154,15 +154,17 @@ class Talosctl:
             words += ["--worker-nodes", ",".join(workers)]
         return self._runner.run(self.command(node, *words), timeout_s=timeout_s + 10)
 
+    def kubeconfig_command(self, node: str, path: Path) -> list[str]:
+        """Return the argument list that writes the admin's kubeconfig to a path."""
+        return self.command(node, "kubeconfig", "--force", "--merge=false", str(path))
+
     def kubeconfig(self, node: str, path: Path) -> None:
         """Write the admin's kubeconfig to a path.
 
         Raises:
             ToolFailed: The machine did not hand it out.
         """
-        result = self._runner.run(
-            self.command(node, "kubeconfig", "--force", "--merge=false", str(path)), timeout_s=PROBE_S, changes=True, quiet=True
-        )
+        result = self._runner.run(self.kubeconfig_command(node, path), timeout_s=PROBE_S, changes=True, quiet=True)
         result.raise_on_failure(f"generate the kubeconfig from {node}", rules=RULES)
 
     def validate(self, config: Path, *, mode: str = "metal") -> CommandResult:

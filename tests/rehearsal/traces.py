@@ -1,0 +1,53 @@
+"""What a rehearsal's machines and API server saw of its runs, and what lies on the disk: the proof that something changed, or that nothing did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.rehearsal.conftest import Rehearsal
+
+LOOKS = ("get", "list", "watch")
+
+LAB_KEEPS = ("audit.log", "talos-calls.jsonl", "logs", "kwok", "flux", "machines-state.json")
+"""What the lab's own processes write in the lab's folder, whoever asks them something."""
+
+
+def mutating_talos_calls(rehearsal: Rehearsal) -> list[str]:
+    """Return each call that may have changed a machine, in order."""
+    lines = (rehearsal.state / "talos-calls.jsonl").read_text().splitlines()
+    return [call["method"] for call in map(json.loads, lines) if call["mutating"]]
+
+
+def talos_calls(rehearsal: Rehearsal) -> int:
+    """Return how many calls the machines have had."""
+    return len((rehearsal.state / "talos-calls.jsonl").read_text().splitlines())
+
+
+def changes_by_the_operator(rehearsal: Rehearsal) -> list[str]:
+    """Return each change that the admin asked of the API server, in order; none before there is one."""
+    log = rehearsal.state / "audit.log"
+    changes = []
+    for line in log.read_text().splitlines() if log.exists() else ():
+        event = json.loads(line)
+        # Self-reviews ask what one may do; they are created and kept nowhere.
+        if event["user"]["username"] == "admin" and event["verb"] not in LOOKS and "/selfsubject" not in event["requestURI"]:
+            changes.append(f"{event['verb']} {event['requestURI']} {event['stage']}")
+    return changes
+
+
+def looks_by_the_operator(rehearsal: Rehearsal) -> int:
+    """Return how often the admin looked: the log is empty where nobody writes it, too."""
+    events = map(json.loads, (rehearsal.state / "audit.log").read_text().splitlines())
+    return sum(event["user"]["username"] == "admin" and event["verb"] in LOOKS for event in events)
+
+
+def files_under(folder: Path, *, but: tuple[str, ...] = ()) -> dict[str, tuple[int, int, int]]:
+    """Return every file and folder with its mode, its size and the time of its last change; folders change when a file comes or goes."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if name.parts[0] not in but and not path.is_symlink():
+            seen = path.stat()
+            found[str(name)] = (seen.st_mode, seen.st_size if path.is_file() else 0, seen.st_mtime_ns)
+    return found
