@@ -127,3 +127,196 @@ def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_ke
     assert (tmp_path / "journal.damaged-1.jsonl").read_bytes() == intact + damage
     assert path.read_bytes() == intact
     assert {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == dict.fromkeys((path.name, "journal.damaged-1.jsonl"), 0o600)
+
+
+def test_who_only_looks_leaves_a_damaged_journal_as_it_is(tmp_path: Path):
+    path = tmp_path / "journal.jsonl"
+    record(path, ActionBegun("c", "one", ""))
+    for damage in (b"half a li", b"ne\n"):
+        with path.open("ab") as file:
+            file.write(damage)
+        content = path.read_bytes()
+
+        history = read_history(path, mend=False)
+
+        assert history.damage
+        assert (path.read_bytes(), [each.name for each in tmp_path.iterdir()]) == (content, [path.name])
+
+
+ACTIONS = tuple(f"action {number}" for number in range(4))
+
+
+@cache
+def some_journal() -> bytes:
+    """The same bytes for each example: stamps differ, and with them lengths."""
+    with tempfile.TemporaryDirectory() as folder:
+        record(Path(folder) / "j", *(ActionBegun("c", action, "") for action in ACTIONS))
+        return (Path(folder) / "j").read_bytes()
+
+
+def written(path: Path) -> bytes:
+    for each in path.parent.glob("j*"):
+        each.unlink()
+    path.write_bytes(some_journal())
+    return some_journal()
+
+
+def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
+    """Assert that what is read is what was written before a place, and that the next line can be read after it."""
+    history = read_history(path)
+    assert tuple(entry.data["action"] for entry in history.entries) == ACTIONS[: whole[:up_to].count(b"\n")]
+
+    # What is appended next must not continue the damage.
+    record(path, ActionBegun("c", "next", ""))
+    again = read_history(path)
+    assert (again.entries[-1].data["action"], again.damage) == ("next", "")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(tmp_path: Path, data: st.DataObject):
+    path = tmp_path / "j"
+    whole = written(path)
+    cut = data.draw(st.integers(0, len(whole)))
+    os.truncate(path, cut)
+    at_an_end = cut == 0 or whole[cut - 1 : cut] == b"\n"
+
+    said = read_history(path, mend=False).damage
+
+    assert said.startswith("the journal j ends with half a line") is not at_an_end
+    trusted(path, whole, up_to=cut)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_changed_byte_goes_unseen(tmp_path: Path, data: st.DataObject):
+    path = tmp_path / "j"
+    whole = written(path)
+    place = data.draw(st.integers(0, len(whole) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda value: value != whole[place]))
+    path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+
+    said = read_history(path, mend=False).damage
+
+    assert said
+    trusted(path, whole, up_to=place)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_lost_moved_or_doubled_piece_goes_unseen(tmp_path: Path, data: st.DataObject):
+    """A block that a disk lost, a line that an editor moved, a backup put after what it was taken from."""
+    path = tmp_path / "j"
+    whole = written(path)
+    start, end = sorted((data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, len(whole)))))
+    put_back = data.draw(st.integers(0, len(whole)))
+    rest = whole[:start] + whole[end:]
+    spoilt = rest[:put_back] + data.draw(st.sampled_from([b"", whole[start:end], whole[start:end] * 2])) + rest[put_back:]
+    assume(not whole.startswith(spoilt))
+    path.write_bytes(spoilt)
+
+    said = read_history(path, mend=False).damage
+
+    assert said
+    trusted(path, whole, up_to=len(list(takewhile(lambda pair: pair[0] == pair[1], zip(whole, spoilt, strict=False)))))
+
+
+def test_a_clock_that_was_set_between_runs_does_not_change_how_long_ago_anything_was(tmp_path: Path):
+    path = tmp_path / "j"
+    record(path, ActionBegun("c", "one", ""), CriterionEnded("c", Verdict.MET, 1, 1))
+    (begun, _) = map(json.loads, path.read_text().splitlines())
+
+    for jump in (timedelta(days=-400), timedelta(), timedelta(days=400)):
+        # An hour later, by the clock that nobody sets.
+        now = datetime.fromisoformat(begun["at"]) + timedelta(hours=1) + jump
+        history = read_history(path, now=now, uptime=Uptime(begun["boot"], begun["up_s"] + 3600))
+
+        assert history.first_action_at is not None
+        assert (now - history.first_action_at).total_seconds() == pytest.approx(3600, abs=0.01)
+        assert history.met_at["c"] >= history.first_action_at
+
+
+def test_after_a_reboot_the_wall_clock_is_all_there_is(tmp_path: Path):
+    path = tmp_path / "j"
+    record(path, ActionBegun("c", "one", ""))
+    (begun,) = map(json.loads, path.read_text().splitlines())
+
+    history = read_history(path, uptime=Uptime("another boot", 5.0))
+
+    assert history.first_action_at == datetime.fromisoformat(begun["at"])
+
+
+def test_a_steady_clock_is_not_moved_by_who_sets_the_machines(monkeypatch: pytest.MonkeyPatch):
+    class Jumped(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(1999, 1, 1, tzinfo=tz)
+
+    clock = SteadyClock()
+    before = clock.now()
+    monkeypatch.setattr("firstlight.clock.datetime", Jumped)
+
+    after = clock.now()
+
+    assert SystemClock().now().year == 1999
+    assert 0 <= (after - before).total_seconds() < 60
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_half_of_it(tmp_path: Path):
+    """The limit of a file's size stands for a full disk: the kernel takes a part of the line, then refuses."""
+    path = tmp_path / "journal.jsonl"
+    code = f"""
+import resource, signal
+from pathlib import Path
+from firstlight.clock import SystemClock
+from firstlight.errors import JournalUnwritable
+from firstlight.events import ActionBegun, ActionEnded, Bus
+from firstlight.journal import Journal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+bus = Bus(SystemClock())
+with Journal(Path({str(path)!r})) as journal:
+    bus.add(journal.record)
+    bus.emit(ActionBegun("c", "one", ""))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 20, hard))
+    try:
+        bus.emit(ActionBegun("c", "two", ""))
+    except JournalUnwritable as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    bus.emit(ActionEnded("c", "one", ok=True, elapsed_s=1))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.startswith(f"cannot write the journal {path}: File too large\n  next      make room")
+    history = read_history(path)
+    assert [(entry.kind, entry.data["action"]) for entry in history.entries] == [("ActionBegun", "one"), ("ActionEnded", "one")]
+    assert (history.damage, history.unfinished) == ("", ())
+
+
+def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(JournalUnwritable, match=r"cannot write the journal .*/file/journal.jsonl: (Not a directory|File exists)"):
+        Journal(tmp_path / "file" / "journal.jsonl").__enter__()
+
+
+def test_a_second_run_is_told_who_holds_the_cluster(tmp_path: Path):
+    with (
+        ClusterLock(tmp_path / "lock", "infra", SystemClock()),
+        pytest.raises(ClusterLocked, match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20"),
+    ):
+        ClusterLock(tmp_path / "lock", "infra", SystemClock()).__enter__()
+
+
+def test_a_run_that_was_killed_holds_nothing(tmp_path: Path):
+    code = (
+        "import os,signal,sys\nfrom pathlib import Path\nfrom firstlight.clock import SystemClock\nfrom firstlight.journal import ClusterLock\n"
+        f"ClusterLock(Path({str(tmp_path / 'lock')!r}), 'infra', SystemClock()).__enter__()\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+
+    assert '"pid"' in (tmp_path / "lock").read_text()
+    with ClusterLock(tmp_path / "lock", "infra", SystemClock()):
+        assert f'"pid": {os.getpid()}' in (tmp_path / "lock").read_text()
