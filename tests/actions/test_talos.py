@@ -189,6 +189,6 @@ def test_a_broken_connection_is_followed_by_a_refusal_that_is_proven():
 
 
 def test_a_plan_names_the_command():
-    (command,) = action(Machines()).commands
+    (command,) = action(Machines()).commands()
 
     assert command.endswith(f"--nodes {FIRST} --endpoints {FIRST} bootstrap")
