@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.errors import TargetError
-from firstlight.toolbox import Places
+from firstlight.toolbox import Places, load_pins
 from lab.docker.images.places import ImagePlaces
 
 _NEXT = "./task lab:images"
@@ -66,7 +66,8 @@ def image_set(places: Places | None = None) -> ImageSet:
     Raises:
         TargetError: It is not there, not complete, or made for other versions.
     """
-    here = ImagePlaces.of(places or Places.of_this_checkout())
+    places = places or Places.of_this_checkout()
+    here = ImagePlaces.of(places, load_pins(places.versions))
     if not here.record.is_file():
         raise TargetError(
             f"cannot use the offline image set: {here.record} is not there, so none was built for this checkout's versions", next_step=_NEXT

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlight.toolbox.digest import digest_of
+
 if TYPE_CHECKING:
-    from firstlight.toolbox import Places
+    from firstlight.toolbox import Pins, Places
+
+SHARED_BUILD = "shared"
+"""The one build of set-up whose programs go into images as well."""
+
+# The files that decide what an image is made of.
+_RECIPES = ("agent.py", "debian.py", "layers.py", "layout.py", "machine.py", "recipes.py")
 
 
 def repository_of(reference: str) -> tuple[str, str]:
@@ -22,20 +31,24 @@ class ImagePlaces:
     """The folders of the set: everything but the record is shared by all checkouts of this user."""
 
     folder: Path
-    versions_digest: str
+    made_of: str
 
     @classmethod
-    def of(cls, places: Places) -> ImagePlaces:
-        """Return the places for the versions that this checkout pins."""
+    def of(cls, places: Places, pins: Pins) -> ImagePlaces:
+        """Return the places for what this checkout pins and how it assembles images."""
         digest = hashlib.sha256()
-        for file in _inputs(places.root):
-            digest.update(f"{file.relative_to(places.root)}\0".encode() + file.read_bytes() + b"\0")
+        for build in pins.builds.values():
+            if build.on_demand or build.name == SHARED_BUILD:
+                digest.update(f"{build.name}\0{digest_of(build, pins, places)}\0".encode())
+        digest.update(json.dumps([pins.images, pins.stand_ins], sort_keys=True).encode())
+        for name in _RECIPES:
+            digest.update(Path(__file__).with_name(name).read_bytes() + b"\0")
         return cls(places.cache / "images", digest.hexdigest()[:16])
 
     @property
     def record(self) -> Path:
         """What a complete build of exactly these inputs left."""
-        return self.folder / "sets" / f"{self.versions_digest}.json"
+        return self.folder / "sets" / f"{self.made_of}.json"
 
     @property
     def storage(self) -> Path:
@@ -48,9 +61,9 @@ class ImagePlaces:
         return self.folder / "serve.yaml"
 
     @property
-    def push_config(self) -> Path:
-        """The registry's configuration while the set is built."""
-        return self.folder / "push.yaml"
+    def repositories(self) -> Path:
+        """The names in the registry's storage."""
+        return self.storage / "docker/registry/v2/repositories"
 
     @property
     def layers(self) -> Path:
@@ -75,15 +88,13 @@ class ImagePlaces:
     def tagged(self, reference: str) -> str:
         """Return the digest that the storage has under this name, empty if it has none."""
         repository, tag = repository_of(reference)
-        link = self.storage / "docker/registry/v2/repositories" / repository / "_manifests/tags" / tag / "current/link"
+        link = self.repositories / repository / "_manifests/tags" / tag / "current/link"
         try:
             return link.read_text(encoding="ascii").strip()
         except OSError:
             return ""
 
-
-def _inputs(root: Path) -> list[Path]:
-    """Return the files of a checkout that decide what the set is, in a fixed order."""
-    folders = [root / "tools/images", root / "lab/docker/images"]
-    inside = [file for folder in folders for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    return sorted([root / "tools/versions.toml", root / "tools/shared/go.mod", *inside])
+    def blob(self, digest: str) -> Path:
+        """Return where the storage has this content."""
+        name = digest.removeprefix("sha256:")
+        return self.storage / "docker/registry/v2/blobs/sha256" / name[:2] / name / "data"

@@ -58,7 +58,7 @@ def _run(command: str, places: Places) -> int:
         return 0
     pins = load_pins(places.versions)
     if command == "list":
-        sys.stdout.write(f"{table(resolve(pins, places, os.environ).values())}\n")
+        sys.stdout.write(f"{table(resolve(pins.usual(), places, os.environ).values())}\n")
     elif command == "lock":
         lock_graphs(pins, places, os.environ, display_for(sys.stderr))
     else:

@@ -34,14 +34,14 @@ def check(checkout: Path) -> list[Checked]:
     """Ask every tool in the checkout's `.tools/bin` for its version, unlike set-up, which trusts its stamp."""
     here = Places.of_this_checkout()
     places = Places(root=checkout, cache=here.cache)
-    pins = load_pins(places.versions)
+    pins = load_pins(places.versions).usual()
     with ThreadPoolExecutor(_WORKERS) as workers:
         return list(workers.map(lambda tool: _checked(tool, pins, places), pins.tools.values()))
 
 
 def versions() -> dict[str, str]:
     """Return the pinned version of each tool of this checkout, by the tool's name."""
-    pins = load_pins(Places.of_this_checkout().versions)
+    pins = load_pins(Places.of_this_checkout().versions).usual()
     return {tool.name: tool.version for tool in pins.tools.values()}
 
 

@@ -25,7 +25,7 @@ def bin_folder(build: Build, pins: Pins, places: Places) -> Path:
 def digest_of(build: Build, pins: Pins, places: Places) -> str:
     """Return a short digest of go.mod, go.sum, the pins of its tools, its sources and the platform."""
     digest = hashlib.sha256()
-    for word in (sys.platform, platform.machine(), build.go, *sorted(f"{k}={v}" for k, v in build.placeholders.items())):
+    for word in (sys.platform, platform.machine(), build.go, *sorted(f"{k}={v}" for k, v in build.placeholders.items()), *build.tags):
         digest.update(f"{word}\0".encode())
     for tool in sorted(pins.tools_of(build.name), key=lambda tool: tool.name):
         digest.update(f"{tool.name}\0{tool.version}\0{tool.package}\0{tool.stamps}\0".encode())

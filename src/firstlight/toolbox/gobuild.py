@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from firstlight.errors import FirstlightError
 from firstlight.toolbox.digest import bin_folder
 from firstlight.toolbox.filelock import locked
-from firstlight.toolbox.graph import make_modfile
+from firstlight.toolbox.graph import make_modfile, tag_words
 from firstlight.toolbox.process import Outcome, run
 from firstlight.toolbox.toolchain import bring_go, go_environment
 
@@ -48,7 +48,7 @@ def build_tools(build: Build, tools: Sequence[Tool], *, pins: Pins, places: Plac
             module = places.root / build.module
             modfile = make_modfile(module, build.placeholders, staging, go=go, places=places, environ=environ, display=display)
             command = _Command(go, modfile, module, environ, display, lock)
-            total = command.download(missing)
+            total = command.download(build, missing)
             command.compile(build, missing, total)
             for tool in missing:
                 (staging / "bin" / tool.binary).replace(folder / tool.name)
@@ -69,7 +69,7 @@ class _Command:
         self._display = display
         self._lock = lock
 
-    def download(self, tools: Sequence[Tool]) -> int:
+    def download(self, build: Build, tools: Sequence[Tool]) -> int:
         """Have the sources of all needed packages there and return how many packages that are."""
         done = 0
 
@@ -80,7 +80,7 @@ class _Command:
                 self._display.update(done, 0, f"modules, {line.split()[2]}")
 
         self._display.begin(f"sources of {_count(tools)}", 0)
-        arguments = ["list", f"-modfile={self._modfile}", "-deps", *(tool.package for tool in tools)]
+        arguments = ["list", f"-modfile={self._modfile}", *tag_words(build.tags), "-deps", *(tool.package for tool in tools)]
         outcome = self._run(arguments, on_line)
         packages = len(outcome.stdout.splitlines())
         self._display.end(f"{done} modules downloaded" if outcome.success else "failed")
@@ -99,9 +99,9 @@ class _Command:
                 self._display.update(done, total, f"packages, {line}")
 
         stamps = {stamp: None for tool in tools for stamp in tool.stamps}
-        linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in stamps)])
+        linker = " ".join(["-s", "-w", *(f"-X '{stamp}'" for stamp in stamps)])
         self._display.begin(f"building {_count(tools)}", expected_here(build))
-        arguments = ["build", f"-modfile={self._modfile}", "-v", "-trimpath", f"-ldflags={linker}"]
+        arguments = ["build", f"-modfile={self._modfile}", "-v", "-trimpath", *tag_words(build.tags), f"-ldflags={linker}"]
         output = f"{self._modfile.parent / 'bin'}{os.sep}"
         outcome = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
         self._display.end(f"{done} packages compiled" if outcome.success else "failed")

@@ -88,6 +88,11 @@ def module_folders(modules: Sequence[str], *, module: Path, go: Path, environ: M
     return found
 
 
+def tag_words(tags: Sequence[str]) -> list[str]:
+    """Return the words by which Go is told its build tags."""
+    return [f"-tags={','.join(tags)}"] if tags else []
+
+
 def _objects(text: str) -> list[dict[str, object]]:
     """Read the JSON objects that follow one another in the text."""
     decoder, position, found = json.JSONDecoder(), 0, []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox.graph import make_modfile
+from firstlight.toolbox.graph import make_modfile, tag_words
 from firstlight.toolbox.process import run
 from firstlight.toolbox.toolchain import bring_go, go_environment
 
@@ -33,6 +33,8 @@ class _Wanted:
     tools: tuple[Tool, ...]
     modules: tuple[str, ...]
     placeholders: Mapping[str, str]
+    tags: tuple[str, ...]
+    platforms: tuple[tuple[str, str], ...]
 
 
 def lock_graphs(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
@@ -60,6 +62,9 @@ def _wanted(module: str, pins: Pins) -> _Wanted:
         tools=tuple(tool for build in builds for tool in pins.tools_of(build.name)),
         modules=tuple(name for chart in charts for name in chart.files),
         placeholders={name: file for build in builds for name, file in build.placeholders.items()},
+        tags=tuple(tag for build in builds for tag in build.tags),
+        # What goes into images runs on Linux only.
+        platforms=_PLATFORMS if any(not build.on_demand for build in builds) else tuple(p for p in _PLATFORMS if p[0] == "linux"),
     )
 
 
@@ -94,8 +99,8 @@ class _Graph:
         """Have Go find every package and file on every platform, which completes go.mod and go.sum."""
         if wanted.modules:
             self.run("mod", "download", "-json", *wanted.modules, **extra)
-        for system, machine in _PLATFORMS if wanted.tools else ():
-            self.run("list", "-deps", "tool", GOOS=system, GOARCH=machine, **extra)
+        for system, machine in wanted.platforms if wanted.tools else ():
+            self.run("list", *tag_words(wanted.tags), "-deps", "tool", GOOS=system, GOARCH=machine, **extra)
 
     def vouched_for(self, wanted: _Wanted) -> Iterator[str]:
         """Yield the lines of the go.sum files that the wanted modules themselves carry."""

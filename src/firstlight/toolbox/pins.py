@@ -25,6 +25,8 @@ class Build:
         disk_mb: What it takes in Go's caches and in ours.
         sources: Folders of this checkout that are part of the build.
         placeholders: Module -> file to add to a copy of that module before it is compiled.
+        tags: Go's build tags.
+        on_demand: Whether set-up leaves it alone, because only the offline image set needs it.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Build:
     disk_mb: int
     sources: tuple[str, ...]
     placeholders: Mapping[str, str]
+    tags: tuple[str, ...]
+    on_demand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +91,31 @@ class ChartPin:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Everything that is pinned."""
+    """Everything that is pinned.
+
+    Attributes:
+        builds: What is built together.
+        tools: Command-line tools, and programs that go into images.
+        charts: Charts of custom resource definitions.
+        images: Full names of images of the offline set whose versions are not those of a tool.
+        stand_ins: What cannot be had -> full name of the image that does nothing in its place.
+    """
 
     builds: Mapping[str, Build]
     tools: Mapping[str, Tool]
     charts: Mapping[str, ChartPin]
+    images: Mapping[str, str]
+    stand_ins: Mapping[str, str]
 
     def tools_of(self, build: str) -> tuple[Tool, ...]:
         """Return the tools that this build makes."""
         return tuple(tool for tool in self.tools.values() if tool.build == build)
+
+    def usual(self) -> Pins:
+        """Return what set-up brings: everything but what is built on demand."""
+        builds = {name: build for name, build in self.builds.items() if not build.on_demand}
+        tools = {name: tool for name, tool in self.tools.items() if not tool.build or tool.build in builds}
+        return Pins(builds, tools, self.charts, self.images, self.stand_ins)
 
 
 def load_pins(path: Path) -> Pins:
@@ -106,6 +126,8 @@ def load_pins(path: Path) -> Pins:
             builds={name: _build(name, entry) for name, entry in data["builds"].items()},
             tools={name: _tool(name, entry) for name, entry in data["tools"].items()},
             charts={name: _chart(name, entry) for name, entry in data["charts"].items()},
+            images=dict(data.get("images", {})),
+            stand_ins=dict(data.get("stand-ins", {})),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         seen = f"no {error}" if isinstance(error, KeyError) else str(error)
@@ -121,6 +143,8 @@ def _build(name: str, entry: Mapping[str, Any]) -> Build:
         disk_mb=int(entry["disk_mb"]),
         sources=tuple(entry.get("sources", ())),
         placeholders=dict(entry.get("placeholders", {})),
+        tags=tuple(entry.get("tags", ())),
+        on_demand=bool(entry.get("on_demand", False)),
     )
 
 

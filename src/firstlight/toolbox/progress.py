@@ -37,11 +37,11 @@ class Display(Protocol):
         """Finish the step."""
 
 
-def display_for(stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> Display:
-    """Return the display that suits the stream."""
+def display_for(stream: TextIO, *, clock: Callable[[], float] = time.monotonic, label: str = "tools") -> Display:
+    """Return the display that suits the stream; the label begins each line of a log."""
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveDisplay(Console(file=stream))
-    return PlainDisplay(stream, clock=clock)
+    return PlainDisplay(stream, clock=clock, label=label)
 
 
 def seconds(value: float) -> str:
@@ -53,8 +53,9 @@ def seconds(value: float) -> str:
 class PlainDisplay:
     """Lines for a log: at most one per interval, plus the first and the last of each step."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, every_s: float = _PLAIN_EVERY_S) -> None:
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, every_s: float = _PLAIN_EVERY_S, label: str = "tools") -> None:
         self._stream = stream
+        self._label = label
         self._clock = clock
         self._every_s = every_s
         self._step = ""
@@ -64,7 +65,7 @@ class PlainDisplay:
 
     def say(self, line: str) -> None:
         """Write the line."""
-        self._stream.write(f"tools: {line}\n")
+        self._stream.write(f"{self._label}: {line}\n")
         self._stream.flush()
 
     def begin(self, step: str, expected_s: float) -> None:

@@ -16,6 +16,7 @@ from firstlight.toolbox.toolchain import bring_go
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from firstlight.toolbox.pins import Build, Pins, Tool
@@ -30,6 +31,8 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
     with locked(places.root / ".tools" / "setup.lock", display.say):
         if is_fresh(places):
             return
+        on_demand = pins.tools.keys() - pins.usual().tools.keys()
+        pins = pins.usual()
         inputs = read_inputs(pins, places)
         found = resolve(pins, places, environ, install=display.say)
         for remark in (remark for entry in found.values() for remark in entry.remarks):
@@ -41,7 +44,7 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
             failures = _build_missing(found, pins, places, environ, display)
             found = resolve(pins, places, environ)
         # What is there is linked even if another build failed, so that what can work works.
-        _link(found, places)
+        _link(found, places, keep=on_demand)
         if failures:
             raise _all(failures)
         for entry in found.values():
@@ -101,19 +104,20 @@ def _assemble_all(pins: Pins, places: Places, environ: Mapping[str, str], displa
     display.end("assembled")
 
 
-def _link(found: Mapping[str, Resolved], places: Places) -> None:
-    """Make `.tools/bin` hold a link per tool that is there, and nothing else."""
+def _link(found: Mapping[str, Resolved], places: Places, *, keep: AbstractSet[str]) -> None:
+    """Make `.tools/bin` hold a link per tool that is there, and nothing else but what is linked on demand."""
     places.bin.mkdir(parents=True, exist_ok=True)
     present = {name: entry.path for name, entry in found.items() if entry.origin is not Origin.MISSING}
     for name, program in present.items():
-        _point(places.bin / name, program)
+        point(places.bin / name, program)
     for link in places.bin.iterdir():
-        if link.name not in present:
+        if link.name not in present and link.name not in keep:
             link.unlink()
 
 
-def _point(link: Path, program: Path) -> None:
+def point(link: Path, program: Path) -> None:
     """Replace the link in one step, because others may be starting the tool."""
+    link.parent.mkdir(parents=True, exist_ok=True)
     fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(program)

@@ -295,8 +295,11 @@ replace github.com/osrg/gobgp/v3 => github.com/cilium/gobgp/v3 v3.0.0-2025071719
 tool (
 	github.com/cilium/cilium/cilium-dbg
 	github.com/cilium/cilium/cilium-health
+	github.com/cilium/cilium/cilium-health/responder
 	github.com/cilium/cilium/daemon
 	github.com/cilium/cilium/hubble-relay
 	github.com/cilium/cilium/operator
 	github.com/cilium/cilium/plugins/cilium-cni
+	github.com/cilium/cilium/tools/mount
+	github.com/cilium/cilium/tools/sysctlfix
 )

@@ -756,7 +756,6 @@ tool (
 	github.com/containernetworking/plugins/plugins/main/loopback
 	github.com/containernetworking/plugins/plugins/meta/portmap
 	github.com/distribution/distribution/v3/cmd/registry
-	github.com/google/go-containerregistry/cmd/crane
 	github.com/siderolabs/talos/internal/app/machined
 	go.etcd.io/etcd/server/v3
 	k8s.io/kubernetes/cmd/kubelet

@@ -1,0 +1,72 @@
+"""`python -m lab.docker.images build|list`: the offline image set's own command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from firstlight.errors import FirstlightError
+from firstlight.toolbox import Places, load_pins
+from firstlight.toolbox.progress import display_for, seconds
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# What a shell reports for a program that Ctrl-C or SIGTERM ended.
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; errors are said on standard error, with what to do next."""
+    parser = argparse.ArgumentParser(prog="python -m lab.docker.images", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="have the whole set, building what is missing")
+    commands.add_parser("list", help="show the images of the set, and what stands for what")
+    command = parser.parse_args(argv).command
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _build() if command == "build" else _list()
+    except FirstlightError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; what is done is kept, the same command goes on\n")
+        return _INTERRUPTED
+
+
+def _build() -> int:
+    from firstlight.clock import SystemClock
+    from firstlight.toolbox.digest import bin_folder
+    from firstlight.toolbox.setup import point
+    from lab.docker.images.build import build
+
+    clock = SystemClock()
+    started = clock.monotonic()
+    places = Places.of_this_checkout()
+    pins = load_pins(places.versions)
+    found = build(pins, places, os.environ, display_for(sys.stderr, label="images"))
+    point(places.bin / "cilium", bin_folder(pins.builds["cilium-cli"], pins, places) / "cilium")
+    sys.stdout.write(f"{len(found.images)} images in {found.storage} ({seconds(clock.monotonic() - started)})\n")
+    return 0
+
+
+def _list() -> int:
+    from lab.docker.images.image_set import image_set
+
+    for image in image_set().images:
+        stands = f"  stands for {image.stands_for}" if image.stands_for else ""
+        sys.stdout.write(f"{image.reference}  {image.digest[:19]}{stands}\n")
+    return 0
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """End as on Ctrl-C, so that the commands that we started are ended as well."""
+    raise SystemExit(_TERMINATED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,142 @@
+"""Build the whole set: roots, programs, layers, storage, the node's archive, and the record that says that it is whole."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstlight.toolbox.filelock import locked
+from lab.docker.images import debian, storage
+from lab.docker.images.image_set import Image, ImageSet, NodeImage, write_record
+from lab.docker.images.ingredients import Ingredients, build_programs, find_modules
+from lab.docker.images.layers import Entry, kept_layer, key_of, make_layer
+from lab.docker.images.layout import architecture, assemble, write_archive
+from lab.docker.images.places import ImagePlaces
+from lab.docker.images.recipes import Recipe, Under, recipes, static_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from firstlight.toolbox import Pins, Places
+    from firstlight.toolbox.progress import Display
+    from lab.docker.images.layers import Layer
+    from lab.docker.images.layout import Assembled
+
+# Measured on two cores: what is neither compiling nor Debian.
+_EXPECTED_S = 60.0
+# Measured: Debian roots, layers and the node's archive. Go's caches are said by each build.
+_NEEDED_MB = 3000
+
+
+def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> ImageSet:
+    """Have the whole set in the user's cache; what is there already is left alone.
+
+    It may be interrupted anywhere: everything gets its name when it is finished, and the record is written last.
+    """
+    architecture()
+    here = ImagePlaces.of(places, pins)
+    with locked(here.folder / "lock", display.say):
+        here.folder.mkdir(parents=True, exist_ok=True)
+        free_mb = shutil.disk_usage(here.folder).free // 1_000_000
+        display.say(f"into {here.folder}; up to {_NEEDED_MB / 1000:.1f} GB of disk besides Go's caches, {free_mb / 1000:.1f} GB are free")
+        # Whoever held the lock before is gone, so what it did not finish belongs to nobody.
+        shutil.rmtree(here.work, ignore_errors=True)
+        root = _base_root(here, display)
+        programs = build_programs(pins, places, environ, display)
+        got = Ingredients(programs, find_modules(pins, places, environ, display), root)
+        found = _assemble(recipes(pins, got), got, here, display)
+        write_record(found, here)
+        _forget_old(found, here, display)
+    return found
+
+
+def _base_root(here: ImagePlaces, display: Display) -> Path:
+    """Return the Debian root; it is made under another name, so one that has its name is whole."""
+    root = here.roots / f"base-{debian.digest(debian.BASE)}"
+    if not root.is_dir():
+        partial = here.work / "base"
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        debian.make_root(partial, display)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        partial.rename(root)
+    return root
+
+
+def _assemble(wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display: Display) -> ImageSet:
+    lower = _lower_layers(got, here, display)
+    display.begin(f"{len(wanted)} images", _EXPECTED_S)
+    images: list[Image] = []
+    made = 0
+    node: NodeImage
+    for number, recipe in enumerate(wanted):
+        display.update(number, len(wanted), f"images, {recipe.reference}")
+        image = assemble([*lower[recipe.under], _layer(_own(recipe, got), here)], recipe.start)
+        if not storage.is_stored(image, recipe.reference, here):
+            storage.store(image, recipe.reference, here)
+            made += 1
+        images.append(Image(recipe.reference, image.digest, recipe.stands_for))
+        if recipe.reference == wanted[0].reference:
+            node = _archive(image, recipe.reference, here)
+    display.end(f"{made} new")
+    storage.write_config(here)
+    return ImageSet(here.storage, got.programs["registry"], here.serve_config, node, tuple(images))
+
+
+def _lower_layers(got: Ingredients, here: ImagePlaces, display: Display) -> dict[Under, list[Layer]]:
+    """Return the layers below the images' own ones."""
+    static = _layer(static_entries(got.root), here)
+    base = kept_layer(_root_key(got.root), here)
+    if base is None:
+        display.begin("layer of the Debian root", 20)
+        base = make_layer(_root_key(got.root), list(debian.entries_of(got.root)), here)
+        display.end(f"{base.size // 1_000_000} MB")
+    key = f"{_root_key(got.root)}-{debian.digest(debian.COMPILER)}"
+    compiler = kept_layer(key, here)
+    if compiler is None:
+        root = here.work / "compiler"
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        debian.add_packages(got.root, root, debian.COMPILER, display)
+        display.begin("layer of the compiler", 30)
+        compiler = make_layer(key, list(debian.entries_of(root, beyond=got.root)), here)
+        shutil.rmtree(root)
+        display.end(f"{compiler.size // 1_000_000} MB")
+    return {Under.STATIC: [static], Under.BASE: [base], Under.COMPILER: [base, compiler]}
+
+
+def _root_key(root: Path) -> str:
+    return f"debian-{root.name}"
+
+
+def _own(recipe: Recipe, got: Ingredients) -> list[Entry]:
+    programs = [Entry(path, source=got.programs[tool]) for path, tool in recipe.programs.items()]
+    return [*programs, *recipe.more]
+
+
+def _layer(entries: Iterable[Entry], here: ImagePlaces) -> Layer:
+    found = list(entries)
+    key = key_of(found)
+    return kept_layer(key, here) or make_layer(key, found, here)
+
+
+def _archive(image: Assembled, reference: str, here: ImagePlaces) -> NodeImage:
+    """Have the archive of the machines' image; older ones go, because nothing loads them any more."""
+    here.nodes.mkdir(parents=True, exist_ok=True)
+    file = here.nodes / f"{image.identifier.removeprefix('sha256:')[:16]}.tar"
+    if not file.is_file():
+        partial = here.work / "node.tar"
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        write_archive(image, reference, partial, here)
+        partial.replace(file)
+    return NodeImage(reference, image.identifier, file)
+
+
+def _forget_old(found: ImageSet, here: ImagePlaces, display: Display) -> None:
+    """Remove what only older sets had; another checkout with other versions builds its own again from what Go has kept."""
+    for file in here.nodes.iterdir():
+        if file != found.node.archive:
+            file.unlink()
+    freed = storage.prune(here)
+    if freed:
+        display.say(f"{freed // 1_000_000} MB of replaced images removed")

@@ -1,0 +1,78 @@
+// stand-in stands for a program that cannot be built from package registries: it says so to whoever asks, answers health
+// checks, and does nothing else.
+//
+// Usage: stand-in [--name NAME] [--http PORT]... [--https PORT]...
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
+	"fmt"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	var plain, secure []string
+	name := flag.String("name", "a program", "what this stands for")
+	flag.Func("http", "a port for plain HTTP, again for more", func(port string) error { plain = append(plain, port); return nil })
+	flag.Func("https", "a port for HTTPS with a certificate of its own, again for more", func(port string) error { secure = append(secure, port); return nil })
+	flag.Parse()
+
+	failed := make(chan error)
+	for _, port := range plain {
+		go func() { failed <- server(*name, port).ListenAndServe() }()
+	}
+	for _, port := range secure {
+		certificate, err := selfSigned(*name)
+		if err != nil {
+			log.Fatalf("cannot make a certificate: %v", err)
+		}
+		https := server(*name, port)
+		https.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		go func() { failed <- https.ListenAndServeTLS("", "") }()
+	}
+	log.Printf("standing in for %s: http on %v, https on %v", *name, plain, secure)
+
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGINT, syscall.SIGTERM)
+	select {
+	case err := <-failed:
+		log.Fatal(err)
+	case <-ended:
+	}
+}
+
+func server(name, port string) *http.Server {
+	answer := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "ok: stand-in for %s\n", name) }
+	return &http.Server{Addr: net.JoinHostPort("", port), Handler: http.HandlerFunc(answer), ReadHeaderTimeout: 10 * time.Second}
+}
+
+func selfSigned(name string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()),
+		DNSNames:     []string{name},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.AddDate(1, 0, 0),
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: key}, nil
+}

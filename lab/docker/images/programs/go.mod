@@ -1,0 +1,3 @@
+module firstlight.dev/lab/images
+
+go 1.25.5

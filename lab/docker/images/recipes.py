@@ -1,0 +1,151 @@
+"""What each image of the set consists of."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lab.docker.images import agent, machine
+from lab.docker.images.layers import Entry
+from lab.docker.images.layout import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from firstlight.toolbox import Pins
+    from lab.docker.images.ingredients import Ingredients
+
+_CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+_PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
+_GROUP = b"root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n"
+
+
+class Under(enum.Enum):
+    """What an image is laid upon."""
+
+    STATIC = "static"
+    """Next to nothing, for programs that need nothing."""
+    BASE = "base"
+    """The Debian root."""
+    COMPILER = "compiler"
+    """The Debian root with what compiles eBPF programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One image.
+
+    Attributes:
+        reference: Its full name.
+        under: What it is laid upon.
+        programs: Path in the image -> tool of versions.toml.
+        start: How it starts.
+        more: Whatever else it has.
+        stands_for: What it is not, and stands for; None for the real thing.
+    """
+
+    reference: str
+    under: Under
+    programs: Mapping[str, str]
+    start: Start
+    more: tuple[Entry, ...] = field(default=())
+    stands_for: str | None = None
+
+
+def static_entries(root: Path) -> list[Entry]:
+    """Return what every program takes for granted: certificates, names of users, a folder for temporary files."""
+    return [
+        Entry("etc/passwd", data=_PASSWD, mode=0o644),
+        Entry("etc/group", data=_GROUP, mode=0o644),
+        Entry("etc/nsswitch.conf", data=b"hosts: files dns\n", mode=0o644),
+        Entry(_CERTIFICATES, source=root / _CERTIFICATES, mode=0o644),
+        Entry("tmp", folder=True, mode=0o1777),
+        Entry("home/gops", folder=True, mode=0o777),
+    ]
+
+
+def node_recipe(pins: Pins, got: Ingredients) -> Recipe:
+    """Return the image of the machines themselves."""
+    reference = f"ghcr.io/siderolabs/talos:v{pins.tools['machined'].version}"
+    start = Start(entrypoint=(machine.ENTRYPOINT,))
+    return Recipe(reference, Under.BASE, machine.PROGRAMS, start, tuple(machine.entries(got)))
+
+
+def recipes(pins: Pins, got: Ingredients) -> list[Recipe]:
+    """Return all images of the set, in the order in which a bootstrap asks for them."""
+    return [
+        node_recipe(pins, got),
+        *_kubernetes(pins),
+        *_flux(pins),
+        *_cilium(pins, got),
+        *_connectivity(pins.images),
+        *(_stand_in(what, reference) for what, reference in pins.stand_ins.items()),
+    ]
+
+
+def _kubernetes(pins: Pins) -> list[Recipe]:
+    version = {name: tool.version for name, tool in pins.tools.items()}
+    servers = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    # Talos' own name for it, and the one in the chart.
+    coredns = (f"registry.k8s.io/coredns/coredns:v{version['coredns']}", f"docker.io/coredns/coredns:{version['coredns']}")
+    return [
+        Recipe(
+            f"registry.k8s.io/pause:{version['pause']}", Under.STATIC, {"pause": "pause"}, Start(("/pause",)), stands_for="the pause program in C"
+        ),
+        Recipe(
+            f"ghcr.io/siderolabs/kubelet:v{version['kubelet']}", Under.BASE, {"usr/local/bin/kubelet": "kubelet"}, Start(("/usr/local/bin/kubelet",))
+        ),
+        Recipe(f"registry.k8s.io/etcd:v{version['node-etcd']}", Under.STATIC, {"usr/local/bin/etcd": "node-etcd"}, Start()),
+        *(
+            Recipe(f"registry.k8s.io/{name}:v{version[name]}", Under.STATIC, {f"usr/local/bin/{name}": name}, Start((f"/usr/local/bin/{name}",)))
+            for name in servers
+        ),
+        *(Recipe(reference, Under.STATIC, {"coredns": "coredns"}, Start(("/coredns",))) for reference in coredns),
+    ]
+
+
+def _flux(pins: Pins) -> list[Recipe]:
+    return [
+        Recipe(
+            f"ghcr.io/fluxcd/{name}:v{pins.tools[name].version}",
+            Under.STATIC,
+            {f"usr/local/bin/{name}": name},
+            Start((f"/usr/local/bin/{name}",), user="65534:65534"),
+        )
+        for name in ("source-controller", "kustomize-controller", "helm-controller")
+    ]
+
+
+def _cilium(pins: Pins, got: Ingredients) -> list[Recipe]:
+    tag = f"v{pins.tools['cilium-agent'].version}"
+    gops = {"GOPS_CONFIG_DIR": "/home/gops"}
+    return [
+        Recipe(f"quay.io/cilium/cilium:{tag}", Under.COMPILER, agent.PROGRAMS, agent.START, tuple(agent.entries(got))),
+        Recipe(
+            f"quay.io/cilium/operator-generic:{tag}",
+            Under.STATIC,
+            {"usr/bin/cilium-operator-generic": "cilium-operator"},
+            Start(("/usr/bin/cilium-operator-generic",), gops),
+        ),
+        Recipe(
+            f"quay.io/cilium/hubble-relay:{tag}",
+            Under.STATIC,
+            {"usr/bin/hubble-relay": "hubble-relay"},
+            Start(("/usr/bin/hubble-relay",), gops, user="65532:65532"),
+        ),
+    ]
+
+
+def _connectivity(names: Mapping[str, str]) -> list[Recipe]:
+    # The test's commands are written for bash, and call it sh.
+    shell = (Entry("usr/bin/sh", link="bash", mode=0o777),)
+    return [
+        Recipe(names["client"], Under.BASE, {"usr/bin/pause": "pause"}, Start(), shell, "Cilium's image of curl on Alpine"),
+        Recipe(names["json-mock"], Under.STATIC, {"usr/bin/json-mock": "json-mock"}, Start(("/usr/bin/json-mock",)), (), "json-mock on Node.js"),
+    ]
+
+
+def _stand_in(what: str, reference: str) -> Recipe:
+    return Recipe(reference, Under.STATIC, {"usr/bin/stand-in": "stand-in"}, Start(("/usr/bin/stand-in", "--name", what)), (), what)
