@@ -15,7 +15,15 @@ def paths(root, **more):
 @pytest.fixture
 def root(tmp_path):
     root = tmp_path / "root"
-    for file in ("usr/bin/tool", "usr/share/doc/tool/README", "var/log/apt/history.log", "var/cache/apt/a.deb", "dev/null", "etc/machine-id", "etc/fstab"):
+    for file in (
+        "usr/bin/tool",
+        "usr/share/doc/tool/README",
+        "var/log/apt/history.log",
+        "var/cache/apt/a.deb",
+        "dev/null",
+        "etc/machine-id",
+        "etc/fstab",
+    ):
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_text(file)
     (root / "bin").symlink_to("usr/bin")

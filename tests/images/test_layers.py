@@ -61,7 +61,9 @@ def test_a_layer_has_files_folders_links_modes_and_owners(tmp_path, here):
 def test_another_mode_content_or_program_gives_another_key(tmp_path):
     program = tmp_path / "program"
     program.write_bytes(b"one")
-    keys = {key_of([entry]) for entry in (Entry("a", data=b"1"), Entry("a", data=b"2"), Entry("a", data=b"1", mode=0o644), Entry("a", source=program))}
+    keys = {
+        key_of([entry]) for entry in (Entry("a", data=b"1"), Entry("a", data=b"2"), Entry("a", data=b"1", mode=0o644), Entry("a", source=program))
+    }
     program.write_bytes(b"longer")
 
     assert len(keys | {key_of([Entry("a", source=program)])}) == 5
