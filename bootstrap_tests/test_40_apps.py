@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.conditions.dns import dns_resolves
+from firstlight.conditions.dns import dns_resolves, dns_resolves_across_nodes
 from firstlight.conditions.nodes import nodes_ready
 from firstlight.conditions.releases import installed_in_order, release_deployed
 from firstlight.conditions.talos import talos_health_passes
@@ -86,12 +86,17 @@ def test_coredns_resolves_cluster_names(kubernetes: Kubernetes, wait: Waiter) ->
     assert wait(dns_resolves(kubernetes))
 
 
+@criterion("AC3", "CoreDNS answers pods of other nodes", task=4, budget_s=300, needs=(Capability.DATAPATH,), boxes=BOXES[1:2])
+def test_coredns_answers_pods_of_other_nodes(kubernetes: Kubernetes, kubectl: Kubectl, wait: Waiter) -> None:
+    assert wait(dns_resolves_across_nodes(kubernetes, kubectl))
+
+
 @criterion("AC3", "Spegel runs on every node", task=4, budget_s=300, boxes=BOXES[2:3])
 def test_spegel_runs_on_every_node(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
     assert wait(runs_on_every_node(kubernetes, cluster, daemon_set("kube-system", "spegel"))) == cluster.node_names
 
 
-@criterion("AC3", "cert-manager's webhook answers", task=4, budget_s=120, needs=(Capability.RUNNING_PODS,))
+@criterion("AC3", "cert-manager's webhook answers", task=4, budget_s=120, needs=(Capability.RUNNING_PODS, Capability.CERT_MANAGER))
 def test_cert_managers_webhook_answers(kubectl: Kubectl, wait: Waiter) -> None:
     assert wait(webhook_answers(kubectl))
 

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 from firstlight.conditions.charts import no_unknown_value_keys, values_are_equal
-from firstlight.conditions.cilium import bgp_enabled, connectivity_passes, hubble_relay_answers, kube_proxy_replaced, status_ok
 from firstlight.conditions.finish import finished_within, nothing_left_to_do
 from firstlight.conditions.operator import age_key_opens, document_is, references_resolve, signed_in
 from firstlight.conditions.releases import charts_resolve, installed_in_order, release_deployed, same_version
 from firstlight.conditions.webhook import webhook_answers
-from firstlight.errors import FirstlightError
-from firstlight.tools.cilium import Cilium
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubectl import Kubectl
@@ -262,71 +259,6 @@ def test_the_webhook_is_waited_for_as_long_as_it_may_come(said: Said, holds: boo
     seen = webhook_answers(Kubectl(scripted({"kubectl": said}), Path("k"), "c")).probe()
 
     assert (seen.holds, seen.hopeless) == (holds, hopeless)
-
-
-def cilium(**answers: Said) -> Cilium:
-    return Cilium(
-        scripted(
-            {
-                {"exec": "exec daemonset/cilium", "config": "config view", "status": "status --wait", "test": "connectivity test"}[name]: said
-                for name, said in answers.items()
-            }
-        ),
-        Path("k"),
-        "c",
-    )
-
-
-STATUS = "    /\u00af\u00af\\\n /\u00af\u00af\\__/\u00af\u00af\\    Cilium:             OK\n \\__/\u00af\u00af\\__/    Operator:           OK\n    \\__/       \x1b[32mHubble Relay:\x1b[0m       OK\n"
-
-
-def test_ciliums_own_words_are_judged():
-    assert status_ok(cilium(status=Said(STATUS))).probe().holds
-    assert (
-        status_ok(cilium(status=Said(stderr="timeout while waiting for status to become successful", exit_code=1))).probe().seen.startswith("timeout")
-    )
-    assert hubble_relay_answers(cilium(status=Said(STATUS))).probe().value == "OK"
-    assert hubble_relay_answers(cilium(status=Said(STATUS.replace("      OK\n", "      disabled\n")))).probe().seen == "Hubble Relay: disabled"
-
-
-@pytest.mark.parametrize(
-    ("mode", "holds", "hopeless"), [("True", True, False), ("Strict", True, False), ("False", False, True), ("Partial", False, True)]
-)
-def test_kube_proxy_is_replaced_by_the_agents_own_word(mode: str, holds: bool, hopeless: bool):
-    seen = kube_proxy_replaced(cilium(exec=Said(json.dumps({"kube-proxy-replacement": {"mode": mode}})))).probe()
-
-    assert (seen.holds, seen.hopeless) == (holds, hopeless)
-
-
-def test_an_agent_that_cannot_be_asked_yet_is_waited_for():
-    assert not kube_proxy_replaced(cilium(exec=Said(stderr="error: unable to upgrade connection: container not found", exit_code=1))).probe().hopeless
-    with pytest.raises(FirstlightError) as caught:
-        kube_proxy_replaced(cilium(exec=Said("Defaulted container\n{"))).probe()
-    assert caught.value.retryable
-
-
-@pytest.mark.parametrize(
-    ("text", "holds"),
-    [("enable-bgp-control-plane              true\n", True), ("enable-bgp-control-plane   false\n", False), ("other   true\n", False)],
-)
-def test_bgp_is_on_by_the_agents_configuration(text: str, holds: bool):
-    assert bgp_enabled(cilium(config=Said(text))).probe().holds is holds
-
-
-@pytest.mark.parametrize(
-    ("said", "value"),
-    [
-        (Said("\u2705 [cilium-test-1] All 73 tests (686 actions) successful, 39 tests skipped, 1 scenarios skipped.\n"), 73),
-        (Said("\u2705 [cilium-test-1] All 0 tests (0 actions) successful, 112 tests skipped.\n"), None),
-        (Said("\u274c 2/73 tests failed (5/686 actions), 39 tests skipped.\n", exit_code=1), None),
-        (Said(), None),
-    ],
-    ids=["all", "none ran", "two failed", "silent"],
-)
-def test_the_connectivity_test_passes_only_when_something_was_tested(said: Said, value: int | None):
-    seen = connectivity_passes(cilium(test=said)).probe()
-
-    assert (seen.value, seen.hopeless) == (value, value is None)
 
 
 def test_a_bootstrap_was_in_time_or_says_what_is_missing():

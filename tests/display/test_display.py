@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -13,6 +14,7 @@ from firstlight.display import ASCII, SILENCE_S, UNICODE, Line, LiveDisplay, Pla
 from firstlight.display.ticker import Ticker
 from firstlight.events import ActionBegun, CommandOutput, CommandStarted, CriterionStarted, Event, Observed, Stamped, WaitStarted
 from tests.report import streams
+from tests.report.test_scenarios import FAILED, LEFT_OUT, PASSED, UNVERIFIABLE, with_scenarios
 
 ONE = streams.CRITERIA[3]
 
@@ -104,6 +106,18 @@ def test_a_failure_is_told_once_with_error_hint_runbook_and_the_rest_counted():
     assert "runbook   docs/runbooks/bootstrap.md#cilium-is-deployed" in said
     assert said.count("not reached") == 1
     assert "not reached         9 criteria" in said
+
+
+def test_scenarios_that_failed_are_told_one_by_one_and_what_cannot_be_shown_by_its_reason():
+    display, clock, stream = plain()
+
+    replay(display, clock, with_scenarios(PASSED, LEFT_OUT, UNVERIFIABLE, replace(UNVERIFIABLE, name="other"), FAILED))
+
+    shown = text_of(stream)
+
+    assert "  failed: no-policies/pod-to-world: curl exited 28 <at last>\n" in shown
+    assert "  2 not verifiable here: no Envoy here (Feature l7-proxy is disabled)\n" in shown
+    assert "egress-gateway" not in shown
 
 
 def test_a_criterion_left_at_the_door_has_no_line_for_its_start():

@@ -28,8 +28,10 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.order("first")]
 
 NOT_HERE = {
     "coredns-resolves-cluster-names",
+    "coredns-answers-pods-of-other-nodes",
     "cert-managers-webhook-answers",
     "cilium-status-is-well",
+    "every-agent-runs-with-the-clusters-id-and-name",
     "the-ebpf-datapath-is-operational",
     "the-bgp-control-plane-is-enabled",
     "hubble-relay-answers",

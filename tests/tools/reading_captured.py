@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from firstlight.tools import cilium, flux, git, helm, helmfile, talosctl
+from firstlight.tools import cilium, connectivity, dns, flux, git, helm, helmfile, talosctl
 
 
 def rows(parse: Callable[[str], Any]) -> Callable[[str], list[dict[str, Any]]]:
     return lambda text: [asdict(each) for each in parse(text)]
+
+
+def row(parse: Callable[[str], Any]) -> Callable[[str], dict[str, Any]]:
+    return lambda text: asdict(parse(text))
 
 
 def moment(parse: Callable[[str], Any]) -> Callable[[str], str]:
@@ -32,7 +36,11 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "helm_last_good_revision": helm.parse_last_good_revision,
     "helmfile_listed": helmfile.parse_listed,
     "git_head": git.parse_head,
-    "cilium_replacement": cilium.parse_replacement,
+    "agent_status": row(cilium.parse_agent_status),
+    "agent_config": row(cilium.parse_agent_config),
+    "relay_status": row(cilium.parse_relay_status),
+    "connectivity": row(connectivity.parse_connectivity),
+    "getent": lambda text: list(dns.parse_getent(text)),
 }
 """Every parser of a tool's output, by the name that captured files use."""
 

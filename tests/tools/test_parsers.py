@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.tools import cilium, flux, git, helm, helmfile, talosctl
+from firstlight.tools import flux, git, helm, helmfile, talosctl
 from firstlight.tools.reading import Unreadable, read_json, read_yaml, read_yaml_documents
 from tests.tools.reading_captured import PARSERS, READ_FROM_STDERR
 from tests.tools.test_captured import READINGS
@@ -23,7 +23,9 @@ MAY_REFUSE = {
     "helm_last_good_revision",
     "helmfile_listed",
     "git_head",
-    "cilium_replacement",
+    "agent_config",
+    "agent_status",
+    "relay_status",
 }
 """Parsers that say when a text is not theirs; the others have a harmless answer for it."""
 
@@ -175,14 +177,6 @@ def test_a_message_with_a_line_break_is_no_object():
     table = "NAMESPACE\tNAME\tREVISION\tSUSPENDED\tREADY\tMESSAGE\nkube-system\thelmrelease/x\t\tFalse\tFalse\tinstall failed:\ntimed out waiting\n"
 
     assert [(each.name, each.ready, each.message) for each in flux.parse_objects(table)] == [("helmrelease/x", "False", "install failed:")]
-
-
-@pytest.mark.parametrize(
-    ("text", "mode"),
-    [('{"kube-proxy-replacement": {"mode": "True"}}', "True"), ('{"kube-proxy-replacement": null}', "unset"), ("{}", "unset"), ("[]", "unset")],
-)
-def test_how_far_cilium_replaces_kube_proxy_is_read(text: str, mode: str):
-    assert cilium.parse_replacement(text) == mode
 
 
 @pytest.mark.parametrize(

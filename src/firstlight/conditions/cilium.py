@@ -1,12 +1,20 @@
-"""Conditions of Cilium's datapath, judged by Cilium's own tools."""
+"""Conditions of Cilium's datapath, judged by Cilium's own tools and by the agents as they run."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
-from firstlight.tools.cilium import Cilium, parse_replacement
+from firstlight.definition.model import Cluster
+from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_config, parse_agent_status, parse_relay_status
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import PODS, SERVICES, condition_of, name_of
 from firstlight.tools.process import CommandResult
+
+AGENTS = "k8s-app=cilium"
+
+REPLACING = ("true", "strict")
+"""What an agent says when it does all of kube-proxy's work: the second word is that of versions before 1.14."""
 
 
 def status_ok(cilium: Cilium) -> Condition[str]:
@@ -14,62 +22,112 @@ def status_ok(cilium: Cilium) -> Condition[str]:
 
     def probe() -> Observation[str]:
         result = cilium.status()
-        return holds("every component is OK", "OK") if result.ok else not_yet(_said(result))
+        return holds("every component is OK", "OK") if result.ok else not_yet(said(result))
 
     return Condition("cilium status to be well", probe)
 
 
-def kube_proxy_replaced(cilium: Cilium) -> Condition[str]:
-    """Say when an agent reports that its eBPF programs do kube-proxy's work; its value is the agent's own word."""
+def agents_identify(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[Mapping[str, tuple[str, str]]]:
+    """Say when the agent of every node runs with the cluster's id and name; its value is what each node's agent said."""
 
-    def probe() -> Observation[str]:
-        result = cilium.agent_status()
-        if not result.ok:
-            return not_yet(_said(result))
-        mode = parse_replacement(result.stdout)
-        return holds(f"kube-proxy replacement: {mode}", mode) if mode.lower() in ("true", "strict") else never(f"kube-proxy replacement is {mode}")
+    def judge(config: AgentConfig) -> str:
+        if (config.cluster_id, config.cluster_name) == (str(cluster.id), cluster.name):
+            return ""
+        return f"runs with cluster id {config.cluster_id} and name {config.cluster_name}, not {cluster.id} and {cluster.name}"
+
+    def probe() -> Observation[Mapping[str, tuple[str, str]]]:
+        configs, trouble = _configs(cilium, kubernetes, cluster)
+        if trouble:
+            return not_yet(trouble)
+        wrong = [f"the agent of {node} {judge(config)}" for node, config in sorted(configs.items()) if judge(config)]
+        if wrong:
+            return never(wrong[0])
+        found = {node: (config.cluster_id, config.cluster_name) for node, config in configs.items()}
+        return holds(f"{len(found)} agents run with cluster id {cluster.id} and name {cluster.name}", found)
+
+    return Condition("every agent to run with the cluster's id and name", probe)
+
+
+def datapath_operational(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[Mapping[str, str]]:
+    """Say when the agent of every node is well and its eBPF programs do kube-proxy's work; its value is each agent's own word for that."""
+
+    def probe() -> Observation[Mapping[str, str]]:
+        pods, trouble = _agents(kubernetes, cluster)
+        if trouble:
+            return not_yet(trouble)
+        found: dict[str, str] = {}
+        for node, pod in sorted(pods.items()):
+            result = cilium.agent_status(pod)
+            if not result.ok:
+                return not_yet(f"the agent of {node}: {said(result)}")
+            status = parse_agent_status(result.stdout)
+            if status.state != "Ok":
+                return not_yet(f"the agent of {node} is {status.state}")
+            if status.replacement.lower() not in REPLACING:
+                return never(f"the agent of {node} says kube-proxy replacement: {status.replacement}")
+            found[node] = status.replacement
+        return holds(f"{len(found)} agents are Ok and replace kube-proxy", found)
 
     return Condition("the eBPF datapath to be operational", probe)
 
 
-def bgp_enabled(cilium: Cilium) -> Condition[str]:
-    """Say whether the agents run with the BGP control plane."""
+def bgp_enabled(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[int]:
+    """Say when the agent of every node runs with the BGP control plane; its value is how many."""
 
-    def probe() -> Observation[str]:
-        result = cilium.config()
-        if not result.ok:
-            return not_yet(_said(result))
-        found = re.search(r"^enable-bgp-control-plane\s+(\S+)", result.stdout, re.MULTILINE)
-        value = found.group(1) if found else "unset"
-        return holds("enable-bgp-control-plane true", value) if value == "true" else never(f"enable-bgp-control-plane is {value}")
+    def probe() -> Observation[int]:
+        configs, trouble = _configs(cilium, kubernetes, cluster)
+        if trouble:
+            return not_yet(trouble)
+        without = sorted(node for node, config in configs.items() if not config.bgp)
+        if without:
+            return never(f"the agent of {', '.join(without)} runs without the BGP control plane")
+        return holds(f"{len(configs)} agents run with the BGP control plane", len(configs))
 
     return Condition("the BGP control plane to be enabled", probe)
 
 
-def hubble_relay_answers(cilium: Cilium) -> Condition[str]:
-    """Say when `cilium status` finds Hubble Relay well."""
+def hubble_relay_answers(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[int]:
+    """Say when Hubble Relay answers a question, and hears every node; its value is how many."""
 
-    def probe() -> Observation[str]:
-        result = cilium.status()
-        found = re.search(r"Hubble Relay:\s+(.+)", re.sub(r"\x1b\[[0-9;]*m", "", result.stdout))
-        word = found.group(1).strip() if found else _said(result)
-        return holds(f"Hubble Relay: {word}", word) if word == "OK" else not_yet(f"Hubble Relay: {word}")
+    def probe() -> Observation[int]:
+        service = kubernetes.get(SERVICES, NAMESPACE, "hubble-relay")
+        if service is None:
+            return never("there is no Service hubble-relay")
+        pods, trouble = _agents(kubernetes, cluster)
+        if trouble:
+            return not_yet(trouble)
+        address = f"{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
+        result = cilium.relay_status(pods[min(pods)], address)
+        if not result.ok:
+            return not_yet(f"Hubble Relay at {address}: {said(result)}")
+        relay = parse_relay_status(result.stdout)
+        seen = f"Hubble Relay hears {relay.connected} of {len(pods)} nodes, {relay.flows} flows"
+        return holds(seen, relay.connected) if relay.connected == len(pods) and not relay.unavailable else not_yet(seen)
 
     return Condition("Hubble Relay to answer", probe)
 
 
-def connectivity_passes(cilium: Cilium) -> Condition[int]:
-    """Say whether the connectivity test passes; its value is how many tests were successful. It is run once: a flaky network is no network."""
-
-    def probe() -> Observation[int]:
-        result = cilium.connectivity_test()
-        found = re.search(r"All (\d+) tests .*successful", result.stdout)
-        if result.ok and found and int(found.group(1)) > 0:
-            return holds(found.group(0), int(found.group(1)))
-        return never(_said(result))
-
-    return Condition("cilium connectivity test to pass", probe, passive=False)
-
-
-def _said(result: CommandResult) -> str:
+def said(result: CommandResult) -> str:
+    """Return the last thing that a command said."""
     return result.output_tail[-1] if result.output_tail else "no answer"
+
+
+def _configs(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, AgentConfig], str]:
+    """Return what the agent of each node runs with, or what is in the way of asking it."""
+    pods, trouble = _agents(kubernetes, cluster)
+    found: dict[str, AgentConfig] = {}
+    for node, pod in sorted(pods.items()) if not trouble else ():
+        result = cilium.agent_config(pod)
+        if not result.ok:
+            return {}, f"the agent of {node}: {said(result)}"
+        found[node] = parse_agent_config(result.stdout)
+    return found, trouble
+
+
+def _agents(kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, str], str]:
+    """Return the name of each node's agent pod, or which nodes have none that is ready."""
+    pods, _ = kubernetes.list(PODS, namespace=NAMESPACE, labels=AGENTS)
+    ready = [pod for pod in pods if condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]]
+    found = {str(pod["spec"]["nodeName"]): name_of(pod) for pod in ready}
+    missing = sorted(cluster.node_names - found.keys())
+    return found, f"no agent is ready on {', '.join(missing)}" if missing else ""

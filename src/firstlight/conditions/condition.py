@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from firstlight.events import ScenarioInfo
+
 T = TypeVar("T")
 
 
@@ -18,12 +20,14 @@ class Observation(Generic[T]):
         seen: What was seen, on one line, whether it holds or not.
         value: What the assertion is about; present whenever the condition holds.
         hopeless: Whether waiting longer cannot help.
+        scenarios: What a tool that tests by itself found, one by one.
     """
 
     holds: bool
     seen: str
     value: T | None = None
     hopeless: bool = False
+    scenarios: tuple[ScenarioInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,9 @@ class Condition(Generic[T]):
     passive: bool = True
 
 
-def holds(seen: str, value: T) -> Observation[T]:
+def holds(seen: str, value: T, *, scenarios: tuple[ScenarioInfo, ...] = ()) -> Observation[T]:
     """Say that it is so."""
-    return Observation(holds=True, seen=seen, value=value)
+    return Observation(holds=True, seen=seen, value=value, scenarios=scenarios)
 
 
 def not_yet(seen: str) -> Observation[T]:
@@ -53,6 +57,6 @@ def not_yet(seen: str) -> Observation[T]:
     return Observation(holds=False, seen=seen)
 
 
-def never(seen: str) -> Observation[T]:
+def never(seen: str, *, scenarios: tuple[ScenarioInfo, ...] = ()) -> Observation[T]:
     """Say that it can no longer become so."""
-    return Observation(holds=False, seen=seen, hopeless=True)
+    return Observation(holds=False, seen=seen, hopeless=True, scenarios=scenarios)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firstlight.events import CriterionEnded, RunEnded, RunStarted, Verdict
+from firstlight.events import CriterionEnded, RunEnded, RunStarted, ScenarioStanding, Verdict
 from firstlight.printable import printable
 from firstlight.span import span_text
 
@@ -69,11 +70,22 @@ def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Ite
     info = scene.info(event.id)
     sign = glyphs.of(event.verdict)
     yield Line(_manner(event.verdict), f"{sign} {event.verdict:<{_VERDICT_WIDTH}} {info.title}{_spans(event)}")
+    yield from _scenarios(event)
     if event.error:
         yield from _failure(event, info.anchor, glyphs)
     elif event.reason and not event.verdict.holds:
         for line in event.reason.splitlines():
             yield Line("plain", f"  {line}")
+
+
+def _scenarios(event: CriterionEnded) -> Iterator[Line]:
+    """Yield what a tool that tests by itself found: what failed one by one, the rest counted, what cannot be shown here by its reason."""
+    for one in event.scenarios:
+        if one.standing is ScenarioStanding.FAILED:
+            yield Line("failed", f"  {one.standing}: {one.name}: {one.words}")
+    reasons = Counter(one.words for one in event.scenarios if one.standing is ScenarioStanding.NOT_VERIFIABLE)
+    for reason, number in reasons.items():
+        yield Line("warning", f"  {number} {ScenarioStanding.NOT_VERIFIABLE}: {reason}")
 
 
 def _failure(event: CriterionEnded, anchor: str, glyphs: Glyphs) -> Iterator[Line]:

@@ -78,6 +78,33 @@ class HintInfo:
     anchor: str = ""
 
 
+class ScenarioStanding(StrEnum):
+    """What a tool that tests by itself found of one of its scenarios."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_VERIFIABLE = "not verifiable here"
+    """The target lacks what it needs; never counted as passed."""
+
+    LEFT_OUT = "left out"
+    """The tool left it out, on any target: the definition does not use what it is about, or nobody asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioInfo:
+    """A part of a criterion that a tool tests and judges by itself, as `cilium connectivity test` does.
+
+    Attributes:
+        name: The tool's own name of it.
+        standing: What the tool found.
+        words: Why it failed or was not run, in the tool's words, and the target's reason.
+    """
+
+    name: str
+    standing: ScenarioStanding
+    words: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A run begins, with everything that its report's head shows."""
@@ -212,6 +239,8 @@ class CriterionEnded:
     hints: tuple[HintInfo, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
     """Named facts that it proved, such as versions or members."""
+    scenarios: tuple[ScenarioInfo, ...] = ()
+    """What a tool that tests by itself found, one by one."""
 
 
 @dataclass(frozen=True, slots=True)

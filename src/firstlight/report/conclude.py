@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firstlight.events import Verdict
-from firstlight.report.judge import NOT_IN_RUN
+from firstlight.report.judge import NOT_IN_RUN, plural
 from firstlight.report.model import Conclusion, CriterionResult, RunHead, RunState, Standing
 
 if TYPE_CHECKING:
@@ -84,8 +84,11 @@ def _verified(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
         return Conclusion(Standing.NOT_VERIFIABLE, "nothing could be verified on this target")
     if head.stage:
         return Conclusion(Standing.MET_IN_PART, f"only {head.stage}, done: {_tally(run)}; {len(criteria) - len(run)} were not run")
-    if unverifiable:
-        text = f"done: {holding} of {len(criteria)} criteria met; {unverifiable} not verifiable on target {head.target}"
+    scenarios = sum(len(one.unverifiable) for one in run)
+    if unverifiable or scenarios:
+        what = [str(unverifiable)] if unverifiable else []
+        what += [plural(scenarios, "scenario")] if scenarios else []
+        text = f"done: {holding} of {len(criteria)} criteria met; {' and '.join(what)} not verifiable on target {head.target}"
         return Conclusion(Standing.MET_IN_PART, text)
     return Conclusion(Standing.MET, f"done: all {holding} criteria met")
 

@@ -3,7 +3,8 @@
 Schema. The outer form is CTRF (https://ctrf.io): `reportFormat`, `specVersion`, `generatedBy`, `timestamp`,
 `results.{tool,summary,tests,environment}`. Our verdict stands in `rawStatus` of each test; CTRF's `status` is
 `passed` only for what was verified, `failed` for the two failures, `skipped` for "not reached" and "not verifiable
-here", `pending` for what has no verdict, `other` for what a plan says. Durations there are milliseconds.
+here", `pending` for what has no verdict, `other` for what a plan says. Durations there are milliseconds. The scenarios
+of a criterion that another tool tests are its `steps`: `passed`, `failed`, else `skipped`, with standing and words.
 
 `extra` holds the model, all times in seconds, all keys always present:
 
@@ -14,8 +15,8 @@ here", `pending` for what has no verdict, `other` for what a plan says. Duration
     timing        budget_s elapsed_s first_action_at ready_after_s verified_after_s total_s counted_from share
     counts        {word: number}
     criteria      [{id number nodeid title acceptance[] task stage boxes[] budget_s anchor needs[] verdict word
-                  started_s acting_s waiting_s last_observation error reason hints[] evidence{} actions[] waits[]
-                  observations[] observations_left_off commands[]}]
+                  started_s acting_s waiting_s last_observation error reason hints[] evidence{}
+                  scenarios[{name,standing,words}] actions[] waits[] observations[] observations_left_off commands[]}]
     acceptance, checklist, stages
                   [{key title standing words ticked criteria[] holding acting_s waiting_s note}]
     comparison    earlier last_at last_revision regressed[{criterion,title,then,now,at}] mended[] timed_with untimed
@@ -30,7 +31,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from firstlight.events import Verdict
+from firstlight.events import ScenarioInfo, ScenarioStanding, Verdict
 from firstlight.report.model import CriterionResult, GroupResult, Report, RunState
 
 if TYPE_CHECKING:
@@ -102,8 +103,14 @@ def _test(one: CriterionResult) -> Json:
         "filePath": one.info.nodeid.partition("::")[0],
         "message": message,
         "trace": one.error,
+        "steps": [_step(scenario) for scenario in one.scenarios],
         "extra": {"id": one.info.id},
     }
+
+
+def _step(one: ScenarioInfo) -> Json:
+    judged = one.standing in (ScenarioStanding.PASSED, ScenarioStanding.FAILED)
+    return {"name": one.name, "status": str(one.standing) if judged else "skipped", "extra": {"standing": one.standing, "words": one.words}}
 
 
 def _status(one: CriterionResult) -> str:

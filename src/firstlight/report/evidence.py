@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from firstlight.events import ScenarioStanding
 from firstlight.report.markup import lines, text, words
 from firstlight.span import budget_text, span_text
+
+_SCENARIO_TONES: Final = {
+    ScenarioStanding.FAILED: "failed",
+    ScenarioStanding.NOT_VERIFIABLE: "unverifiable",
+    ScenarioStanding.LEFT_OUT: "open",
+    ScenarioStanding.PASSED: "met",
+}
+"""The colour of each standing, in the order in which they are shown."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +42,7 @@ def evidence(one: CriterionResult, report: Report, links: str) -> str:
         _block("why", words(one.reason)) if one.reason else "",
         lines(_hint(hint, links) for hint in one.hints),
         _next(one, report, links),
+        _scenarios(one),
         _block("facts", _facts(one.evidence)) if one.evidence else "",
         _block("actions", _listed(_action(action) for action in one.actions)) if one.actions else "",
         _block("waited for", _listed(_wait(wait) for wait in one.waits)) if one.waits else "",
@@ -93,6 +103,21 @@ def _link(anchor: str, links: str) -> str:
 def _facts(facts: tuple[tuple[str, str], ...]) -> str:
     rows = "".join(f"<tr><th>{text(key)}</th><td>{text(value)}</td></tr>" for key, value in facts)
     return f'<table class="fl-facts">{rows}</table>'
+
+
+def _scenarios(one: CriterionResult) -> str:
+    """Return what a tool that tests by itself found, what went wrong first; what passed is folded."""
+    if not one.scenarios:
+        return ""
+    parts = []
+    for standing, tone in _SCENARIO_TONES.items():
+        found = [each for each in one.scenarios if each.standing is standing]
+        if found:
+            rows = "".join(f"<tr><th>{text(each.name)}</th><td>{text(each.words)}</td></tr>" for each in found)
+            is_open = " open" if standing is ScenarioStanding.FAILED else ""
+            pill = f'<span class="fl-pill fl-{tone}">{len(found)} {text(standing)}</span>'
+            parts.append(f"<details{is_open}><summary>{pill}</summary><table class='fl-facts'>{rows}</table></details>")
+    return _block("scenarios", lines(parts))
 
 
 def _action(entry: ActionRecord) -> str:

@@ -93,6 +93,7 @@ class Gathered:
             reason=ended.reason if ended else "",
             hints=ended.hints if ended else (),
             evidence=ended.evidence if ended else (),
+            scenarios=ended.scenarios if ended else (),
             actions=tuple(self.actions.values()),
             waits=tuple(self.waits.values()),
             observations=tuple(self.observations),

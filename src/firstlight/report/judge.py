@@ -76,11 +76,14 @@ def _judgement(members: Sequence[CriterionResult], *, whole: bool) -> tuple[Stan
     if undecided:
         return _undecided(members, holding, len(unverifiable))
     if not holding:
-        return Standing.NOT_VERIFIABLE, "not verifiable here", _reasons(unverifiable)
+        return Standing.NOT_VERIFIABLE, "not verifiable here", _reasons(members)
+    scenarios = sum(len(one.unverifiable) for one in members)
     words = f"met, {len(unverifiable)} not verifiable here" if unverifiable else "met"
+    if scenarios:
+        words += f", {plural(scenarios, 'scenario')} not verifiable here" if not unverifiable else f", and {plural(scenarios, 'scenario')}"
     if not whole:
-        return Standing.OPEN, f"{words}, but only a part of the checklist was run", _reasons(unverifiable)
-    return (Standing.MET_IN_PART if unverifiable else Standing.MET), words, _reasons(unverifiable)
+        return Standing.OPEN, f"{words}, but only a part of the checklist was run", _reasons(members)
+    return (Standing.MET_IN_PART if unverifiable or scenarios else Standing.MET), words, _reasons(members)
 
 
 def _undecided(members: Sequence[CriterionResult], holding: int, unverifiable: int) -> tuple[Standing, str, str]:
@@ -97,5 +100,12 @@ def _undecided(members: Sequence[CriterionResult], holding: int, unverifiable: i
     return standing, words, ""
 
 
-def _reasons(unverifiable: Sequence[CriterionResult]) -> str:
-    return "; ".join(dict.fromkeys(one.reason for one in unverifiable if one.reason))
+def _reasons(members: Sequence[CriterionResult]) -> str:
+    reasons = [one.reason for one in members if one.verdict is Verdict.NOT_VERIFIABLE]
+    reasons += [scenario.words for one in members for scenario in one.unverifiable]
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def plural(number: int, thing: str) -> str:
+    """Return so many things in words."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

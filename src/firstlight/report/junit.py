@@ -1,5 +1,7 @@
 """The report as `junit.xml`, for what reads test results: a suite for each stage, a case for each criterion, our verdicts in its own terms.
 
+A criterion that another tool tests has a suite of its own besides, with a case for each of the tool's scenarios.
+
 Only what was verified passes. `failure` is for the two failures, `skipped` for what was not verified, each with verdict and reason; the verdict
 itself is a property of every case. A reader that counts failures would take a run that was killed for a good one: everything it did not come to is
 skipped. So there is one more suite, `run`, whose only case passes when the run came to its end.
@@ -11,12 +13,14 @@ import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Final
 
+from firstlight.events import ScenarioStanding
 from firstlight.printable import printable
 from firstlight.report.model import RunState, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from firstlight.events import ScenarioInfo
     from firstlight.report.model import CriterionResult, Report
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,6 +34,8 @@ def junit_text(report: Report) -> str:
     for stage in report.stages:
         members = [one for one in report.criteria if one.info.stage == stage.key]
         root.append(_suite(stage.key, [_case(one) for one in members], head.started_at, stage.took_s))
+        for one in (one for one in members if one.scenarios):
+            root.append(_suite(one.info.id, [_scenario(each, one) for each in one.scenarios], head.started_at, one.took_s))
     cases = root.findall("./testsuite/testcase")
     root.attrib |= _tally(cases) | {"time": f"{report.timing.elapsed_s:.3f}"}
     ET.indent(root, " ")
@@ -73,6 +79,16 @@ def _case(one: CriterionResult) -> ET.Element:
         ET.SubElement(case, "skipped", {"type": one.word, "message": _clean(f"{one.word}: {one.reason}" if one.reason else one.word)})
     if one.last_observation:
         ET.SubElement(case, "system-out").text = _clean(one.last_observation)
+    return case
+
+
+def _scenario(scenario: ScenarioInfo, of: CriterionResult) -> ET.Element:
+    # No tool says how long one of its scenarios took; the criterion has the time of all.
+    case = ET.Element("testcase", {"classname": _clean(of.info.id), "name": _clean(scenario.name), "time": "0"})
+    if scenario.standing is ScenarioStanding.FAILED:
+        ET.SubElement(case, "failure", {"type": str(scenario.standing), "message": _clean(scenario.words)})
+    elif scenario.standing is not ScenarioStanding.PASSED:
+        ET.SubElement(case, "skipped", {"type": str(scenario.standing), "message": _clean(f"{scenario.standing}: {scenario.words}")})
     return case
 
 

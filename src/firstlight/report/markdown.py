@@ -103,6 +103,8 @@ def _unverifiable(report: Report) -> str:
     for one in report.criteria:
         if one.verdict is Verdict.NOT_VERIFIABLE:
             by_reason.setdefault(one.reason, []).append(one.info.title)
+        for scenario in one.unverifiable:
+            by_reason.setdefault(scenario.words, []).append(scenario.name)
     lines = [f"- {prose(reason)}: {'; '.join(prose(title) for title in titles)}" for reason, titles in by_reason.items()]
     return section("Not verifiable here", "\n".join(lines))
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from firstlight.events import ScenarioStanding
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from firstlight.events import CriterionInfo, HintInfo, StandInInfo, Verdict
+    from firstlight.events import CriterionInfo, HintInfo, ScenarioInfo, StandInInfo, Verdict
     from firstlight.report.comparison import Comparison
 
 
@@ -116,6 +118,7 @@ class CriterionResult:
     reason: str
     hints: tuple[HintInfo, ...]
     evidence: tuple[tuple[str, str], ...]
+    scenarios: tuple[ScenarioInfo, ...]
     actions: tuple[ActionRecord, ...]
     waits: tuple[WaitRecord, ...]
     observations: tuple[ObservationRecord, ...]
@@ -136,6 +139,11 @@ class CriterionResult:
     def took_s(self) -> float:
         """Return acting and waiting together, in seconds."""
         return self.acting_s + self.waiting_s
+
+    @property
+    def unverifiable(self) -> tuple[ScenarioInfo, ...]:
+        """Its scenarios that this target cannot show: with one of them, it holds only in part."""
+        return tuple(one for one in self.scenarios if one.standing is ScenarioStanding.NOT_VERIFIABLE)
 
 
 @dataclass(frozen=True, slots=True)

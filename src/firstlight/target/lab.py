@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from firstlight.errors import TargetError
 from firstlight.events import StandInInfo
+from firstlight.target.connectivity import Connectivity
 from firstlight.target.model import REASONS, Capability, Target, state_folder
 from firstlight.tools.process import run
 
@@ -59,9 +61,15 @@ def read_lab(path: Path, target: str, cluster: str) -> Target:
             environment=environment,
             capabilities=frozenset(Capability(name) for name in lab["capabilities"]),
             stand_ins=tuple(StandInInfo(**stand_in) for stand_in in lab["stand_ins"]),
+            connectivity=_connectivity(lab.get("connectivity", {})),
             reasons={**REASONS, **{Capability(name): str(reason) for name, reason in lab.get("reasons", {}).items()}},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TargetError(
             f"cannot read what the lab says about itself in {path}: {error}", next_step=f"./task {target}:down CLUSTER={cluster}, then again"
         ) from error
+
+
+def _connectivity(said: dict[str, Any]) -> Connectivity:
+    lacks: dict[str, str] = said.get("lacks", {})
+    return Connectivity(flags=tuple(str(flag) for flag in said.get("flags", [])), lacks=dict(lacks))

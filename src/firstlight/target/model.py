@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from firstlight.events import StandInInfo
+from firstlight.target.connectivity import Connectivity
 
 
 class Capability(StrEnum):
@@ -21,6 +22,9 @@ class Capability(StrEnum):
     DATAPATH = "datapath"
     """Cilium's eBPF programs carry real packets."""
 
+    CERT_MANAGER = "cert-manager"
+    """cert-manager's own programs run, its webhook among them."""
+
     HELM_CONTROLLER = "helm-controller"
     """Flux's helm-controller reconciles releases."""
 
@@ -32,6 +36,7 @@ REASONS: Mapping[Capability, str] = {
     Capability.TALOS_API: "there are no Talos machines here",
     Capability.RUNNING_PODS: "pods are simulated by KWOK here: no container runs, so none can answer",
     Capability.DATAPATH: "there is no Cilium datapath here: no packet passes an eBPF program",
+    Capability.CERT_MANAGER: "stand-ins run in place of cert-manager's programs, which cannot be built from package registries",
     Capability.HELM_CONTROLLER: "no helm-controller runs here",
     Capability.LASTING: "the timing of a rehearsal says nothing about real machines",
 }
@@ -52,6 +57,7 @@ class Target:
         capabilities: What can be verified here.
         stand_ins: What stands in for the real thing, named in every report.
         reasons: Why what cannot be verified here cannot.
+        connectivity: How Cilium's connectivity test is run here, and what it cannot show.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Target:
     capabilities: frozenset[Capability]
     stand_ins: tuple[StandInInfo, ...]
     reasons: Mapping[Capability, str] = field(default_factory=lambda: REASONS)
+    connectivity: Connectivity = field(default_factory=Connectivity)
 
     def lacks(self, needs: tuple[Capability, ...]) -> Capability | None:
         """Return the first capability that is needed and not here, or none."""

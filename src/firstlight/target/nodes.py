@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
+from firstlight.target.connectivity import Connectivity
 from firstlight.target.model import Capability, Target, state_folder
+
+FLAGS_VARIABLE = "FIRSTLIGHT_CONNECTIVITY_FLAGS"
+"""The operator's own words for `cilium connectivity test`, where a site has mirrors of its images or another internet."""
+
+FLAGS = "--external-target google.com."
+"""As Talos's own end-to-end test has it: the CLI's default target answers slowly to many who ask at once (FL-044)."""
 
 
 def open_nodes(cluster: str, checkout: Path) -> Target:
@@ -26,4 +34,5 @@ def open_nodes(cluster: str, checkout: Path) -> Target:
         environment=environment,
         capabilities=frozenset(Capability),
         stand_ins=(),
+        connectivity=Connectivity(flags=tuple(shlex.split(os.environ.get(FLAGS_VARIABLE, FLAGS)))),
     )

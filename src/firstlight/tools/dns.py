@@ -1,4 +1,4 @@
-"""DNS: one question over a connection that is already there."""
+"""DNS: one question over a connection that is already there, and what a resolver elsewhere printed."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
     except (OSError, dns.exception.DNSException) as error:
         raise NoAnswer(f"cannot resolve {name}: {error or type(error).__name__}") from error
     return tuple(sorted(item.address for section in answer.answer if section.rdtype == dns.rdatatype.A for item in section))
+
+
+def parse_getent(text: str) -> tuple[str, ...]:
+    """Read the addresses from `getent ahostsv4`, each once."""
+    return tuple(dict.fromkeys(line.split()[0] for line in text.splitlines() if line.split()))
 
 
 def _read(connection: socket.socket, length: int) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from firstlight.tools.classification import Class, Rule
+from firstlight.tools.objects import Object
 from firstlight.tools.process import CommandResult
 from firstlight.tools.runner import Runner
 
@@ -57,6 +59,25 @@ class Kubectl:
         """
         result = self._runner.run(["kubectl", "kustomize", str(folder)], timeout_s=APPLY_S, quiet=True)
         return result.raise_on_failure(f"build the kustomization {folder}").stdout
+
+    def run_once(self, pod: Object, *, timeout_s: float) -> CommandResult:
+        """Run a pod to its end and remove it; the caller judges its output and exit code.
+
+        One of that name that an earlier run has left is removed first.
+
+        Args:
+            pod: The pod, with name and namespace; its only container has the command.
+            timeout_s: How long it may take from being made to its end.
+        """
+        metadata, (container,) = pod["metadata"], pod["spec"]["containers"]
+        base = [*self._base, "--namespace", metadata["namespace"]]
+        removing = [*base, "delete", "pod", metadata["name"], "--ignore-not-found", "--wait", f"--timeout={APPLY_S:.0f}s"]
+        removed = self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
+        if not removed.ok:
+            return removed
+        words = [*base, "run", metadata["name"], "--image", container["image"], "--restart=Never", "--attach", "--rm", "--quiet"]
+        words += [f"--pod-running-timeout={timeout_s:.0f}s", "--overrides", json.dumps(pod), "--command", "--", *container["command"]]
+        return self._runner.run(words, timeout_s=timeout_s, changes=True)
 
     def dry_run(self, manifests: str) -> CommandResult:
         """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""

@@ -30,6 +30,7 @@ class Kind:
 
 NODES = Kind("v1", "nodes")
 PODS = Kind("v1", "pods")
+SERVICES = Kind("v1", "services")
 SECRETS = Kind("v1", "secrets")
 CONFIG_MAPS = Kind("v1", "configmaps")
 NAMESPACES = Kind("v1", "namespaces")

@@ -1,0 +1,196 @@
+"""Cilium and cluster DNS as they run: every agent is asked, a lookup crosses nodes, and each scenario of the connectivity test counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight.conditions.cilium import agents_identify, bgp_enabled, datapath_operational, hubble_relay_answers, status_ok
+from firstlight.conditions.dns import dns_resolves_across_nodes
+from firstlight.errors import FirstlightError
+from firstlight.tools.cilium import Cilium
+from firstlight.tools.kubectl import Kubectl
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES
+from tests.conditions.objects import item, pod
+from tests.definitions import infra
+from tests.tools.apiserver import ApiServer
+from tests.tools.scripted import Said, scripted
+
+CLUSTER = infra()
+NAMES = sorted(CLUSTER.node_names)
+CONFIG = {"ClusterID": 1, "ClusterName": "infra", "EnableBGPControlPlane": True}
+STATUS = {"cilium": {"state": "Ok", "msg": "1.18.5"}, "kube-proxy-replacement": {"mode": "True"}, "cluster": {"self": "infra/x"}}
+RELAY = {"num_connected_nodes": len(NAMES), "num_unavailable_nodes": 0, "num_flows": "4095"}
+
+
+@pytest.fixture
+def agents(api: ApiServer) -> None:
+    """An agent that is ready on every node, and Hubble Relay's Service."""
+    api.hold(PODS, *(agent(name) for name in NAMES))
+    relay = item("hubble-relay", "kube-system", spec={"clusterIP": "10.43.7.7", "ports": [{"port": 80}]})
+    api.hold(SERVICES, relay, item("kubernetes", "default", spec={"clusterIP": "10.43.0.1"}))
+
+
+def agent(node: str, *, well: bool = True) -> dict[str, Any]:
+    made = pod(f"cilium-{node}", node=node, owner="cilium", well=well)
+    made["metadata"]["labels"]["k8s-app"] = "cilium"
+    return made
+
+
+def cilium(**answers: Said | dict[str, Any]) -> Cilium:
+    words = {"config": "cilium-dbg config", "status": "cilium-dbg status", "relay": "hubble status", "cli": "status --wait"}
+    said = {words[name]: Said(json.dumps(answer)) if isinstance(answer, dict) else answer for name, answer in answers.items()}
+    return Cilium(scripted(said), Path("k"), "c")
+
+
+def test_cilium_status_is_judged_by_its_exit_code():
+    assert status_ok(cilium(cli=Said("OK"))).probe().holds
+    seen = status_ok(cilium(cli=Said(stderr="timeout while waiting for status to become successful", exit_code=1))).probe()
+    assert (seen.seen, seen.hopeless) == ("timeout while waiting for status to become successful", False)
+
+
+def test_the_agent_of_every_node_is_asked_for_the_clusters_id_and_name(kubernetes: Kubernetes, agents: None):
+    asked = cilium(config=CONFIG)
+
+    seen = agents_identify(asked, kubernetes, CLUSTER).probe()
+
+    assert seen.value == dict.fromkeys(NAMES, ("1", "infra"))
+    assert [called.argv[6] for called in asked._runner.called] == [f"cilium-{name}" for name in NAMES]
+
+
+@pytest.mark.parametrize("wrong", [{"ClusterID": 2}, {"ClusterName": "apps"}, {"ClusterID": None}])
+def test_an_agent_of_another_identity_is_final(kubernetes: Kubernetes, agents: None, wrong: dict[str, Any]):
+    seen = agents_identify(cilium(config={**CONFIG, **wrong}), kubernetes, CLUSTER).probe()
+
+    assert seen.hopeless
+    assert f"the agent of {NAMES[0]} runs with cluster id" in seen.seen
+
+
+def test_a_node_without_a_ready_agent_is_waited_for(api: ApiServer, kubernetes: Kubernetes, agents: None):
+    api.hold(PODS, *(agent(name, well=name != NAMES[0]) for name in NAMES))
+
+    for condition in (agents_identify, datapath_operational, bgp_enabled, hubble_relay_answers):
+        seen = condition(cilium(), kubernetes, CLUSTER).probe()
+        assert (seen.seen, seen.hopeless) == (f"no agent is ready on {NAMES[0]}", False)
+
+
+@pytest.mark.parametrize(
+    ("change", "holds", "hopeless"),
+    [
+        ({}, True, False),
+        ({"kube-proxy-replacement": {"mode": "Strict"}}, True, False),
+        ({"kube-proxy-replacement": {"mode": "False"}}, False, True),
+        ({"kube-proxy-replacement": None}, False, True),
+        ({"cilium": {"state": "Failure", "msg": "no route"}}, False, False),
+        ({"cilium": None}, False, False),
+    ],
+)
+def test_the_datapath_is_judged_by_the_agents_own_words(kubernetes: Kubernetes, agents: None, change: dict[str, Any], holds: bool, hopeless: bool):
+    seen = datapath_operational(cilium(status={**STATUS, **change}), kubernetes, CLUSTER).probe()
+
+    assert (seen.holds, seen.hopeless) == (holds, hopeless)
+
+
+def test_an_agent_that_cannot_be_asked_yet_is_waited_for(kubernetes: Kubernetes, agents: None):
+    starting = Said(stderr="error: unable to upgrade connection: container not found", exit_code=1)
+
+    assert not datapath_operational(cilium(status=starting), kubernetes, CLUSTER).probe().hopeless
+    assert not agents_identify(cilium(config=starting), kubernetes, CLUSTER).probe().hopeless
+    with pytest.raises(FirstlightError) as caught:
+        datapath_operational(cilium(status=Said("Defaulted container\n{")), kubernetes, CLUSTER).probe()
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("bgp", [True, False])
+def test_bgp_is_on_by_what_the_agents_run_with(kubernetes: Kubernetes, agents: None, bgp: bool):
+    seen = bgp_enabled(cilium(config={**CONFIG, "EnableBGPControlPlane": bgp}), kubernetes, CLUSTER).probe()
+
+    assert (seen.value, seen.hopeless) == ((len(NAMES), False) if bgp else (None, True))
+
+
+def test_hubble_relay_is_asked_at_its_service_and_must_hear_every_node(kubernetes: Kubernetes, agents: None):
+    asked = cilium(relay=RELAY)
+
+    assert hubble_relay_answers(asked, kubernetes, CLUSTER).probe().value == len(NAMES)
+    assert "--server 10.43.7.7:80" in asked._runner.called[0].line
+    deaf = hubble_relay_answers(cilium(relay={**RELAY, "num_connected_nodes": 2, "num_unavailable_nodes": 4}), kubernetes, CLUSTER).probe()
+    assert (deaf.seen, deaf.hopeless) == (f"Hubble Relay hears 2 of {len(NAMES)} nodes, 4095 flows", False)
+    silent = Said(stderr="failed to connect: context deadline exceeded", exit_code=1)
+    assert "context deadline exceeded" in hubble_relay_answers(cilium(relay=silent), kubernetes, CLUSTER).probe().seen
+
+
+def test_a_cluster_without_hubble_relay_is_not_waited_for(api: ApiServer, kubernetes: Kubernetes, agents: None):
+    api.hold(SERVICES)
+
+    assert hubble_relay_answers(cilium(), kubernetes, CLUSTER).probe().hopeless
+
+
+@pytest.fixture
+def dns(api: ApiServer, agents: None) -> None:
+    """Two CoreDNS pods on the first two nodes."""
+    servers = [pod(f"coredns-{number}", node=NAMES[number], owner="coredns", podIP=f"10.42.{number}.7") for number in range(2)]
+    for server in servers:
+        server["metadata"]["labels"]["k8s-app"] = "kube-dns"
+    api.hold(PODS, *servers)
+    api.hold(NODES, *(item(name) for name in NAMES))
+    api.hold(DAEMON_SETS, item("cilium", "kube-system", spec={"template": {"spec": {"containers": [{"image": "quay.io/cilium/cilium:v1"}]}}}))
+
+
+def kubectl(answer: Said) -> Kubectl:
+    return Kubectl(scripted({"delete pod": Said(), "run": answer}), Path("k"), "c")
+
+
+ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1       DGRAM  \n10.43.0.1       RAW    \n"
+
+
+def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dns: None):
+    asked = kubectl(Said(ANSWER))
+
+    seen = dns_resolves_across_nodes(kubernetes, asked).probe()
+
+    assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
+    overrides = [json.loads(called.argv[called.argv.index("--overrides") + 1]) for called in asked._runner.called if "run" in called.argv]
+    assert [(each["spec"]["nodeName"], each["spec"]["dnsConfig"]["nameservers"]) for each in overrides] == [
+        (NAMES[1], ["10.42.0.7"]),
+        (NAMES[2], ["10.42.1.7"]),
+    ]
+
+
+def test_a_pod_that_an_earlier_lookup_left_is_removed_first(kubernetes: Kubernetes, dns: None):
+    asked = kubectl(Said(ANSWER))
+
+    dns_resolves_across_nodes(kubernetes, asked).probe()
+
+    assert [called.argv[7:10] for called in asked._runner.called[:2]] == [
+        ["delete", "pod", "firstlight-dns-0"],
+        ["run", "firstlight-dns-0", "--image"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (Said("10.9.9.9 STREAM x\n"), "says 10.9.9.9, not 10.43.0.1"),
+        (Said(""), "says nothing, not 10.43.0.1"),
+        (Said(stderr="pod default/firstlight-dns-0 terminated (Error)", exit_code=2), "exit code 2: pod default/firstlight-dns-0 terminated (Error)"),
+    ],
+)
+def test_another_answer_or_none_is_said_with_who_asked_whom(kubernetes: Kubernetes, dns: None, answer: Said, seen: str):
+    observation = dns_resolves_across_nodes(kubernetes, kubectl(answer)).probe()
+
+    assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"
+    assert not observation.hopeless
+
+
+def test_one_node_alone_cannot_show_it(api: ApiServer, kubernetes: Kubernetes, dns: None):
+    api.hold(NODES, item(NAMES[0]))
+
+    assert dns_resolves_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe().hopeless
+
+
+def test_a_plan_takes_no_lookup_that_makes_pods(kubernetes: Kubernetes):
+    assert not dns_resolves_across_nodes(kubernetes, kubectl(Said(ANSWER))).passive

@@ -1,0 +1,159 @@
+"""The connectivity test is judged scenario by scenario: nothing that was not tested counts, and nothing is left out without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firstlight.conditions.connectivity import connectivity_passes
+from firstlight.events import ScenarioStanding
+from firstlight.target import Connectivity
+from firstlight.tools.cilium import Cilium
+from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, scripted
+
+HERE = Connectivity(flags=("--curl-insecure",), lacks={"l7-proxy": "Envoy cannot be built here"})
+
+BEGUN = """\
+Cilium version: 1.18.5
+🏃[cilium-test-1] Running 4 tests ...
+[=] [cilium-test-1] Test [no-policies] [1/4]
+  [-] Scenario [no-policies/pod-to-pod]
+  [.] Action [no-policies/pod-to-pod:curl-ipv4-0: cilium-test-1/client-5 (10.42.3.5) -> cilium-test-1/echo-6 (10.42.4.6:8080)]
+.  [-] Scenario [no-policies/pod-to-world]
+  [.] Action [no-policies/pod-to-world:http-to-one.-ipv4-0: cilium-test-1/client-5 (10.42.3.5) -> one.-http (one.:80)]
+"""
+REST = """\
+  [-] Skipping Scenario [no-policies/pod-to-hostport] (Feature host-port is disabled)
+[=] [cilium-test-1] Skipping test [client-egress-l7] [2/4] (Feature l7-proxy is disabled)
+[=] [cilium-test-1] Skipping test [egress-gateway] [3/4] (skipped by condition)
+[=] [cilium-test-1] Test [all-ingress-deny] [4/4]
+  [-] Scenario [all-ingress-deny/pod-to-pod]
+"""
+GOOD = BEGUN + REST + "\n✅ [cilium-test-1] All 2 tests (3 actions) successful, 2 tests skipped, 1 scenarios skipped.\n"
+CURL = (
+    'command "curl -w %{local_ip} --silent http://one.:80" failed: command failed (pod=cilium-test-1/client-5): command terminated with exit code 28'
+)
+BAD = (
+    BEGUN
+    + f".  ❌ .{CURL}\n"
+    + REST
+    + "\n📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (1/3 actions), 2 tests skipped, 1 scenarios skipped:\nTest [no-policies]:\n"
+    + "  ❌ no-policies/pod-to-world:http-to-one.-ipv4-0: cilium-test-1/client-5 (10.42.3.5) -> one.-http (one.:80)\n"
+)
+
+
+def runner(said: Said, *, removed: list[Said] | None = None) -> ScriptedRunner:
+    return scripted({"delete namespace": removed or [Said()], "connectivity test": said})
+
+
+def judged(said: Said, *, removed: list[Said] | None = None):
+    return connectivity_passes(Cilium(runner(said, removed=removed), Path("k"), "c"), HERE).probe()
+
+
+def test_each_scenario_has_its_standing_and_its_words():
+    seen = judged(Said(GOOD))
+
+    assert {one.name: (one.standing, one.words) for one in seen.scenarios} == {
+        "no-policies/pod-to-pod": (ScenarioStanding.PASSED, ""),
+        "no-policies/pod-to-world": (ScenarioStanding.PASSED, ""),
+        "no-policies/pod-to-hostport": (ScenarioStanding.LEFT_OUT, "Feature host-port is disabled"),
+        "client-egress-l7": (ScenarioStanding.NOT_VERIFIABLE, "Envoy cannot be built here (Feature l7-proxy is disabled)"),
+        "egress-gateway": (ScenarioStanding.LEFT_OUT, "skipped by condition"),
+        "all-ingress-deny/pod-to-pod": (ScenarioStanding.PASSED, ""),
+    }
+    assert (seen.value, seen.seen) == (3, "3 passed, 1 not verifiable here, 2 left out")
+
+
+def test_a_failed_scenario_fails_the_criterion_in_the_tools_words():
+    seen = judged(Said(BAD, exit_code=1))
+
+    assert seen.hopeless
+    assert seen.seen == f"2 passed, 1 failed, 1 not verifiable here, 2 left out; first no-policies/pod-to-world: {CURL}"
+    assert [one.name for one in seen.scenarios if one.standing is ScenarioStanding.FAILED] == ["no-policies/pod-to-world"]
+
+
+def test_a_test_that_fails_outside_its_scenarios_fails_all_the_same():
+    text = GOOD.replace("✅ [cilium-test-1] All 2 tests (3 actions) successful", "📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (0/3 actions)")
+    seen = judged(Said(text + "Test [all-ingress-deny]:\n", exit_code=1))
+
+    assert [(one.name, one.words) for one in seen.scenarios if one.standing is ScenarioStanding.FAILED] == [
+        ("all-ingress-deny", "failed outside its scenarios")
+    ]
+
+
+def test_words_of_failure_in_a_test_that_passed_are_no_failure():
+    assert judged(Said(GOOD.replace("  [-] Skipping Scenario", "  ❌ Failed to collect metrics\n  [-] Skipping Scenario"))).holds
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        (
+            Said(BEGUN, stderr="\nError: connectivity test failed: context deadline exceeded\n", exit_code=1),
+            "it ended after 1 of 4 tests (exit code 1): Error: connectivity test failed: context deadline exceeded",
+        ),
+        (Said(BEGUN, exit_code=-15, timed_out=True), "it ended after 1 of 4 tests (its time was up): "),
+        (Said(stderr="Error: unable to list nodes\n", exit_code=1), "it ended after 0 of 0 tests (exit code 1): Error: unable to list nodes"),
+        (TIMED_OUT, "it ended after 0 of 0 tests (its time was up): no answer"),
+    ],
+    ids=["cut off", "timed out", "never began", "silent"],
+)
+def test_a_run_that_did_not_come_to_its_end_fails(said: Said, seen: str):
+    observation = judged(said)
+
+    assert observation.hopeless
+    assert observation.seen.startswith(seen)
+
+
+def test_the_scenario_that_was_running_when_it_was_cut_off_has_not_passed():
+    seen = judged(Said(BEGUN, exit_code=-15, timed_out=True))
+
+    assert [(one.name, one.standing) for one in seen.scenarios] == [
+        ("no-policies/pod-to-pod", ScenarioStanding.PASSED),
+        ("no-policies/pod-to-world", ScenarioStanding.FAILED),
+    ]
+
+
+def test_a_run_in_which_nothing_was_tested_fails():
+    lines = [line for line in GOOD.splitlines(keepends=True) if "] Scenario [" not in line and "Action" not in line]
+
+    seen = judged(Said("".join(lines)))
+
+    assert seen.seen == "nothing was tested: 1 not verifiable here, 2 left out"
+
+
+def test_an_exit_code_that_says_otherwise_is_believed():
+    assert judged(Said(GOOD, exit_code=3)).hopeless
+
+
+def test_what_an_earlier_test_left_is_removed_first_and_its_own_afterwards():
+    asked = runner(Said(GOOD))
+
+    connectivity_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
+
+    assert [called.argv[3:5] for called in asked.called] == [["delete", "namespace"], ["connectivity", "test"], ["delete", "namespace"]]
+    test = asked.called[1].line
+    assert "--verbose" in test
+    assert "pod-security.kubernetes.io/enforce=privileged" in test
+    assert test.endswith("--curl-insecure")
+
+
+def test_it_is_not_run_beside_what_an_earlier_test_left():
+    stuck = Said(stderr="error: timed out waiting for the condition on namespaces/cilium-test-1", exit_code=1)
+    asked = runner(Said(GOOD), removed=[stuck])
+
+    seen = connectivity_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
+
+    assert (seen.holds, seen.hopeless) == (False, False)
+    assert "timed out waiting" in seen.seen
+    assert len(asked.called) == 1
+
+
+def test_a_namespace_that_does_not_go_is_not_passed_over():
+    stuck = Said(stderr="error: timed out", exit_code=1)
+
+    seen = judged(Said(GOOD), removed=[Said(), stuck])
+
+    assert (seen.holds, len(seen.scenarios)) == (False, 6)
+    assert seen.seen.endswith("but its namespace does not go: error: timed out")
