@@ -9,7 +9,7 @@ from testinfra.host import Host
 from firstlight.actions.kubeconfig import kubeconfig_problem
 from firstlight.conditions.nodes import api_answers, nodes_registered, vip_accepts
 from firstlight.conditions.operator import document_is
-from firstlight.conditions.talos import endpoint_answers
+from firstlight.conditions.talos import clocks_agree, endpoint_answers, link_is_up, machine_runs_its_configuration
 from firstlight.definition.model import Cluster
 from firstlight.target import Capability, Target
 from firstlight.tools.kubernetes import Kubernetes
@@ -17,6 +17,7 @@ from firstlight.tools.op import OnePassword
 from firstlight.tools.talosctl import Talosctl
 from fixtures.criterion import criterion
 from fixtures.performing import Waiter
+from fixtures.run import Run
 
 BOX = ("Kubeconfig generated and pushed to 1Password",)
 
@@ -44,6 +45,16 @@ def test_the_cluster_endpoint_answers_on_50000(talosctl: Talosctl, cluster: Clus
 @criterion("AC1", "every node is registered under its own name", task=2, budget_s=300)
 def test_every_node_is_registered_under_its_own_name(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
     assert wait(nodes_registered(kubernetes, cluster)) == cluster.node_names
+
+
+@criterion("AC1", "every machine runs its configuration, its link and its clock are as defined", task=1, budget_s=180, needs=(Capability.TALOS_API,))
+def test_every_machine_is_as_defined(talosctl: Talosctl, cluster: Cluster, run: Run, wait: Waiter) -> None:
+    stages = {node.hostname: wait(machine_runs_its_configuration(talosctl, cluster, node)) for node in cluster.nodes}
+    links = {node: wait(link_is_up(talosctl, node)) for node in cluster.nodes}
+    skews = wait(clocks_agree(talosctl, cluster.nodes, run.clock))
+
+    assert stages.keys() == skews.keys() == cluster.node_names
+    assert {(node.link, node.mtu, node.bond_mode) for node in links} == {(link.name, link.mtu, link.bond_mode) for link in links.values()}
 
 
 @criterion("AC2", "the kubeconfig is pushed to 1Password", task=2, budget_s=60, boxes=BOX)

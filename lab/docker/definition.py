@@ -28,8 +28,8 @@ MIRROR_PORT = 5000
 MIRRORED = ("registry.k8s.io", "ghcr.io", "quay.io", "docker.io", "gcr.io")
 
 _PATCH = Path("patches") / "containers.yaml"
-_NOT_HERE = ("BondConfig",)
-"""Documents of patches about what a container does not have."""
+_NOT_HERE = ("BondConfig", "TimeSyncConfig")
+"""Documents of patches about what a container does not have: a bond, a clock of its own."""
 
 CILIUM_VALUES: Mapping[str, Any] = {
     # An agent in a container finds no cgroup2 that Talos mounted; it mounts its own, inside the machine's namespace.
@@ -182,7 +182,8 @@ def _container_documents(here: Circumstances) -> list[dict[str, Any]]:
     documents: list[dict[str, Any]] = [
         # Machines that share a kernel share its clock and its network: there is nothing to synchronise or to discover.
         {"machine": {"kubelet": {"extraConfig": kubelet}}, "cluster": {"discovery": {"enabled": False}}},
-        {"apiVersion": "v1alpha1", "kind": "TimeSyncConfig", "enabled": False},
+        # Nobody answers there, which `talosctl time` is told at once; a server that cannot be reached would be waited for.
+        {"apiVersion": "v1alpha1", "kind": "TimeSyncConfig", "enabled": False, "ntp": {"servers": ["127.0.0.1"]}},
     ]
     return [*documents, *(mirror_documents(gateway_of(here.settings.network)) if here.offline else [])]
 

@@ -108,7 +108,7 @@ def test_a_link_is_as_defined_or_says_how_it_is(links: str, holds: bool, text: s
 def test_clocks_agree_within_five_seconds_either_way(time: str, holds: bool, skew_s: float):
     machines = Machines(worker_2=Machine(time=time))
 
-    seen = clocks_agree(machines.talosctl, machines.cluster, FakeClock()).probe()
+    seen = clocks_agree(machines.talosctl, machines.cluster.nodes, FakeClock()).probe()
 
     assert seen.holds is holds
     if holds:
@@ -132,7 +132,7 @@ def test_the_time_that_the_question_took_is_no_skew():
 
     machines.runner.script = slow
 
-    seen = clocks_agree(machines.talosctl, machines.cluster, clock).probe()
+    seen = clocks_agree(machines.talosctl, machines.cluster.nodes, clock).probe()
 
     assert seen.value is not None
     assert set(seen.value.values()) == {0.0}
@@ -141,7 +141,7 @@ def test_the_time_that_the_question_took_is_no_skew():
 def test_a_machine_that_does_not_say_its_time_is_asked_again():
     machines = Machines(cp_2=Machine(time=""))
 
-    seen = clocks_agree(machines.talosctl, machines.cluster, FakeClock()).probe()
+    seen = clocks_agree(machines.talosctl, machines.cluster.nodes, FakeClock()).probe()
 
     assert (seen.holds, seen.seen) == (False, "infra-cp-2 does not say its time")
 

@@ -143,3 +143,17 @@ def test_a_mirror_is_said_in_talos_own_words():
         "endpoints": [{"url": "http://10.9.0.1:5000"}],
         "skipFallback": True,
     }
+
+
+def test_without_discovery_only_control_planes_answer_before_the_bootstrap(checkout: Source, tmp_path: Path):
+    cluster = load(written(changed(checkout), tmp_path), "infra")
+
+    assert not cluster.discovery
+    assert cluster.early_nodes == cluster.control_plane
+
+
+def test_with_discovery_all_machines_do():
+    cluster = load(ROOT, "infra")
+
+    assert cluster.discovery
+    assert cluster.early_nodes == cluster.nodes

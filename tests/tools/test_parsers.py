@@ -161,6 +161,19 @@ def test_a_machines_time_is_read_however_go_writes_it(time: str, expected: datet
     assert talosctl.parse_time(f"{heading}\n{'10.25.11.11':14}{'time.cloudflare.com':22}{time}   {time}\n") == expected
 
 
+# `talosctl read` of the two files, from one machine at 2026-11-25 11:14:39 UTC; of /proc/stat the line that counts.
+STAT = "intr 1 0\nctxt 12\nbtime 1795601432\nprocesses 7\n"
+
+
+def test_a_machine_without_a_time_server_tells_its_time_by_its_kernel():
+    assert talosctl.parse_kernel_time(STAT, "3847.27 192.50\n") == datetime(2026, 11, 25, 11, 14, 39, 270000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("stat", "uptime"), [("", "3847.27 192.50\n"), (STAT, ""), ("btime soon\n", "1.0 1.0\n"), (STAT, "soon\n")])
+def test_a_kernel_that_tells_no_time_is_not_guessed_at(stat: str, uptime: str):
+    assert talosctl.parse_kernel_time(stat, uptime) is None
+
+
 def test_a_resource_whose_spec_is_text_keeps_it():
     (resource,) = talosctl.parse_resources("node: 10.25.11.11\nmetadata:\n  id: x\nspec: |\n  version: v1alpha1\n")
 

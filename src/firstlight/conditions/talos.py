@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -86,12 +87,12 @@ def link_is_up(talosctl: Talosctl, node: Node) -> Condition[Link]:
     return Condition(f"{node.link} of {node.hostname} to be up with MTU {node.mtu}", probe)
 
 
-def clocks_agree(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Condition[dict[str, float]]:
+def clocks_agree(talosctl: Talosctl, nodes: Sequence[Node], clock: Clock) -> Condition[dict[str, float]]:
     """Say when no machine's clock is far from ours; its value is each machine's skew in seconds."""
 
     def probe() -> Observation[dict[str, float]]:
         skews: dict[str, float] = {}
-        for node in cluster.nodes:
+        for node in nodes:
             before = clock.now()
             theirs = talosctl.clock(str(node.address))
             if theirs is None:

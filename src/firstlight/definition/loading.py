@@ -107,6 +107,7 @@ class _Parts:
     sync: FluxSync | None
     age_recipient: str
     references: tuple[SecretReference, ...]
+    discovery: bool
 
     @classmethod
     def read(cls, root: Path, name: str, config: SopsConfig, findings: Findings) -> _Parts:
@@ -137,6 +138,8 @@ class _Parts:
             sync=told,
             age_recipient=_age_recipient(root, clusters, config, findings),
             references=secrets.read_references(root, template, findings),
+            # What is wrong with a patch has been noted above.
+            discovery=inventory is not None and patches.uses_discovery(inventory, patches.read_patches(root, inventory, Findings())),
         )
 
     @property
@@ -166,6 +169,7 @@ class _Parts:
             sync=self.sync,
             age_recipient=self.age_recipient,
             references=self.references,
+            discovery=self.discovery,
         )
 
 

@@ -135,6 +135,7 @@ class Cluster:
         sync: What Flux reconciles.
         age_recipient: The public key that secrets are encrypted to (`age1...`).
         references: Every op:// reference of `secrets.yaml.tpl`.
+        discovery: Whether the machines find each other through Talos's discovery.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Cluster:
     sync: FluxSync
     age_recipient: str
     references: tuple[SecretReference, ...]
+    discovery: bool
 
     @property
     def control_plane(self) -> tuple[Node, ...]:
@@ -163,6 +165,15 @@ class Cluster:
     def workers(self) -> tuple[Node, ...]:
         """The workers, in the order of the file."""
         return tuple(node for node in self.nodes if node.role is Role.WORKER)
+
+    @property
+    def early_nodes(self) -> tuple[Node, ...]:
+        """The nodes whose Talos API answers before etcd is bootstrapped.
+
+        A worker gets the certificate of its API from a control plane node. Where that is, it learns by discovery, or else from the
+        cluster endpoint: the VIP, which answers only once etcd has a quorum.
+        """
+        return self.nodes if self.discovery else self.control_plane
 
     @property
     def first_control_plane(self) -> Node:

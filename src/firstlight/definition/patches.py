@@ -87,6 +87,12 @@ def check_patches(inventory: Inventory, patches: PatchSet, network: str, finding
             _check_subnets(inventory, patches.of(node), "machine.kubelet.nodeIP.validSubnets", network, findings)
 
 
+def uses_discovery(inventory: Inventory, patches: PatchSet) -> bool:
+    """Report whether all machines find each other through Talos's discovery, which is on unless a patch turns it off."""
+    settings = [_last(patches.of(node), "cluster.discovery.enabled") for node in inventory.nodes]
+    return not any(setting is not None and setting[2] is False for setting in settings)
+
+
 def _named(inventory: Inventory) -> Iterator[tuple[str, list[str]]]:
     yield "patches", inventory.data.get("patches", [])
     for group in ("controlPlane", "worker"):

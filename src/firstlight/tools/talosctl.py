@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.process import CommandResult
+from firstlight.tools.process import CommandResult, ToolFailed
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
@@ -139,10 +139,21 @@ class Talosctl:
     def clock(self, node: str) -> datetime | None:
         """Return a machine's own time.
 
+        `talosctl time` asks the machine's time server before it says anything; where that cannot be reached, as on a site whose time
+        comes from elsewhere, the kernel still tells: when it booted, and how long ago that was.
+
         Raises:
             ToolFailed: The machine did not answer.
         """
-        return parse_time(self._look(node, "time").stdout)
+        try:
+            return parse_time(self._look(node, "time").stdout)
+        except ToolFailed:
+            booted = self._runner.run(self.command(node, "read", "/proc/stat"), timeout_s=PROBE_S)
+            uptime = self._runner.run(self.command(node, "read", "/proc/uptime"), timeout_s=PROBE_S)
+            told = parse_kernel_time(booted.stdout, uptime.stdout) if booted.ok and uptime.ok else None
+            if told is None:
+                raise
+            return told
 
     def health(self, node: str, *, control_plane: Sequence[str], workers: Sequence[str], timeout_s: float) -> CommandResult:
         """Run Talos's own health checks from one control plane node, once, for so many seconds at most.
@@ -251,6 +262,15 @@ def parse_time(text: str) -> datetime | None:
             with suppress(ValueError):
                 return datetime.strptime(f"{day} {clock}{fraction or '.0'} {offset}", "%Y-%m-%d %H:%M:%S.%f %z")
     return None
+
+
+def parse_kernel_time(stat: str, uptime: str) -> datetime | None:
+    """Read the time of /proc/stat and /proc/uptime, exact to a second: the one says when the kernel booted, the other how long ago."""
+    booted = re.search(r"^btime (\d+)$", stat, re.MULTILINE)
+    elapsed = re.match(r"(\d+\.\d+) ", uptime)
+    if booted is None or elapsed is None:
+        return None
+    return datetime.fromtimestamp(int(booted.group(1)) + float(elapsed.group(1)), UTC)
 
 
 def _service(cells: Sequence[str]) -> Service:
