@@ -124,7 +124,7 @@ def test_a_section_says_what_is_checked_how_by_hand_and_what_to_do(anchor: str) 
 
 def test_a_section_says_what_its_criterion_changes() -> None:
     """A criterion that has an action fixture changes something; two that test the network make pods without one."""
-    actions = set(re.findall(r"^def (\w+)\(.*perform: Performer", (ROOT / "fixtures" / "actions.py").read_text(), re.MULTILINE))
+    actions = set(re.findall(r"^def (\w+)\([^)]*perform: Performer", (ROOT / "fixtures" / "actions.py").read_text(), re.MULTILINE))
     acting = {"cilium-connectivity-test-passes", "coredns-answers-pods-of-other-nodes"}
     for found in criteria():
         source = (ROOT / "bootstrap_tests" / f"{found.file}.py").read_text()

@@ -37,7 +37,7 @@ class GitHost:
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Answer one session; whatever goes wrong ends this session alone."""
         key = process.get_extra_info("deploy_key")
-        refusal = self._refusal(process.command, read_only=bool(key["read_only"]))
+        refusal = NOT_FOUND if key.get("other_repository") else self._refusal(process.command, read_only=bool(key["read_only"]))
         if refusal or self._running >= CONNECTIONS_MAX:
             LOG.info("%s: %r refused: %s", key["title"], process.command, (refusal or "too many sessions").strip())
             process.stderr.write((refusal or "ERROR: Too many sessions, try again later.\n").encode())

@@ -14,14 +14,22 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
 
+from lab.simulated.faults import said
 from lab.simulated.git_host import GitHost
 from lab.simulated.paths import write_atomic
 
 LOG = logging.getLogger("git-server")
+
+FAULTS_S = 0.1
+"""How often the server looks whether it is to be broken."""
+
+DOWN, HOST_KEY = "down", "host_key"
+"""The faults for which the port is closed, and opened again for the second."""
 
 
 class DeployKeys:
@@ -31,7 +39,14 @@ class DeployKeys:
         self._path = path
 
     def find(self, public: asyncssh.SSHKey) -> Mapping[str, object] | None:
-        """Return the registered key that equals this one, or nothing."""
+        """Return the registered key that equals this one, or nothing; a fault may make the host think otherwise of it."""
+        fault = said(self._path.parent.parent, "git")
+        found = None if fault == "unregistered" else self._registered(public)
+        if found is not None and fault == "read_write":
+            return {**found, "read_only": False}
+        return {**found, "other_repository": True} if found is not None and fault == "other_repository" else found
+
+    def _registered(self, public: asyncssh.SSHKey) -> Mapping[str, object] | None:
         try:
             known = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -72,7 +87,7 @@ class Session(asyncssh.SSHServer):
         return True
 
 
-async def listen(address: str, port: int, *, host_key: Path, keys_file: Path, repository: Path) -> asyncssh.SSHAcceptor:
+async def listen(address: str, port: int, *, host_key: Path | asyncssh.SSHKey, keys_file: Path, repository: Path) -> asyncssh.SSHAcceptor:
     """Start to listen; port 0 takes any free one."""
     host = GitHost(repository)
     keys = DeployKeys(keys_file)
@@ -80,7 +95,7 @@ async def listen(address: str, port: int, *, host_key: Path, keys_file: Path, re
         address,
         port,
         server_factory=lambda: Session(keys),
-        server_host_keys=[str(host_key)],
+        server_host_keys=[host_key if isinstance(host_key, asyncssh.SSHKey) else str(host_key)],
         process_factory=host.serve,
         encoding=None,
         allow_pty=False,
@@ -102,11 +117,34 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     acceptor = await listen(address, port, host_key=git / "host_key", keys_file=git / "deploy-keys.json", repository=git / "k8s-ops.git")
-    write_atomic(ready, f"{address} {acceptor.get_port()}\n")
-    LOG.info("listening on %s:%d", address, acceptor.get_port())
-    await end.wait()
+    port = acceptor.get_port()
+    write_atomic(ready, f"{address} {port}\n")
+    LOG.info("listening on %s:%d", address, port)
+    broken = ""
+    while not end.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(end.wait(), FAULTS_S)
+        fault = said(git.parent, "git")
+        if fault != broken and {fault, broken} & {DOWN, HOST_KEY}:
+            await _close(acceptor)
+            acceptor = await _open_again(git, address, port, fault) or acceptor
+        broken = fault
     ready.unlink(missing_ok=True)  # noqa: ASYNC240 - the server is ending, nobody waits for it any more
     acceptor.close()
+
+
+async def _close(acceptor: asyncssh.SSHAcceptor) -> None:
+    """Close the port; who is connected may finish."""
+    acceptor.close()
+    await acceptor.wait_closed()
+
+
+async def _open_again(git: Path, address: str, port: int, fault: str) -> asyncssh.SSHAcceptor | None:
+    """Open the port as the fault wants it, or leave it closed."""
+    if fault == DOWN:
+        return None
+    key: Path | asyncssh.SSHKey = asyncssh.generate_private_key("ssh-ed25519") if fault == HOST_KEY else git / "host_key"
+    return await listen(address, port, host_key=key, keys_file=git / "deploy-keys.json", repository=git / "k8s-ops.git")
 
 
 def main(argv: Sequence[str]) -> int:

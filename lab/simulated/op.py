@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lab.simulated.faults import said
 from lab.simulated.op_commands import (
     Request,
     document_create,
@@ -27,6 +28,8 @@ from lab.simulated.references import Refused
 
 VERSION = "2.34.1"
 """The version of `op` whose texts these are."""
+
+RATE_LIMITED = "Too many requests. Your client has been rate limited. Try again in a few minutes"
 
 COMMANDS: Mapping[tuple[str, ...], tuple[Callable[[Request], str], Mapping[str, str]]] = {
     ("whoami",): (whoami, {}),
@@ -50,6 +53,8 @@ def answer(lab: Path, argv: Sequence[str]) -> str:
     """
     if list(argv) in (["--version"], ["-v"]):
         return f"{VERSION}\n"
+    if said(lab, "op") == "rate_limited":
+        raise Refused(RATE_LIMITED)
     for name, (command, flags) in COMMANDS.items():
         if tuple(argv[: len(name)]) == name:
             words, found = _split(argv[len(name) :], flags)

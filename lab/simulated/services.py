@@ -53,7 +53,7 @@ class Service:
 def git_server(paths: LabPaths, lab: Endpoints) -> Service:
     """Describe the Git server."""
     listener = Listener("the Git remote", str(lab.address), GIT_PORT)
-    programs = [paths.checkout / "lab" / "simulated" / name for name in ("git_server.py", "git_host.py")]
+    programs = [paths.checkout / "lab" / "simulated" / name for name in ("git_server.py", "git_host.py", "faults.py")]
     argv = (
         sys.executable,
         "-m",

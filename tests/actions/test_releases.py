@@ -12,6 +12,7 @@ from firstlight.actions.releases import apply_crds, install_release
 from firstlight.errors import ActionFailed
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import SYNC_S, Helmfile
+from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.process import ToolFailed
 from firstlight.tools.reading import Unreadable
 from tests.definitions import CHECKOUT, infra
@@ -61,9 +62,13 @@ def cluster_with(*rows: dict[str, str], values: object = None, past: Said | None
     return runner, Helm(runner, Path("kubeconfig"), CLUSTER.context), Helmfile(runner, CLUSTER.bootstrap_dir, Path("kubeconfig"), CLUSTER.context)
 
 
+NO_CLUSTER = Kubernetes(Path("kubeconfig"), CLUSTER.context)
+"""A cluster that is not there: an installation that fails says so beside what helm said."""
+
+
 def install(release: Any, *rows: dict[str, str], **how: Any):
     runner, helm, helmfile = cluster_with(*rows, **how)
-    return runner, install_release(helmfile, helm, CLUSTER, release)
+    return runner, install_release(helmfile, helm, NO_CLUSTER, CLUSTER, release)
 
 
 def test_a_release_that_is_there_as_defined_is_not_installed():
@@ -111,7 +116,7 @@ def test_a_list_that_is_cut_off_makes_nothing_needed():
     runner.script = lambda _: Said('[{"name": "cilium", "names')
 
     with pytest.raises(Unreadable) as caught:
-        install_release(helmfile, helm, CLUSTER, CILIUM).need()
+        install_release(helmfile, helm, NO_CLUSTER, CLUSTER, CILIUM).need()
 
     assert caught.value.retryable
 
@@ -224,7 +229,7 @@ def test_a_cluster_that_will_never_let_us_in_is_not_asked_again(failure: str):
     runner.script = lambda _: captured(failure)
 
     with pytest.raises(ToolFailed, match="cannot list the Helm releases") as caught:
-        install_release(helmfile, helm, CLUSTER, CILIUM).need()
+        install_release(helmfile, helm, NO_CLUSTER, CLUSTER, CILIUM).need()
 
     assert not caught.value.retryable
 

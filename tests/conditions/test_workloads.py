@@ -8,6 +8,7 @@ import pytest
 
 from firstlight.conditions import wait_for
 from firstlight.conditions.nodes import api_answers, nodes_ready, nodes_registered, vip_accepts
+from firstlight.conditions.unready import unready_of
 from firstlight.conditions.workloads import (
     config_map_says,
     crd_established,
@@ -20,7 +21,7 @@ from firstlight.conditions.workloads import (
 )
 from firstlight.errors import NotReady
 from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
-from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, NODES, PODS
+from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, EVENTS, NODES, PODS, RELEASE, RELEASE_NAMESPACE
 from tests.clocks import FakeClock
 from tests.conditions.objects import Object, condition, item, pod, ready, waiting
 from tests.definitions import infra
@@ -308,3 +309,59 @@ def test_a_server_that_is_gone_is_an_observation(kubernetes: Kubernetes, api: Ap
         nodes_ready(kubernetes, CLUSTER).probe()
     # Once: whoever waits decides about the next attempt.
     assert api.asked == ["/api/v1/nodes"]
+
+
+def failing(container: str, *, init: bool = False, **last: Any) -> Object:
+    made = pod("web-1", "x", owner="web", well=False)
+    made["status"]["initContainerStatuses" if init else "containerStatuses"] = [
+        {
+            "name": container,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": f"back-off 10s restarting failed container={container}"}},
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 1, **last}},
+        }
+    ]
+    return made
+
+
+def test_a_crash_loop_is_told_with_how_the_container_ended(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DEPLOYMENTS, deployment_of(1))
+    api.hold(PODS, failing("agent", message="line one\ndial tcp 127.0.0.1:7445: connect: connection refused\n"))
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
+
+    assert seen == (
+        "web: 0 of 1 ready; CrashLoopBackOff: back-off 10s restarting failed container=agent; agent ended with Error, exit code 1: "
+        "line one dial tcp 127.0.0.1:7445: connect: connection refused"
+    )
+
+
+def test_a_container_that_never_started_is_told_with_the_runtimes_words(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DEPLOYMENTS, deployment_of(1))
+    api.hold(PODS, failing("clean", init=True, reason="StartError", exitCode=128, message="unable to apply caps"))
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
+
+    assert seen.endswith("; clean ended with StartError, exit code 128: unable to apply caps")
+
+
+def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DEPLOYMENTS, deployment_of(1))
+    api.hold(PODS)
+    refused = {"metadata": {"name": "e", "namespace": "x"}, "reason": "FailedCreate", "message": 'violates PodSecurity "baseline:latest"'}
+    api.hold(EVENTS, {**refused, "involvedObject": {"name": "web-5d4"}}, {**refused, "message": "other", "involvedObject": {"name": "else"}})
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
+
+    assert seen == 'web: 0 of 1 ready; FailedCreate: violates PodSecurity "baseline:latest"'
+
+
+def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(api: ApiServer, kubernetes: Kubernetes):
+    ours, other = deployment_of(2, readyReplicas=1, updatedReplicas=2), deployment_of(2)
+    ours["metadata"]["annotations"] = {RELEASE: "web", RELEASE_NAMESPACE: "x"}
+    other["metadata"]["name"] = "other"
+    api.hold(DEPLOYMENTS, ours, other)
+    api.hold(DAEMON_SETS)
+    api.hold(PODS)
+
+    assert unready_of(kubernetes, "web", "x") == ["web: 1 of 2 ready"]
+    assert unready_of(kubernetes, "web", "y") == []

@@ -59,7 +59,7 @@ def test_everything_of_a_cluster_is_read():
     assert cluster.crd_releases == ("gateway-api-crds", "cilium-crds")
     assert cluster.release("coredns").source.url == "oci://ghcr.io/coredns/charts/coredns"
     assert cluster.release("coredns").values == {"service": {"name": "kube-dns", "clusterIP": "10.43.0.10"}}
-    assert cluster.release("flux").values == {}
+    assert cluster.release("flux").values == {"crds": {"annotations": {"helm.sh/resource-policy": "keep"}}}
     assert (cluster.sync.url, cluster.sync.branch, cluster.sync.path) == (
         "ssh://git@github.com/example-org/k8s-ops.git",
         "main",

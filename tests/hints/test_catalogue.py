@@ -192,8 +192,12 @@ def test_troubleshooting_is_what_the_catalogue_says(capsys: pytest.CaptureFixtur
 # Rows about what the project itself says, and the words of it that their patterns rest on.
 OWN_WORDS = {
     "FL-001": "etcd's data directory is not empty",
+    "FL-002": "the machine has not started its services yet",
+    "FL-004": " runs as a ",
+    "FL-012": " not in agreement",
     "FL-015": "more than one etcd cluster",
     "FL-016": "to accept connections on port",
+    "FL-022": "talosctl health to pass",
     "FL-027": " Ready; ",
     "FL-057": "must be deployed before it",
     "FL-065": "rolled out by the hand-off",
@@ -226,6 +230,14 @@ OWN_WORDS = {
     "FL-235": "no action to be needed",
     "FL-234": "the releases to have been installed in order",
 }
+
+
+def test_every_rule_for_definitions_that_a_row_names_exists():
+    named = {rule for row in ROWS for rule in re.findall(r"\\\[([a-z-]+)\\\]", row.pattern)}
+    written = "\n".join(file.read_text() for file in (CHECKOUT / "src" / "firstlight" / "definition").glob("*.py"))
+
+    assert named
+    assert {rule for rule in named if f'rule="{rule}"' not in written} == set()
 
 
 @pytest.mark.parametrize("row", sorted(OWN_WORDS))

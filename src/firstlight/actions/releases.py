@@ -6,10 +6,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from firstlight.actions.action import Action
+from firstlight.conditions.unready import unready_of
 from firstlight.definition.model import Cluster, Release
 from firstlight.errors import ActionFailed, FirstlightError
 from firstlight.tools.helm import Helm, InstalledRelease, local_chart_version
 from firstlight.tools.helmfile import Helmfile
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.process import ToolFailed
 
 Identity = tuple[str, str]
 """Name and namespace: another release of the same name is none of ours."""
@@ -50,7 +53,7 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
     )
 
 
-def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: Release) -> Action:
+def install_release(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster, release: Release) -> Action:
     """Install one release with helmfile, chart, version and values as its HelmRelease says."""
     identity = (release.name, release.namespace)
 
@@ -70,7 +73,11 @@ def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: R
                 f"cannot install {release.name}: {', '.join(missing)} must be deployed before it", next_step=f"./task bootstrap:{cluster.name}:apps"
             )
         _mend(helm, (identity,))
-        helmfile.sync(APPS_FILE, release=release.name)
+        try:
+            helmfile.sync(APPS_FILE, release=release.name)
+        except ToolFailed as error:
+            error.message += _pods_of(kubernetes, release)
+            raise
 
     return Action(
         title=f"install {release.name} {release.version}",
@@ -78,6 +85,15 @@ def install_release(helmfile: Helmfile, helm: Helm, cluster: Cluster, release: R
         act=act,
         commands=lambda: (*_mending_commands(helm, (identity,)), shlex.join(helmfile.sync_command(APPS_FILE, release=release.name))),
     )
+
+
+def _pods_of(kubernetes: Kubernetes, release: Release) -> str:
+    """Return what holds back the pods of a release that did not install: Helm only says that it waited in vain."""
+    try:
+        lines = unready_of(kubernetes, release.name, release.namespace)
+    except FirstlightError as error:
+        lines = [error.summary]
+    return "\n  pods      " + "\n            ".join(lines) if lines else ""
 
 
 def _why(found: InstalledRelease | None, name: str, chart: str, version: str) -> str:

@@ -23,7 +23,7 @@ BOOTSTRAP_RETRY_S = 600.0
 """How long a machine may say "not yet": Talos's own client retries as long."""
 
 
-def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action:
+def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock, *, patience: float = 1.0) -> Action:
     """Bootstrap etcd on the first control plane node, never on another, never when any node already has members."""
     node = cluster.first_control_plane
     address = str(node.address)
@@ -34,7 +34,7 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock) -> Action
         return None if claims else "no control plane node has any etcd member"
 
     def act() -> str:
-        return wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S, clock=clock)[0]
+        return wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S * patience, clock=clock)[0]
 
     return Action(
         title=f"bootstrap etcd on {node.hostname} ({address})",

@@ -74,7 +74,8 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
         behind = cluster.control_plane_names - {node for node, members in claims.items() if members == cluster.control_plane_names}
         if behind:
             largest = max(claims.values(), key=len)
-            return not_yet(f"{len(largest)} of {len(cluster.control_plane)} members ({_names(largest)}); {_names(behind)} not in agreement")
+            seen = f"{len(largest)} of {len(cluster.control_plane)} members ({_names(largest)}); {_names(behind)} not in agreement"
+            return not_yet(seen + _why_behind(talosctl, cluster, behind))
         unwell = [
             service
             for node in cluster.control_plane
@@ -86,6 +87,13 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
         return holds(f"members {_names(cluster.control_plane_names)}, all healthy", EtcdMembership(cluster.control_plane_names, "all"))
 
     return Condition("etcd members to be the control plane nodes", probe)
+
+
+def _why_behind(talosctl: Talosctl, cluster: Cluster, behind: frozenset[str]) -> str:
+    """Return what the etcd service of the first node that is behind says, empty when it runs."""
+    node = next(node for node in cluster.control_plane if node.hostname in behind)
+    etcd = next((service for service in talosctl.services(str(node.address)) if service.name == "etcd"), None)
+    return "" if etcd is None or etcd.state == "Running" else f"; {service_text(cluster, etcd)}"
 
 
 def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:

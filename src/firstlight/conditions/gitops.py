@@ -10,11 +10,20 @@ from firstlight.definition.model import Cluster
 from firstlight.tools.classification import Class, classify
 from firstlight.tools.flux import RULES, Flux, parse_failures, parse_objects
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, HELM_RELEASES, REPLICA_SETS, Kind, Object, condition_of, name_of
+from firstlight.tools.objects import (
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    HELM_RELEASES,
+    RELEASE,
+    RELEASE_NAMESPACE,
+    REPLICA_SETS,
+    Kind,
+    Object,
+    condition_of,
+    name_of,
+)
 from firstlight.tools.view import View
-
-RELEASE, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
-"""Helm's own annotations on what a release made."""
 
 HAND_OFF_S = 900.0
 """How long after a HelmRelease appears a rollout is still the hand-off's doing: Flux reconciles at once, and its longest timeout is this."""

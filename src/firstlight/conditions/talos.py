@@ -60,6 +60,9 @@ def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: N
             return never(f"{node.hostname} runs Talos {version}, the definition says {cluster.talos_version}")
         status = talosctl.resources(str(node.address), "machinestatus")
         stage = str(status[0].spec.get("stage", "")) if status else ""
+        wrong = _other_role(talosctl, node) if stage != "maintenance" else ""
+        if wrong:
+            return never(wrong)
         # A control plane node stays in `booting` until etcd is bootstrapped: it waits for us.
         if stage in ("running", "booting"):
             return holds(f"{node.hostname} is {stage}", stage)
@@ -153,6 +156,13 @@ def service_text(cluster: Cluster, service: Service) -> str:
     names = {str(node.address): node.hostname for node in cluster.nodes}
     text = f"{service.name} on {names.get(service.node, service.node)} is {service.state}, health {service.health}"
     return f"{text}: {service.last}" if service.last else text
+
+
+def _other_role(talosctl: Talosctl, node: Node) -> str:
+    """Return what a machine runs as, if the definition says otherwise; one that does not say so is asked again by whoever needs it."""
+    kinds = [resource.spec.get("text", "") for resource in talosctl.resources(str(node.address), "machinetype")]
+    other = next((str(kind) for kind in kinds if kind and kind != node.role.value), "")
+    return f"{node.hostname} runs as a {other}, the definition says {node.role.value}" if other else ""
 
 
 def _outside(theirs: datetime, before: datetime, after: datetime) -> float:

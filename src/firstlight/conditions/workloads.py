@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.conditions.unready import Workload, counts, is_ready, is_well, owned_by, pod_text, why_not
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, PODS, Kind, Object, condition_of, name_of
+from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, PODS, condition_of, name_of
 from firstlight.tools.view import View
-
-HOPELESS_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
-"""Waiting reasons that no passing of time mends; pull back-off and crash loops do get better, and are shown instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A Deployment or DaemonSet that a release brings."""
-
-    kind: Kind
-    namespace: str
-    name: str
 
 
 def daemon_set(namespace: str, name: str) -> Workload:
@@ -59,11 +47,11 @@ def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
         item = view.named(workload.name)
         if item is None:
             return not_yet(f"{workload.namespace}/{workload.name} does not exist")
-        wanted, ready, current = _counts(item)
+        wanted, ready, current = counts(item)
         seen = f"{workload.name}: {ready} of {wanted} ready"
         if current and wanted > 0 and ready >= wanted:
             return holds(seen, ready)
-        return _why_not(kubernetes, item, workload, seen)
+        return why_not(kubernetes, item, workload, seen)
 
     return Condition(f"{workload.kind.plural[:-1]} {workload.namespace}/{workload.name} to run", probe, view.changed)
 
@@ -76,8 +64,8 @@ def runs_on_every_node(kubernetes: Kubernetes, cluster: Cluster, workload: Workl
         item = kubernetes.get(workload.kind, workload.namespace, workload.name)
         if item is None:
             return not_yet(f"{workload.namespace}/{workload.name} does not exist")
-        pods = [pod for pod in view.items() if _owned_by(pod, workload.name)]
-        nodes = frozenset(str(pod["spec"].get("nodeName", "")) for pod in pods if _pod_is_ready(pod))
+        pods = [pod for pod in view.items() if owned_by(pod, workload.name)]
+        nodes = frozenset(str(pod["spec"].get("nodeName", "")) for pod in pods if is_ready(pod))
         missing = sorted(cluster.node_names - nodes)
         if missing:
             return not_yet(f"{workload.name} is not ready on {', '.join(missing)}")
@@ -92,7 +80,7 @@ def no_pod_fails(kubernetes: Kubernetes) -> Condition[int]:
 
     def probe() -> Observation[int]:
         pods = view.items()
-        failing = sorted(f"{pod['metadata']['namespace']}/{name_of(pod)}: {_pod_text(pod)}" for pod in pods if not _pod_is_well(pod))
+        failing = sorted(f"{pod['metadata']['namespace']}/{name_of(pod)}: {pod_text(pod)}" for pod in pods if not is_well(pod))
         if not pods:
             return not_yet("there is no pod at all")
         if failing:
@@ -130,50 +118,3 @@ def config_map_says(kubernetes: Kubernetes, namespace: str, name: str, expected:
         return holds(", ".join(f"{key}={value}" for key, value in found.items()), found)
 
     return Condition(f"{name} to say {', '.join(expected)}", probe, view.changed)
-
-
-def _counts(item: Object) -> tuple[int, int, bool]:
-    """Return how many pods are wanted, how many are ready, and whether the status speaks of the spec as it is now."""
-    status = item.get("status") or {}
-    current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
-    if "desiredNumberScheduled" in status:
-        wanted = int(status["desiredNumberScheduled"])
-        return wanted, min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))), current
-    wanted = int(item["spec"].get("replicas", 1))
-    return wanted, min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))), current
-
-
-def _why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str) -> Observation[int]:
-    """Say what holds a workload's pods back, from the pods themselves."""
-    labels = ",".join(f"{key}={value}" for key, value in (item["spec"]["selector"].get("matchLabels") or {}).items())
-    pods, _ = kubernetes.list(PODS, namespace=workload.namespace, labels=labels)
-    reasons = sorted({_pod_text(pod) for pod in pods if not _pod_is_ready(pod)})
-    if any(reason.startswith(HOPELESS_REASONS) for reason in reasons):
-        return never(f"{seen}; {'; '.join(reasons)}")
-    return not_yet(f"{seen}; {reasons[0]}" if reasons else seen)
-
-
-def _owned_by(pod: Object, name: str) -> bool:
-    return any(owner.get("name") == name for owner in pod["metadata"].get("ownerReferences") or [])
-
-
-def _pod_is_ready(pod: Object) -> bool:
-    return condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def _pod_is_well(pod: Object) -> bool:
-    return _pod_is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded"
-
-
-def _pod_text(pod: Object) -> str:
-    """Return the most telling reason why a pod is not ready."""
-    status = pod.get("status", {})
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        state = container.get("state") or {}
-        detail = state.get("waiting") or state.get("terminated") or {}
-        if detail.get("reason") not in (None, "Completed", "PodInitializing", "ContainerCreating"):
-            return f"{detail['reason']}: {str(detail.get('message', ''))[:120]}".rstrip(": ")
-    scheduled = condition_of(pod, "PodScheduled")
-    if scheduled.get("status") == "False":
-        return f"{scheduled.get('reason', 'Unscheduled')}: {str(scheduled.get('message', ''))[:160]}"
-    return str(status.get("phase", "unknown"))

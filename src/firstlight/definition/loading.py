@@ -20,6 +20,7 @@ from firstlight.definition import (
     secrets,
     sops,
     sync,
+    talosfit,
     templates,
 )
 from firstlight.definition.clashes import Claim, check_clashes
@@ -117,6 +118,7 @@ class _Parts:
         shared = None if inventory is None else _check_inventory(root, name, inventory, findings)
         tree = fluxtree.read_tree(root, clusters / "flux", findings)
         known = helmreleases.read_releases(tree, findings)
+        talosfit.check_fit(known, findings)
         phases = helmfile.read_helmfile(root, bootstrap, findings)
         templates.check_templates(root, bootstrap, findings)
         cluster_id = 0

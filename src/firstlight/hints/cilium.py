@@ -33,7 +33,7 @@ ROWS = (
     Row(
         id="FL-034",
         title="CoreDNS gets no answer from the node's resolver",
-        pattern=r"read udp \S+->169\.254\.116\.108:53: i/o timeout",
+        pattern=r"read udp \S+->169\.254\.116\.108:53: i/o timeout|\[dns-answers-lost\]",
         cause="Talos's hostDNS is asked by way of a link-local address, whose answers are lost when Cilium routes in eBPF (bpf.masquerade).",
         remedy="Set `bpf.hostLegacyRouting: true` in Cilium's values, or `forwardKubeDNSToHost: false` in the machine configs.",
         klass=Class.FATAL,
@@ -88,7 +88,7 @@ ROWS = (
     Row(
         id="FL-039",
         title="large packets are lost",
-        pattern=r"message too long, mtu|Frag needed and DF set",
+        pattern=r"message too long, mtu|Frag needed and DF set|\[cilium-mtu-differs\]",
         cause="Cilium found another MTU than the path carries, mostly with encryption.",
         remedy="Set `MTU` in Cilium's values to what the path carries, and compare it on nodes and switches.",
         klass=Class.FATAL,
@@ -121,7 +121,7 @@ ROWS = (
     Row(
         id="FL-042",
         title="Flux uninstalls the CNI between attempts",
-        pattern=r"RemediateOnFailure|uninstall remediation for release",
+        pattern=r"RemediateOnFailure|uninstall remediation for release|\[cni-uninstalled-on-failure\]",
         cause="Flux's default strategy after a failed installation is to uninstall; a CNI that vanishes takes the cluster with it.",
         remedy="Set `install.strategy.name` and `upgrade.strategy.name` of the HelmRelease to RetryOnFailure.",
         klass=Class.FATAL,

@@ -43,7 +43,7 @@ ROWS = (
     Row(
         id="FL-012",
         title="etcd waits to join",
-        pattern=r"etcd is waiting to join the cluster|rpc not supported for learner",
+        pattern=r"etcd is waiting to join the cluster|rpc not supported for learner|\d of \d members \([^\n]* not in agreement",
         cause="Before the bootstrap this is how it should be. After it, the node reaches neither the API server nor another member.",
         remedy="After the bootstrap: check port 2380 between control plane nodes, discovery, and the clocks.",
         klass=Class.WAIT,
@@ -54,7 +54,7 @@ ROWS = (
     Row(
         id="FL-014",
         title="etcd has no address to announce",
-        pattern=r"Waiting for etcd spec",
+        pattern=r"Waiting for etcd spec|advertisedSubnets: [^\n]*\[subnet-not-node-network\]",
         cause="No address of the node lies in `cluster.etcd.advertisedSubnets`.",
         remedy="Compare the node's addresses with the subnets in the machine config; the VIP does not count.",
         klass=Class.FATAL,

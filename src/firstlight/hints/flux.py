@@ -31,7 +31,7 @@ ROWS = (
     Row(
         id="FL-061",
         title="the Git host refuses the deploy key",
-        pattern=r"unable to clone[^\n]*authentication required|unable to authenticate|Permission denied \(publickey",
+        pattern=r"unable to clone[^\n]*authentication required|unable to authenticate|Permission denied \(publickey|\[git-url-not-ssh\]",
         cause="The key is not among the repository's deploy keys; or the url is https, for which Flux wants a user name and password.",
         remedy="Add the public key to the repository's deploy keys, read-only. Use the ssh:// form of the url.",
         klass=Class.FATAL,

@@ -10,7 +10,7 @@ ROWS = (
     Row(
         id="FL-021",
         title="the boot sequence waits for the node to be ready",
-        pattern=r"retrying error: node not ready",
+        pattern=r"retrying error: node not ready|\b0 of \d+ Ready;[^\n]*cni plugin not initialized",
         cause="Without a CNI no node can be Ready, and the boot sequence waits for that.",
         remedy="Install Cilium; there is nothing to mend on the machine. Talos goes on waiting for 70 minutes.",
         klass=Class.WAIT,
@@ -32,7 +32,7 @@ ROWS = (
     Row(
         id="FL-022",
         title="talosctl health gives up early",
-        pattern=r"healthcheck error: [^\n]*(DeadlineExceeded|deadline exceeded)",
+        pattern=r"healthcheck error: [^\n]*(DeadlineExceeded|deadline exceeded)|talosctl health to pass: not so",
         cause="Each check of `talosctl health` has a limit of its own, five minutes for most, whatever `--wait-timeout` says.",
         remedy="It is run again within the criterion's budget. The last check that is not OK names what is not ready.",
         klass=Class.RETRY,

@@ -7,7 +7,7 @@ ROWS = (
     Row(
         id="FL-019",
         title="the bond is up and carries no traffic",
-        pattern=r"No 802\.3ad response from the link partner",
+        pattern=r"No 802\.3ad response from the link partner|\[bond-unmonitored\]",
         cause="The switch never starts to negotiate: LACP's active bit is off, or the switch has no LACP group on these ports.",
         remedy='Set `adLACPActive: "on"` with miimon, updelay and downdelay in the BondConfig, and LACP on the ports of the switch.',
         klass=Class.FATAL,

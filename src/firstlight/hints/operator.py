@@ -18,7 +18,7 @@ ROWS = (
     Row(
         id="FL-028",
         title="a secret reference is not complete",
-        pattern=r"secret reference has invalid format|invalid secret reference",
+        pattern=r"secret reference has invalid format|invalid secret reference|\[op-reference-without-field\]",
         cause="A reference needs vault, item and field; one part is missing, or a character is not allowed.",
         remedy="Write `op://vault/item/field` or `op://vault/item/section/field` in secrets.yaml.tpl.",
         klass=Class.FATAL,

@@ -9,7 +9,7 @@ ROWS = (
     Row(
         id="FL-047",
         title="what a chart installs is there already, and not Helm's",
-        pattern=r"cannot be imported into the current release|invalid ownership metadata",
+        pattern=r"cannot be imported into the current release|invalid ownership metadata|\[coredns-not-off\]",
         cause="Somebody else made the object. For CoreDNS that is Talos: its own CoreDNS was not turned off before the bootstrap.",
         remedy="Set `cluster.coreDNS.disabled: true` before the bootstrap. In a cluster that has it, delete Talos's objects, or label them for Helm.",
         klass=Class.FATAL,
@@ -20,7 +20,7 @@ ROWS = (
     Row(
         id="FL-048",
         title="Spegel does not find containerd's registry folder",
-        pattern=r"Containerd registry config path needs to be set for mirror configuration",
+        pattern=r"Containerd registry config path needs to be set for mirror configuration|\[registry-path-differs\]",
         cause="Talos keeps containerd's registry configuration in another folder than Spegel's default.",
         remedy="Set `spegel.containerdRegistryConfigPath: /etc/cri/conf.d/hosts`.",
         klass=Class.FATAL,
@@ -31,7 +31,7 @@ ROWS = (
     Row(
         id="FL-050",
         title="Spegel 0.5.0 crashes on images without a registry",
-        pattern=r"reference needs to contain a registry",
+        pattern=r"reference needs to contain a registry|\[chart-version-broken\]",
         cause="An error of Spegel 0.5.0.",
         remedy="Use 0.4.0, or 0.5.1 and later.",
         klass=Class.FATAL,
@@ -112,7 +112,7 @@ ROWS = (
     Row(
         id="FL-064",
         title="Flux's CRDs are not there",
-        pattern=r"no matches for kind \"?(Kustomization|HelmRelease|GitRepository|OCIRepository|HelmRepository)\b",
+        pattern=r"no matches for kind \"?(Kustomization|HelmRelease|GitRepository|OCIRepository|HelmRepository)\b|\[crds-not-kept\]",
         cause="Flux is not installed yet; or its chart was uninstalled and took its CRDs along, and with them every Kustomization and HelmRelease.",
         remedy="Install Flux, then apply its first objects again. The CRDs have to carry `helm.sh/resource-policy: keep`.",
         klass=Class.FATAL,
@@ -156,8 +156,8 @@ ROWS = (
     Row(
         id="FL-058",
         title="Helm 4 waits for what is never ready",
-        pattern=r"not ready\. status: InProgress",
-        cause="Helm 4 waits for custom resources as well, some of which never report that they are ready.",
+        pattern=r"not ready\. status: InProgress|/helm says version 4\.",
+        cause="Helm 4 is another tool: it waits for custom resources as well, some of which never report that they are ready.",
         remedy="Use the pinned Helm 3. If Helm 4 it must be: `--wait=legacy`.",
         klass=Class.FATAL,
         where="helm, helmfile sync",

@@ -22,11 +22,11 @@ ROWS = (
     Row(
         id="FL-002",
         title="bootstrap is not available yet",
-        pattern=r"bootstrap is not available yet",
+        pattern=r"bootstrap is not available yet|the machine has not started its services yet",
         cause="The machine is still booting, or waits in maintenance mode for its configuration.",
         remedy="It is asked again for ten minutes. After that, look at the machine's stage: it has to leave `maintenance`.",
         klass=Class.RETRY,
-        where="talosctl bootstrap",
+        where="talosctl bootstrap, the criterion's last observation",
         anchor="etcd-is-bootstrapped-once",
         commands=(STAGE, SERVICES),
     ),
@@ -44,7 +44,7 @@ ROWS = (
     Row(
         id="FL-004",
         title="bootstrap was sent to a worker",
-        pattern=r"bootstrap can only be performed on a control ?plane node",
+        pattern=r"bootstrap can only be performed on a control ?plane node|\S+ runs as a \w+, the definition says \w+",
         cause="The address belongs to a worker: the inventory and the machine do not agree on its role.",
         remedy="Compare `controlPlane` in talconfig.yaml with the machine's own type; one of the two has another machine's address.",
         klass=Class.FATAL,
@@ -119,7 +119,7 @@ ROWS = (
     Row(
         id="FL-017",
         title="the certificate does not name the VIP",
-        pattern=r"x509: certificate is valid for [^\n]*, not \d+\.\d+\.\d+\.\d+|IP address mismatch, certificate is not valid for",
+        pattern=r"x509: certificate is valid for [^\n]*, not \d+\.\d+\.\d+\.\d+|IP address mismatch, certificate is not valid for|\[vip-not-in-certificate\]",
         cause="The VIP is missing among the names in the certificate. The API server and the Talos API keep separate lists.",
         remedy="Put the VIP into `additionalApiServerCertSans` (port 6443) and `additionalMachineCertSans` (port 50000) of talconfig.yaml, and "
         "apply the configurations one control plane node at a time.",
@@ -131,7 +131,7 @@ ROWS = (
     Row(
         id="FL-018",
         title="a certificate is not yet valid",
-        pattern=r"not yet valid(?!: current time \S+ is after)",
+        pattern=r"not yet valid(?!: current time \S+ is after)|remote error: tls: expired certificate",
         cause="The clock of the computer that made the certificate is ahead of the one that reads it.",
         remedy="Set both clocks by NTP. Certificates that were made meanwhile become valid when their time has come.",
         klass=Class.FATAL,

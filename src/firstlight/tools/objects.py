@@ -32,6 +32,7 @@ NODES = Kind("v1", "nodes")
 PODS = Kind("v1", "pods")
 SERVICES = Kind("v1", "services")
 SECRETS = Kind("v1", "secrets")
+EVENTS = Kind("v1", "events")
 CONFIG_MAPS = Kind("v1", "configmaps")
 NAMESPACES = Kind("v1", "namespaces")
 DAEMON_SETS = Kind("apps/v1", "daemonsets")
@@ -42,6 +43,10 @@ CRDS = Kind("apiextensions.k8s.io/v1", "customresourcedefinitions")
 GIT_REPOSITORIES = Kind("source.toolkit.fluxcd.io/v1", "gitrepositories")
 KUSTOMIZATIONS = Kind("kustomize.toolkit.fluxcd.io/v1", "kustomizations")
 HELM_RELEASES = Kind("helm.toolkit.fluxcd.io/v2", "helmreleases")
+
+
+RELEASE, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+"""Helm's own annotations on what a release made."""
 
 
 def condition_of(item: Object, type_: str) -> Object:

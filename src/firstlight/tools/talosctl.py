@@ -15,8 +15,8 @@ from firstlight.tools.process import CommandResult, ToolFailed
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
-PROBE_S = 15.0
-"""One look at a machine: an unreachable one is given up by gRPC itself after about this long."""
+PROBE_S = 25.0
+"""One look at a machine: gRPC itself gives up an unreachable one after twenty seconds, and only then says why."""
 
 RULES: tuple[Rule, ...] = (
     Rule(r"etcd data directory is not empty", Class.SUCCESS, "FL-001"),

@@ -1,13 +1,14 @@
 // Package faults injects faults into simulated machines.
 //
-// Fault model. What may break, one switch each, per machine ("*" means every machine), at any time and for any time:
-// the power of a machine (down), its Talos port (apid_closed), its boot (not_booted), its clock (time_unsynced, time_skew_s),
-// its configuration (maintenance), its links (link_mtu), its trust in the operator (wrong_ca), its etcd (etcd_stalls, etcd_join_stalls) and the
-// answer to a bootstrap (bootstrap_hangs). A fault ends when its line is taken out of the file, and the machine then recovers
-// as a real one would: power-on boots it anew, a closed port reopens, a stalled member goes on.
+// Fault model. What may break, one switch each, per machine ("*" means every machine), at any time and for any time: the power
+// of a machine, its network, its Talos port, its certificates, its clock, its boot, its configuration, its links, its kubelet, its
+// etcd, the answer to a bootstrap, its announcement of the virtual address, and its port of the Kubernetes API. Each field of Set
+// says what it does. A fault ends when its line is taken out of the file, and the machine then recovers as a real one would: power-on
+// boots it anew, a closed port reopens, a stalled member goes on. Pods have faults of their own (package kubelet); lab/simulated/faults.py
+// is the one place that writes the file, and knows the faults of everything that is no machine.
 //
-// What never breaks here: loopback connections lose no data, the call log and the saved state are never torn, and machines
-// share one computer, so a machine that is down refuses connections at once instead of letting them time out.
+// What never breaks here: loopback connections lose no data, the call log and the saved state are never torn. Machines share one
+// computer, so one that is down refuses connections at once; let them time out with silent.
 package faults
 
 import (
@@ -47,6 +48,55 @@ type Set struct {
 	LinkMTU uint32 `json:"link_mtu"`
 	// BootstrapHangs accepts the bootstrap call and neither acts nor answers.
 	BootstrapHangs bool `json:"bootstrap_hangs"`
+	// BootstrapAnswerLost acts on the bootstrap call, and loses the connection before the answer.
+	BootstrapAnswerLost bool `json:"bootstrap_answer_lost"`
+	// Silent loses every packet to the machine's ports: connections are neither accepted nor refused.
+	Silent bool `json:"silent"`
+	// AsWorker makes a control plane machine run a worker's configuration.
+	AsWorker bool `json:"as_worker"`
+	// NoVIP keeps the machine from announcing the virtual address when it is its turn.
+	NoVIP bool `json:"no_vip"`
+	// CertificateWithoutVIP leaves the virtual address out of the Talos API's certificate.
+	CertificateWithoutVIP bool `json:"certificate_without_vip"`
+	// EtcdJoinTimesOut is a member that has waited its half hour in vain; here the half hour takes no time.
+	EtcdJoinTimesOut bool `json:"etcd_join_times_out"`
+	// EtcdNoSpec leaves etcd without an address to announce: none lies in cluster.etcd.advertisedSubnets.
+	EtcdNoSpec bool `json:"etcd_no_spec"`
+	// EtcdLeftovers leaves files in etcd's data directory that are no member, so that etcd ends again and again.
+	EtcdLeftovers bool `json:"etcd_leftovers"`
+	// KubeletFails makes the kubelet end again and again.
+	KubeletFails bool `json:"kubelet_fails"`
+	// CSRUnapproved shows the diagnostic of a kubelet whose server certificate nobody approves.
+	CSRUnapproved bool `json:"csr_unapproved"`
+	// KubernetesAPI is what port 6443 of the machine does to connections.
+	KubernetesAPI APIFault `json:"kubernetes_api"`
+}
+
+// APIFault is a way in which a port fails.
+type APIFault string
+
+// The ways in which port 6443 fails.
+const (
+	// APIRefuses closes the port.
+	APIRefuses APIFault = "refuses"
+	// APIHangs accepts connections and says nothing.
+	APIHangs APIFault = "hangs"
+	// APIResets accepts connections and resets them.
+	APIResets APIFault = "resets"
+	// APIBreaksOff answers, and ends every connection soon after it began, as an API server that restarts.
+	APIBreaksOff APIFault = "breaks_off"
+)
+
+// UnmarshalText refuses a way that there is not.
+func (f *APIFault) UnmarshalText(text []byte) error {
+	switch fault := APIFault(text); fault {
+	case "", APIRefuses, APIHangs, APIResets, APIBreaksOff:
+		*f = fault
+
+		return nil
+	default:
+		return fmt.Errorf("no such fault of the Kubernetes API: %q", text)
+	}
 }
 
 // Skew is how far the machine's clock is off.

@@ -49,6 +49,12 @@ func (n *Node) stepBoot(now time.Time) {
 }
 
 func (n *Node) stepService(now time.Time, d definition) {
+	if d.id == "kubelet" && n.faults.KubeletFails {
+		n.set(now, d.id, Waiting, `Error running Containerd(kubelet), going to restart forever: task "kubelet" failed: exit code 1`)
+
+		return
+	}
+
 	service := n.services[d.id]
 	if service.running() || service != nil && service.state == Finished {
 		return

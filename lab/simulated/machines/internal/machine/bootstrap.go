@@ -24,7 +24,7 @@ func (n *Node) Bootstrap(ctx context.Context) error {
 		return status.Error(codes.FailedPrecondition, "bootstrap is not available yet")
 	}
 
-	if !n.isControlPlaneNow() {
+	if !n.IsControlPlane() {
 		return status.Error(codes.FailedPrecondition, "bootstrap can only be performed on a control plane node")
 	}
 
@@ -38,7 +38,27 @@ func (n *Node) Bootstrap(ctx context.Context) error {
 		return status.FromContextError(ctx.Err()).Err()
 	}
 
-	return n.startEtcdCluster()
+	if err := n.startEtcdCluster(); err != nil {
+		return err
+	}
+
+	if n.cutsOff() {
+		<-ctx.Done()
+	}
+
+	return nil
+}
+
+// cutsOff cuts every connection to the machine if the answer to a bootstrap is to be lost.
+func (n *Node) cutsOff() bool {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	if n.faults.BootstrapAnswerLost {
+		n.cuts++
+	}
+
+	return n.faults.BootstrapAnswerLost
 }
 
 // startEtcdCluster creates the cluster and has it on disk before the caller hears of it.
@@ -48,7 +68,7 @@ func (n *Node) startEtcdCluster() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
-	if n.disk.EtcdCluster != "" {
+	if n.disk.EtcdCluster != "" || n.faults.EtcdLeftovers {
 		return status.Error(codes.AlreadyExists, "etcd data directory is not empty")
 	}
 
@@ -75,7 +95,8 @@ func (n *Node) say(text string) {
 	n.log(n.fleet.now(), "%s", text)
 }
 
-func (n *Node) isControlPlaneNow() bool {
+// IsControlPlane reports whether the machine runs as a control plane node now.
+func (n *Node) IsControlPlane() bool {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
 

@@ -1,8 +1,12 @@
 package machine
 
 import (
+	"fmt"
 	"net"
 	"strconv"
+	"time"
+
+	"firstlight.dev/lab/machines/internal/faults"
 )
 
 // EndpointKind says what a port serves.
@@ -27,6 +31,12 @@ type Endpoint struct {
 	Life string
 	// WrongCA makes the port present another certificate authority.
 	WrongCA bool
+	// Nameless leaves the port's own address out of its certificate.
+	Nameless bool
+	// Silent makes the port neither accept nor refuse connections.
+	Silent bool
+	// Fault is what a port of the Kubernetes API does to connections.
+	Fault faults.APIFault
 }
 
 // Endpoints lists the ports that must be open now; every other port must be closed.
@@ -40,7 +50,7 @@ func (f *Fleet) Endpoints() []Endpoint {
 		endpoints = append(endpoints, node.endpoints(node.Address)...)
 	}
 
-	if owner := f.vipOwner(); owner != nil && owner.mode == Configured {
+	if owner := f.vipOwner(); owner != nil && owner.mode == Configured && !owner.faults.NoVIP {
 		endpoints = append(endpoints, owner.endpoints(f.lab.VIP)...)
 	}
 
@@ -52,9 +62,20 @@ func (n *Node) endpoints(address string) []Endpoint {
 	var endpoints []Endpoint
 
 	add := func(kind EndpointKind, port int) {
-		endpoints = append(endpoints, Endpoint{
-			Kind: kind, Node: n, Address: net.JoinHostPort(address, strconv.Itoa(port)), Life: n.bootID, WrongCA: n.faults.WrongCA && kind == TalosAPI,
-		})
+		endpoint := Endpoint{
+			Kind: kind, Node: n, Address: net.JoinHostPort(address, strconv.Itoa(port)), Life: fmt.Sprint(n.bootID, n.cuts), Silent: n.faults.Silent,
+		}
+
+		switch kind {
+		case TalosAPI:
+			endpoint.WrongCA = n.faults.WrongCA
+			endpoint.Nameless = n.faults.CertificateWithoutVIP && address == n.fleet.lab.VIP
+		case KubernetesAPI:
+			endpoint.Fault = n.faults.KubernetesAPI
+		case MaintenanceAPI:
+		}
+
+		endpoints = append(endpoints, endpoint)
 	}
 
 	if !n.faults.ApidClosed {
@@ -66,9 +87,17 @@ func (n *Node) endpoints(address string) []Endpoint {
 		}
 	}
 
-	if n.apiServing {
+	if n.apiServing && n.faults.KubernetesAPI != faults.APIRefuses {
 		add(KubernetesAPI, n.fleet.lab.KubernetesPort)
 	}
 
 	return endpoints
+}
+
+// Skew is how far the machine's clock is off.
+func (n *Node) Skew() time.Duration {
+	n.fleet.mu.Lock()
+	defer n.fleet.mu.Unlock()
+
+	return n.faults.Skew()
 }

@@ -32,6 +32,12 @@ func (n *Node) stepEtcd(now time.Time) {
 		}
 	}
 
+	if problem := n.etcdRefusal(); problem.state != "" && !service.running() {
+		n.set(now, "etcd", problem.state, "%s", problem.message)
+
+		return
+	}
+
 	if n.disk.EtcdCluster == "" {
 		n.waitToJoin(now)
 
@@ -39,6 +45,33 @@ func (n *Node) stepEtcd(now time.Time) {
 	}
 
 	n.runEtcd(now)
+}
+
+// The words of Talos for an etcd that does not get as far as a cluster.
+const (
+	noSpec       = "Waiting for etcd spec"
+	leftovers    = `Error running Containerd(etcd), going to restart forever: task "etcd" failed: exit code 1`
+	joinTimedOut = "Failed to run pre stage: failed to build initial etcd cluster: failed to build cluster arguments: 1 error(s) occurred:\n\ttimeout"
+)
+
+// refusal is the state in which etcd stays, and why.
+type refusal struct {
+	state   State
+	message string
+}
+
+// etcdRefusal is what keeps etcd from running by a fault of the machine.
+func (n *Node) etcdRefusal() refusal {
+	switch {
+	case n.faults.EtcdNoSpec:
+		return refusal{Waiting, noSpec}
+	case n.faults.EtcdLeftovers && n.disk.EtcdCluster == "":
+		return refusal{Waiting, leftovers}
+	case n.faults.EtcdJoinTimesOut && n.disk.EtcdCluster == "":
+		return refusal{Failed, joinTimedOut}
+	default:
+		return refusal{}
+	}
 }
 
 // waitToJoin is what a control plane machine without etcd data does until it is bootstrapped or can join.

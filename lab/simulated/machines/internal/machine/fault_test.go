@@ -6,6 +6,7 @@ import (
 
 	"github.com/cosi-project/runtime/pkg/safe"
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
+	"google.golang.org/grpc/status"
 
 	"firstlight.dev/lab/machines/internal/faults"
 	"firstlight.dev/lab/machines/internal/machine"
@@ -40,6 +41,10 @@ func TestFaultsShowAndPass(t *testing.T) {
 				return local.Sub(b.now)
 			},
 		},
+		"a kubelet that ends": {
+			fault: faults.Set{KubeletFails: true}, want: "Waiting healthy=false", mended: "Running healthy=true",
+			broken: func(b *bench) any { return b.service("cp-2", "kubelet") },
+		},
 		"MTU":         {fault: faults.Set{LinkMTU: 1500}, want: 1500, mended: 9000, broken: mtuOfBond},
 		"etcd stalls": {fault: faults.Set{EtcdStalls: true}, want: "Running healthy=false", mended: "Running healthy=true", broken: etcdOfSecond},
 	} {
@@ -58,6 +63,60 @@ func TestFaultsShowAndPass(t *testing.T) {
 			equal(t, "mended", row.broken(b), row.mended)
 		})
 	}
+}
+
+func TestAnEtcdThatCannotStartSaysWhyAndGoesOnWhenMended(t *testing.T) {
+	for fault, want := range map[faults.Set]string{
+		{EtcdNoSpec: true}:       "Waiting healthy=false",
+		{EtcdLeftovers: true}:    "Waiting healthy=false",
+		{EtcdJoinTimesOut: true}: "Failed healthy=false",
+	} {
+		b := newBench(t)
+		b.faults["cp-2"] = fault
+		b.pass(2 * time.Second)
+		b.bootstrap("cp-1")
+
+		b.pass(all)
+		equal(t, "broken", etcdOfSecond(b), want)
+		equal(t, "members", b.members("cp-1"), "[cp-1 cp-3]")
+
+		delete(b.faults, "cp-2")
+		b.pass(all)
+		equal(t, "mended", etcdOfSecond(b), "Running healthy=true")
+	}
+}
+
+func TestTheVIPsOwnerMayFailToAnnounceIt(t *testing.T) {
+	b := newBench(t)
+	b.faults["cp-1"] = faults.Set{NoVIP: true}
+	b.pass(2 * time.Second)
+	b.bootstrap("cp-1")
+
+	b.pass(all)
+	equal(t, "VIP while it is not announced", b.isOpen(machine.KubernetesAPI, b.lab.VIP), false)
+	equal(t, "the owner's own port", b.isOpen(machine.KubernetesAPI, "127.25.201.11"), true)
+
+	delete(b.faults, "cp-1")
+	b.pass(all)
+	equal(t, "VIP", b.isOpen(machine.KubernetesAPI, b.lab.VIP), true)
+}
+
+func TestAMachineThatRunsAsAWorkerIsNoControlPlaneNode(t *testing.T) {
+	b := newBench(t)
+	b.faults["cp-1"] = faults.Set{AsWorker: true}
+	b.pass(2 * time.Second)
+
+	err := b.node("cp-1").Bootstrap(t.Context())
+	equal(t, "bootstrap", status.Convert(err).Message(), "bootstrap can only be performed on a control plane node")
+}
+
+func TestLeftoversInEtcdsFolderRefuseABootstrap(t *testing.T) {
+	b := newBench(t)
+	b.faults["cp-1"] = faults.Set{EtcdLeftovers: true}
+	b.pass(2 * time.Second)
+
+	err := b.node("cp-1").Bootstrap(t.Context())
+	equal(t, "bootstrap", status.Convert(err).Message(), "etcd data directory is not empty")
 }
 
 func TestAStalledJoinLetsTheOthersJoin(t *testing.T) {

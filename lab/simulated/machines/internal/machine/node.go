@@ -13,6 +13,7 @@ import (
 	"github.com/cosi-project/runtime/pkg/state"
 	talosconfig "github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
+	"github.com/siderolabs/talos/pkg/machinery/config/machine"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 
 	"firstlight.dev/lab/machines/internal/config"
@@ -65,6 +66,9 @@ type Node struct {
 	registered bool
 	nodeKnown  bool
 	nodeReady  bool
+
+	// cuts counts how often the network cut everybody off while the machine ran on.
+	cuts int
 
 	// announced is the configuration that the discovery service last heard of; it remembers machines that are off.
 	announced talosconfig.Provider
@@ -188,7 +192,16 @@ func (n *Node) check(now time.Time, id, problem string) {
 
 // isControlPlane reports whether the machine is configured as a control plane node.
 func (n *Node) isControlPlane() bool {
-	return n.cfg != nil && n.cfg.Machine().Type().IsControlPlane()
+	return n.cfg != nil && n.machineType().IsControlPlane()
+}
+
+// machineType is the type that the machine runs as.
+func (n *Node) machineType() machine.Type {
+	if n.faults.AsWorker {
+		return machine.TypeWorker
+	}
+
+	return n.cfg.Machine().Type()
 }
 
 // identity is the random-looking name that a machine keeps across reboots.

@@ -25,7 +25,7 @@ func (n *Node) publishFixed(ctx context.Context) error {
 	shown := []resource.Resource{n.versionResource(), n.securityResource(), n.hardwareResource(), n.platformResource(), n.hostnameResource()}
 
 	if n.mode == Configured {
-		shown = append(shown, n.nodenameResource(), n.machineTypeResource(), config.NewMachineConfig(n.cfg),
+		shown = append(shown, n.nodenameResource(), config.NewMachineConfig(n.cfg),
 			config.NewMachineConfigWithID(n.cfg, config.PersistentID), n.identityResource(),
 			n.clusterInfoResource(), n.volumeResource())
 	}
@@ -52,6 +52,12 @@ func (n *Node) publishChanging(ctx context.Context, now time.Time) error {
 		return err
 	}
 
+	if n.mode == Configured {
+		if err := n.put(ctx, n.machineTypeResource()); err != nil {
+			return err
+		}
+	}
+
 	for _, list := range []struct {
 		kind  resource.Kind
 		shown []resource.Resource
@@ -60,6 +66,7 @@ func (n *Node) publishChanging(ctx context.Context, now time.Time) error {
 		{network.NewAddressStatus(network.NamespaceName, "").Metadata(), n.addressResources()},
 		{network.NewNodeAddress(network.NamespaceName, "").Metadata(), n.nodeAddressResources()},
 		{network.NewTimeServerStatus(network.NamespaceName, "").Metadata(), n.timeServerResources()},
+		{runtime.NewDiagnostic(runtime.NamespaceName, "").Metadata(), n.diagnosticResources()},
 		{serviceKind(), n.serviceResources()},
 		{memberKind(), n.memberResources()},
 		{affiliateKind(), n.affiliateResources()},
@@ -117,7 +124,7 @@ func (n *Node) nodenameResource() resource.Resource {
 
 func (n *Node) machineTypeResource() resource.Resource {
 	r := config.NewMachineType()
-	r.SetMachineType(n.cfg.Machine().Type())
+	r.SetMachineType(n.machineType())
 
 	return r
 }
@@ -154,6 +161,18 @@ func (n *Node) statusResource(now time.Time) resource.Resource {
 	r.TypedSpec().Status = runtime.MachineStatusStatus{Ready: len(unmet) == 0, UnmetConditions: unmet}
 
 	return r
+}
+
+// diagnosticResources are what the machine warns of by itself.
+func (n *Node) diagnosticResources() []resource.Resource {
+	if !n.faults.CSRUnapproved || n.mode != Configured {
+		return nil
+	}
+
+	r := runtime.NewDiagnostic(runtime.NamespaceName, "kubelet-csr")
+	r.TypedSpec().Message = "kubelet server certificate rotation is enabled, but CSR is not approved"
+
+	return []resource.Resource{r}
 }
 
 func (n *Node) timeResource(now time.Time) resource.Resource {

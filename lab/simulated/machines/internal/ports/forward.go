@@ -6,7 +6,12 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"firstlight.dev/lab/machines/internal/faults"
 )
+
+// breakOffAfter is how long a connection lasts through a port that breaks off: long enough for TLS and a first answer.
+const breakOffAfter = 150 * time.Millisecond
 
 // connectLimit bounds the connection to the API server behind a forwarder, which is on the same computer.
 const connectLimit = 5 * time.Second
@@ -15,6 +20,8 @@ const connectLimit = 5 * time.Second
 type Forwarder struct {
 	// Target gives the address to pass connections on to; it may change between connections.
 	Target func() string
+	// Fault is what is wrong with the port.
+	Fault faults.APIFault
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -61,6 +68,10 @@ func (f *Forwarder) Stop() {
 func (f *Forwarder) forward(client net.Conn) {
 	defer client.Close() //nolint:errcheck // it is gone either way
 
+	if !f.suffer(client) {
+		return
+	}
+
 	server, err := net.DialTimeout("tcp", f.Target(), connectLimit)
 	if err != nil {
 		return // the client sees its connection closed, as from an API server that is just going away
@@ -79,6 +90,35 @@ func (f *Forwarder) forward(client net.Conn) {
 
 	<-done
 	<-done
+}
+
+// suffer lets a connection suffer the port's fault, and reports whether it is passed on all the same.
+func (f *Forwarder) suffer(client net.Conn) bool {
+	switch f.Fault {
+	case faults.APIHangs:
+		if f.track(client) {
+			io.Copy(io.Discard, client) //nolint:errcheck // ends with the connection
+			f.forget(client)
+		}
+
+		return false
+	case faults.APIResets:
+		linger(client)
+
+		return false
+	case faults.APIBreaksOff:
+		time.AfterFunc(breakOffAfter, func() { client.Close() }) //nolint:errcheck // it is gone either way
+	}
+
+	return true
+}
+
+// linger makes a connection end with a reset instead of a farewell.
+func linger(conn net.Conn) {
+	if gentle, ok := conn.(lingeringConn); ok {
+		gentle.SetLinger(0)    //nolint:errcheck // it is gone either way
+		gentle.TCPConn.Close() //nolint:errcheck // it is gone either way
+	}
 }
 
 // copyHalf copies one direction and tells the other end when it is over.

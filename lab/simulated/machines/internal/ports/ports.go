@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"firstlight.dev/lab/machines/internal/faults"
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
@@ -50,10 +51,15 @@ type key struct {
 	address string
 	life    string
 	wrongCA bool
+	// nameless, silent and fault are what else may be wrong with the port.
+	nameless, silent bool
+	fault            faults.APIFault
 }
 
 func keyOf(e machine.Endpoint) key {
-	return key{kind: e.Kind, node: e.Node.Hostname, address: e.Address, life: e.Life, wrongCA: e.WrongCA}
+	return key{
+		kind: e.Kind, node: e.Node.Hostname, address: e.Address, life: e.Life, wrongCA: e.WrongCA, nameless: e.Nameless, silent: e.Silent, fault: e.Fault,
+	}
 }
 
 // NewManager opens nothing yet.
@@ -98,6 +104,10 @@ func (m *Manager) ensure(ctx context.Context, endpoint machine.Endpoint) error {
 		return nil
 	}
 
+	if endpoint.Silent {
+		return m.ensureSilent(ctx, endpoint)
+	}
+
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", endpoint.Address)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
@@ -116,6 +126,20 @@ func (m *Manager) ensure(ctx context.Context, endpoint machine.Endpoint) error {
 			m.log.Error("a port stopped serving", "node", k.node, "address", k.address, "error", err)
 		}
 	}()
+
+	return nil
+}
+
+// ensureSilent lets a port fall silent.
+func (m *Manager) ensureSilent(ctx context.Context, endpoint machine.Endpoint) error {
+	silence, err := fallSilent(ctx, endpoint.Address)
+	if err != nil {
+		return err
+	}
+
+	k := keyOf(endpoint)
+	m.open[k] = port{listener: silence, server: silence}
+	m.log.Info("port silent", "node", k.node, "address", k.address, "kind", k.kind)
 
 	return nil
 }

@@ -2,12 +2,16 @@ package ports_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
+	"time"
 
 	"firstlight.dev/lab/machines/internal/config"
+	"firstlight.dev/lab/machines/internal/faults"
 	"firstlight.dev/lab/machines/internal/machine"
 	"firstlight.dev/lab/machines/internal/ports"
 )
@@ -73,6 +77,64 @@ func TestATakenPortIsTriedAgain(t *testing.T) {
 
 	if !manager.Reconcile(t.Context(), wanted) {
 		t.Error("the port did not open when it was free")
+	}
+}
+
+func TestASilentPortNeitherAcceptsNorRefuses(t *testing.T) {
+	address := freeAddress(t)
+	manager := newManager(t, func() string { return echo(t) })
+	wanted := machine.Endpoint{Kind: machine.KubernetesAPI, Node: &machine.Node{}, Address: address, Silent: true}
+
+	if !manager.Reconcile(t.Context(), []machine.Endpoint{wanted}) {
+		t.Fatal("the port did not fall silent")
+	}
+
+	_, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
+
+	var timeout net.Error
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("somebody answered: %v", err)
+	}
+
+	wanted.Silent = false
+	manager.Reconcile(t.Context(), []machine.Endpoint{wanted})
+	say(t, dial(t, address), "hello")
+}
+
+func TestAPortFailsAsItsFaultSays(t *testing.T) {
+	for fault, want := range map[faults.APIFault]string{
+		faults.APIResets:    "connection reset by peer",
+		faults.APIHangs:     "i/o timeout",
+		faults.APIBreaksOff: "EOF",
+	} {
+		address := freeAddress(t)
+		manager := ports.NewManager(func(e machine.Endpoint) (ports.Server, error) {
+			return &ports.Forwarder{Target: func() string { return echo(t) }, Fault: e.Fault}, nil
+		}, slog.New(slog.DiscardHandler))
+		t.Cleanup(manager.Close)
+		manager.Reconcile(t.Context(), []machine.Endpoint{{Kind: machine.KubernetesAPI, Node: &machine.Node{}, Address: address, Fault: fault}})
+
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			// So soon that it already meets the caller.
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, not %s", fault, err, want)
+			}
+
+			continue
+		}
+
+		if fault == faults.APIBreaksOff {
+			say(t, conn, "hello")
+		}
+
+		if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := conn.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, not %s", fault, err, want)
+		}
 	}
 }
 

@@ -94,7 +94,7 @@ func assemble(lab *config.Lab, log *slog.Logger) (*simulation, error) {
 func (s *simulation) serverMaker(factory *talosapi.Factory) ports.Make {
 	return func(endpoint machine.Endpoint) (ports.Server, error) {
 		if endpoint.Kind == machine.KubernetesAPI {
-			return &ports.Forwarder{Target: s.plane.Address}, nil
+			return &ports.Forwarder{Target: s.plane.Address, Fault: endpoint.Fault}, nil
 		}
 
 		return factory.For(endpoint)

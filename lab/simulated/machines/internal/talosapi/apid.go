@@ -83,7 +83,12 @@ func (f *Factory) apid(endpoint machine.Endpoint) (*Server, error) {
 		return nil, err
 	}
 
-	serverTLS, err := authority.serverTLS(endpoint.Node, []string{endpoint.Node.Address, host, "127.0.0.1"})
+	addresses := []string{endpoint.Node.Address, "127.0.0.1"}
+	if !endpoint.Nameless {
+		addresses = append(addresses, host)
+	}
+
+	serverTLS, err := authority.serverTLS(endpoint.Node, addresses)
 	if err != nil {
 		return nil, err
 	}

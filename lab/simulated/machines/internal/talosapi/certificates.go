@@ -68,7 +68,8 @@ func (a *Authority) serverTLS(node *machine.Node, addresses []string) (*tls.Conf
 		ips = append(ips, net.ParseIP(address))
 	}
 
-	certificate, err := a.keyPair(
+	// Signed by the machine's own clock, and so are clients judged by it.
+	certificate, err := a.keyPair(time.Now().Add(node.Skew()),
 		x509.IPAddresses(ips), x509.DNSNames([]string{node.Hostname}), x509.CommonName(node.Hostname),
 		x509.ExtKeyUsage([]stdx509.ExtKeyUsage{stdx509.ExtKeyUsageServerAuth}),
 	)
@@ -84,12 +85,13 @@ func (a *Authority) serverTLS(node *machine.Node, addresses []string) (*tls.Conf
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, VerifyPeerCertificate: verifyUsage,
+		Time: func() time.Time { return time.Now().Add(node.Skew()) },
 	}, nil
 }
 
 // clientTLS is the TLS of one apid calling another; it may speak in the name of its own caller.
 func (a *Authority) clientTLS(node *machine.Node) (*tls.Config, error) {
-	certificate, err := a.keyPair(
+	certificate, err := a.keyPair(time.Now(),
 		x509.CommonName(node.Hostname), x509.Organization(string(role.Impersonator)),
 		x509.ExtKeyUsage([]stdx509.ExtKeyUsage{stdx509.ExtKeyUsageClientAuth}),
 	)
@@ -105,10 +107,10 @@ func (a *Authority) clientTLS(node *machine.Node) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}, RootCAs: pool}, nil
 }
 
-func (a *Authority) keyPair(options ...x509.Option) (*tls.Certificate, error) {
+func (a *Authority) keyPair(now time.Time, options ...x509.Option) (*tls.Certificate, error) {
 	// The small start in the past forgives clients whose clock is a little behind.
 	options = append(options,
-		x509.NotBefore(time.Now().Add(-time.Minute)), x509.NotAfter(time.Now().Add(certificateLife)), x509.KeyUsage(stdx509.KeyUsageDigitalSignature))
+		x509.NotBefore(now.Add(-time.Minute)), x509.NotAfter(now.Add(certificateLife)), x509.KeyUsage(stdx509.KeyUsageDigitalSignature))
 
 	pair, err := x509.NewKeyPair(a.ca, options...)
 	if err != nil {
@@ -153,7 +155,7 @@ func maintenanceTLS(node *machine.Node) (*tls.Config, error) {
 		return nil, err
 	}
 
-	certificate, err := own.keyPair(
+	certificate, err := own.keyPair(time.Now(),
 		x509.IPAddresses([]net.IP{net.ParseIP(node.Address)}), x509.DNSNames([]string{node.Hostname}), x509.CommonName("maintenance-service.talos.dev"),
 		x509.ExtKeyUsage([]stdx509.ExtKeyUsage{stdx509.ExtKeyUsageServerAuth}),
 	)

@@ -77,7 +77,7 @@ func registerResources(grpcServer *grpc.Server, node *machine.Node) {
 
 // checkControlPlane refuses what only control plane machines can do.
 func (m *machined) checkControlPlane(name string) error {
-	if config := m.node.Config(); config != nil && config.Machine().Type().IsControlPlane() {
+	if m.node.IsControlPlane() {
 		return nil
 	}
 

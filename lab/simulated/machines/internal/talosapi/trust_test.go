@@ -36,6 +36,18 @@ func TestAMachineOfOtherSecretsIsNotTrusted(t *testing.T) {
 	}
 }
 
+func TestAMachineWhoseClockIsBehindFindsTheClientsCertificateNotYetValid(t *testing.T) {
+	s := newSite(t, 203)
+	s.faults["cp-1"] = faults.Set{TimeSkewS: -90 * 24 * 3600}
+	s.pass(time.Second)
+
+	_, err := s.operator("cp-1").Version(s.limited())
+
+	if err == nil || !strings.Contains(err.Error(), "remote error: tls: expired certificate") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAClientWithoutCertificateIsRefused(t *testing.T) {
 	s := newSite(t, 203)
 

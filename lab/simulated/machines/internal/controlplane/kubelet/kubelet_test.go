@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,7 +228,7 @@ func TestAPodWhoseImageCannotBePulledStartsWhenTheFaultIsOver(t *testing.T) {
 	c := startFaulty(t, faults, broken, created("sound", true))
 
 	c.await("sandbox of the sound pod", func() bool { return sandboxRuns(c.pod("sound")) })
-	c.await("the fault shows", func() bool { return waitsForImage(c.pod("broken")) })
+	c.await("the fault shows", func() bool { return alreadyShown(c.pod("broken")) })
 	c.never("it started all the same", func() bool { return sandboxRuns(c.pod("broken")) })
 
 	if err := os.Remove(faults); err != nil {
@@ -235,6 +236,42 @@ func TestAPodWhoseImageCannotBePulledStartsWhenTheFaultIsOver(t *testing.T) {
 	}
 
 	c.await("sandbox after the fault", func() bool { return sandboxRuns(c.pod("broken")) })
+}
+
+func TestEachFaultOfAPodShowsAsAKubeletShowsIt(t *testing.T) {
+	pod := created("cilium-abcde", true)
+	pod.Spec.InitContainers = []corev1.Container{{Name: "clean"}}
+	pod.Spec.Containers = []corev1.Container{
+		{Name: "agent", Image: "registry.example/agent:v1", TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError},
+		{Name: "silent"},
+	}
+
+	for content, want := range map[string]string{
+		`{"fault": "image_pull", "message": "429 Too Many Requests"}`:                       `Back-off pulling image "registry.example/agent:v1": ErrImagePull: 429 Too Many Requests`,
+		`{"fault": "crash", "message": "no way to :7445"}`:                                  "no way to :7445",
+		`{"fault": "crash", "container": "silent", "message": "not to be seen"}`:            "",
+		`{"fault": "start_error", "container": "clean", "message": "unable to apply caps"}`: "unable to apply caps",
+	} {
+		faults := filepath.Join(t.TempDir(), "faults.json")
+		if err := os.WriteFile(faults, []byte(`{"pods": {"kube-system/": "no_sandbox", "kube-system/cilium-": `+content+`}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+
+		c := startFaulty(t, faults, pod.DeepCopy())
+		c.await(content, func() bool { return alreadyShown(c.pod("cilium-abcde")) })
+
+		shown := c.pod("cilium-abcde").Status
+		status := slices.Concat(shown.InitContainerStatuses, shown.ContainerStatuses)[0]
+
+		said := status.State.Waiting.Message
+		if ended := status.LastTerminationState.Terminated; ended != nil {
+			said = ended.Message
+		}
+
+		if said != want {
+			t.Errorf("%s: %q, not %q", content, said, want)
+		}
+	}
 }
 
 func TestAFaultThatDoesNotExistIsNamed(t *testing.T) {

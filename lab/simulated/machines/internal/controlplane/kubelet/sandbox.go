@@ -58,7 +58,7 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 		return err
 	}
 
-	if fault != "" {
+	if fault.Kind != "" {
 		k.podQueue.AddAfter(key, faultRetry)
 
 		return k.suffer(ctx, fault, pod)

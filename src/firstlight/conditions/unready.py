@@ -1,0 +1,120 @@
+"""Why pods are not ready: what a workload's own status does not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firstlight.conditions.condition import Observation, never, not_yet
+from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, RELEASE, RELEASE_NAMESPACE, Kind, Object, condition_of, name_of
+
+HOPELESS_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
+"""Waiting reasons that no passing of time mends; pull back-off and crash loops do get better, and are shown instead."""
+
+SAID_MAX = 360
+"""What a registry or a runtime says begins with a path of wrappers; its reason stands at the end of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment or DaemonSet that a release brings."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+
+def unready_of(kubernetes: Kubernetes, release: str, namespace: str) -> list[str]:
+    """Return what holds back the pods of a release, one line for each workload that is not ready.
+
+    Raises:
+        FirstlightError: The cluster does not answer.
+    """
+    lines = []
+    for kind in (DAEMON_SETS, DEPLOYMENTS):
+        for item in kubernetes.list(kind)[0]:
+            made_by = item["metadata"].get("annotations") or {}
+            if (made_by.get(RELEASE), made_by.get(RELEASE_NAMESPACE)) != (release, namespace):
+                continue
+            wanted, ready, current = counts(item)
+            if not current or ready < wanted:
+                workload = Workload(kind, str(item["metadata"]["namespace"]), name_of(item))
+                lines.append(why_not(kubernetes, item, workload, f"{workload.name}: {ready} of {wanted} ready").seen)
+    return lines
+
+
+def counts(item: Object) -> tuple[int, int, bool]:
+    """Return how many pods are wanted, how many are ready, and whether the status speaks of the spec as it is now."""
+    status = item.get("status") or {}
+    current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
+    if "desiredNumberScheduled" in status:
+        wanted = int(status["desiredNumberScheduled"])
+        return wanted, min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))), current
+    wanted = int(item["spec"].get("replicas", 1))
+    return wanted, min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))), current
+
+
+def why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str) -> Observation[int]:
+    """Say what holds a workload's pods back, from the pods themselves."""
+    labels = ",".join(f"{key}={value}" for key, value in (item["spec"]["selector"].get("matchLabels") or {}).items())
+    pods, _ = kubernetes.list(PODS, namespace=workload.namespace, labels=labels)
+    reasons = sorted({pod_text(pod) for pod in pods if not is_ready(pod)})
+    if any(reason.startswith(HOPELESS_REASONS) for reason in reasons):
+        return never(f"{seen}; {'; '.join(reasons)}")
+    if not pods:
+        # Its pods were refused, as by Pod Security: only events say so.
+        reasons = _refusals(kubernetes, item, workload)
+    return not_yet(f"{seen}; {reasons[0]}" if reasons else seen)
+
+
+def _refusals(kubernetes: Kubernetes, item: Object, workload: Workload) -> list[str]:
+    """Return why no pod of a workload could be made, from the events of it and of its ReplicaSets."""
+    events, _ = kubernetes.list(EVENTS, namespace=workload.namespace)
+    name = name_of(item)
+    about = [event for event in events if str((event.get("involvedObject") or {}).get("name", "")).startswith(name)]
+    failed = [event for event in about if event.get("reason") == "FailedCreate"]
+    return [_joined("FailedCreate", event.get("message")) for event in failed[-1:]]
+
+
+def owned_by(pod: Object, name: str) -> bool:
+    """Report whether a pod belongs to a DaemonSet or ReplicaSet of that name."""
+    return any(owner.get("name") == name for owner in pod["metadata"].get("ownerReferences") or [])
+
+
+def is_ready(pod: Object) -> bool:
+    """Report whether a pod is ready and stays."""
+    return condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def is_well(pod: Object) -> bool:
+    """Report whether a pod is ready, or has done what it was made for."""
+    return is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded"
+
+
+def _how_it_ended(container: Object) -> str:
+    """Return why a container ended the last time, empty when it never did: a crash loop's own message only says how long it waits."""
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    if not ended:
+        return ""
+    # The end of its log is the telling part, where the pod asks for that (terminationMessagePolicy).
+    said = " ".join(str(ended.get("message", "")).split())[-SAID_MAX:]
+    how = f"; {container.get('name')} ended with {ended.get('reason')}, exit code {ended.get('exitCode')}"
+    return f"{how}: {said}" if said else how
+
+
+def _joined(reason: object, message: object) -> str:
+    return f"{reason}: {' '.join(str(message or '').split())[:SAID_MAX]}".rstrip(": ")
+
+
+def pod_text(pod: Object) -> str:
+    """Return the most telling reason why a pod is not ready."""
+    status = pod.get("status", {})
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state = container.get("state") or {}
+        detail = state.get("waiting") or state.get("terminated") or {}
+        if detail.get("reason") not in (None, "Completed", "PodInitializing", "ContainerCreating"):
+            return _joined(detail.get("reason"), detail.get("message")) + _how_it_ended(container)
+    scheduled = condition_of(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return f"{scheduled.get('reason', 'Unscheduled')}: {str(scheduled.get('message', ''))[:160]}"
+    return str(status.get("phase", "unknown"))

@@ -1,0 +1,27 @@
+"""One lab for all faults: it is broken, mended and gone on with, in the order of the stages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.bench import Bench, bench_of
+from tests.rehearsal.conftest import rehearsal_on
+
+NETWORK = int(os.environ.get("FIRSTLIGHT_FAULTS_NETWORK", "230"))
+"""The third part of the lab's addresses; another one lets two of these sessions run at once."""
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    for rehearsal in rehearsal_on(NETWORK, tmp_path_factory):
+        # Helm's own patience, which no factor shortens: what is broken here stays broken.
+        for file in rehearsal.root.glob("bootstrap/infra/helmfile.d/*.yaml"):
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            file.write_text("".join("    timeout: 20\n" if line.startswith("    timeout:") else line for line in lines), encoding="utf-8")
+        shutil.copy(Path(__file__).with_name("startupapicheck.yaml"), rehearsal.root / "lab/simulated/charts/cert-manager/templates")
+        yield bench_of(rehearsal)

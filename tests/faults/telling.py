@@ -1,0 +1,45 @@
+"""A plugin for the runs under test: it writes every event of a run to a file as it comes, so that a test knows when to mend what it broke.
+
+Asked to, it holds the run at one event until the test lets it go on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from firstlight.events import Stamped
+from fixtures.keys import BUS
+
+FILE, PAUSE = "FIRSTLIGHT_TOLD", "FIRSTLIGHT_PAUSE"
+
+PAUSE_S = 60.0
+"""A test that died must not hold a run for ever."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to the bus of the run."""
+    bus = config.stash.get(BUS, None)
+    path = os.environ.get(FILE)
+    if bus is None or not path:
+        return
+
+    pause, paused = os.environ.get(PAUSE, ""), []
+
+    def tell(stamped: Stamped) -> None:
+        line = f"{type(stamped.event).__name__} {asdict(stamped.event)!r}\n"
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(line)
+        if pause and not paused and re.search(pause, line):
+            paused.append(line)
+            deadline = time.monotonic() + PAUSE_S
+            while not Path(f"{path}.go").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+    bus.add(tell)

@@ -1,0 +1,45 @@
+"""Every row of the failure catalogue is reproduced by a test, or says why it cannot be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import yaml
+
+from firstlight.hints import explain
+
+HERE = Path(__file__).parent
+CATALOGUE = frozenset(range(1, 71))
+
+
+def reproduced() -> set[int]:
+    """The rows that tests of this folder name: in their tables of cases, or in their own names."""
+    rows: set[int] = set()
+    for path in (*HERE.glob("faults_[0-5]*.py"), HERE / "test_definition.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Case", "Mistake", "cilium"):
+                first = node.args[0]
+                rows |= {first.value} if isinstance(first, ast.Constant) and isinstance(first.value, int) else set()
+            if isinstance(node, ast.FunctionDef) and (named := re.match(r"test_rows?_(\d\d)(?:_and_(\d\d))?_", node.name)):
+                rows |= {int(number) for number in named.groups() if number}
+    return rows
+
+
+def explained() -> dict[int, str]:
+    return {entry["row"]: entry["why"] for entry in yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8"))}
+
+
+def test_every_row_is_reproduced_or_explained():
+    assert reproduced() | explained().keys() == CATALOGUE
+
+
+def test_no_row_is_both():
+    assert reproduced() & explained().keys() == set()
+
+
+def test_every_explanation_says_something_of_a_row_that_there_is():
+    for row, why in explained().items():
+        assert explain(f"FL-{row:03}") is not None
+        assert len(why.split()) > 5, row
