@@ -43,10 +43,11 @@ _EMPTY = (
 )
 _FOLDERS = (
     *(".extra", "etc/cni/net.d", "etc/cri/conf.d/hosts", "etc/kubernetes/manifests", "mnt", "opt/containerd/bin", "opt/containerd/lib", "system"),
-    *("usr/libexec/kubernetes", "usr/local/lib/kubelet/credentialproviders", "usr/share/spdx"),
+    *("usr/lib/modules", "usr/libexec/kubernetes", "usr/local/lib/kubelet/credentialproviders", "usr/share/spdx"),
 )
-# Of Talos' own sources: how its two containerds are set up.
+# Of Talos' own sources: how its two containerds are set up, and what it gives to the kubelet.
 _COPIED = {
+    "etc/nfsmount.conf": "hack/nfsmount.conf",
     "etc/containerd/config.toml": "hack/containerd.toml",
     "etc/cri/containerd.toml": "hack/cri-containerd.toml",
     "etc/cri/conf.d/00-base.part": "hack/cri-plugin.part",

@@ -40,7 +40,7 @@ class ImagePlaces:
         for build in pins.builds.values():
             if build.on_demand or build.name == SHARED_BUILD:
                 digest.update(f"{build.name}\0{digest_of(build, pins, places)}\0".encode())
-        digest.update(json.dumps([pins.images, pins.stand_ins], sort_keys=True).encode())
+        digest.update(json.dumps(dict(pins.images), sort_keys=True).encode())
         for name in _RECIPES:
             digest.update(Path(__file__).with_name(name).read_bytes() + b"\0")
         return cls(places.cache / "images", digest.hexdigest()[:16])

@@ -22,6 +22,16 @@ _PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/no
 _GROUP = b"root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n"
 
 
+# What no package registry serves -> the ports on which each listens without being told.
+_STAND_INS = {
+    "Spegel": ("--once", "configuration"),
+    "cert-manager-controller": ("--http", "9402", "--http", "9403"),
+    "cert-manager-webhook": ("--http", "6080", "--http", "9402", "--https", "10250"),
+    "cert-manager-cainjector": ("--http", "9402"),
+    "notification-controller": ("--http", "8080", "--http", "9090", "--http", "9292", "--http", "9440"),
+}
+
+
 class Under(enum.Enum):
     """What an image is laid upon."""
 
@@ -81,15 +91,13 @@ def recipes(pins: Pins, got: Ingredients) -> list[Recipe]:
         *_flux(pins),
         *_cilium(pins, got),
         *_connectivity(pins.images),
-        *(_stand_in(what, reference) for what, reference in pins.stand_ins.items()),
+        *(_stand_in(what, pins.images[what], words) for what, words in _STAND_INS.items()),
     ]
 
 
 def _kubernetes(pins: Pins) -> list[Recipe]:
     version = {name: tool.version for name, tool in pins.tools.items()}
     servers = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-    # Talos' own name for it, and the one in the chart.
-    coredns = (f"registry.k8s.io/coredns/coredns:v{version['coredns']}", f"docker.io/coredns/coredns:{version['coredns']}")
     return [
         Recipe(
             f"registry.k8s.io/pause:{version['pause']}", Under.STATIC, {"pause": "pause"}, Start(("/pause",)), stands_for="the pause program in C"
@@ -102,20 +110,22 @@ def _kubernetes(pins: Pins) -> list[Recipe]:
             Recipe(f"registry.k8s.io/{name}:v{version[name]}", Under.STATIC, {f"usr/local/bin/{name}": name}, Start((f"/usr/local/bin/{name}",)))
             for name in servers
         ),
-        *(Recipe(reference, Under.STATIC, {"coredns": "coredns"}, Start(("/coredns",))) for reference in coredns),
+        Recipe(f"docker.io/coredns/coredns:{version['coredns']}", Under.STATIC, {"coredns": "coredns"}, Start(("/coredns",))),
     ]
 
 
 def _flux(pins: Pins) -> list[Recipe]:
     return [
-        Recipe(
-            f"ghcr.io/fluxcd/{name}:v{pins.tools[name].version}",
-            Under.STATIC,
-            {f"usr/local/bin/{name}": name},
-            Start((f"/usr/local/bin/{name}",), user="65534:65534"),
-        )
-        for name in ("source-controller", "kustomize-controller", "helm-controller")
+        _controller(name, pins.tools[name].version, pins.images[name]) for name in ("source-controller", "kustomize-controller", "helm-controller")
     ]
+
+
+def _controller(name: str, version: str, reference: str) -> Recipe:
+    # A release that is not served as a module is replaced by the newest one before it that is.
+    shipped = reference.rpartition(":v")[2]
+    stands_for = None if version == shipped else f"{name} {shipped}: this is {version}"
+    start = Start((f"/usr/local/bin/{name}",), user="65534:65534")
+    return Recipe(reference, Under.STATIC, {f"usr/local/bin/{name}": name}, start, stands_for=stands_for)
 
 
 def _cilium(pins: Pins, got: Ingredients) -> list[Recipe]:
@@ -147,5 +157,7 @@ def _connectivity(names: Mapping[str, str]) -> list[Recipe]:
     ]
 
 
-def _stand_in(what: str, reference: str) -> Recipe:
-    return Recipe(reference, Under.STATIC, {"usr/bin/stand-in": "stand-in"}, Start(("/usr/bin/stand-in", "--name", what)), (), what)
+def _stand_in(what: str, reference: str, words: tuple[str, ...]) -> Recipe:
+    # Its own words end at the dashes; what follows is what the program itself is told.
+    start = Start(("/usr/bin/stand-in", "--name", what, *words, "--"), user="65532:65532")
+    return Recipe(reference, Under.STATIC, {"usr/bin/stand-in": "stand-in"}, start, (), what)

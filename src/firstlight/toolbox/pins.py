@@ -98,14 +98,12 @@ class Pins:
         tools: Command-line tools, and programs that go into images.
         charts: Charts of custom resource definitions.
         images: Full names of images of the offline set whose versions are not those of a tool.
-        stand_ins: What cannot be had -> full name of the image that does nothing in its place.
     """
 
     builds: Mapping[str, Build]
     tools: Mapping[str, Tool]
     charts: Mapping[str, ChartPin]
     images: Mapping[str, str]
-    stand_ins: Mapping[str, str]
 
     def tools_of(self, build: str) -> tuple[Tool, ...]:
         """Return the tools that this build makes."""
@@ -115,7 +113,7 @@ class Pins:
         """Return what set-up brings: everything but what is built on demand."""
         builds = {name: build for name, build in self.builds.items() if not build.on_demand}
         tools = {name: tool for name, tool in self.tools.items() if not tool.build or tool.build in builds}
-        return Pins(builds, tools, self.charts, self.images, self.stand_ins)
+        return Pins(builds, tools, self.charts, self.images)
 
 
 def load_pins(path: Path) -> Pins:
@@ -127,7 +125,6 @@ def load_pins(path: Path) -> Pins:
             tools={name: _tool(name, entry) for name, entry in data["tools"].items()},
             charts={name: _chart(name, entry) for name, entry in data["charts"].items()},
             images=dict(data.get("images", {})),
-            stand_ins=dict(data.get("stand-ins", {})),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         seen = f"no {error}" if isinstance(error, KeyError) else str(error)

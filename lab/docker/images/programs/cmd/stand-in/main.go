@@ -1,7 +1,10 @@
 // stand-in stands for a program that cannot be built from package registries: it says so to whoever asks, answers health
 // checks, and does nothing else.
 //
-// Usage: stand-in [--name NAME] [--http PORT]... [--https PORT]...
+// Usage: stand-in [--name NAME] [--http PORT]... [--https PORT]... [--once WORD]... -- THE PROGRAM'S OWN ARGUMENTS
+//
+// Of the program's own arguments it understands those that give a port, `--metrics-addr=:9090`, and the words after which
+// the program does something and ends.
 package main
 
 import (
@@ -18,16 +21,29 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
 
+var address = regexp.MustCompile(`^--[a-z-]*addr(?:ess)?=[0-9.]*:([0-9]+)$`)
+
 func main() {
-	var plain, secure []string
+	var plain, secure, once []string
 	name := flag.String("name", "a program", "what this stands for")
 	flag.Func("http", "a port for plain HTTP, again for more", func(port string) error { plain = append(plain, port); return nil })
 	flag.Func("https", "a port for HTTPS with a certificate of its own, again for more", func(port string) error { secure = append(secure, port); return nil })
+	flag.Func("once", "an argument with which the program does its work and ends, again for more", func(word string) error { once = append(once, word); return nil })
 	flag.Parse()
+
+	for _, argument := range flag.Args() {
+		if slices.Contains(once, argument) {
+			log.Printf("standing in for %s %s: nothing to do", *name, argument)
+			return
+		}
+	}
+	plain = append(plain, ports(flag.Args())...)
 
 	failed := make(chan error)
 	for _, port := range plain {
@@ -51,6 +67,17 @@ func main() {
 		log.Fatal(err)
 	case <-ended:
 	}
+}
+
+// ports returns the ports that a program's arguments tell it to listen on.
+func ports(arguments []string) []string {
+	found := []string{}
+	for _, argument := range arguments {
+		if match := address.FindStringSubmatch(argument); match != nil {
+			found = append(found, match[1])
+		}
+	}
+	return found
 }
 
 func server(name, port string) *http.Server {
