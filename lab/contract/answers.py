@@ -1,0 +1,145 @@
+"""Answers of talosctl: asked, kept in files, and read again."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import yaml
+
+from firstlight.clock import Clock, SystemClock
+from firstlight.errors import TargetError
+from firstlight.tools.process import CommandResult, run
+from lab.contract.calls import Call, Sign, State
+from lab.contract.normalise import normalise
+
+REAL = Path(__file__).resolve().parents[2] / "tests" / "contract" / "real"
+"""What the real machines answered, one file for each state."""
+
+_PAUSE_S = 0.5
+_CODE = re.compile(r"rpc error: code = (\w+) desc")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to, normalised.
+
+    Attributes:
+        exit: The exit code.
+        codes: The gRPC status codes that it names, in order.
+        stdout: Standard output.
+        stderr: Standard error.
+    """
+
+    exit: int
+    codes: tuple[str, ...]
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a call needs: the program, who asks, and what the words in braces mean.
+
+    Attributes:
+        talosctl: The program.
+        talosconfigs: A file for each caller.
+        places: Addresses by name, which are normalised.
+        files: Files by name, which the words may name as well.
+        raw: Where everything is kept as it was said; nowhere when absent.
+        surroundings: More of the environment.
+    """
+
+    talosctl: Path
+    talosconfigs: Mapping[str, Path]
+    places: Mapping[str, str]
+    files: Mapping[str, Path]
+    raw: Path | None = None
+    surroundings: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(self, state: str, call: Call) -> Answer:
+        """Make a call and return what it came to."""
+        result = self.call(call)
+        if result.timed_out:
+            raise TargetError(f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}")
+        if self.raw is not None:
+            self._keep(self.raw / state / f"{call.name}.txt", result)
+        return self.answer(call, result)
+
+    def call(self, call: Call) -> CommandResult:
+        """Make a call and return what was said, word for word."""
+        meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
+        words = [word.format_map(meant) for word in call.words]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.files["home"]), "TALOSCONFIG": str(self.talosconfigs[call.caller])}
+        return run([self.talosctl, *words], timeout_s=call.timeout_s, env={**environment, **self.surroundings})
+
+    def answer(self, call: Call, result: CommandResult) -> Answer:
+        """Return the answer that a result is."""
+        meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
+        said = [normalise(text, meant) for text in (result.stdout, result.stderr)]
+        if call.answers_in_any_order:
+            said = ["\n".join(sorted(text.splitlines())) + "\n" if text else "" for text in said]
+        return Answer(result.exit_code, tuple(_CODE.findall(said[1])), said[0], said[1])
+
+    def await_signs(self, state: State, clock: Clock | None = None) -> None:
+        """Wait until every sign of a state is there.
+
+        Raises:
+            TargetError: One is not there in time.
+        """
+        clock = clock or SystemClock()
+        deadline = clock.monotonic() + state.within_s
+        for sign in state.signs:
+            while not self._shows(sign):
+                if clock.monotonic() > deadline:
+                    said = self.call(sign.call)
+                    raise TargetError(
+                        f"cannot bring the machines to: {state.title}: not so within {state.within_s:.0f} s\n"
+                        f"  wanted    {sign.pattern}\n  command   {said.command}\n  last seen {said.stdout}{said.stderr}"
+                    )
+                clock.sleep(_PAUSE_S)
+
+    def _shows(self, sign: Sign) -> bool:
+        said = self.call(sign.call)
+        return re.search(sign.pattern, said.stdout + said.stderr) is not None
+
+    @staticmethod
+    def _keep(file: Path, result: CommandResult) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            f"$ {result.command}\nexit {result.exit_code} after {result.elapsed_s:.2f} s\n--- stdout\n{result.stdout}--- stderr\n{result.stderr}",
+            encoding="utf-8",
+        )
+
+
+class _Blocks(yaml.SafeDumper):
+    """YAML that shows texts as they are."""
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Blocks.add_representer(str, _block)
+
+
+def write(folder: Path, state: State, answers: Mapping[str, Answer], captured_from: str) -> Path:
+    """Keep the answers of a state in a file, and return it."""
+    said = {name: {**asdict(answer), "codes": list(answer.codes)} for name, answer in answers.items()}
+    text = yaml.dump({"state": state.title, "from": captured_from, "answers": said}, Dumper=_Blocks, sort_keys=False, width=4096, allow_unicode=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{state.name}.yaml"
+    file.write_text(f"# Real machines said this. It is written by ./task lab:contract, never by hand.\n---\n{text}", encoding="utf-8")
+    return file
+
+
+def read(folder: Path, state: str) -> dict[str, Answer]:
+    """Return the answers that were kept for a state; none if there is no file."""
+    file = folder / f"{state}.yaml"
+    if not file.exists():
+        return {}
+    kept = yaml.safe_load(file.read_text(encoding="utf-8"))["answers"]
+    return {name: Answer(said["exit"], tuple(said["codes"]), said["stdout"], said["stderr"]) for name, said in kept.items()}
