@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -17,8 +18,11 @@ import (
 	timeresource "github.com/siderolabs/talos/pkg/machinery/resources/time"
 )
 
-// ephemeralSizeBytes is the size of the made-up disk's EPHEMERAL partition; Talos wants about 5 GiB at least.
-const ephemeralSizeBytes = 100 << 30
+// The sizes of a made-up disk's partitions; Talos wants about 5 GiB for EPHEMERAL at least.
+const (
+	stateSizeBytes     = 100 << 20
+	ephemeralSizeBytes = 100 << 30
+)
 
 // publishFixed shows what does not change until the next boot.
 func (n *Node) publishFixed(ctx context.Context) error {
@@ -27,7 +31,8 @@ func (n *Node) publishFixed(ctx context.Context) error {
 	if n.mode == Configured {
 		shown = append(shown, n.nodenameResource(), config.NewMachineConfig(n.cfg),
 			config.NewMachineConfigWithID(n.cfg, config.PersistentID), n.identityResource(),
-			n.clusterInfoResource(), n.volumeResource())
+			n.clusterInfoResource(), volumeResource(constants.StatePartitionLabel, 5, stateSizeBytes),
+			volumeResource(constants.EphemeralPartitionLabel, 6, ephemeralSizeBytes))
 	}
 
 	return n.putAll(ctx, shown)
@@ -143,13 +148,14 @@ func (n *Node) clusterInfoResource() resource.Resource {
 	return r
 }
 
-func (n *Node) volumeResource() resource.Resource {
-	r := block.NewVolumeStatus(block.NamespaceName, constants.EphemeralPartitionLabel)
+// volumeResource is one of the partitions of a made-up disk.
+func volumeResource(label string, partition int, sizeBytes uint64) resource.Resource {
+	r := block.NewVolumeStatus(block.NamespaceName, label)
 	spec := r.TypedSpec()
 	spec.Phase, spec.Type = block.VolumePhaseReady, block.VolumeTypePartition
-	spec.Location, spec.ParentLocation, spec.PartitionIndex = "/dev/sda6", "/dev/sda", 6
+	spec.Location, spec.ParentLocation, spec.PartitionIndex = fmt.Sprintf("/dev/sda%d", partition), "/dev/sda", partition
 	spec.Filesystem = block.FilesystemTypeXFS
-	spec.SetSize(ephemeralSizeBytes)
+	spec.SetSize(sizeBytes)
 
 	return r
 }

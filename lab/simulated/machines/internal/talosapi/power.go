@@ -3,18 +3,14 @@ package talosapi
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"strings"
 
 	machineapi "github.com/siderolabs/talos/pkg/machinery/api/machine"
 	"github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/config/configdiff"
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
-	"github.com/siderolabs/talos/pkg/machinery/constants"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"firstlight.dev/lab/machines/internal/machine"
 )
 
 // metal is the platform that the machines claim to be; the validation of a configuration asks for it.
@@ -29,30 +25,6 @@ func (m *machined) Reboot(context.Context, *machineapi.RebootRequest) (*machinea
 	m.node.Reboot()
 
 	return &machineapi.RebootResponse{Messages: []*machineapi.Reboot{{ActorId: rand.Text()}}}, nil
-}
-
-// Reset answers `talosctl reset`.
-func (m *machined) Reset(_ context.Context, request *machineapi.ResetRequest) (*machineapi.ResetResponse, error) {
-	if !request.GetReboot() {
-		return nil, status.Error(codes.Unimplemented, "reset without --reboot is not simulated: nobody could switch the machine on again")
-	}
-
-	reset := machine.Reset{Graceful: request.GetGraceful(), Ephemeral: true, Config: true}
-
-	if request.GetMode() == machineapi.ResetRequest_USER_DISKS {
-		reset.Ephemeral, reset.Config = false, false
-	} else if partitions := request.GetSystemPartitionsToWipe(); len(partitions) > 0 {
-		wiped := func(label string) bool {
-			return slices.ContainsFunc(partitions, func(p *machineapi.ResetPartitionSpec) bool { return p.GetLabel() == label })
-		}
-		reset.Ephemeral, reset.Config = wiped(constants.EphemeralPartitionLabel), wiped(constants.StatePartitionLabel)
-	}
-
-	if err := m.node.Reset(reset); err != nil {
-		return nil, err
-	}
-
-	return &machineapi.ResetResponse{Messages: []*machineapi.Reset{{ActorId: rand.Text()}}}, nil
 }
 
 // ApplyConfiguration answers `talosctl apply-config`; a change always takes a reboot here, where Talos spares it for some.
