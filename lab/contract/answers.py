@@ -28,13 +28,13 @@ class Answer:
     """What a call came to, normalised.
 
     Attributes:
-        exit: The exit code.
+        exit: The exit code; none for a call that does not end by itself in the time that it has.
         codes: The gRPC status codes that it names, in order.
         stdout: Standard output.
         stderr: Standard error.
     """
 
-    exit: int
+    exit: int | None
     codes: tuple[str, ...]
     stdout: str
     stderr: str
@@ -63,7 +63,7 @@ class Asking:
     def ask(self, state: str, call: Call) -> Answer:
         """Make a call and return what it came to."""
         result = self.call(call)
-        if result.timed_out:
+        if result.timed_out and not call.is_patient:
             raise TargetError(f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}")
         if self.raw is not None:
             self._keep(self.raw / state / f"{call.name}.txt", result)
@@ -78,6 +78,8 @@ class Asking:
 
     def answer(self, call: Call, result: CommandResult) -> Answer:
         """Return the answer that a result is."""
+        if result.timed_out:
+            return Answer(None, (), "", "")
         meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
         said = [normalise(text, meant) for text in (result.stdout, result.stderr)]
         if call.answers_in_any_order:

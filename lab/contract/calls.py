@@ -37,13 +37,13 @@ class Call:
 
     @property
     def is_patient(self) -> bool:
-        """Whether it waits for long; such a call changes nothing, so several can wait at a time."""
-        return self.timeout_s > CALL_S
+        """Whether it is known to wait, maybe for ever; such a call changes nothing, so several can wait at a time."""
+        return self.timeout_s != CALL_S
 
     @property
     def answers_in_any_order(self) -> bool:
-        """Whether several machines are asked at once: whoever is first answers first."""
-        return any("," in word for name, word in pairwise(self.words) if name == "--nodes")
+        """Whether several machines are asked at once, and whoever is first answers first, or etcd, which sorts members by ids drawn at random."""
+        return self.words[-2:] == ("etcd", "members") or any("," in word for name, word in pairwise(self.words) if name == "--nodes")
 
 
 @dataclass(frozen=True, slots=True)

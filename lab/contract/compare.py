@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -72,15 +72,16 @@ class Comparison:
     diff: str
 
 
-def compare(call: str, real: Answer, simulated: Answer) -> Comparison:
-    """Compare what both said to a call, `state/name`."""
+def compare(call: str, real: Answer, simulated: Answer, listed: Sequence[Difference] | None = None) -> Comparison:
+    """Compare what both said to a call, `state/name`; the listed differences are those of the project unless others are given."""
+    listed = differences() if listed is None else listed
     before, after = _lines(real), _lines(simulated)
     unexplained, used = [], set()
     for line in difflib.ndiff(before, after):
         side, text = line[0], line[2:]
         if side not in "+-":
             continue
-        explained = next((difference.name for difference in differences() if difference.covers(call, side, text)), None)
+        explained = next((difference.name for difference in listed if difference.covers(call, side, text)), None)
         if explained is None:
             unexplained.append(f"{side} {text}")
         else:
@@ -94,7 +95,7 @@ def _lines(answer: Answer) -> list[str]:
 
 
 def _said(answer: Answer) -> Iterator[str]:
-    yield f"exit {answer.exit}"
+    yield "does not end" if answer.exit is None else f"exit {answer.exit}"
     yield f"codes {' '.join(answer.codes) or 'none'}"
     for name, text in (("stdout", answer.stdout), ("stderr", answer.stderr)):
         yield from (f"{name}: {line}" for line in text.splitlines())

@@ -11,11 +11,11 @@ import yaml
 
 from firstlight.tools.process import CommandResult, run
 
-CLUSTER = "infra"
+CLUSTER = "contract"
 TALOS = "v1.12.0"
 KUBERNETES = "v1.35.0"
 NODES = {"cp-1": "controlplane", "cp-2": "controlplane", "cp-3": "controlplane", "worker-1": "worker"}
-"""The machines by their place in the calls; each calls itself `infra-<place>`."""
+"""The machines by their place in the calls; each calls itself `contract-<place>`."""
 
 _GENERATE_S = 60.0
 

@@ -167,10 +167,11 @@ def _with_patches(talos: Path, inventory: dict[str, Any], files: Mapping[Path, b
         if "patches" in owner:
             owner["patches"] = kept
     inventory["patches"] = [*inventory.get("patches", []), f"@./{_PATCH}"]
-    return {**changed, talos / _PATCH: _dumped(_container_documents(here))}
+    return {**changed, talos / _PATCH: _dumped(container_documents(here))}
 
 
-def _container_documents(here: Circumstances) -> list[dict[str, Any]]:
+def container_documents(here: Circumstances) -> list[dict[str, Any]]:
+    """Return what the machine config of a container has besides the definition."""
     kubelet: dict[str, Any] = {
         # A laptop's disk is fuller than a server's: at the usual 15 % everything would be evicted.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%"},

@@ -10,7 +10,9 @@ type definition struct {
 	id string
 	// starts reports whether the boot sequence has come to the service.
 	starts func(n *Node, now time.Time) bool
-	// waits lists what the service waits for, in Talos's words.
+	// needs is everything that the service waits for before it runs, in Talos's words; empty if it waits for nothing.
+	needs string
+	// waits lists what of that is still missing.
 	waits func(n *Node, now time.Time) []string
 	// started is the message of the service when it runs.
 	started string
@@ -19,21 +21,39 @@ type definition struct {
 // goroutineMessage is how Talos announces a service that is no process of its own; the process numbers below are made up.
 const goroutineMessage = "Service started as goroutine"
 
+// What services wait for, as Talos 1.12 says it.
+const (
+	needsOfAPID      = `service "containerd" to be "up", api certificates`
+	needsOfCRI       = "volumes /var/lib, /var/lib/cni, /var/lib/containerd, /var/run, /var/run/lock, /etc/cni, /etc/kubernetes, /usr/libexec/kubernetes, /opt to be mounted, network"
+	needsOfDashboard = `service "machined" to be "up", file "/system/run/machined/machine.sock" to exist`
+	needsOfEtcd      = `volumes /var/lib, ETCD to be mounted, service "cri" to be "up", time sync, network, etcd spec`
+	needsOfKubelet   = "volumes /var/lib, /var/lib/kubelet, /var/log, /var/log/audit, /var/log/containers, /var/log/pods, /var/lib/kubelet/seccomp, " +
+		`/var/lib/kubelet/seccomp/profiles, /var/log/audit/kube, /var/mnt to be mounted, service "cri" to be "up", time sync, network`
+	needsOfSyslogd = `service "machined" to be "up"`
+	needsOfTrustd  = `service "containerd" to be "up", time sync, network`
+)
+
+// waitInterval is how often Talos says anew what a service still waits for.
+const waitInterval = time.Second
+
 var definitions = []definition{
 	{id: "machined", starts: always, waits: nothing, started: goroutineMessage},
-	{id: "containerd", starts: always, waits: nothing, started: "Process Process([\"/bin/containerd\"]) started with PID 801"},
-	{id: "udevd", starts: always, waits: nothing, started: "Process Process([\"/usr/bin/systemd-udevd\"]) started with PID 803"},
-	{id: "syslogd", starts: always, waits: nothing, started: goroutineMessage},
+	{id: "containerd", starts: always, waits: nothing, started: `Process Process(["/bin/containerd"]) started with PID 801`},
+	{id: "udevd", starts: always, waits: nothing, started: `Process Process(["/sbin/systemd-udevd"]) started with PID 803`},
+	{id: "syslogd", starts: always, needs: needsOfSyslogd, waits: nothing, started: goroutineMessage},
 	{id: "auditd", starts: always, waits: nothing, started: goroutineMessage},
-	{id: "dashboard", starts: always, waits: nothing, started: "Process Process([\"/sbin/dashboard\"]) started with PID 811"},
-	{id: "apid", starts: always, waits: waitsForCertificates, started: "Started task apid (PID 1201) for container apid"},
-	{id: "cri", starts: startsEverything, waits: nothing, started: "Process Process([\"/bin/containerd\" \"--config\" \"/etc/cri/containerd.toml\"]) started with PID 1303"},
-	{id: "trustd", starts: onControlPlane, waits: waitsForTime, started: "Started task trustd (PID 1404) for container trustd"},
-	{id: "kubelet", starts: startsEverything, waits: waitsForTimeAndCRI, started: "Started task kubelet (PID 1505) for container kubelet"},
+	{id: "dashboard", starts: always, needs: needsOfDashboard, waits: nothing, started: `Process Process(["/sbin/dashboard"]) started with PID 811`},
+	{id: "apid", starts: always, needs: needsOfAPID, waits: waitsForCertificates, started: "Started task apid (PID 1201) for container apid"},
+	{
+		id: "cri", starts: startsEverything, needs: needsOfCRI, waits: nothing,
+		started: `Process Process(["/bin/containerd" "--address" "/run/containerd/containerd.sock" "--config" "/etc/cri/containerd.toml"]) started with PID 1303`,
+	},
+	{id: "trustd", starts: onControlPlane, needs: needsOfTrustd, waits: waitsForTime, started: "Started task trustd (PID 1404) for container trustd"},
+	{id: "kubelet", starts: startsEverything, needs: needsOfKubelet, waits: waitsForTimeAndCRI, started: "Started task kubelet (PID 1505) for container kubelet"},
 }
 
 // hasHealthCheck reports whether Talos checks the health of the service.
-func hasHealthCheck(id string) bool { return id != "machined" && id != "dashboard" }
+func hasHealthCheck(id string) bool { return id != "dashboard" }
 
 // stepBoot starts each service as soon as nothing holds it back.
 func (n *Node) stepBoot(now time.Time) {
@@ -61,12 +81,10 @@ func (n *Node) stepService(now time.Time, d definition) {
 	}
 
 	if service == nil {
-		n.set(now, d.id, Starting, "Starting service")
+		n.begin(now, d.id, d.needs)
 	}
 
-	if waits := d.waits(n, now); len(waits) > 0 {
-		n.set(now, d.id, Waiting, "Waiting for %s", strings.Join(waits, ", "))
-
+	if n.waiting(now, d.id, d.waits(n, now)) {
 		return
 	}
 
@@ -77,6 +95,28 @@ func (n *Node) stepService(now time.Time, d definition) {
 	if hasHealthCheck(d.id) {
 		n.check(now, d.id, "")
 	}
+}
+
+// begin starts a service, which first says everything that it needs, whether that is there already or not.
+func (n *Node) begin(now time.Time, id, needs string) {
+	n.set(now, id, Starting, "Starting service")
+
+	if needs != "" {
+		n.set(now, id, Waiting, "Waiting for %s", needs)
+	}
+}
+
+// waiting reports whether something holds the service back, and has it say what that is, in Talos's rhythm.
+func (n *Node) waiting(now time.Time, id string, missing []string) bool {
+	if len(missing) == 0 {
+		return false
+	}
+
+	if now.Sub(n.services[id].changed()) >= waitInterval {
+		n.set(now, id, Waiting, "Waiting for %s", strings.Join(missing, ", "))
+	}
+
+	return true
 }
 
 func always(*Node, time.Time) bool      { return true }

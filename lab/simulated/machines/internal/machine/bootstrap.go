@@ -81,8 +81,9 @@ func (n *Node) startEtcdCluster() error {
 	n.disk.EtcdCluster = cluster.ID
 	f.changed()
 
-	n.set(now, "etcd", Finished, "Bootstrap requested")
-	n.set(now, "etcd", Starting, "Starting service")
+	// Talos puts a new service in the place of the one that waited, which had nothing to tell but that.
+	delete(n.services, "etcd")
+	n.begin(now, "etcd", needsOfEtcd)
 
 	return f.saveIfNeeded()
 }

@@ -21,15 +21,11 @@ func (n *Node) stepEtcd(now time.Time) {
 
 	service := n.services["etcd"]
 	if service == nil {
-		n.set(now, "etcd", Starting, "Starting service")
+		n.begin(now, "etcd", needsOfEtcd)
 	}
 
-	if !service.running() {
-		if waits := waitsForTimeAndCRI(n, now); len(waits) > 0 {
-			n.set(now, "etcd", Waiting, "Waiting for %s", joined(waits))
-
-			return
-		}
+	if !service.running() && n.waiting(now, "etcd", waitsForTimeAndCRI(n, now)) {
+		return
 	}
 
 	if problem := n.etcdRefusal(); problem.state != "" && !service.running() {

@@ -1,8 +1,11 @@
 package machine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	machineapi "github.com/siderolabs/talos/pkg/machinery/api/machine"
 	"google.golang.org/grpc/codes"
@@ -14,18 +17,41 @@ const (
 	shownDBBytes      = 20 << 20
 	shownDBBytesInUse = 8 << 20
 	shownRaftTerm     = 2
-	shownEtcdVersion  = "3.6.6"
+	shownEtcdVersion  = "3.6.7"
 	shownStorage      = "3.6.0"
 )
 
-// notServing is what etcd's client says when no etcd listens on the machine.
-func notServing(address string) error {
-	return status.Errorf(codes.Unavailable,
-		`connection error: desc = "transport: Error while dialing: dial tcp %s: connect: connection refused"`, net.JoinHostPort(address, "2379"))
+// errNotServing says that no etcd listens where it is asked.
+var errNotServing = errors.New("no etcd listens there")
+
+// etcdPoll is how often a call looks whether an etcd listens by now.
+const etcdPoll = 50 * time.Millisecond
+
+// whenServing asks an etcd as its client does: where none listens, the call waits for one as long as the caller has patience.
+func whenServing[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+	ticker := time.NewTicker(etcdPoll)
+	defer ticker.Stop()
+
+	for {
+		answer, err := ask()
+		if !errors.Is(err, errNotServing) {
+			return answer, err
+		}
+
+		select {
+		case <-ctx.Done():
+			return answer, status.FromContextError(ctx.Err()).Err()
+		case <-ticker.C:
+		}
+	}
 }
 
 // EtcdMembers lists the members as the machine's own etcd knows them (local), or as any etcd that Kubernetes leads to does.
-func (n *Node) EtcdMembers(local bool) ([]*machineapi.EtcdMember, error) {
+func (n *Node) EtcdMembers(ctx context.Context, local bool) ([]*machineapi.EtcdMember, error) {
+	return whenServing(ctx, func() ([]*machineapi.EtcdMember, error) { return n.etcdMembers(local) })
+}
+
+func (n *Node) etcdMembers(local bool) ([]*machineapi.EtcdMember, error) {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
 
@@ -52,7 +78,7 @@ func (n *Node) reachableCluster(local bool) (*EtcdCluster, error) {
 
 	cluster := f.clusterOf(n)
 	if cluster == nil || !n.services["etcd"].running() {
-		return nil, notServing("127.0.0.1")
+		return nil, errNotServing
 	}
 
 	switch member := cluster.member(n.Hostname); {
@@ -75,7 +101,7 @@ func (n *Node) discoveredCluster() (*EtcdCluster, error) {
 	case f.vipOwner() != nil && (discovery || f.kubernetesUp):
 		return f.mainCluster(), nil
 	case discovery:
-		return nil, notServing(f.lab.ControlPlanes()[0].Address)
+		return nil, errNotServing
 	default:
 		return nil, fmt.Errorf("no controlplane endpoints discovered yet")
 	}
@@ -102,14 +128,17 @@ func (f *Fleet) memberProto(member EtcdMember) *machineapi.EtcdMember {
 }
 
 // EtcdStatus is the state of the machine's own member.
-func (n *Node) EtcdStatus() (*machineapi.EtcdMemberStatus, error) {
+func (n *Node) EtcdStatus(ctx context.Context) (*machineapi.EtcdMemberStatus, error) {
+	return whenServing(ctx, n.etcdStatus)
+}
+
+func (n *Node) etcdStatus() (*machineapi.EtcdMemberStatus, error) {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
 
 	cluster := n.fleet.clusterOf(n)
 	if cluster == nil || !n.services["etcd"].running() || cluster.member(n.Hostname) == nil {
-		// Talos wraps the client's error with %w, so its code stays.
-		return nil, status.Errorf(codes.Unavailable, "failed to query etcd status: %s", status.Convert(notServing("127.0.0.1")).String())
+		return nil, errNotServing
 	}
 
 	member := cluster.member(n.Hostname)

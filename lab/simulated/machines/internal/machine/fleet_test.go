@@ -81,7 +81,11 @@ func (b *bench) bootstrap(hostname string) {
 
 // members lists the names of the etcd members that a machine knows; learners in brackets.
 func (b *bench) members(hostname string) []string {
-	members, err := b.node(hostname).EtcdMembers(true)
+	// Where no etcd listens, the answer never comes.
+	ctx, cancel := context.WithTimeout(b.t.Context(), 100*time.Millisecond)
+	defer cancel()
+
+	members, err := b.node(hostname).EtcdMembers(ctx, true)
 	if err != nil {
 		return nil
 	}

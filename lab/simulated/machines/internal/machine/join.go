@@ -1,9 +1,6 @@
 package machine
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // stepJoin lets control plane machines join etcd one after the other, each first as a learner, once the API server is up.
 //
@@ -75,5 +72,3 @@ func (c *EtcdCluster) learner() *EtcdMember {
 
 	return nil
 }
-
-func joined(parts []string) string { return strings.Join(parts, ", ") }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cosi-project/runtime/pkg/resource"
 	"github.com/cosi-project/runtime/pkg/state"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
 // put shows a resource, and leaves one alone that says the same already, so that versions and watches move only on changes.
@@ -15,10 +16,15 @@ func (n *Node) put(ctx context.Context, wanted resource.Resource) error {
 
 	switch {
 	case state.IsNotFoundError(err):
-		err = n.resources.Create(ctx, wanted)
+		err = n.resources.Create(ctx, wanted, state.WithCreateOwner(ownerOf(wanted)))
 	case err == nil && !same(present, wanted):
 		wanted.Metadata().SetVersion(present.Metadata().Version())
-		err = n.resources.Update(ctx, wanted)
+
+		if err = wanted.Metadata().SetOwner(ownerOf(wanted)); err != nil {
+			break
+		}
+
+		err = n.resources.Update(ctx, wanted, state.WithUpdateOwner(ownerOf(wanted)))
 	}
 
 	if err != nil {
@@ -56,12 +62,21 @@ func (n *Node) putList(ctx context.Context, kind resource.Kind, wanted []resourc
 			continue
 		}
 
-		if err := n.resources.Destroy(ctx, r.Metadata()); err != nil && !state.IsNotFoundError(err) {
+		if err := n.resources.Destroy(ctx, r.Metadata(), state.WithDestroyOwner(ownerOf(r))); err != nil && !state.IsNotFoundError(err) {
 			return fmt.Errorf("cannot take %s of %s away: %w", r.Metadata(), n.Hostname, err)
 		}
 	}
 
 	return n.putAll(ctx, wanted)
+}
+
+// ownerOf is the controller that Talos has for a resource. It shows in the long forms of `talosctl get` only, so not all are told apart here.
+func ownerOf(r resource.Resource) string {
+	if r.Metadata().Type() == runtime.MachineStatusType {
+		return "runtime.MachineStatusController"
+	}
+
+	return ""
 }
 
 func same(a, b resource.Resource) bool {

@@ -63,12 +63,13 @@ func (s *Service) set(now time.Time, state State, format string, args ...any) bo
 		s.since = now
 	}
 
-	s.state, s.message = state, message
-	s.push(now, message)
-
-	if state != Running {
+	// Only what ran can stop running: before that, nothing is known of its health.
+	if s.state == Running && state != Running {
 		s.health = health{known: s.health.known, at: now, message: "service not running"}
 	}
+
+	s.state, s.message = state, message
+	s.push(now, message)
 
 	return true
 }
@@ -97,6 +98,9 @@ func (s *Service) push(now time.Time, message string) {
 		s.events = s.events[len(s.events)-eventsKept:]
 	}
 }
+
+// changed is when something last happened to the service.
+func (s *Service) changed() time.Time { return s.events[len(s.events)-1].at }
 
 // up reports what Talos calls up: running and, if it has a health check, healthy.
 func (s *Service) up() bool {

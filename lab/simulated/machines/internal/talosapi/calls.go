@@ -62,12 +62,12 @@ func (m *machined) Memory(context.Context, *emptypb.Empty) (*machineapi.MemoryRe
 }
 
 // EtcdMemberList answers `talosctl etcd members`.
-func (m *machined) EtcdMemberList(_ context.Context, request *machineapi.EtcdMemberListRequest) (*machineapi.EtcdMemberListResponse, error) {
+func (m *machined) EtcdMemberList(ctx context.Context, request *machineapi.EtcdMemberListRequest) (*machineapi.EtcdMemberListResponse, error) {
 	if err := m.checkControlPlane("member list"); err != nil {
 		return nil, err
 	}
 
-	members, err := m.node.EtcdMembers(request.GetQueryLocal())
+	members, err := m.node.EtcdMembers(ctx, request.GetQueryLocal())
 	if err != nil {
 		return nil, err
 	}
@@ -81,12 +81,12 @@ func (m *machined) EtcdMemberList(_ context.Context, request *machineapi.EtcdMem
 }
 
 // EtcdStatus answers `talosctl etcd status`.
-func (m *machined) EtcdStatus(context.Context, *emptypb.Empty) (*machineapi.EtcdStatusResponse, error) {
+func (m *machined) EtcdStatus(ctx context.Context, _ *emptypb.Empty) (*machineapi.EtcdStatusResponse, error) {
 	if err := m.checkControlPlane("etcd status"); err != nil {
 		return nil, err
 	}
 
-	member, err := m.node.EtcdStatus()
+	member, err := m.node.EtcdStatus(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +95,12 @@ func (m *machined) EtcdStatus(context.Context, *emptypb.Empty) (*machineapi.Etcd
 }
 
 // EtcdAlarmList answers `talosctl etcd alarm list`: there are none.
-func (m *machined) EtcdAlarmList(context.Context, *emptypb.Empty) (*machineapi.EtcdAlarmListResponse, error) {
+func (m *machined) EtcdAlarmList(ctx context.Context, _ *emptypb.Empty) (*machineapi.EtcdAlarmListResponse, error) {
 	if err := m.checkControlPlane("etcd alarm list"); err != nil {
 		return nil, err
 	}
 
-	if _, err := m.node.EtcdStatus(); err != nil {
+	if _, err := m.node.EtcdStatus(ctx); err != nil {
 		return nil, err
 	}
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	machineapi "github.com/siderolabs/talos/pkg/machinery/api/machine"
-	"github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/config/configdiff"
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
 	"google.golang.org/grpc/codes"
@@ -47,34 +46,39 @@ func (m *machined) ApplyConfiguration(_ context.Context, request *machineapi.App
 	applied := &machineapi.ApplyConfiguration{Mode: machineapi.ApplyConfigurationRequest_REBOOT, Warnings: warnings, ModeDetails: "Applied configuration with a reboot"}
 	reply := &machineapi.ApplyConfigurationResponse{Messages: []*machineapi.ApplyConfiguration{applied}}
 
+	diff, err := configdiff.DiffToString(m.node.Config(), provider)
+	if err != nil {
+		return nil, err
+	}
+
 	switch request.GetMode() {
+	case machineapi.ApplyConfigurationRequest_AUTO:
+		// What changes nothing needs no reboot.
+		if diff == "" {
+			applied.Mode, applied.ModeDetails = machineapi.ApplyConfigurationRequest_NO_REBOOT, "Applied configuration without a reboot"
+		}
 	case machineapi.ApplyConfigurationRequest_STAGED:
 		applied.Mode, applied.ModeDetails = request.GetMode(), "Staged configuration to be applied after the next reboot"
-	case machineapi.ApplyConfigurationRequest_AUTO, machineapi.ApplyConfigurationRequest_REBOOT:
+	case machineapi.ApplyConfigurationRequest_REBOOT:
 	default:
 		return nil, status.Errorf(codes.Unimplemented, "apply configuration --mode='%s' is not simulated", modeName(request.GetMode()))
 	}
 
 	if request.GetDryRun() {
-		return reply, m.dryRun(applied, provider)
+		dryRun(applied, diff)
+
+		return reply, nil
 	}
 
 	return reply, m.node.Apply(request.GetData(), applied.GetMode() == machineapi.ApplyConfigurationRequest_REBOOT)
 }
 
-func (m *machined) dryRun(applied *machineapi.ApplyConfiguration, provider config.Provider) error {
-	diff, err := configdiff.DiffToString(m.node.Config(), provider)
-	if err != nil {
-		return err
-	}
-
+func dryRun(applied *machineapi.ApplyConfiguration, diff string) {
 	if diff == "" {
 		diff = "No changes."
 	}
 
 	applied.ModeDetails = "Dry run summary:\n" + applied.GetModeDetails() + " (skipped in dry-run).\nConfig diff:\n\n" + diff
-
-	return nil
 }
 
 func modeName(mode machineapi.ApplyConfigurationRequest_Mode) string {

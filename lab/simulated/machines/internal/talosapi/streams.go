@@ -111,7 +111,7 @@ func (m *machined) Logs(request *machineapi.LogsRequest, stream machineapi.Machi
 	}
 
 	if !known {
-		return status.Errorf(codes.NotFound, "log %q was not registered", request.GetId())
+		return fmt.Errorf("log %q was not registered", request.GetId())
 	}
 
 	after, marker := 0, fmt.Sprintf("service[%s]", request.GetId())

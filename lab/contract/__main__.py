@@ -1,0 +1,71 @@
+"""`python -m lab.contract capture|differences`: asks the real machines again, and shows where the simulated ones are not like them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from firstlight.clock import SystemClock
+from firstlight.errors import FirstlightError
+from lab.contract import answers
+from lab.contract.compare import differences, not_captured
+from lab.contract.containers import ContainerMachines
+from lab.contract.material import CLUSTER
+from lab.contract.walk import walk
+from lab.docker.routes import SUBNET_VARIABLE
+from lab.docker.settings import IMAGES_VARIABLE, Settings
+from lab.simulated.paths import lab_paths
+
+SUBNET = "10.6.0.0/24"
+"""Not the docker target's own: both can be up at a time."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; errors are said on standard error, with what to do next."""
+    parser = argparse.ArgumentParser(prog="python -m lab.contract", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    capture = commands.add_parser("capture", help="ask real Talos in containers, and keep the answers in tests/contract/real")
+    capture.add_argument("--keep", action="store_true", help="leave the machines as they are afterwards (./task docker:down CLUSTER=contract)")
+    commands.add_parser("differences", help="show where simulated machines are honestly not like real ones, and why")
+    options = parser.parse_args(argv)
+    try:
+        return _capture(keep=options.keep) if options.command == "capture" else _differences()
+    except FirstlightError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _capture(*, keep: bool) -> int:
+    paths = lab_paths(CLUSTER, target="docker")
+    chosen = Settings("3+1", os.environ.get(SUBNET_VARIABLE, SUBNET), os.environ.get(IMAGES_VARIABLE, "auto"))
+    clock = SystemClock()
+    started = clock.monotonic()
+    machines = ContainerMachines(paths, chosen, _say, raw=paths.checkout / "reports" / "contract")
+    try:
+        machines.start()
+        for state, said in walk(machines):
+            file = answers.write(answers.REAL, state, said, machines.origin)
+            _say(f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} ({clock.monotonic() - started:.0f} s)")
+    finally:
+        if not keep:
+            machines.stop()
+    return _differences()
+
+
+def _differences() -> int:
+    for difference in differences():
+        _say(f"{difference.name}\n  in        {', '.join(difference.calls)}\n  because   {difference.reason}")
+    for name, reason in not_captured().items():
+        _say(f"not captured: {name}\n  because   {reason}")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,137 @@
+"""The real machines of the contract: Talos in containers, on the docker target's engine, images and network code, in a lab of its own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from firstlight.clock import SystemClock
+from lab.contract.answers import Asking
+from lab.contract.material import CLUSTER, NODES, TALOS, Material
+from lab.docker import containment, ending, machines, network, own_engine, routes, supply
+from lab.docker.definition import Circumstances, container_documents
+from lab.docker.engine import Engine, find_engine
+from lab.docker.host import read_host
+from lab.docker.mirror import Mirror
+from lab.docker.settings import Settings
+from lab.simulated import services
+from lab.simulated.addresses import Endpoints
+from lab.simulated.paths import LabPaths, private_dir, write_atomic
+
+_PLACES = {"vip": 10, "cp-1": 11, "cp-2": 12, "cp-3": 13, "worker-1": 14, "absent": 99}
+_RUN_S = 120.0
+_MTU = 1500
+
+# Files are written before the last phase of the boot sequence. One that cannot be written holds it up for five minutes.
+_HELD_UP = {"machine": {"files": [{"op": "append", "path": "/var/nosuchfile", "content": "x", "permissions": 0o644}]}}
+
+
+class ContainerMachines:
+    """Real machines in containers: three control planes and a worker."""
+
+    def __init__(self, paths: LabPaths, chosen: Settings, say: Callable[[str], None], raw: Path) -> None:
+        """Prepare the machines; `raw` is where their answers are kept word for word."""
+        self._paths, self._subnet, self._say, self._raw = paths, chosen.network, say, raw
+        self._host = read_host()
+        self._offline = supply.is_offline(chosen)
+        self._here = Circumstances(chosen, self._host.cgroup_version, self._offline)
+        places = {name: str(self._subnet.network_address + number) for name, number in _PLACES.items()}
+        self._material = Material(paths.state / "material", paths.tools / "talosctl", places)
+        self._image = f"ghcr.io/siderolabs/talos:{TALOS}"
+        self._engine: Engine
+
+    @property
+    def asking(self) -> Asking:
+        """How they are asked."""
+        material = self._material
+        return Asking(material.talosctl, material.talosconfigs, material.places, material.files, raw=self._raw)
+
+    @property
+    def origin(self) -> str:
+        """What answered, for people."""
+        images = "images built here" if self._offline else "published images"
+        return f"machined of Talos {TALOS} in containers of Docker Engine {self._engine.version}, {images}"
+
+    def start(self) -> None:
+        """Have engine, network, images and configurations; no machine yet."""
+        for folder in (self._paths.state, self._paths.run, self._paths.logs, self._paths.home, self._material.folder):
+            private_dir(folder)
+        self._engine = self._engine_found()
+        name, label = ending.network_name(self._paths), str(self._paths.state)
+        if not self._engine.inspect("network", [name]):
+            routes.require_free(self._subnet, self._host.routes, [IPv4Network("10.96.0.0/12"), IPv4Network("10.244.0.0/16")])
+        network.ensure(self._engine, name, label, self._subnet, _MTU)
+        if self._offline:
+            self._serve_images()
+        documents = [document for document in container_documents(self._here) if document.get("kind") != "TimeSyncConfig"]
+        self._material.make(documents)
+        self._material.write_config("cp-2", self._material.folder / "held-up.yaml", [*documents, _HELD_UP])
+
+    def enter(self, state: str) -> None:
+        """Bring the machines into a state."""
+        match state:
+            case "maintenance":
+                self._run("cp-1", None)
+            case "booting":
+                self._run("cp-2", self._material.folder / "held-up.yaml")
+            case "configured":
+                self._remove("cp-2")
+                for node in ("cp-2", "cp-3", "worker-1"):
+                    self._run(node, self._material.config(node))
+            case "ready":
+                for number, node in enumerate(NODES):
+                    self._give_network(node, number)
+            case "down":
+                self._engine.call("kill", self._machine("worker-1", "").container).raise_on_failure("cut the worker's power")
+            case _:
+                pass
+
+    def stop(self) -> None:
+        """Remove everything, the state folder included."""
+        ending.end_lab(self._paths, self._say, SystemClock())
+
+    def _engine_found(self) -> Engine:
+        found = None if own_engine.folder(self._paths).exists() else find_engine()
+        if found is not None:
+            return found
+        own_engine.needed(self._paths, self._host, dict(os.environ))
+        return own_engine.start(self._paths, self._host, self._say, SystemClock())
+
+    def _serve_images(self) -> None:
+        mirror = Mirror(self._paths)
+        mirror.load_node_image(self._engine)
+        self._image = mirror.node_image
+        lab = Endpoints(network.gateway_of(self._subnet), serves_charts=False)
+        for service in mirror.services(lab):
+            if service.name == "registry":
+                services.begin(self._paths, service, self._say)
+                services.wait_until_ready(self._paths, service, SystemClock())
+
+    def _machine(self, node: str, config: str) -> machines.Machine:
+        return machines.Machine(f"{CLUSTER}-{node}", IPv4Address(self._material.places[node]), config)
+
+    def _run(self, node: str, config: Path | None) -> None:
+        """Start a machine, without a configuration if there is none."""
+        machine = self._machine(node, config.read_text(encoding="utf-8") if config else "")
+        words = machines.arguments(machine, image=self._image, network=ending.network_name(self._paths), label=str(self._paths.state))
+        secret = {"USERDATA": base64.b64encode(machine.config.encode()).decode()} if config else {}
+        self._engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(f"start the machine {machine.hostname}")
+        containment.require_own_cgroup_namespace(self._engine, machine.container)
+
+    def _remove(self, node: str) -> None:
+        machine = self._machine(node, "")
+        words = ["rm", "--force", "--volumes", machine.container]
+        self._engine.call(*words, timeout_s=_RUN_S).raise_on_failure(f"remove the machine {machine.hostname}")
+
+    def _give_network(self, node: str, number: int) -> None:
+        """Put a plain bridge where a CNI would put its configuration: enough for the kubelet to call its node ready."""
+        file = self._material.folder / "10-contract.conflist"
+        ipam = {"type": "host-local", "ranges": [[{"subnet": f"10.244.{number}.0/24"}]]}
+        bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "ipam": ipam}
+        write_atomic(file, json.dumps({"cniVersion": "1.0.0", "name": "contract", "plugins": [bridge]}))
+        target = f"{self._machine(node, '').container}:/etc/cni/net.d/{file.name}"
+        self._engine.call("cp", str(file), target).raise_on_failure(f"give {node} a network")
