@@ -32,5 +32,5 @@ DAEMON_SET = {
 
 def apply_cni(kubectl: Path, kubeconfig: Path) -> None:
     """Have an agent on every node."""
-    words = [kubectl, "--kubeconfig", kubeconfig, "apply", "--filename", "-"]
+    words: list[str | Path] = [kubectl, "--kubeconfig", kubeconfig, "apply", "--filename", "-"]
     run(words, timeout_s=_APPLY_S, input=yaml.safe_dump(DAEMON_SET)).raise_on_failure("give the machines of the contract a network")

@@ -17,7 +17,7 @@ from lab.simulated.paths import LabPaths, private_dir, write_atomic
 
 _DOWN = {"down": True}
 # Who lacks what in each state; a state that is not named changes nothing.
-_FAULTS: dict[str, dict[str, dict[str, object]]] = {
+_FAULTS: dict[str, dict[str, dict[str, bool]]] = {
     "maintenance": {node: _DOWN for node in NODES if node != "cp-1"},
     "booting": {"cp-2": {"not_booted": True}, "cp-3": _DOWN, "worker-1": _DOWN},
     "configured": {},
@@ -95,5 +95,3 @@ class SimulatedMachines:
             "flux_controllers": [],
             "timings": TIMINGS,
         }
-
-
