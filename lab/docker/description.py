@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from firstlight.definition.model import Cluster
+from firstlight.toolbox import load_pins
+from lab.docker.connectivity import connectivity
 from lab.docker.engine import Engine
 from lab.docker.mirror import Mirror
 from lab.docker.settings import Settings
@@ -21,6 +23,8 @@ _CONTAINERS = {
 _OF_THE_LAB = ("Git server", "op stand-in", "lab secrets")
 
 CAPABILITIES = ("talos-api", "running-pods", "datapath", "helm-controller", "lasting")
+FROM_REGISTRIES = ("cert-manager",)
+"""What takes images that cannot be built here."""
 
 
 def environment(paths: LabPaths, lab: Endpoints, settings: Settings) -> dict[str, str]:
@@ -47,7 +51,8 @@ def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, settings: Settings,
         "age_recipient": recipient,
         "logs": str(paths.logs),
         "stand_ins": [_CONTAINERS, *(mirror.stand_ins() if mirror else []), *(s for s in description.STAND_INS if s["name"] in _OF_THE_LAB)],
-        "capabilities": list(CAPABILITIES),
+        "capabilities": [*CAPABILITIES, *(() if mirror else FROM_REGISTRIES)],
+        "connectivity": connectivity(load_pins(paths.checkout / "tools" / "versions.toml")) if mirror else {},
         "environment": environment(paths, lab, settings),
     }
     text = json.dumps(data, indent=2) + "\n"
