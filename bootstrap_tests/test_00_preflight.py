@@ -53,7 +53,7 @@ def test_the_age_key_opens_the_talos_secrets(sops: Sops, cluster: Cluster, targe
     assert not key_file.exists or key_file.mode & 0o077 == 0, f"{key_file.path} can be read by others: chmod 600"
 
 
-@criterion("AC1", "every machine config is valid", task=1, budget_s=60, after=("the-age-key-opens-the-talos-secrets",))
+@criterion("AC1", "every machine config is valid", task=1, budget_s=60, needs=(Capability.TALOS_API,), after=("the-age-key-opens-the-talos-secrets",))
 def test_every_machine_config_is_valid(
     machine_configs_generated: tuple[Path, ...], talosctl: Talosctl, cluster: Cluster, workstation: Host, wait: Waiter
 ) -> None:

@@ -22,7 +22,7 @@ from fixtures.run import Run
 BOX = ("Kubeconfig generated and pushed to 1Password",)
 
 
-@criterion("AC2", "the kubeconfig is generated, private, with the cluster's context", task=2, budget_s=60, boxes=BOX)
+@criterion("AC2", "the kubeconfig is generated, private, with the cluster's context", task=2, budget_s=60, needs=(Capability.TALOS_API,), boxes=BOX)
 def test_kubeconfig_is_generated(kubeconfig_generated: Path, cluster: Cluster, workstation: Host) -> None:
     file = workstation.file(str(kubeconfig_generated))
 

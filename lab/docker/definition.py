@@ -75,16 +75,16 @@ def for_containers(source: Source, cluster: str, here: Circumstances) -> Source:
             f"cannot put the machines of {network} on {subnet}: both must be of one size",
             next_step=f"choose a network like 10.5.0.0/{network.prefixlen}",
         )
-    files = {path: _moved(content, network, subnet) if _is_of(path, cluster) else content for path, content in source.files.items()}
+    files = {path: _moved(content, network, subnet) if is_of(path, cluster) else content for path, content in source.files.items()}
     talos = Path("clusters") / cluster / "talos"
     inventory = yaml.safe_load(files[talos / "talconfig.yaml"])
     trim(inventory, here.settings)
     _use_containers_link(inventory)
     files |= _with_patches(talos, inventory, files, here)
-    files[talos / "talconfig.yaml"] = _dumped([inventory])
+    files[talos / "talconfig.yaml"] = dumped([inventory])
     release = Path("clusters") / cluster / "flux" / "config" / "cilium" / "helmrelease.yaml"
     if release in files:
-        files[release] = _with_values(files[release], [CILIUM_VALUES, *([OFFLINE_CILIUM_VALUES] if here.offline else [])])
+        files[release] = with_values(files[release], [CILIUM_VALUES, *([OFFLINE_CILIUM_VALUES] if here.offline else [])])
     services = {cluster: Endpoints(gateway_of(subnet), registry_port=CHARTS_REGISTRY_PORT, serves_charts=here.offline)}
     return Source(dict(sorted(files.items())), {}, services, source.revision)
 
@@ -128,7 +128,8 @@ def mirror_documents(gateway: IPv4Address, registries: Iterable[str] = MIRRORED)
     ]
 
 
-def _is_of(path: Path, cluster: str) -> bool:
+def is_of(path: Path, cluster: str) -> bool:
+    """Whether a file belongs to a cluster and can be changed: encrypted ones are made anew anyway."""
     return len(path.parts) > 1 and path.parts[1] == cluster and not sealed.is_sealed(path)
 
 
@@ -163,11 +164,11 @@ def _with_patches(talos: Path, inventory: dict[str, Any], files: Mapping[Path, b
                 continue
             kept.append(named)
             if len(left) < len(documents):
-                changed[path] = _dumped(left)
+                changed[path] = dumped(left)
         if "patches" in owner:
             owner["patches"] = kept
     inventory["patches"] = [*inventory.get("patches", []), f"@./{_PATCH}"]
-    return {**changed, talos / _PATCH: _dumped(container_documents(here))}
+    return {**changed, talos / _PATCH: dumped(container_documents(here))}
 
 
 def container_documents(here: Circumstances) -> list[dict[str, Any]]:
@@ -189,12 +190,14 @@ def container_documents(here: Circumstances) -> list[dict[str, Any]]:
     return [*documents, *(mirror_documents(gateway_of(here.settings.network)) if here.offline else [])]
 
 
-def _with_values(content: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes:
+def with_values(content: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a HelmRelease with other values laid over its own."""
     release = yaml.safe_load(content)
     for change in changes:
         release["spec"]["values"] = merged(release["spec"]["values"], change)
-    return _dumped([release])
+    return dumped([release])
 
 
-def _dumped(documents: Sequence[Any]) -> bytes:
+def dumped(documents: Sequence[Any]) -> bytes:
+    """Return documents as the text of a YAML file."""
     return yaml.safe_dump_all(documents, sort_keys=False).encode()

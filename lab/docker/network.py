@@ -12,8 +12,16 @@ LABEL = "firstlight.lab"
 """Every container, network and volume of a lab carries it; its value is the lab's state folder."""
 
 
-def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int) -> bool:
+def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int, *, chosen_from: IPv4Network | None = None) -> bool:
     """Have the network, with fixed addresses and the definition's MTU; report whether it had to be made.
+
+    Args:
+        engine: Where.
+        name: What it is called.
+        label: Whose it is.
+        subnet: Its addresses.
+        mtu: Its largest packet.
+        chosen_from: Those that the engine may give to containers that name none.
 
     Raises:
         TargetError: A network of that name is somebody else's, or the engine's bridge is not on this computer.
@@ -25,6 +33,7 @@ def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int)
         _require_ours(found[0], name, label, subnet)
     else:
         words = ["network", "create", "--driver", "bridge", "--subnet", str(subnet), "--gateway", str(gateway), "--label", f"{LABEL}={label}"]
+        words += ["--ip-range", str(chosen_from)] if chosen_from is not None else []
         words += ["--opt", f"com.docker.network.driver.mtu={mtu}", name]
         engine.call(*words).raise_on_failure(f"make the network {subnet} of the node containers")
     if not is_ours(gateway):

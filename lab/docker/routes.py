@@ -45,18 +45,19 @@ def read_routes(fib_trie: str) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def require_free(subnet: IPv4Network, routes: Iterable[Route], definition: Iterable[IPv4Network]) -> None:
+def require_free(subnet: IPv4Network, routes: Iterable[Route], definition: Iterable[IPv4Network], variable: str = SUBNET_VARIABLE) -> None:
     """Make sure that containers on a subnet hide nothing that this computer, or the definition, knows by these addresses.
 
     Args:
         subnet: What the node containers are to be on.
         routes: What this computer reaches already.
         definition: The networks of the definition: its real machines, its pods and its services.
+        variable: What another one is chosen with.
 
     Raises:
         TargetError: An address would mean two things; real nodes are never to be shadowed.
     """
-    other = f"choose a free network: {SUBNET_VARIABLE}=10.99.0.0/24"
+    other = f"choose a free network: {variable}=10.99.0.0/24"
     for network in definition:
         if subnet.overlaps(network):
             raise TargetError(f"cannot use {subnet} for node containers: the definition itself uses {network}", next_step=other)

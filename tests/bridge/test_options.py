@@ -23,7 +23,7 @@ def pytest_run(*words: str) -> subprocess.CompletedProcess[str]:
         (("bootstrap_tests", "--stage", "talos"), "cannot use --stage alone: it needs --cluster NAME"),
         (("bootstrap_tests", "--target", "nodes"), "cannot use --target alone: it needs --cluster NAME"),
         (("bootstrap_tests", "--plan"), "cannot use --plan alone: it needs --cluster NAME"),
-        (("bootstrap_tests", "--cluster", "infra", "--target", "moon"), "there is no such target; one of simulated, docker, nodes"),
+        (("bootstrap_tests", "--cluster", "infra", "--target", "moon"), "there is no such target; one of simulated, docker, kind, nodes"),
         (("bootstrap_tests", "--cluster", "infra", "-n", "2"), "cannot use -n with --cluster: criteria are ordered"),
         (("bootstrap_tests", "--cluster", "infra", "-x"), "cannot use -x or --maxfail with --cluster"),
         (("bootstrap_tests", "--cluster", "infra", "--stage", "talks"), "cannot select stage talks: there is none; one of"),

@@ -20,7 +20,7 @@ def open_lab(target: str, cluster: str, checkout: Path, *, up_s: float, on_line:
     """Bring a lab up, or find it up, and describe it.
 
     Args:
-        target: Whose lab: `simulated` or `docker`.
+        target: Whose lab: `simulated`, `docker` or `kind`.
         cluster: The cluster that it plays.
         checkout: The repository.
         up_s: How long that may take, in seconds.

@@ -48,7 +48,7 @@ class Target:
     """Where a cluster is bootstrapped.
 
     Attributes:
-        name: `simulated`, `docker` or `nodes`.
+        name: `simulated`, `docker`, `kind` or `nodes`.
         cluster: The cluster's name.
         root: The folder whose `clusters/` and `bootstrap/` are bootstrapped; the checkout, or the target's own copy of it.
         home: The operator's home: kubeconfig and AGE key lie under it.

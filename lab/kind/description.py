@@ -1,0 +1,59 @@
+"""What the kind lab says about itself in `lab.json`: where everything is, what it can show, and what only stands in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from firstlight.definition.model import Cluster
+from lab.docker.engine import Engine
+from lab.simulated import description
+from lab.simulated.addresses import Endpoints
+from lab.simulated.paths import LabPaths, write_atomic
+
+_KIND = {
+    "name": "kind",
+    "stands_for": "machines that run Talos",
+    "cannot_show": (
+        "that Talos, its etcd, its VIP or the hardware work, or how long they take: kubeadm made this cluster in containers before the first action, "
+        "and a load balancer of kind's is its endpoint"
+    ),
+}
+_OF_THE_LAB = ("Git server", "op stand-in", "lab secrets")
+
+CAPABILITIES = ("running-pods", "datapath", "helm-controller")
+
+REASONS = {
+    "talos-api": "kind's nodes are no Talos machines: kubeadm made their control plane, and kind wrote the kubeconfig",
+    "lasting": "the timing of a cluster without Talos says nothing about real machines",
+}
+
+
+def environment(paths: LabPaths, lab: Endpoints, subnet: str) -> dict[str, str]:
+    """Return what a command needs in its environment to work on this lab and nowhere else."""
+    return description.environment(paths, paths.cluster, lab, subnet)
+
+
+def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, subnet: str, recipient: str, engine: Engine) -> None:
+    """Write `lab.json` if it says something else."""
+    data: dict[str, Any] = {
+        "cluster": paths.cluster,
+        "state": str(paths.state),
+        "checkout": str(paths.checkout),
+        "tree": str(paths.tree),
+        "home": str(paths.home),
+        "kubeconfig": str(paths.kubeconfig),
+        "git": {"url": lab.git_url, "repository": str(paths.repository), "known_hosts": str(paths.known_hosts)},
+        "engine": {"version": engine.version},
+        "subnet": subnet,
+        "addresses": {"lab": str(lab.address), "vip": str(cluster.vip), "nodes": {node.hostname: str(node.address) for node in cluster.nodes}},
+        "age_recipient": recipient,
+        "logs": str(paths.logs),
+        "stand_ins": [_KIND, *(stand_in for stand_in in description.STAND_INS if stand_in["name"] in _OF_THE_LAB)],
+        "capabilities": list(CAPABILITIES),
+        "reasons": REASONS,
+        "environment": environment(paths, lab, subnet),
+    }
+    text = json.dumps(data, indent=2) + "\n"
+    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
+        write_atomic(paths.description, text)

@@ -1,0 +1,82 @@
+"""The kind cluster is made once, and never out of the operator's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firstlight.errors import FirstlightError, TargetError
+from lab.kind.making import make
+from lab.simulated.paths import LabPaths
+from tests.kind.fake import FakeKind
+
+CONFIG = "kind: Cluster\n"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> LabPaths:
+    state = tmp_path / "state"
+    state.mkdir()
+    return LabPaths("infra", state, tmp_path, target="kind")
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeKind:
+    (tmp_path / "fake").mkdir()
+    return FakeKind(tmp_path / "fake")
+
+
+def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(fake: FakeKind, paths: LabPaths) -> None:
+    said: list[str] = []
+
+    assert make(fake.kind, CONFIG, paths, said.append)
+
+    assert fake.calls() == [
+        "get clusters",
+        f"create cluster --name firstlight-infra --config {paths.state / 'kind.yaml'} --kubeconfig {fake.kind.kubeconfig} --wait 0s",
+    ]
+    assert fake.surroundings() == {"docker firstlight-infra-kind"}
+    assert (paths.state / "kind.yaml").read_text() == CONFIG
+    assert " ✓ Preparing nodes 📦" in said
+
+
+def test_a_cluster_that_is_there_is_left_alone(fake: FakeKind, paths: LabPaths) -> None:
+    make(fake.kind, CONFIG, paths, print_nothing)
+
+    assert not make(fake.kind, CONFIG, paths, print_nothing)
+
+    assert fake.calls()[-1] == "get clusters"
+
+
+def test_a_cluster_whose_making_was_killed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
+    fake.is_there()
+
+    assert make(fake.kind, CONFIG, paths, print_nothing)
+
+    assert [call.split(" --")[0] for call in fake.calls()] == ["get clusters", "delete cluster", "create cluster"]
+
+
+def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
+    fake.cannot_create()
+    with pytest.raises(FirstlightError, match="cannot make the kind cluster firstlight-infra"):
+        make(fake.kind, CONFIG, paths, print_nothing)
+    (fake.folder / "create.code").unlink()
+
+    assert make(fake.kind, CONFIG, paths, print_nothing)
+
+    assert [call.split(" --")[0] for call in fake.calls()] == ["get clusters", "create cluster", "get clusters", "delete cluster", "create cluster"]
+
+
+def test_a_cluster_of_another_definition_is_not_touched(fake: FakeKind, paths: LabPaths) -> None:
+    make(fake.kind, CONFIG, paths, print_nothing)
+
+    with pytest.raises(TargetError, match="it was made from another definition") as caught:
+        make(fake.kind, CONFIG + "nodes: []\n", paths, print_nothing)
+
+    assert caught.value.next_step == "./task kind:down CLUSTER=infra, then again"
+    assert fake.calls()[-1] == "get clusters"
+
+
+def print_nothing(_line: str) -> None:
+    """Take a line that no assertion is about."""
