@@ -1,4 +1,4 @@
-"""The toolbox's command line: `python -m firstlight.toolbox setup|list|env|lock`."""
+"""The toolbox's command line: `python -m firstlight.toolbox setup|bring|list|env|lock`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
+from firstlight.toolbox.bring import bring
 from firstlight.toolbox.listing import table
 from firstlight.toolbox.lock import lock_graphs
 from firstlight.toolbox.pins import load_pins
@@ -33,13 +34,14 @@ def main(arguments: Sequence[str] | None = None, places: Places | None = None) -
     parser = argparse.ArgumentParser(prog="firstlight.toolbox", description="Bring the pinned command-line tools.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("setup", help="have all tools and charts under .tools, building what is missing")
+    commands.add_parser("bring", help="have single tools under .tools, also those that setup leaves alone").add_argument("names", nargs="+")
     commands.add_parser("list", help="show each tool, its version and where it comes from")
     commands.add_parser("env", help="print the line that puts the tools on this shell's PATH")
     commands.add_parser("lock", help="make go.mod and go.sum of each graph anew from versions.toml")
-    command = parser.parse_args(arguments).command
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(command, places or Places.of_this_checkout())
+        return _run(options.command, getattr(options, "names", ()), places or Places.of_this_checkout())
     except FirstlightError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, places: Places | None = None) -
         return _INTERRUPTED
 
 
-def _run(command: str, places: Places) -> int:
+def _run(command: str, names: Sequence[str], places: Places) -> int:
     if command == "env":
         folders = ":".join(shlex.quote(str(folder)) for folder in (places.venv_bin, places.bin))
         sys.stdout.write(f'export PATH={folders}:"$PATH"\n')
@@ -59,6 +61,8 @@ def _run(command: str, places: Places) -> int:
     pins = load_pins(places.versions)
     if command == "list":
         sys.stdout.write(f"{table(resolve(pins.usual(), places, os.environ).values())}\n")
+    elif command == "bring":
+        bring(names, pins, places, os.environ, display_for(sys.stderr))
     elif command == "lock":
         lock_graphs(pins, places, os.environ, display_for(sys.stderr))
     else:

@@ -1,0 +1,43 @@
+"""Bring single tools: what set-up leaves alone, for those who need it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from firstlight.errors import FirstlightError, ToolMissing
+from firstlight.toolbox.filelock import locked
+from firstlight.toolbox.gobuild import build_tools
+from firstlight.toolbox.resolve import Origin, resolve
+from firstlight.toolbox.setup import point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from firstlight.toolbox.pins import Pins
+    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.progress import Display
+
+
+def bring(names: Sequence[str], pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+    """Have these tools in `.tools/bin`, from where set-up has its own: PATH, mise, or a build.
+
+    Raises:
+        FirstlightError: There is no such tool, or it cannot be had.
+    """
+    unknown = [name for name in names if name not in pins.tools]
+    if unknown:
+        extra = sorted(pins.tools.keys() - pins.usual().tools.keys())
+        raise FirstlightError(f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n  beyond set-up  {', '.join(extra)}")
+    wanted = replace(pins, tools={name: pins.tools[name] for name in names})
+    with locked(places.root / ".tools" / "setup.lock", display.say):
+        found = resolve(wanted, places, environ, install=display.say)
+        missing = [entry.tool for entry in found.values() if entry.origin is Origin.MISSING]
+        for build in pins.builds.values():
+            if tools := [tool for tool in missing if tool.build == build.name]:
+                build_tools(build, tools, pins=pins, places=places, environ=environ, display=display)
+        found = resolve(wanted, places, environ) if missing else found
+        for name, entry in found.items():
+            if entry.origin is Origin.MISSING:
+                raise ToolMissing(name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
+            point(places.bin / name, entry.path)

@@ -1,0 +1,145 @@
+"""The workflows: what they may do, that nothing in them can change under us, and that a run leaves what it said whatever becomes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.test_docs import tasks
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+
+
+def load(path: Path) -> dict[Any, Any]:
+    # YAML reads the key `on` as a truth value.
+    return yaml.safe_load(path.read_text())
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in load(path)["jobs"].values() for step in job.get("steps", ())]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_may_only_read(workflow: Path) -> None:
+    content = load(workflow)
+
+    assert content["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in content["jobs"].values())
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_an_action_is_pinned_by_its_commit_with_the_version_beside_it(workflow: Path) -> None:
+    used = re.findall(r"uses: (.+)", workflow.read_text())
+
+    assert [line for line in used if not re.fullmatch(r"\./\S+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_every_workflow_uses_an_action_at_the_same_commit() -> None:
+    used = {line for path in WORKFLOWS for line in re.findall(r"uses: (\w\S+)@(\w+)", path.read_text())}
+
+    assert len({name for name, _ in used}) == len(used)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_runs_tasks_that_there_are(workflow: Path) -> None:
+    named = re.findall(r'\./task "?([a-z$][\w$:-]*)', workflow.read_text())
+
+    # Only a target's own logs are named by a variable.
+    targets = {"simulated", *re.findall(r"target: (\w+)", "".join(path.read_text() for path in WORKFLOWS))}
+    written_out = [task.replace("$TARGET", target) for task in named for target in (targets if "$TARGET" in task else {""})]
+    assert [task for task in written_out if task not in tasks()] == []
+
+
+@pytest.mark.parametrize("name", ["ci", "bootstrap"])
+def test_whatever_becomes_of_a_run_its_report_journal_and_logs_are_kept(name: str) -> None:
+    done = steps(ROOT / ".github" / "workflows" / f"{name}.yaml")
+    (gather,) = [step for step in done if step.get("run") == ".ci/keep"]
+    (upload,) = [step for step in done if step.get("uses", "").startswith("actions/upload-artifact@")]
+
+    assert (gather["if"], upload["if"]) == ("always()", "always()")
+    assert (upload["with"]["path"], upload["with"]["if-no-files-found"]) == ("kept/", "error")
+    assert done.index(gather) < done.index(upload)
+
+
+def test_pull_requests_see_tests_and_rehearsal() -> None:
+    runs = [step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yaml") if "run" in step]
+
+    assert [command for command in runs if command in ("./task check", "./task test", "./task rehearse")] == [
+        "./task check",
+        "./task test",
+        "./task rehearse",
+    ]
+
+
+@pytest.mark.parametrize(("name", "target"), [("talos", "docker"), ("kind", "kind")])
+def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(name: str, target: str) -> None:
+    content = load(ROOT / ".github" / "workflows" / f"{name}.yaml")
+    (job,) = content["jobs"].values()
+
+    assert {"pull_request", "schedule", "workflow_dispatch"} <= content[True].keys()
+    assert (job["uses"], job["with"]["target"]) == ("./.github/workflows/bootstrap.yaml", target)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a checkout in which a run has just ended, and the home of the operator beside it."""
+    root = tmp_path / "checkout"
+    (root / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "keep", root / ".ci" / "keep")
+    report = root / "reports" / "infra-kind"
+    report.mkdir(parents=True)
+    for name in ("report.html", "junit.xml", "diagnostics.tar.gz"):
+        (report / name).write_text(name)
+    (report / "summary.md").write_text("# it went well\n")
+    lab = tmp_path / "home" / ".local" / "state" / "firstlight" / "kind" / "infra"
+    (lab / "logs").mkdir(parents=True)
+    (lab / "journal.jsonl").write_text("{}\n")
+    (lab / "logs" / "git-server.log").write_text("listening\n")
+    (lab / "vault.age").write_text("secret")
+    return root
+
+
+def keep(root: Path) -> tuple[set[str], str]:
+    """Run the script as the workflows do; return what it kept and what it showed."""
+    shown = root.parent / "step-summary.md"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(root.parent / "home"), "GITHUB_STEP_SUMMARY": str(shown)}
+    subprocess.run([root / ".ci" / "keep"], env=environment, check=True, capture_output=True, timeout=30)
+    return {str(path.relative_to(root / "kept")) for path in (root / "kept").rglob("*") if path.is_file()}, shown.read_text()
+
+
+def test_what_ci_keeps_is_report_journal_and_logs_and_no_key(checkout: Path) -> None:
+    kept, shown = keep(checkout)
+
+    assert kept == {
+        "infra-kind/report.html",
+        "infra-kind/junit.xml",
+        "infra-kind/diagnostics.tar.gz",
+        "infra-kind/summary.md",
+        "infra-kind/lab/journal.jsonl",
+        "infra-kind/lab/git-server.log",
+    }
+    assert shown == "# it went well\n\n"
+
+
+def test_what_ci_keeps_of_a_run_that_left_no_report_is_its_journal(checkout: Path) -> None:
+    shutil.rmtree(checkout / "reports")
+
+    kept, shown = keep(checkout)
+
+    assert kept == {"infra-kind/lab/journal.jsonl", "infra-kind/lab/git-server.log"}
+    assert shown == ""
+
+
+def test_what_ci_keeps_of_nothing_is_nothing(checkout: Path) -> None:
+    shutil.rmtree(checkout / "reports")
+    shutil.rmtree(checkout.parent / "home")
+
+    assert keep(checkout) == (set(), "")
