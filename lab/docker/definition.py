@@ -84,7 +84,7 @@ def for_containers(source: Source, cluster: str, here: Circumstances) -> Source:
     files[talos / "talconfig.yaml"] = dumped([inventory])
     release = Path("clusters") / cluster / "flux" / "config" / "cilium" / "helmrelease.yaml"
     if release in files:
-        files[release] = with_values(files[release], [CILIUM_VALUES, *([OFFLINE_CILIUM_VALUES] if here.offline else [])])
+        files[release] = _with_values(files[release], [CILIUM_VALUES, *([OFFLINE_CILIUM_VALUES] if here.offline else [])])
     services = {cluster: Endpoints(gateway_of(subnet), registry_port=CHARTS_REGISTRY_PORT, serves_charts=here.offline)}
     return Source(dict(sorted(files.items())), {}, services, source.revision)
 
@@ -190,8 +190,7 @@ def container_documents(here: Circumstances) -> list[dict[str, Any]]:
     return [*documents, *(mirror_documents(gateway_of(here.settings.network)) if here.offline else [])]
 
 
-def with_values(content: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return a HelmRelease with other values laid over its own."""
+def _with_values(content: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes:
     release = yaml.safe_load(content)
     for change in changes:
         release["spec"]["values"] = merged(release["spec"]["values"], change)

@@ -14,9 +14,6 @@ from firstlight.errors import TargetError
 IMAGES: Mapping[str, str] = {"v1.35.0": "kindest/node:v1.35.0@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f"}
 """The node image of each version of Kubernetes, by its digest: kind's maintainers push a tag again when they rebuild an image."""
 
-CERTS_D = "/etc/containerd/certs.d"
-"""Where the nodes' containerd looks for mirrors, which is what Spegel is."""
-
 _SKIPPED_PHASES = ("preflight", "addon/kube-proxy", "addon/coredns")
 """kind skips the first two by itself; its list is replaced. CoreDNS is a release of ours, and Helm adopts nobody else's."""
 
@@ -43,6 +40,8 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
         )
     roles = ["control-plane" if node.role is Role.CONTROL_PLANE else "worker" for node in cluster.nodes]
     _require_endpoint(cluster, roles.count("control-plane"))
+    # containerd looks for mirrors where Spegel writes them: on Talos's path, as the definition has it.
+    mirrors = str(cluster.release("spegel").values["spegel"]["containerdRegistryConfigPath"])
     room = addresses.num_addresses - 2
     if len(roles) + 1 > room:
         raise TargetError(
@@ -62,7 +61,7 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
         },
         "nodes": [{"role": role, "image": image} for role in roles],
         "kubeadmConfigPatches": [_cluster_patch(addresses), _init_patch()],
-        "containerdConfigPatches": [_containerd_patch(version, section) for version, section in _CRI_SECTIONS.items()],
+        "containerdConfigPatches": [_containerd_patch(version, section, mirrors) for version, section in _CRI_SECTIONS.items()],
     }
 
 
@@ -84,7 +83,7 @@ def _init_patch() -> str:
     return yaml.safe_dump({"kind": "InitConfiguration", "skipPhases": list(_SKIPPED_PHASES)}, sort_keys=False)
 
 
-def _containerd_patch(version: int, section: str) -> str:
+def _containerd_patch(version: int, section: str, mirrors: str) -> str:
     # Spegel hands on the layers as they were pulled, so they are kept after they were unpacked.
     layers = f'[plugins."{section}".containerd]' if version == min(_CRI_SECTIONS) else f'[plugins."{section}"]'
-    return f'version = {version}\n{layers}\n  discard_unpacked_layers = false\n[plugins."{section}".registry]\n  config_path = "{CERTS_D}"\n'
+    return f'version = {version}\n{layers}\n  discard_unpacked_layers = false\n[plugins."{section}".registry]\n  config_path = "{mirrors}"\n'

@@ -1,25 +1,20 @@
-"""The definition, changed for kind's nodes: their names and addresses, and Spegel's path, in the lab's copy only."""
+"""The definition, changed for kind's nodes: their names and addresses, in the lab's copy only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from firstlight.definition.model import Cluster, Role
 from firstlight.errors import TargetError
-from lab.docker.definition import dumped, is_of, with_values
+from lab.docker.definition import dumped, is_of
 from lab.docker.network import gateway_of
-from lab.kind.config import CERTS_D
 from lab.kind.nodes import Found, Node
 from lab.simulated.addresses import Endpoints, map_addresses
 from lab.simulated.checkout import Source
-
-SPEGEL_VALUES: Mapping[str, Any] = {"spegel": {"containerdRegistryConfigPath": CERTS_D}}
-"""Talos has containerd's mirrors elsewhere."""
 
 
 def for_kind(source: Source, cluster: Cluster, subnet: IPv4Network, found: Found) -> Source:
@@ -44,9 +39,6 @@ def for_kind(source: Source, cluster: Cluster, subnet: IPv4Network, found: Found
     for entry in inventory["nodes"]:
         entry["hostname"] = names[entry["ipAddress"]]
     files[inventory_file] = dumped([inventory])
-    release = Path("clusters") / cluster.name / "flux" / "config" / "spegel" / "helmrelease.yaml"
-    if release in files:
-        files[release] = with_values(files[release], [SPEGEL_VALUES])
     services = {cluster.name: Endpoints(gateway_of(subnet), serves_charts=False)}
     return Source(dict(sorted(files.items())), {}, services, source.revision)
 

@@ -51,15 +51,15 @@ def test_the_certificate_names_every_address_that_the_endpoint_may_get(cluster: 
     assert names >= {str(address) for address in ADDRESSES if address != IPv4Address("10.6.0.255")}
 
 
-def test_containerd_keeps_layers_and_looks_for_mirrors_whatever_its_configuration_version(cluster: Cluster) -> None:
+def test_containerd_keeps_layers_and_looks_for_mirrors_where_spegel_writes_them_whatever_its_configuration_version(cluster: Cluster) -> None:
     made = [tomllib.loads(text) for text in kind_config(cluster, "firstlight-infra", ADDRESSES)["containerdConfigPatches"]]
     by_version = {patch["version"]: patch["plugins"] for patch in made}
 
     assert by_version[2]["io.containerd.grpc.v1.cri"] == {
         "containerd": {"discard_unpacked_layers": False},
-        "registry": {"config_path": "/etc/containerd/certs.d"},
+        "registry": {"config_path": "/etc/cri/conf.d/hosts"},
     }
-    assert by_version[3]["io.containerd.cri.v1.images"] == {"discard_unpacked_layers": False, "registry": {"config_path": "/etc/containerd/certs.d"}}
+    assert by_version[3]["io.containerd.cri.v1.images"] == {"discard_unpacked_layers": False, "registry": {"config_path": "/etc/cri/conf.d/hosts"}}
 
 
 def test_a_version_of_kubernetes_without_a_node_image_is_refused(cluster: Cluster) -> None:

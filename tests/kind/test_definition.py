@@ -1,4 +1,4 @@
-"""The lab's copy of the definition is the checkout's but for names, addresses and Spegel's path, and it is a valid definition."""
+"""The lab's copy of the definition is the checkout's but for names and addresses, and it is a valid definition."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from lab.simulated.paths import LabPaths
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBNET = IPv4Network("10.6.0.0/24")
-SPEGEL = Path("clusters/infra/flux/config/spegel/helmrelease.yaml")
 
 # As kind names its nodes, with addresses in no order: the engine gives them as containers start.
 FOUND = Found(
@@ -85,16 +84,12 @@ def test_kinds_load_balancer_is_the_endpoint_everywhere(copied: Cluster) -> None
     assert copied.release("cilium").values["ipv4NativeRoutingCIDR"] == str(SUBNET)
 
 
-def test_spegel_writes_where_kinds_containerd_looks(copied: Cluster) -> None:
-    assert copied.release("spegel").values["spegel"]["containerdRegistryConfigPath"] == "/etc/containerd/certs.d"
-
-
 def test_charts_stay_where_the_definition_has_them(checkout: Source, defined: Cluster) -> None:
     made = for_kind(checkout, defined, SUBNET, FOUND)
 
     assert not made.services["infra"].serves_charts
     assert made.services["infra"].git_url == "ssh://git@10.6.0.1:2222/k8s-ops.git"
-    unchanged = [path for path in checkout.files if path.name == "ocirepository.yaml"]
+    unchanged = [path for path in checkout.files if path.name == "ocirepository.yaml" or "spegel" in path.parts]
     assert [path for path in unchanged if made.files[path] != checkout.files[path]] == []
 
 
