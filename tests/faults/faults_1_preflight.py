@@ -89,7 +89,6 @@ CASES = (
         "FL-205",
         "Repository not found",
     ),
-    Case(61, "git-server-down", git("down"), "deploy_key_can_read", "the-deploy-key-can-read-the-git-remote", "FL-207", "Connection refused"),
 )
 
 
