@@ -35,8 +35,8 @@ def test_the_bgp_control_plane_is_enabled(cilium: Cilium, kubernetes: Kubernetes
 
 
 @criterion("AC6", "Hubble relay answers", task=7, budget_s=180, needs=DATAPATH)
-def test_hubble_relay_answers(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
-    assert wait(hubble_relay_answers(cilium, kubernetes, cluster)) == len(cluster.nodes)
+def test_hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
+    assert wait(hubble_relay_answers(kubernetes, cluster)) == len(cluster.nodes)
 
 
 @criterion("AC6", "cilium connectivity test passes", task=7, budget_s=1800, needs=DATAPATH, boxes=("`cilium connectivity test` passes",))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,10 @@ from firstlight.conditions.cilium import agents_identify, bgp_enabled, datapath_
 from firstlight.conditions.dns import dns_resolves_across_nodes
 from firstlight.errors import FirstlightError
 from firstlight.tools.cilium import Cilium
+from firstlight.tools.grpc import NoAnswer
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES
+from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES, Kind
 from tests.conditions.objects import item, pod
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer
@@ -24,15 +28,13 @@ CLUSTER = infra()
 NAMES = sorted(CLUSTER.node_names)
 CONFIG = {"ClusterID": 1, "ClusterName": "infra", "EnableBGPControlPlane": True}
 STATUS = {"cilium": {"state": "Ok", "msg": "1.18.5"}, "kube-proxy-replacement": {"mode": "True"}, "cluster": {"self": "infra/x"}}
-RELAY = {"num_connected_nodes": len(NAMES), "num_unavailable_nodes": 0, "num_flows": "4095"}
 
 
 @pytest.fixture
 def agents(api: ApiServer) -> None:
-    """An agent that is ready on every node, and Hubble Relay's Service."""
+    """An agent that is ready on every node."""
     api.hold(PODS, *(agent(name) for name in NAMES))
-    relay = item("hubble-relay", "kube-system", spec={"clusterIP": "10.43.7.7", "ports": [{"port": 80}]})
-    api.hold(SERVICES, relay, item("kubernetes", "default", spec={"clusterIP": "10.43.0.1"}))
+    api.hold(SERVICES, item("kubernetes", "default", spec={"clusterIP": "10.43.0.1"}))
 
 
 def agent(node: str, *, well: bool = True) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def agent(node: str, *, well: bool = True) -> dict[str, Any]:
 
 
 def cilium(**answers: Said | dict[str, Any]) -> Cilium:
-    words = {"config": "cilium-dbg config", "status": "cilium-dbg status", "relay": "hubble status", "cli": "status --wait"}
+    words = {"config": "cilium-dbg config", "status": "cilium-dbg status", "cli": "status --wait"}
     said = {words[name]: Said(json.dumps(answer)) if isinstance(answer, dict) else answer for name, answer in answers.items()}
     return Cilium(scripted(said), Path("k"), "c")
 
@@ -73,7 +75,7 @@ def test_an_agent_of_another_identity_is_final(kubernetes: Kubernetes, agents: N
 def test_a_node_without_a_ready_agent_is_waited_for(api: ApiServer, kubernetes: Kubernetes, agents: None):
     api.hold(PODS, *(agent(name, well=name != NAMES[0]) for name in NAMES))
 
-    for condition in (agents_identify, datapath_operational, bgp_enabled, hubble_relay_answers):
+    for condition in (agents_identify, datapath_operational, bgp_enabled):
         seen = condition(cilium(), kubernetes, CLUSTER).probe()
         assert (seen.seen, seen.hopeless) == (f"no agent is ready on {NAMES[0]}", False)
 
@@ -112,21 +114,50 @@ def test_bgp_is_on_by_what_the_agents_run_with(kubernetes: Kubernetes, agents: N
     assert (seen.value, seen.hopeless) == ((len(NAMES), False) if bgp else (None, True))
 
 
-def test_hubble_relay_is_asked_at_its_service_and_must_hear_every_node(kubernetes: Kubernetes, agents: None):
-    asked = cilium(relay=RELAY)
+class Relay(Kubernetes):
+    """An API server through which Hubble Relay is reached, or not."""
 
-    assert hubble_relay_answers(asked, kubernetes, CLUSTER).probe().value == len(NAMES)
-    assert "--server 10.43.7.7:80" in asked._runner.called[0].line
-    deaf = hubble_relay_answers(cilium(relay={**RELAY, "num_connected_nodes": 2, "num_unavailable_nodes": 4}), kubernetes, CLUSTER).probe()
+    def __init__(self, pods: list[dict[str, Any]], answer: bytes) -> None:
+        self.pods, self.answer, self.asked = pods, answer, b""
+
+    def list(self, kind: Kind, **_: str) -> tuple[list[dict[str, Any]], str]:
+        return self.pods, "1"
+
+    @contextmanager
+    def port_forward(self, namespace: str, pod: str, port: int) -> Iterator[socket.socket]:
+        assert (namespace, pod, port) == ("kube-system", "hubble-relay-5", 4245)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(self.answer)
+            theirs.shutdown(socket.SHUT_WR)
+            yield ours
+
+
+def answered(message: bytes) -> bytes:
+    """An HTTP/2 answer: settings, a data frame with one gRPC message, and the end of the stream."""
+    data = b"\0" + len(message).to_bytes(4, "big") + message
+    frames = ((4, 0, 0, b""), (0, 0, 1, data), (1, 5, 1, b""))
+    return b"".join(len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body for kind, flags, stream, body in frames)
+
+
+HEARS_ALL = bytes([0x08, 0xFF, 0x1F, 0x2A, 2, 0x08, len(NAMES), 0x32, 0])
+HEARS_TWO = bytes([0x08, 0xFF, 0x1F, 0x2A, 2, 0x08, 2, 0x32, 2, 0x08, 4])
+RELAY = [pod("hubble-relay-5", owner="hubble-relay")]
+
+
+def test_hubble_relay_must_answer_and_hear_every_node():
+    assert hubble_relay_answers(Relay(RELAY, answered(HEARS_ALL)), CLUSTER).probe().value == len(NAMES)
+    deaf = hubble_relay_answers(Relay(RELAY, answered(HEARS_TWO)), CLUSTER).probe()
     assert (deaf.seen, deaf.hopeless) == (f"Hubble Relay hears 2 of {len(NAMES)} nodes, 4095 flows", False)
-    silent = Said(stderr="failed to connect: context deadline exceeded", exit_code=1)
-    assert "context deadline exceeded" in hubble_relay_answers(cilium(relay=silent), kubernetes, CLUSTER).probe().seen
+    assert hubble_relay_answers(Relay([], b""), CLUSTER).probe().seen == "no pod of Hubble Relay is ready"
 
 
-def test_a_cluster_without_hubble_relay_is_not_waited_for(api: ApiServer, kubernetes: Kubernetes, agents: None):
-    api.hold(SERVICES)
+@pytest.mark.parametrize("answer", [b"", answered(b"")[:12], b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["hangs up", "cut off", "no HTTP/2"])
+def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
+    with pytest.raises(NoAnswer) as caught:
+        hubble_relay_answers(Relay(RELAY, answer), CLUSTER).probe()
 
-    assert hubble_relay_answers(cilium(), kubernetes, CLUSTER).probe().hopeless
+    assert caught.value.retryable
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "git_head": git.parse_head,
     "agent_status": row(cilium.parse_agent_status),
     "agent_config": row(cilium.parse_agent_config),
-    "relay_status": row(cilium.parse_relay_status),
     "connectivity": row(connectivity.parse_connectivity),
     "getent": lambda text: list(dns.parse_getent(text)),
 }

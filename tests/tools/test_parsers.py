@@ -25,7 +25,6 @@ MAY_REFUSE = {
     "git_head",
     "agent_config",
     "agent_status",
-    "relay_status",
 }
 """Parsers that say when a text is not theirs; the others have a harmless answer for it."""
 

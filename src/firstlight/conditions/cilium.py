@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
-from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_config, parse_agent_status, parse_relay_status
+from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_config, parse_agent_status
+from firstlight.tools.hubble import PORT, ask_relay
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import PODS, SERVICES, condition_of, name_of
+from firstlight.tools.objects import PODS, condition_of, name_of
 from firstlight.tools.process import CommandResult
 
 AGENTS = "k8s-app=cilium"
@@ -86,23 +87,18 @@ def bgp_enabled(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Con
     return Condition("the BGP control plane to be enabled", probe)
 
 
-def hubble_relay_answers(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[int]:
-    """Say when Hubble Relay answers a question, and hears every node; its value is how many."""
+def hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[int]:
+    """Say when Hubble Relay answers a question, and hears every node; its value is how many. It is asked through the API server, without any image."""
 
     def probe() -> Observation[int]:
-        service = kubernetes.get(SERVICES, NAMESPACE, "hubble-relay")
-        if service is None:
-            return never("there is no Service hubble-relay")
-        pods, trouble = _agents(kubernetes, cluster)
-        if trouble:
-            return not_yet(trouble)
-        address = f"{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-        result = cilium.relay_status(pods[min(pods)], address)
-        if not result.ok:
-            return not_yet(f"Hubble Relay at {address}: {said(result)}")
-        relay = parse_relay_status(result.stdout)
-        seen = f"Hubble Relay hears {relay.connected} of {len(pods)} nodes, {relay.flows} flows"
-        return holds(seen, relay.connected) if relay.connected == len(pods) and not relay.unavailable else not_yet(seen)
+        pods, _ = kubernetes.list(PODS, namespace=NAMESPACE, labels="k8s-app=hubble-relay")
+        ready = [pod for pod in pods if condition_of(pod, "Ready").get("status") == "True"]
+        if not ready:
+            return not_yet("no pod of Hubble Relay is ready")
+        with kubernetes.port_forward(NAMESPACE, name_of(ready[0]), PORT) as connection:
+            relay = ask_relay(connection)
+        seen = f"Hubble Relay hears {relay.connected} of {len(cluster.nodes)} nodes, {relay.flows} flows"
+        return holds(seen, relay.connected) if relay.connected == len(cluster.nodes) and not relay.unavailable else not_yet(seen)
 
     return Condition("Hubble Relay to answer", probe)
 

@@ -58,15 +58,6 @@ class AgentStatus:
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class RelayStatus:
-    """What Hubble Relay says when it is asked: how many nodes it hears, how many it does not, and how many flows they hold."""
-
-    connected: int
-    unavailable: int
-    flows: int
-
-
 class Cilium:
     """Ask one cluster's Cilium."""
 
@@ -88,10 +79,6 @@ class Cilium:
     def agent_config(self, pod: str) -> CommandResult:
         """Ask an agent for the configuration that it runs with, as JSON; the caller judges the answer."""
         return self._in_agent(pod, "cilium-dbg", "config", "--read-only", "--output", "json")
-
-    def relay_status(self, pod: str, address: str) -> CommandResult:
-        """Have an agent's pod ask Hubble Relay for its status, as JSON; the caller judges the answer."""
-        return self._in_agent(pod, "hubble", "status", "--server", address, "--output", "json")
 
     def connectivity_test(self, flags: Sequence[str]) -> CommandResult:
         """Run the connectivity test, each scenario said as it comes; the caller judges the answer.
@@ -141,23 +128,6 @@ def parse_agent_config(text: str) -> AgentConfig:
         cluster_name=_part_text(config, "ClusterName"),
         bgp=config.get("EnableBGPControlPlane") is True,
     )
-
-
-def parse_relay_status(text: str) -> RelayStatus:
-    """Read `hubble status --output json` of a relay.
-
-    Raises:
-        Unreadable: It is no status.
-    """
-    status = _object(text, "what Hubble Relay says")
-    try:
-        return RelayStatus(
-            connected=int(status.get("num_connected_nodes", 0)),
-            unavailable=int(status.get("num_unavailable_nodes", 0)),
-            flows=int(status.get("num_flows", 0)),
-        )
-    except (TypeError, ValueError):
-        raise Unreadable("what Hubble Relay says", "its numbers are none", retryable=True) from None
 
 
 def _object(text: str, what: str) -> dict[str, Any]:
