@@ -1,0 +1,85 @@
+"""The pinned registry serves what was written into its storage without it."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from firstlight.clock import SystemClock
+from firstlight.toolbox import Places, load_pins
+from firstlight.toolbox.digest import bin_folder
+from lab.docker.images import storage
+from lab.docker.images.image_set import ImageSet, NodeImage
+from lab.docker.images.layers import Entry, make_layer
+from lab.docker.images.layout import Assembled, Start, assemble
+from lab.docker.images.places import ImagePlaces
+from lab.simulated import daemon
+from lab.simulated.paths import LabPaths
+
+ADDRESS, PORT, START_S = "127.0.0.58", 5058, 30.0
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    digest: str
+    body: bytes
+
+
+def ask(method: str, path: str) -> Answer:
+    connection = http.client.HTTPConnection(ADDRESS, PORT, timeout=START_S)
+    try:
+        connection.request(method, path, headers={"Accept": MANIFEST})
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.getheader("Docker-Content-Digest") or "", answer.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def image(paths: LabPaths, tmp_path: Path) -> Assembled:
+    """An image that the registry serves."""
+    places = Places.of_this_checkout()
+    pins = load_pins(places.versions)
+    program = bin_folder(pins.builds["node"], pins, places) / "registry"
+    if not program.is_file():
+        pytest.skip("needs the registry: ./task lab:images")
+    here = ImagePlaces(tmp_path / "images", "0123456789abcdef")
+    image = assemble([make_layer("one", [Entry("etc/motd", data=b"hello\n")], here)], Start(("/etcd",)))
+    storage.store(image, "registry.k8s.io/etcd:v3.6.7", here)
+    storage.write_config(here)
+    served = ImageSet(here.storage, program, here.serve_config, NodeImage("", "", tmp_path), ())
+    daemon.start(paths, "registry", served.registry_command(ADDRESS, PORT), {"PATH": os.environ["PATH"]}, stamp="one")
+    clock = SystemClock()
+    deadline = clock.monotonic() + START_S
+    while clock.monotonic() < deadline:
+        try:
+            if ask("GET", "/v2/").status == http.HTTPStatus.OK:
+                return image
+        except ConnectionRefusedError:
+            clock.sleep(0.05)
+    raise AssertionError((paths.logs / "registry.log").read_text())
+
+
+def test_a_mirror_is_asked_for_a_name_and_serves_every_part_of_the_image(image: Assembled):
+    found = ask("GET", "/v2/etcd/manifests/v3.6.7?ns=registry.k8s.io")
+
+    assert (found.status, found.digest, found.body) == (http.HTTPStatus.OK, image.digest, image.manifest)
+    manifest = json.loads(found.body)
+    for part in (manifest["config"], *manifest["layers"]):
+        blob = ask("GET", f"/v2/etcd/blobs/{part['digest']}")
+        assert f"sha256:{hashlib.sha256(blob.body).hexdigest()}" == part["digest"]
+
+
+def test_it_has_nothing_else_and_takes_nothing(image: Assembled):
+    assert image.digest
+    assert ask("GET", "/v2/etcd/manifests/v3.6.8").status == http.HTTPStatus.NOT_FOUND
+    assert ask("GET", "/v2/pause/manifests/3.10").status == http.HTTPStatus.NOT_FOUND
+    assert ask("POST", "/v2/etcd/blobs/uploads/").status == http.HTTPStatus.METHOD_NOT_ALLOWED
