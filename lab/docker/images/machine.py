@@ -65,6 +65,8 @@ def entries(got: Ingredients) -> Iterator[Entry]:
     yield Entry("usr/etc/in-container", data=b"true\n", mode=0o644)
     yield Entry("usr/libexec/firstlight/uid_map", data=_ID_MAP, mode=0o444)
     yield Entry("usr/bin/init", link="../sbin/init", mode=0o777)
+    # Where runc-shim finds the real one: /usr/bin/runc, the first on every path, is the shim itself.
+    yield Entry("usr/libexec/firstlight/runc", link="../../sbin/runc", mode=0o777)
     # Talos looks for programs in /usr/bin only, as it has everything there.
     for program in sorted((got.root / "usr/sbin").iterdir()):
         path = f"usr/bin/{program.name}"
