@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight.errors import TargetError, ToolMissing
+from firstlight.tools.masking import Masker
 from firstlight.tools.process import CommandResult, run
 
 API_MIN = (1, 41)
@@ -45,7 +46,7 @@ class Engine:
             secret_environment: Variables that the command hands on by name, so that their values are in no argument list.
         """
         environment = {**self.environment, **(secret_environment or {})}
-        return run(["docker", *words], timeout_s=timeout_s, env=environment, secrets=tuple((secret_environment or {}).values()))
+        return run(["docker", *words], timeout_s=timeout_s, env=environment, mask=Masker((secret_environment or {}).values()))
 
     def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the engine knows of these objects; what does not exist is left out."""

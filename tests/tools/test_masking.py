@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import textwrap
+from urllib.parse import quote
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.tools.masking import MASK, SHORTEST_SECRET, Masker
+from firstlight.tools.masking import KEY_LINES_MAX, MASK, SHORTEST_SECRET, LineMasker, Masker
 
 SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=SHORTEST_SECRET, max_size=40)
 
@@ -28,3 +34,101 @@ def test_the_shapes_of_secrets_are_masked_without_being_known():
     key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----"
 
     assert Masker()(f"key: {key} AGE-SECRET-KEY-1QQQQ") == f"key: {MASK} {MASK}"
+
+
+KEYS = st.binary(min_size=32, max_size=200).map(lambda content: base64.b64encode(content).decode())
+"""What a key looks like in a file."""
+
+PEM = st.binary(min_size=100, max_size=400).map(
+    lambda content: f"-----BEGIN TEST-----\n{chr(10).join(textwrap.wrap(base64.b64encode(content).decode(), 64))}\n-----END TEST-----\n"
+)
+"""A key over many lines, of a kind that no shape knows."""
+
+
+def pieces_left(secret: str, text: str) -> list[str]:
+    """Return each run of fifteen characters of a secret that a text still holds."""
+    return [secret[start : start + 15] for start in range(len(secret) - 14) if secret[start : start + 15] in text]
+
+
+def lines_left(secret: str, text: str) -> list[str]:
+    return [piece for line in secret.splitlines() for piece in pieces_left(line, text)]
+
+
+@given(secret=KEYS, before=st.text(st.characters(codec="ascii", categories=["L"]), max_size=20))
+def test_a_key_is_masked_in_base64_whatever_stands_before_it(secret: str, before: str):
+    encoded = base64.b64encode(f"{before} {secret}: and more".encode()).decode()
+    start = len(before) + 1
+    of_the_secret = encoded[start * 4 // 3 + 1 : (start + len(secret)) * 4 // 3]
+
+    shown = Masker([secret])(encoded)
+
+    assert pieces_left(of_the_secret, encoded)
+    assert pieces_left(of_the_secret, shown) == []
+
+
+@given(secret=KEYS, width=st.integers(16, 80))
+def test_a_key_is_masked_when_it_was_split_into_lines(secret: str, width: int):
+    shown = Masker([secret])("\n".join(textwrap.wrap(secret, width)))
+
+    assert pieces_left(secret, shown.replace("\n", "")) == []
+
+
+@given(secret=KEYS, width=st.integers(20, 80))
+def test_a_key_is_masked_when_its_base64_was_split_into_lines(secret: str, width: int):
+    encoded = base64.b64encode(secret.encode()).decode()
+
+    shown = Masker([secret])("\n".join(textwrap.wrap(encoded, width)))
+
+    assert pieces_left(encoded, shown.replace("\n", "")) == []
+
+
+@given(secret=PEM)
+@pytest.mark.parametrize(
+    "printed",
+    [
+        lambda secret: secret,
+        lambda secret: json.dumps({"identity": secret}),
+        lambda secret: json.dumps(json.dumps({"identity": secret})),
+        lambda secret: secret.replace("\n", "\n    "),
+        lambda secret: "\n".join(f"> {line}" for line in secret.splitlines()),
+        lambda secret: quote(secret, safe=""),
+        lambda secret: repr(secret.encode()),
+    ],
+    ids=("raw", "json", "json-in-json", "indented", "quoted", "address", "bytes"),
+)
+def test_a_key_of_many_lines_is_masked_however_it_is_printed(secret: str, printed):
+    assert lines_left(secret, Masker([secret])(printed(secret))) == []
+
+
+@given(secret=PEM)
+def test_what_is_known_in_base64_is_masked_in_clear_too(secret: str):
+    assert lines_left(secret, Masker([base64.b64encode(secret.encode()).decode()])(secret)) == []
+
+
+def test_a_secret_that_is_learnt_later_is_masked_from_then_on():
+    masker = Masker()
+    before = masker("standin-0123456789abcdef")
+    masker.learn("standin-0123456789abcdef")
+
+    assert (before, masker("standin-0123456789abcdef")) == ("standin-0123456789abcdef", MASK)
+
+
+def test_a_key_that_comes_line_by_line_is_masked_without_being_known():
+    mask = LineMasker(Masker())
+    lines = ["first", "-----BEGIN RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA", "qqqq", "-----END RSA PRIVATE KEY-----", "last"]
+
+    assert [mask(line) for line in lines] == ["first", MASK, MASK, MASK, MASK, "last"]
+
+
+def test_a_key_that_never_ends_hides_no_more_than_a_key_has():
+    mask = LineMasker(Masker())
+    mask("error: expected -----BEGIN PRIVATE KEY-----")
+
+    assert [mask("line") for _ in range(KEY_LINES_MAX + 1)][-1] == "line"
+
+
+def test_what_an_error_is_about_stays_readable_beside_secrets():
+    masker = Masker(["LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=", "abcdef.0123456789abcdef", "standin-0123456789abcdef0123456789abcdef"])
+    said = "kube-system/cilium-operator-7d9b8c6f5-abcde: helm.sh/chart=cilium-1.18.5, https://127.25.11.10:6443/api/v1/namespaces/kube-system"
+
+    assert masker(said) == said

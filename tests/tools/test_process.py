@@ -13,6 +13,7 @@ import pytest
 
 from firstlight.errors import ToolMissing
 from firstlight.tools.classification import Class, Rule
+from firstlight.tools.masking import Masker
 from firstlight.tools.process import TERMINATE_WAIT_S, ToolFailed, ToolTimedOut, run
 
 PYTHON = sys.executable
@@ -123,7 +124,7 @@ def test_secrets_are_masked_wherever_people_may_see_them():
     result = run(
         [PYTHON, "-c", "import sys; print(sys.argv[1], file=sys.stderr); sys.exit(1)", "hunter2hunter2"],
         timeout_s=20,
-        secrets=["hunter2hunter2"],
+        mask=Masker(["hunter2hunter2"]),
         on_line=lines.append,
     )
 

@@ -1,14 +1,30 @@
-"""Masking: no secret reaches the journal, the report, the terminal or an error."""
+"""Masking: no secret reaches the journal, the report, the terminal, diagnostics or an error, in whatever form a tool prints it."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 MASK = "********"
 
 SHORTEST_SECRET = 6
 """Shorter texts are not masked by value: they would mask half of every sentence."""
+
+PIECE = 12
+STRIDE = 4
+"""Any fifteen characters of a long secret hold one of its twelves, taken at every fourth place: so a secret is also seen when it was split."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9+/_=-]{12,}")
+"""What keys, tokens and base64 are made of. Words of a language, addresses and versions end sooner."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*")
+
+_ALIGNED_MIN = 12
+"""Secrets of fewer bytes leave too little of themselves in the base64 of a text around them."""
 
 _SHAPES = (
     # An AGE private key.
@@ -23,16 +39,32 @@ _SHAPES = (
     re.compile(r"ops_[A-Za-z0-9_\-]{40,}"),
 )
 
+KEY_LINES_MAX = 200
+"""A key of 8192 bits in RSA has about a hundred; a text that only speaks of a key's beginning must not hide all that follows."""
+
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY-----")
+
 
 class Masker:
-    """Replace known secrets, and everything that has the shape of one."""
+    """Replace known secrets, in every form that they are printed in, and everything that has the shape of one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known: set[str] = set()
-        for secret in secrets:
-            known.update(part.strip() for part in (secret, *secret.splitlines()) if len(part.strip()) >= SHORTEST_SECRET)
-        # The longest first, so that a secret within a secret leaves no rest.
-        self._known = sorted(known, key=len, reverse=True)
+        self._learnt: set[str] = set()
+        self._known: tuple[str, ...] = ()
+        self._pieces: frozenset[str] = frozenset()
+        self.learn(*secrets)
+
+    def learn(self, *secrets: str) -> None:
+        """Mask these texts, too, from now on."""
+        new = set(secrets) - self._learnt
+        if not new:
+            return
+        self._learnt |= new
+        forms = {form for secret in new for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
+        # The longest first, so that a secret within a secret leaves no rest. Replaced whole: other threads mask meanwhile.
+        self._known = tuple(sorted({*self._known, *forms}, key=len, reverse=True))
+        self._pieces = self._pieces.union(piece for form in forms for piece in _pieces(form))
 
     def __call__(self, text: str) -> str:
         """Return the text with every secret replaced by a fixed mask."""
@@ -40,4 +72,63 @@ class Masker:
             text = text.replace(secret, MASK)
         for shape in _SHAPES:
             text = shape.sub(MASK, text)
-        return text
+        return _TOKEN.sub(self._token, text) if self._pieces else text
+
+    def _token(self, found: re.Match[str]) -> str:
+        token, pieces = found.group(), self._pieces
+        return MASK if any(token[start : start + PIECE] in pieces for start in range(len(token) - PIECE + 1)) else token
+
+
+class LineMasker:
+    """Mask a stream line by line: of a key that goes over many lines, those between its first and its last say nothing of what they are."""
+
+    def __init__(self, mask: Masker) -> None:
+        self._mask = mask
+        self._left = 0
+
+    def __call__(self, line: str) -> str:
+        """Return the stream's next line, masked."""
+        if self._left:
+            self._left = 0 if _KEY_ENDS.search(line) else self._left - 1
+            return MASK
+        begins = _KEY_BEGINS.search(line)
+        if begins is not None and _KEY_ENDS.search(line, begins.end()) is None:
+            self._left = KEY_LINES_MAX
+        return self._mask(line)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret in every form in which it is printed: whole, by lines, in JSON, in an address, and in base64, within a longer text too."""
+    for plain in (secret, *_decoded(secret)):
+        stripped = plain.strip()
+        yield from (stripped, *(line.strip() for line in plain.splitlines()))
+        yield from (json.dumps(stripped)[1:-1], quote(stripped, safe=""))
+        for content in {plain.encode(), stripped.encode()}:
+            encoded = base64.b64encode(content).decode()
+            yield from (encoded, encoded.translate(str.maketrans("+/", "-_")))
+            if len(content) >= _ALIGNED_MIN:
+                yield from _within_base64(content)
+
+
+def _decoded(secret: str) -> Iterator[str]:
+    """Yield what a secret in base64 holds, if that is text: a key is stored in one form, and printed in the other."""
+    if _BASE64.fullmatch(secret):
+        try:
+            text = base64.b64decode("".join(secret.split()), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return
+        if text.isascii() and (text.isprintable() or "\n" in text):
+            yield text
+
+
+def _within_base64(content: bytes) -> Iterator[str]:
+    """Yield what is left of a secret in the base64 of a text that it stands in, for each of the three places it may begin at."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + content).decode().rstrip("=")
+        # The first characters hold bits of what stands before, the last one may hold bits of what comes after.
+        yield encoded[(0, 2, 3)[before] : -1]
+
+
+def _pieces(form: str) -> Iterator[str]:
+    for token in _TOKEN.findall(form):
+        yield from (token[start : start + PIECE] for start in range(0, len(token) - PIECE + 1, STRIDE))

@@ -20,7 +20,7 @@ from typing import IO
 
 from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.tools.classification import Class, Rule, classify
-from firstlight.tools.masking import Masker
+from firstlight.tools.masking import LineMasker, Masker
 
 TERMINATE_WAIT_S = 5.0
 """How long a child may take to end itself after SIGTERM: helm needs about two seconds to write its release record."""
@@ -30,6 +30,12 @@ KILL_WAIT_S = 5.0
 
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 """What is kept of each stream; `kubectl get -o json` of a whole cluster stays far below."""
+
+LINE_CHARACTERS_MAX = 10_000
+"""What is shown of one line; a tool that prints JSON may print all of it on one."""
+
+NOTHING_KNOWN = Masker()
+"""Masks what has the shape of a secret."""
 
 LineListener = Callable[[str], None]
 
@@ -115,7 +121,7 @@ def run(
     input: str | None = None,  # noqa: A002 - the standard library's own name for it
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    secrets: Sequence[str] = (),
+    mask: Masker = NOTHING_KNOWN,
     on_line: LineListener | None = None,
 ) -> CommandResult:
     """Run a command to its end, or end it when its time is up.
@@ -126,13 +132,12 @@ def run(
         input: What it reads on standard input; none when absent.
         env: The whole environment of the child; ours when absent.
         cwd: Where it runs.
-        secrets: Texts to mask in everything that people may see.
+        mask: Masks everything that people may see.
         on_line: Is told each line of output, masked, as it comes.
 
     Raises:
         ToolMissing: There is no such command.
     """
-    mask = Masker(secrets)
     words = [str(word) for word in argv]
     command = mask(shlex.join(words))
     started = time.monotonic()
@@ -202,7 +207,7 @@ class _Streams:
 
     def __init__(self, child: subprocess.Popen[str], mask: Masker, on_line: LineListener | None) -> None:
         self._child = child
-        self._mask = mask
+        self._masks = {"out": LineMasker(mask), "err": LineMasker(mask)}
         self._on_line = on_line
         self._lock = threading.Lock()
         self._parts: dict[str, list[str]] = {"out": [], "err": []}
@@ -238,30 +243,33 @@ class _Streams:
     def _read(self, name: str, stream: IO[str]) -> None:
         with stream:
             for line in stream:
-                with self._lock:
-                    self._keep(name, line)
-                if self._on_line is not None and line.strip():
-                    self._tell(name, stream, line)
+                shown = self._keep(name, line)
+                if self._on_line is not None and shown:
+                    self._tell(name, stream, shown)
 
-    def _tell(self, name: str, stream: IO[str], line: str) -> None:
+    def _tell(self, name: str, stream: IO[str], shown: str) -> None:
         if self._on_line is None:
             return
         try:
-            self._on_line(self._mask(line.rstrip()))
+            self._on_line(shown)
         except Exception:
             # A listener's trouble must not fill the pipe: the child would wait for us, and we for it.
             for rest in stream:
-                with self._lock:
-                    self._keep(name, rest)
+                self._keep(name, rest)
             raise
 
-    def _keep(self, name: str, line: str) -> None:
-        if self._sizes[name] < OUTPUT_BYTES_MAX:
-            self._parts[name].append(line)
-            self._sizes[name] += len(line)
-        if line.strip():
-            self.tail.append(self._mask(line.rstrip()))
-            del self.tail[: -self.TAIL_LINES]
+    def _keep(self, name: str, line: str) -> str:
+        """Keep a line as far as there is room, and return it as people may see it."""
+        shown = self._masks[name](line.rstrip()[:LINE_CHARACTERS_MAX])
+        with self._lock:
+            room = OUTPUT_BYTES_MAX - self._sizes[name]
+            if room > 0:
+                self._parts[name].append(line[:room])
+                self._sizes[name] += len(line)
+            if shown:
+                self.tail.append(shown)
+                del self.tail[: -self.TAIL_LINES]
+        return shown
 
     @staticmethod
     def _write(stream: IO[str], text: str) -> None:

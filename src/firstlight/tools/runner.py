@@ -31,7 +31,7 @@ class Runner:
         self._root = root
         self._bus = bus
         self._criterion = criterion
-        self._secrets: list[str] = []
+        self._mask = Masker()
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -39,12 +39,12 @@ class Runner:
         return dict(self._environment)
 
     def keep_secret(self, *secrets: str) -> None:
-        """Mask these texts, and each of their lines, from now on."""
-        self._secrets.extend(secrets)
+        """Mask these texts from now on, in every form that a tool may print them in."""
+        self._mask.learn(*secrets)
 
     def mask(self, text: str) -> str:
         """Return the text without any secret that is known by now."""
-        return Masker(self._secrets)(text)
+        return self._mask(text)
 
     def run(
         self,
@@ -77,7 +77,7 @@ class Runner:
                 input=input,
                 env={**self._environment, **(env or {})},
                 cwd=self._root,
-                secrets=self._secrets,
+                mask=self._mask,
                 on_line=None if quiet or not changes else lambda line: self._tell_line(criterion, line),
             )
         except BaseException as error:
