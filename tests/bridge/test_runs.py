@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import html
 import os
 import select
 import signal
@@ -510,3 +511,29 @@ def test_what_is_not_on_the_disk_as_begun_does_not_happen(tmp_path: Path):
     assert result.verdicts == {"there-is-a-lamp": "action failed", "there-is-light": "not reached"}
     assert "No space left on device" in result.output
     assert list(tiny.world.iterdir()) == []
+
+
+def test_a_run_that_fails_leaves_diagnostics_beside_its_report_and_names_them(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_00_preflight.py": PREFLIGHT})
+
+    result = tiny.run("--budget-factor", "0.05")
+
+    (archive,) = (tiny.root / "reports" / "infra-nodes").glob("diagnostics-*.tar.gz")
+    assert result.code == 1, result.output
+    assert result.report["diagnostics"]["file"] == archive.name
+    assert result.report["diagnostics"]["trouble"] == ""
+    assert f"diagnostics: reports/infra-nodes/{archive.name} (" in result.output
+    assert f'<a href="{archive.name}"' in page_of(tiny)
+
+
+def page_of(tiny: Tiny) -> str:
+    return html.unescape((tiny.root / "reports" / "infra-nodes" / "report.html").read_text())
+
+
+def test_a_plan_leaves_no_diagnostics(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_00_preflight.py": PREFLIGHT})
+
+    result = tiny.run("--plan")
+
+    assert result.code == 1
+    assert list(tiny.root.glob("reports/*/diagnostics-*")) == []

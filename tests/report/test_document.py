@@ -54,6 +54,7 @@ def test_the_model_lies_under_extra_with_every_documented_key():
         "stages",
         "comparison",
         "outside_commands",
+        "diagnostics",
     }
 
 

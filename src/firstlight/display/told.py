@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firstlight.events import CriterionEnded, RunEnded, RunStarted, ScenarioStanding, Verdict
+from firstlight.events import CriterionEnded, DiagnosticsBegun, RunEnded, RunStarted, ScenarioStanding, Verdict
 from firstlight.printable import printable
 from firstlight.span import span_text
 
@@ -43,6 +43,10 @@ def told(event: Event, scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
             yield from _run_started(event)
         case CriterionEnded():
             yield from _criterion_ended(event, scene, glyphs)
+        case DiagnosticsBegun():
+            yield Line(
+                "plain", f"{glyphs.action} collecting diagnostics of stage {event.stage}, for {event.longest_s:.0f} s at most (Ctrl+C ends it)"
+            )
         case RunEnded():
             if event.interrupted and scene.current is not None:
                 yield Line("warning", f"{glyphs.warning} {'interrupted':<{_VERDICT_WIDTH}} {scene.current.title}")

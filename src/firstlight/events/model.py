@@ -244,6 +244,33 @@ class CriterionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosticsBegun:
+    """The run has failed, and what explains it is being collected, for so many seconds at most."""
+
+    stage: str
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticsEnded:
+    """Diagnostics are collected.
+
+    Attributes:
+        file: The archive's name in the report's folder, empty when it could not be written.
+        pieces: How many files are in it.
+        size_bytes: Of the archive.
+        elapsed_s: How long it took.
+        trouble: What kept it from being whole, empty when nothing did.
+    """
+
+    file: str
+    pieces: int
+    size_bytes: int
+    elapsed_s: float
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run is over: exit code as pytest's, spans in seconds counted from the first action of this bootstrap."""
 
@@ -268,6 +295,8 @@ Event = (
     | Observed
     | WaitEnded
     | CriterionEnded
+    | DiagnosticsBegun
+    | DiagnosticsEnded
     | RunEnded
 )
 

@@ -24,11 +24,20 @@ def conclusion_box(report: Report) -> str:
     link = f" {criterion_link(number, 'see the evidence')}" if number else ""
     detail = f"<p><samp>{text(said.detail)}</samp></p>" if said.detail else ""
     detail += f"<p>{words(said.advice)}</p>" if said.advice else ""
+    detail += _diagnostics(report)
     to_do = f"<p>to go on: <code>{text(said.next_step)}</code></p>" if said.next_step else ""
     return (
         f'<div class="fl-conclusion fl-{standing_tone(said.standing)}"><p class="fl-said">'
         f"{GLYPHS[said.standing]} {words(said.text)}{link}</p>{detail}{to_do}{_still(report)}</div>"
     )
+
+
+def _diagnostics(report: Report) -> str:
+    found = report.diagnostics
+    if found is None:
+        return ""
+    link = f'<a href="{text(found.file)}" download>{text(found.file)}</a> ' if found.file else ""
+    return f"<p>diagnostics: {link}({text(found.words)})</p>"
 
 
 def _still(report: Report) -> str:

@@ -22,6 +22,7 @@ of a criterion that another tool tests are its `steps`: `passed`, `failed`, else
     comparison    earlier last_at last_revision regressed[{criterion,title,then,now,at}] mended[] timed_with untimed
                   stages[{key,title,then_s,now_s,slower}] slower[] verified; null without an earlier run
     outside_commands  []
+    diagnostics   null, or file pieces size_bytes elapsed_s trouble; `file` lies beside this one
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ def _model(report: Report) -> Json:
         "stages": [_group(one) for one in report.stages],
         "comparison": _comparison(report),
         "outside_commands": _plain(report.outside_commands),
+        "diagnostics": _plain(report.diagnostics),
     }
 
 

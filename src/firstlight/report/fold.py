@@ -10,6 +10,8 @@ from firstlight.events import (
     CriterionEnded,
     CriterionInfo,
     CriterionStarted,
+    DiagnosticsBegun,
+    DiagnosticsEnded,
     RunEnded,
     RunStarted,
     Stamped,
@@ -18,7 +20,7 @@ from firstlight.events import (
 from firstlight.report.conclude import conclude
 from firstlight.report.gather import Gathered, Told
 from firstlight.report.judge import NOT_IN_RUN, judge_acceptance, judge_checklist, judge_stages
-from firstlight.report.model import CriterionResult, Report, RunHead, RunState, Timing
+from firstlight.report.model import CriterionResult, DiagnosticsRecord, Report, RunHead, RunState, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +47,7 @@ class Fold:
     def _forget(self) -> None:
         self._start: RunStarted | None = None
         self._end: RunEnded | None = None
+        self._diagnostics: DiagnosticsRecord | None = None
         self._started_at = ""
         self._last_at = ""
         self._offset_s = 0.0
@@ -65,8 +68,10 @@ class Fold:
         self._last_at = stamped.at
         self._last_s = max(self._last_s, stamped.since_start_s - self._offset_s)
         match event:
-            case RunStarted() | CommandOutput():
+            case RunStarted() | CommandOutput() | DiagnosticsBegun():
                 pass
+            case DiagnosticsEnded():
+                self._diagnostics = DiagnosticsRecord(event.file, event.pieces, event.size_bytes, event.elapsed_s, event.trouble)
             case RunEnded():
                 self._end = event
             case CriterionStarted():
@@ -93,6 +98,7 @@ class Fold:
             checklist=judge_checklist(criteria),
             stages=judge_stages(criteria),
             outside_commands=tuple(self._outside.commands.values()),
+            diagnostics=self._diagnostics,
         )
 
     def _told(self, event: Told, at_s: float) -> None:

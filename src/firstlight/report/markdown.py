@@ -25,6 +25,7 @@ def markdown_text(report: Report) -> str:
         _head(report),
         *(_failure(one) for one in report.criteria if one.failed),
         _next(report),
+        _diagnostics(report),
         _acceptance(report),
         _checklist(report),
         _stages(report),
@@ -69,6 +70,13 @@ def _failure(one: CriterionResult) -> str:
 
 def _next(report: Report) -> str:
     return f"**To go on:** {code(report.conclusion.next_step)}" if report.conclusion.next_step else ""
+
+
+def _diagnostics(report: Report) -> str:
+    found = report.diagnostics
+    if found is None:
+        return ""
+    return f"**Diagnostics:** {f'[{prose(found.file)}]({found.file}) ' if found.file else ''}({prose(found.words)})"
 
 
 def _acceptance(report: Report) -> str:

@@ -244,6 +244,23 @@ class Conclusion:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosticsRecord:
+    """What was collected about a failure: the archive's name in the report's folder, empty when it could not be written."""
+
+    file: str
+    pieces: int
+    size_bytes: int
+    elapsed_s: float
+    trouble: str
+
+    @property
+    def words(self) -> str:
+        """How much it is, and what kept it from being whole."""
+        much = f"{self.pieces} files, {max(1, self.size_bytes // 1024)} KiB" if self.file else "none"
+        return f"{much}; not whole: {self.trouble}" if self.trouble else much
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole report."""
 
@@ -258,5 +275,7 @@ class Report:
     stages: tuple[GroupResult, ...]
     outside_commands: tuple[CommandRecord, ...]
     """Commands that belong to no criterion."""
+    diagnostics: DiagnosticsRecord | None = None
+    """What was collected about a failure; none where nothing failed."""
     comparison: Comparison | None = None
     """With the earlier runs of this cluster and target; none for the first, and for a plan."""

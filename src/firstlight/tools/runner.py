@@ -31,7 +31,8 @@ class Runner:
         self._root = root
         self._bus = bus
         self._criterion = criterion
-        self._mask = Masker()
+        self.mask = Masker()
+        """Knows every secret that is known by now, and returns a text without them."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -40,11 +41,7 @@ class Runner:
 
     def keep_secret(self, *secrets: str) -> None:
         """Mask these texts from now on, in every form that a tool may print them in."""
-        self._mask.learn(*secrets)
-
-    def mask(self, text: str) -> str:
-        """Return the text without any secret that is known by now."""
-        return self._mask(text)
+        self.mask.learn(*secrets)
 
     def run(
         self,
@@ -77,7 +74,7 @@ class Runner:
                 input=input,
                 env={**self._environment, **(env or {})},
                 cwd=self._root,
-                mask=self._mask,
+                mask=self.mask,
                 on_line=None if quiet or not changes else lambda line: self._tell_line(criterion, line),
             )
         except BaseException as error:

@@ -1,0 +1,18 @@
+"""Cilium's own view of its datapath, where there is one."""
+
+from __future__ import annotations
+
+from firstlight.diagnostics.failure import Failure
+from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.piece import Absent, Found, asking
+from firstlight.target import Capability
+
+
+def status(failure: Failure, _looking: Looking) -> Found:
+    """Yield what the agents say of themselves."""
+    if Capability.DATAPATH not in failure.target.capabilities:
+        yield Absent("cilium", failure.target.reasons[Capability.DATAPATH])
+        return
+    yield asking("cilium/status.txt", *failure.cilium("status"))
+    words = ("--namespace", "kube-system", "exec", "daemonset/cilium", "--container", "cilium-agent", "--", "cilium-dbg", "status", "--verbose")
+    yield asking("cilium/agent-status.txt", *failure.kubectl(*words))

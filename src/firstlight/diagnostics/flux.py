@@ -1,0 +1,42 @@
+"""Flux's objects with what its controllers say of them, and the controllers' logs."""
+
+from __future__ import annotations
+
+from firstlight.diagnostics.failure import Failure
+from firstlight.diagnostics.kubernetes import LOG_LINES, describe, not_ready
+from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.piece import Absent, Found, asking
+from firstlight.target import Capability
+from firstlight.tools.objects import condition_of
+
+NAMESPACE = "flux-system"
+
+KINDS = (
+    "gitrepositories.source.toolkit.fluxcd.io",
+    "kustomizations.kustomize.toolkit.fluxcd.io",
+    "helmreleases.helm.toolkit.fluxcd.io",
+    "helmrepositories.source.toolkit.fluxcd.io",
+    "ocirepositories.source.toolkit.fluxcd.io",
+    "helmcharts.source.toolkit.fluxcd.io",
+)
+
+CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
+
+
+def objects(failure: Failure, looking: Looking) -> Found:
+    """Yield all of Flux's objects, what is not Ready with its description, and the logs of the controllers, wherever they run."""
+    if not failure.target.kubeconfig.exists():
+        yield Absent("flux", f"there is no kubeconfig at {failure.target.kubeconfig}")
+        return
+    yield asking("flux/objects.txt", *failure.flux("get", "all", "--all-namespaces"))
+    yield asking("flux/check.txt", *failure.flux("check", "--timeout", "8s"))
+    for kind in KINDS:
+        # An object that no controller has looked at yet has no conditions at all.
+        items = not_ready(failure, looking, kind, lambda item: condition_of(item, "Ready").get("status") == "True")
+        yield from describe(failure, kind, items)
+    if Capability.RUNNING_PODS not in failure.target.capabilities:
+        yield Absent("flux/logs", f"{failure.target.reasons[Capability.RUNNING_PODS]}; the controllers' own processes log into lab/")
+        return
+    for name in CONTROLLERS:
+        words = ("--namespace", NAMESPACE, "logs", f"deployment/{name}", "--tail", LOG_LINES)
+        yield asking(f"flux/logs-{name}.txt", *failure.kubectl(*words))

@@ -1,0 +1,232 @@
+"""Diagnostics are bounded in time and size, masked, whole or said not to be, and never raise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from firstlight.diagnostics.archive import KEPT, PIECE_BYTES_MAX, cut
+from firstlight.target import Capability
+from firstlight.tools.masking import MASK, Masker
+from tests.definitions import CHECKOUT
+from tests.diagnostics.programs import SERVICES, Workstation, unpacked
+
+
+@pytest.fixture
+def workstation(tmp_path: Path) -> Workstation:
+    return Workstation(tmp_path / "workstation")
+
+
+def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_restart_too(workstation: Workstation):
+    workstation.kubectl()
+
+    files = unpacked(workstation.collect(workstation.failure("40-apps")))
+
+    described = [name for name in files if name.startswith("kubernetes/describe-pods")]
+    logs = [name for name in files if name.startswith("kubernetes/logs")]
+    assert len(described) == 1
+    assert len(logs) == 2
+    assert all(".." not in name.split("/") for name in files)
+    assert any("--previous" in call for call in workstation.calls)
+    assert not any("well" in call for call in workstation.calls)
+    assert "kubernetes/events.txt" in files
+
+
+def test_only_looks_are_taken(workstation: Workstation):
+    workstation.kubectl()
+    workstation.program("talosctl", f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')")
+
+    for stage in ("10-talos", "20-kubernetes", "30-crds", "40-apps", "50-flux", "60-flux-health", "70-cilium"):
+        workstation.collect(workstation.failure(stage))
+
+    looks = {"get", "describe", "logs", "list", "history", "status", "check", "services", "dmesg", "exec"}
+    assert workstation.calls
+    assert [call for call in workstation.calls if not looks & set(call)] == []
+    assert {word for call in workstation.calls if "exec" in call for word in call[call.index("--") + 1 :]} == {"cilium-dbg", "status", "--verbose"}
+    assert not any("secrets" in call or "values" in call for call in workstation.calls)
+
+
+def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: Workstation):
+    workstation.kubectl()
+
+    files = unpacked(workstation.collect(workstation.failure("40-apps", lacks=(Capability.RUNNING_PODS,))))
+
+    assert not any("logs" in call for call in workstation.calls)
+    assert "kubernetes/logs  NOT COLLECTED: pods are simulated by KWOK here: no container runs, so none can answer" in files["README.txt"]
+
+
+def test_the_machines_that_an_error_names_are_asked_and_no_others(workstation: Workstation):
+    workstation.program("talosctl", f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')")
+
+    files = unpacked(workstation.collect(workstation.failure("10-talos", "etcd on infra-cp-2 is Failed; 10.25.11.14 says nothing")))
+
+    assert {call[call.index("--nodes") + 1] for call in workstation.calls} == {"10.25.11.12", "10.25.11.14"}
+    assert {name for name in files if name.startswith("talos/infra-cp-2/")} == {
+        f"talos/infra-cp-2/{name}"
+        for name in ("services.txt", "machinestatus.yaml", "logs-etcd.txt", "logs-machined.txt", "logs-kubelet.txt", "dmesg.txt")
+    }
+    assert "talos/infra-cp-1  NOT COLLECTED: the errors name other machines" in files["README.txt"]
+
+
+def test_a_machine_that_does_not_answer_is_asked_once(workstation: Workstation):
+    workstation.program("talosctl", "sys.exit('connection refused')")
+
+    files = unpacked(workstation.collect(workstation.failure("10-talos", "infra-cp-1 is down")))
+
+    assert len(workstation.calls) == 1
+    assert "connection refused" in files["talos/infra-cp-1/services.txt"]
+    assert "talos/infra-cp-1  NOT COLLECTED" in files["README.txt"]
+
+
+def test_preflight_asks_machines_only_where_a_criterion_is_about_them(workstation: Workstation):
+    workstation.program("talosctl", "sys.exit('connection refused')")
+
+    signed_out = unpacked(workstation.collect(workstation.failure("00-preflight", "nobody is signed in")))
+    calls = list(workstation.calls)
+    unpacked(workstation.collect(workstation.failure("00-preflight", "infra-cp-1 is down", needs=("talos-api",))))
+
+    assert calls == []
+    assert "cluster  NOT COLLECTED" in signed_out["README.txt"]
+    assert "nobody is signed in" in signed_out["errors.txt"]
+    assert [call[0] for call in workstation.calls] == ["talosctl"]
+
+
+def test_a_command_that_hangs_costs_its_bound_and_the_archive_says_so(workstation: Workstation):
+    workstation.program("kubectl", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('half', flush=True); time.sleep(600)")
+    started_s = time.monotonic()
+
+    collected = workstation.collect(workstation.failure("30-crds"), longest_s=2.0)
+
+    assert time.monotonic() - started_s < 2.0 + 10.0 + 5.0
+    assert collected.trouble == "it was ended after 2 s"
+    files = unpacked(collected)
+    assert "NOT WHOLE: it was ended after 2 s" in files["README.txt"]
+    assert "half" in files["kubernetes/crds.txt"]
+    assert "no answer within" in files["README.txt"]
+    assert "errors.txt" in files
+
+
+def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archive(workstation: Workstation):
+    workstation.program("kubectl", "for _ in range(100):\n    print(('line ' * 100 + chr(10)) * 2000)")
+    started_s = time.monotonic()
+
+    collected = workstation.collect(workstation.failure("30-crds"))
+
+    files = unpacked(collected)
+    assert time.monotonic() - started_s < 60
+    assert collected.trouble == ""
+    assert len(files["kubernetes/crds.txt"]) < PIECE_BYTES_MAX + 200
+    assert "bytes are left out here" in files["kubernetes/crds.txt"]
+    assert collected.size_bytes < 1024 * 1024
+
+
+@pytest.mark.parametrize("body", ["sys.exit(1)", "sys.stdout.buffer.write(bytes(range(256)) * 100)", "print('[1, 2')", "print('{\"items\": 7}')"])
+def test_whatever_a_command_says_or_fails_with_there_is_an_archive(workstation: Workstation, body: str):
+    for name in ("kubectl", "helm", "flux", "talosctl", "cilium"):
+        workstation.program(name, body)
+
+    for stage in ("10-talos", "40-apps", "50-flux", "70-cilium"):
+        collected = workstation.collect(workstation.failure(stage))
+
+        assert collected.trouble == "", body
+        assert "errors.txt" in unpacked(collected)
+
+
+def test_a_tool_that_is_not_there_is_named_and_the_rest_is_collected(workstation: Workstation):
+    workstation.kubectl()
+    (workstation.programs / "helm").unlink()
+
+    files = unpacked(workstation.collect(workstation.failure("40-apps")))
+
+    assert "cannot find helm" in files["README.txt"]
+    assert "kubernetes/pods.txt" in files
+
+
+PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAoAoGCCqGSM49\n-----END EC PRIVATE KEY-----\n"
+
+
+def test_no_secret_is_in_the_archive_known_or_of_a_known_shape(workstation: Workstation):
+    known = "standin-0123456789abcdef0123456789abcdef"
+    printed = f"print({known!r}); print({PEM!r}); print('AGE-SECRET-KEY-1QQQQQQ'); print({known!r}, file=sys.stderr)"
+    for name in ("kubectl", "helm", "talosctl"):
+        workstation.program(name, f"import base64\n{printed}\nprint(base64.b64encode({known!r}.encode()).decode())")
+    (workstation.state / "journal.jsonl").write_text(f'{{"seen": "{known}"}}\n')
+    (workstation.state / "a.log").write_text(f"{known}\n" * 20_000 + PEM)
+
+    files = unpacked(workstation.collect(workstation.failure("20-kubernetes", f"infra-cp-1: {known}"), mask=Masker([known])))
+
+    assert len(files) > 8
+    for name, text in files.items():
+        for secret in (known, known[8:30], "MHcCAQEEII", "AGE-SECRET-KEY-1", "MDEyMzQ1Njc4OWFiY2RlZj"):
+            assert secret not in text, name
+    assert MASK in files["journal.jsonl"]
+
+
+def test_the_archive_is_its_owners_alone_and_the_oldest_go(workstation: Workstation):
+    for hour in range(KEPT + 2):
+        (workstation.reports / f"diagnostics-20250101T0{hour}0000Z.tar.gz").write_text("old")
+
+    collected = workstation.collect(workstation.failure("90-timing"))
+
+    assert collected.path is not None
+    assert collected.path.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(collected.path) as archive:
+        assert {entry.mode for entry in archive.getmembers()} == {0o600}
+        assert {entry.name.split("/")[0] for entry in archive.getmembers()} == {collected.path.name.removesuffix(".tar.gz")}
+    kept = sorted(path.name for path in workstation.reports.iterdir())
+    assert len(kept) == KEPT
+    assert kept[-1] == collected.path.name
+
+
+def test_an_archive_that_cannot_be_written_is_said(workstation: Workstation):
+    (workstation.reports).rmdir()
+    workstation.reports.write_text("a file where a folder should be")
+
+    collected = workstation.collect(workstation.failure("90-timing"))
+
+    assert collected.path is None
+    assert "cannot write diagnostics-" in collected.trouble
+
+
+def test_what_is_too_long_keeps_its_beginning_and_its_end():
+    text = cut("a" * 100 + "b" * 1000 + "c" * 100, limit=200)
+
+    assert text.startswith("a" * 50 + "\n... 1000 bytes are left out here")
+    assert text.endswith("c" * 100)
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from tests.diagnostics.programs import Workstation, unpacked
+workstation = Workstation(Path(sys.argv[1]))
+workstation.program("kubectl", "import os; open(sys.argv[0] + '.runs', 'w').write(str(os.getpid())); time.sleep(600)")
+print("ready", flush=True)
+collected = workstation.collect(workstation.failure("30-crds"))
+print(collected.trouble, "errors.txt" in unpacked(collected))
+"""
+
+
+def test_ctrl_c_ends_it_at_once_and_keeps_what_is_there(tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}
+    words = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "workstation")]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        runs = tmp_path / "workstation" / "bin" / "kubectl.runs"
+        deadline_s = time.monotonic() + 60
+        while not (runs.exists() and runs.read_text()) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        interrupted_s = time.monotonic()
+        said, _ = process.communicate(timeout=30)
+
+    assert time.monotonic() - interrupted_s < 10
+    assert said.splitlines()[-1] == "it was interrupted True"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(runs.read_text()), 0)
