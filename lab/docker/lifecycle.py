@@ -84,6 +84,9 @@ class _Up:
         for service in waiting:
             services.wait_until_ready(self._paths, service, self._clock)
         self._machines(engine, cluster)
+        for pods in cluster.pod_networks:
+            if network.route_pods(pods, cluster.first_control_plane.address, read_host()):
+                self._say(f"network: this computer reaches pods ({pods}) by way of {cluster.first_control_plane.hostname}")
         description.write(self._paths, cluster, self._lab, self._settings, recipient, engine, self._mirror)
         return self._acted
 

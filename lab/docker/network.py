@@ -5,11 +5,15 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from firstlight.errors import TargetError
+from firstlight.tools.process import run
+from lab.docker import routes
 from lab.docker.engine import Engine
-from lab.docker.host import read_host
+from lab.docker.host import Host, read_host
 
 LABEL = "firstlight.lab"
 """Every container, network and volume of a lab carries it; its value is the lab's state folder."""
+
+_ROUTE_S = 10.0
 
 
 def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int, *, chosen_from: IPv4Network | None = None) -> bool:
@@ -66,3 +70,30 @@ def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4N
     subnets = [str(entry.get("Subnet")) for entry in ipam.get("Config") or []] if isinstance(ipam, dict) else []
     if subnets != [str(subnet)]:
         raise TargetError(f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}", next_step="./task docker:down, then again")
+
+
+def route_pods(pods: IPv4Network, via: IPv4Address, host: Host) -> bool:
+    """Have a route to the pods by way of a machine, as a site's router has one; report whether it had to be made.
+
+    Pods keep their own addresses towards the node network, this computer included: without the route, what the Git server answers
+    them goes elsewhere. The kernel takes the route away with the bridge.
+
+    Raises:
+        TargetError: Only root may do it, or the pods' network means something else here.
+    """
+    words = ["ip", "route", "replace", str(pods), "via", str(via)]
+    there = [route for route in host.routes if route.network == pods and route.kind == "UNICAST"]
+    if there and _leads(pods, via):
+        return False
+    routes.require_free(pods, host.routes, [])
+    if not host.is_root:
+        raise TargetError(
+            f"cannot give this computer a route to the pods ({pods} via {via}): only root can", next_step=f"sudo {' '.join(words)}, then again"
+        )
+    run(words, timeout_s=_ROUTE_S).raise_on_failure(f"give this computer a route to the pods ({pods})")
+    return True
+
+
+def _leads(pods: IPv4Network, via: IPv4Address) -> bool:
+    shown = run(["ip", "-4", "route", "show", str(pods)], timeout_s=_ROUTE_S)
+    return f"via {via} " in shown.stdout
