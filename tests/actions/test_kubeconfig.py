@@ -87,12 +87,11 @@ def test_a_kubeconfig_that_does_not_exist_is_said(path: Path):
     assert kubeconfig_problem(path, CLUSTER) == f"{path} does not exist"
 
 
-def talos_writes(data: object) -> Callable[[list[str]], Said | None]:
+def talos_says(data: object) -> Callable[[list[str]], Said | None]:
     def script(argv: list[str]) -> Said | None:
         if "kubeconfig" not in argv:
             return None
-        Path(argv[-1]).write_text(data if isinstance(data, str) else yaml.safe_dump(data))
-        return Said()
+        return Said(stdout=data if isinstance(data, str) else yaml.safe_dump(data))
 
     return script
 
@@ -102,7 +101,7 @@ def action(runner: ScriptedRunner, path: Path):
 
 
 def test_a_kubeconfig_is_generated_private_from_a_nodes_own_address(path: Path):
-    runner = ScriptedRunner(talos_writes(content()))
+    runner = ScriptedRunner(talos_says(content()))
     generate = action(runner, path)
 
     assert generate.need() == f"{path} does not exist"
@@ -115,7 +114,7 @@ def test_a_kubeconfig_is_generated_private_from_a_nodes_own_address(path: Path):
 
 
 def test_its_keys_are_masked_from_then_on(path: Path):
-    runner = ScriptedRunner(talos_writes(content()))
+    runner = ScriptedRunner(talos_says(content()))
 
     action(runner, path).act()
 
@@ -123,7 +122,7 @@ def test_its_keys_are_masked_from_then_on(path: Path):
 
 
 def test_a_kubeconfig_of_another_cluster_is_an_error_and_not_left_behind_as_ours(path: Path):
-    generate = action(ScriptedRunner(talos_writes(content(context="admin@apps"))), path)
+    generate = action(ScriptedRunner(talos_says(content(context="admin@apps"))), path)
 
     with pytest.raises(ActionFailed, match=r"cannot use the kubeconfig that infra-cp-1 made: .* has no context admin@infra, only admin@apps"):
         generate.act()

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,19 +95,19 @@ class Tiny:
         """Where journal and lock are."""
         return self.root / "state" / "firstlight" / "nodes" / "infra"
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start a run."""
+    def start(self, *words: str, within: Sequence[str] = (), stdin: int | None = None, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start a run, within another command if there is one."""
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))
         }
         environment |= {"HOME": str(self.home), "XDG_STATE_HOME": str(self.root / "state"), "FIRSTLIGHT_TEST_WORLD": str(self.world)}
         environment["PYTHONPATH"] = f"{CHECKOUT / 'src'}:{CHECKOUT}"
         command = [sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "nodes", "-p", "no:hypothesispytest", *words]
-        return subprocess.Popen(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen([*within, *command], cwd=self.root, env=environment, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True)
 
-    def run(self, *words: str) -> Result:
+    def run(self, *words: str, within: Sequence[str] = ()) -> Result:
         """Run to the end."""
-        return self.finish(self.start(*words))
+        return self.finish(self.start(*words, within=within))
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Wait for the end of a run."""

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.chaos.bench import Bench, bench_on
+from tests.chaos.bench import STOP, Bench, bench_on
 from tests.chaos.chain import run_chain
 from tests.chaos.ledger import Ledger, summary
 from tests.chaos.moments import PLUGIN, TELL
@@ -48,8 +48,15 @@ def main(argv: Sequence[str]) -> int:
     chains = {name: shots for name, shots in _chains(options, ledger).items() if name not in ledger.done()}
     _say(f"{len(chains)} bootstraps to go, {sum(map(len, chains.values()))} ends of runs")
     with ThreadPoolExecutor(max_workers=options.labs) as pool:
-        for future in [pool.submit(_one, ledger, name, shots, networks, folder) for name, shots in chains.items()]:
-            future.result()
+        futures = [pool.submit(_one, ledger, name, shots, networks, folder) for name, shots in chains.items()]
+        try:
+            for future in futures:
+                future.result()
+        except KeyboardInterrupt:
+            _say("ending; the same command goes on from here")
+            STOP.set()
+            pool.shutdown(cancel_futures=True)
+            return 2
     text = summary(ledger, options.seed)
     (folder / f"seed-{options.seed}.md").write_text(text)
     _say(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,17 @@ CLOCK = SystemClock()
 
 KNOWN = (".gitignore", ".generated.json")
 """Hidden files that belong where secrets are."""
+
+
+HUNG = 124
+"""What a run is said to have ended with that did not end by itself."""
+
+STOP = threading.Event()
+"""Set when the campaign itself is to end: benches in other threads tidy up."""
+
+
+class Stopped(Exception):
+    """The campaign ends."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +155,19 @@ class Bench:
             raise RuntimeError(done.stdout + done.stderr)
 
     def _wait(self, process: subprocess.Popen[bytes], longest_s: float) -> int:
-        try:
-            return process.wait(timeout=longest_s)
-        except subprocess.TimeoutExpired:
-            # What hangs is a finding, and must not hang us.
-            strike(process.pid, Blow.KILL_ALL, str(self.state))
-            process.wait(timeout=10)
-            return 124
+        deadline = time.monotonic() + longest_s
+        while time.monotonic() < deadline:
+            if STOP.is_set():
+                strike(process.pid, Blow.KILL_ALL, str(self.state))
+                raise Stopped
+            try:
+                return process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                continue
+        # What hangs is a finding, and must not hang us.
+        strike(process.pid, Blow.KILL_ALL, str(self.state))
+        process.wait(timeout=10)
+        return HUNG
 
     def _note_first_action(self) -> None:
         if self.first_begun is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from firstlight.events import Verdict
 from tests.chaos.bench import Bench, Ended
-from tests.chaos.plan import Shot
+from tests.chaos.plan import MACHINE_CONFIGS, Shot
 
 ORDERLY_S = 20.0
 """How long Ctrl+C may take: a child has five seconds to end itself and five to be reaped, then the report is written."""
@@ -69,11 +69,12 @@ class Outcome:
 def run_chain(bench: Bench, shots: Sequence[Shot], *, say: Callable[[str], None]) -> Outcome:
     """Begin a bootstrap, end it at each instant in turn, finish it, and judge."""
     struck: list[Struck] = []
+    if any(shot.instant is not None for shot in shots):
+        bench.rehearsal.lab("up")
     for shot in shots:
-        if shot.instant is not None and shot.instant.action.startswith("generate the machine configs"):
+        if shot.instant is not None and shot.instant.action == MACHINE_CONFIGS:
             # The lab has made them; without their stamp they have to be made anew.
-            for stamp in bench.state.glob("tree/clusters/infra/talos/clusterconfig/.generated.json"):
-                stamp.unlink()
+            (bench.state / "tree" / "clusters" / "infra" / "talos" / "clusterconfig" / ".generated.json").unlink(missing_ok=True)
         before, began = len(bench.journal()), time.time()
         ended = bench.ended_at(shot.instant) if shot.instant else bench.ended_after(shot.criterion, shot.later_s, shot.blow)
         _recover(bench, struck, before, began)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.events import ActionBegun, ActionEnded, CommandStarted, Stamped, WaitEnded, WaitStarted
+from firstlight.events import ActionBegun, ActionEnded, ActionSkipped, CommandStarted, Stamped, WaitEnded, WaitStarted
 from fixtures.criterion import describe
 from fixtures.keys import RUN
 from tests.chaos.blows import Blow, strike
@@ -94,12 +94,15 @@ class _Striker:
         self._mark = mark
         self._acting = False
         self._acted_in = ""
+        # Machine configs are made by commands that only print; what changes the world is what we write.
+        self._changes_by_commands = not instant.action.startswith("generate the machine configs")
 
     def before(self, stamped: Stamped) -> None:
         event, moment = stamped.event, self._instant.moment
         if isinstance(event, ActionBegun) and self._is_it(event.action) and moment is Moment.BEFORE_BEGUN:
             self._strike()
-        if isinstance(event, ActionEnded) and self._is_it(event.action) and moment is Moment.BEFORE_ENDED:
+        if isinstance(event, ActionEnded) and self._is_it(event.action) and moment in (Moment.BEFORE_ENDED, Moment.DURING):
+            # An action that was quicker than the blow is struck at its end.
             self._strike()
 
     def after(self, stamped: Stamped) -> None:
@@ -113,7 +116,10 @@ class _Striker:
                 self._acting = False
                 if moment is Moment.AFTER_ENDED:
                     self._strike()
-            case CommandStarted() if self._acting and event.changes and moment is Moment.DURING:
+            case ActionSkipped() if self._is_it(event.action):
+                # A run before was quicker than its blow and all is done: this one has nothing to be ended in, so it is ended here.
+                self._strike()
+            case CommandStarted() if self._acting and moment is Moment.DURING and (event.changes or not self._changes_by_commands):
                 self._strike_later()
             case WaitStarted() | WaitEnded() if event.criterion == self._acted_in and moment is Moment.WAITING and not self._acting:
                 # A wait that is over at once is struck at its end.

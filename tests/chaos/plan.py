@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from tests.chaos.blows import Blow
 from tests.chaos.moments import Instant, Moment
 
+MACHINE_CONFIGS = "generate the machine configs"
+
 ACTIONS = (
-    "generate the machine configs",
+    MACHINE_CONFIGS,
     "bootstrap etcd",
     "generate the kubeconfig",
     "push k8s-ops-infra",
@@ -27,6 +29,9 @@ ACTIONS = (
 
 KILLS = (Blow.KILL, Blow.KILL_GROUP, Blow.KILL_ALL)
 ORDERLY = (Blow.INTERRUPT, Blow.TERMINATE, Blow.HANG_UP)
+
+DURING_S = 0.2
+"""helmfile has begun to render, helm has written its pending record or is about to; `talosctl bootstrap` has been answered."""
 
 START = "start"
 """Not a criterion: from the command to its first one."""
@@ -59,20 +64,23 @@ class Shot:
 def matrix() -> list[list[Shot]]:
     """Return every boundary of every action, in chains of one bootstrap each.
 
-    An action that was carried out is not begun again in the same bootstrap, so each chain takes one of the moments after it.
+    An action that was carried out is not begun again in the same bootstrap, so each chain takes one of the moments at which it is.
     """
-    first = (Moment.BEFORE_BEGUN, Moment.AFTER_BEGUN, Moment.DURING, Moment.BEFORE_ENDED)
-    chains = [
-        [(action, moment, KILLS[(number + row) % 3]) for row, action in enumerate(ACTIONS) for number, moment in enumerate(first)],
-        [(action, moment, Blow.KILL_ALL) for action in ACTIONS for moment in (Moment.DURING, Moment.AFTER_ENDED)],
-        [(action, moment, KILLS[row % 3]) for row, action in enumerate(ACTIONS) for moment in (Moment.DURING, Moment.WAITING)],
-        [(action, moment, ORDERLY[row % 3]) for row, action in enumerate(ACTIONS) for moment in (Moment.DURING, Moment.WAITING)],
-        [(action, Moment.BEFORE_ENDED, ORDERLY[(row + 1) % 3]) for row, action in enumerate(ACTIONS)],
-    ]
     return [
-        [Shot(blow, instant=Instant(action, moment, blow, 0.2 if moment is Moment.DURING else 0.0)) for action, moment, blow in chain]
-        for chain in chains
+        _chain(KILLS, Moment.BEFORE_BEGUN, Moment.AFTER_BEGUN, Moment.BEFORE_ENDED),
+        _chain((Blow.KILL_ALL,), Moment.DURING),
+        _chain((Blow.KILL,), Moment.DURING),
+        _chain(KILLS, Moment.AFTER_ENDED),
+        _chain(KILLS, Moment.WAITING),
+        _chain(ORDERLY, Moment.DURING),
+        _chain(ORDERLY, Moment.WAITING),
     ]
+
+
+def _chain(blows: Sequence[Blow], *moments: Moment) -> list[Shot]:
+    # Each action takes its turn with each blow.
+    instants = [(action, moment, blows[(row + turn) % len(blows)]) for row, action in enumerate(ACTIONS) for turn, moment in enumerate(moments)]
+    return [Shot(blow, instant=Instant(action, moment, blow, DURING_S if moment is Moment.DURING else 0.0)) for action, moment, blow in instants]
 
 
 def random_chain(seed: int, number: int, timeline: Sequence[Slot], kills: int, blows: Sequence[Blow]) -> list[Shot]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,27 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path):
+    path = tmp_path / "kubeconfig"
+    code = f"""
+import os, signal
+from pathlib import Path
+from firstlight.tools.files import write_atomically
+
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_atomically(Path({str(path)!r}), "secret")
+"""
+    dead = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    (left,) = tmp_path.iterdir()
+    living = tmp_path / f".kubeconfig.{os.getpid()}.abcd_123"
+    others = tmp_path / ".kubeconfig-apps.1.abcd_123"
+    for file in (living, others):
+        file.write_text("")
+
+    write_atomically(path, "whole")
+
+    assert dead.returncode == -signal.SIGKILL
+    assert not left.exists()
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, living.name, others.name}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from pathlib import Path
 
 from firstlight.actions.action import Action
@@ -42,12 +41,9 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
         return None
 
     def act() -> None:
-        with tempfile.TemporaryDirectory(dir=_private(path.parent), prefix=".firstlight-") as folder:
-            fresh = Path(folder) / path.name
-            talosctl.kubeconfig(str(cluster.first_control_plane.address), fresh)
-            text = fresh.read_text()
-            keep_kubeconfig_secret(runner, text)
-            write_atomically(path, text, mode=PRIVATE)
+        text = talosctl.kubeconfig(str(cluster.first_control_plane.address))
+        keep_kubeconfig_secret(runner, text)
+        write_atomically(path, text, mode=PRIVATE)
         why = kubeconfig_problem(path, cluster)
         if why:
             raise ActionFailed(f"cannot use the kubeconfig that {cluster.first_control_plane.hostname} made: {why}")
@@ -56,7 +52,7 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
         title=f"generate the kubeconfig {path.name}",
         need=need,
         act=act,
-        commands=lambda: (shlex.join(talosctl.kubeconfig_command(str(cluster.first_control_plane.address), path)),),
+        commands=lambda: (f"{shlex.join(talosctl.kubeconfig_command(str(cluster.first_control_plane.address)))} > {path}",),
     )
 
 
@@ -120,8 +116,3 @@ def keep_kubeconfig_secret(runner: Runner, text: str) -> None:
             runner.keep_secret(value)
 
     walk(read_yaml(text, "the kubeconfig"))
-
-
-def _private(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder

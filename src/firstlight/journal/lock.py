@@ -28,10 +28,16 @@ class ClusterLock:
         """Take the lock.
 
         Raises:
-            ClusterLocked: Another run holds it.
+            ClusterLocked: Another run holds it, or there is no place for a lock.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = self._path.open("a+", encoding="utf-8")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = self._path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise ClusterLocked(
+                f"cannot lock {self._cluster}: {self._path}: {error.strerror or error}",
+                next_step=f"let this user write there: ls -ld {self._path.parent}",
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

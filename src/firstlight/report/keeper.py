@@ -42,7 +42,7 @@ class Keeper:
         self._folder = folder
         self._fold = Fold()
         self._history: tuple[PastRun, ...] = ()
-        self.trouble = ""
+        self._troubles: dict[Path, str] = {}
         self.begun = False
         """Whether there is anything to report."""
 
@@ -63,12 +63,22 @@ class Keeper:
     def save(self) -> None:
         """Write the files as things stand; one that cannot be written keeps no other from it."""
         report = self.report()
-        self.trouble = ""
         for name, text in WRITTEN.items():
-            try:
-                replace_text(self._folder / name, text(report))
-            except OSError as error:
-                self.trouble = self.trouble or f"cannot write {self._folder / name}: {error.strerror or error}"
+            self.write(self._folder / name, text(report))
+
+    def write(self, path: Path, text: str) -> None:
+        """Write one file of the report, whole or not at all."""
+        try:
+            replace_text(path, text)
+        except OSError as error:
+            self._troubles[path] = f"cannot write {path}: {error.strerror or error}"
+        else:
+            self._troubles.pop(path, None)
+
+    @property
+    def trouble(self) -> str:
+        """Why a file is not as it should be, empty when all are."""
+        return next(iter(self._troubles.values()), "")
 
     def _remember(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,9 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
         OSError: The folder cannot be made or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _sweep(path)
+    # Named after its writer, so that whoever writes next knows whether it is still being written.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), mode)
@@ -27,3 +30,23 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
         with suppress(FileNotFoundError):
             Path(name).unlink()
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of this file left behind when they were killed: what it holds may be a secret."""
+    form = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.[a-z0-9_]+")
+    for neighbour in path.parent.iterdir():
+        found = form.fullmatch(neighbour.name)
+        if found and not _lives(int(found.group(1))):
+            with suppress(FileNotFoundError):
+                neighbour.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -165,18 +165,18 @@ class Talosctl:
             words += ["--worker-nodes", ",".join(workers)]
         return self._runner.run(self.command(node, *words), timeout_s=timeout_s + 10)
 
-    def kubeconfig_command(self, node: str, path: Path) -> list[str]:
-        """Return the argument list that writes the admin's kubeconfig to a path."""
-        return self.command(node, "kubeconfig", "--force", "--merge=false", str(path))
+    def kubeconfig_command(self, node: str) -> list[str]:
+        """Return the argument list that prints the admin's kubeconfig."""
+        return self.command(node, "kubeconfig", "--merge=false", "-")
 
-    def kubeconfig(self, node: str, path: Path) -> None:
-        """Write the admin's kubeconfig to a path.
+    def kubeconfig(self, node: str) -> str:
+        """Return the admin's kubeconfig, through a pipe: a run that is killed leaves no copy of it anywhere.
 
         Raises:
             ToolFailed: The machine did not hand it out.
         """
-        result = self._runner.run(self.kubeconfig_command(node, path), timeout_s=PROBE_S, changes=True, quiet=True)
-        result.raise_on_failure(f"generate the kubeconfig from {node}", rules=RULES)
+        result = self._runner.run(self.kubeconfig_command(node), timeout_s=PROBE_S, changes=True, quiet=True)
+        return result.raise_on_failure(f"generate the kubeconfig from {node}", rules=RULES).stdout
 
     def validate(self, config: Path, *, mode: str = "metal") -> CommandResult:
         """Validate a machine config file; the caller judges the answer."""
