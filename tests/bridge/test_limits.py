@@ -15,6 +15,9 @@ import pytest
 
 from tests.bridge.tiny import Tiny
 
+BEGUN_S = 200
+"""A tiny run begins its action within two seconds; beside ten builds it has taken sixty."""
+
 ROOM = """
 @pytest.fixture
 def lamp_made(perform, request):
@@ -46,7 +49,9 @@ def at_work(tmp_path: Path) -> tuple[Tiny, Callable[..., subprocess.Popen[str]]]
         reading = os.open(tiny.world / "pids", os.O_RDONLY | os.O_NONBLOCK)
         process = tiny.start(**options)  # type: ignore[arg-type]
         try:
-            assert select.select([reading], [], [], 90)[0], "no action began"
+            if not select.select([reading], [], [], BEGUN_S)[0]:
+                process.kill()
+                pytest.fail(f"no action began: {process.communicate()[0]}")
             os.read(reading, 100)
         finally:
             os.close(reading)
@@ -210,7 +215,7 @@ def test_a_terminal_that_goes_away_without_a_word_stops_no_bootstrap(tiny: Tiny)
     master, slave = pty.openpty()
     process = tiny.start(stdout=slave)
     os.close(slave)
-    assert select.select([master], [], [], 60)[0]
+    assert select.select([master], [], [], BEGUN_S)[0]
     os.close(master)
 
     result = tiny.finish(process)

@@ -59,7 +59,7 @@ from fixtures.criterion import criterion
 from tests.bridge.world import *
 """
 
-RUN_S = 60
+RUN_S = 240
 
 
 @dataclass
