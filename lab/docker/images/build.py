@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.toolbox.filelock import locked
-from lab.docker.images import debian, storage
+from lab.docker.images import debian, debootstrap, storage
 from lab.docker.images.image_set import Image, ImageSet, NodeImage, write_record
 from lab.docker.images.ingredients import Ingredients, build_programs, find_modules
 from lab.docker.images.layers import Entry, kept_layer, key_of, make_layer
@@ -36,35 +36,35 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
     """
     architecture()
     here = ImagePlaces.of(places, pins)
-    with locked(here.folder / "lock", display.say):
+    with locked(here.folder / "lock", display.say) as lock:
         here.folder.mkdir(parents=True, exist_ok=True)
         free_mb = shutil.disk_usage(here.folder).free // 1_000_000
         display.say(f"into {here.folder}; up to {_NEEDED_MB / 1000:.1f} GB of disk besides Go's caches, {free_mb / 1000:.1f} GB are free")
         # Whoever held the lock before is gone, so what it did not finish belongs to nobody.
         shutil.rmtree(here.work, ignore_errors=True)
-        root = _base_root(here, display)
+        root = _base_root(here, display, lock)
         programs = build_programs(pins, places, environ, display)
         got = Ingredients(programs, find_modules(pins, places, environ, display), root)
-        found = _assemble(recipes(pins, got), got, here, display)
+        found = _assemble(recipes(pins, got), got, here, display, lock)
         write_record(found, here)
         _forget_old(found, here, display)
     return found
 
 
-def _base_root(here: ImagePlaces, display: Display) -> Path:
+def _base_root(here: ImagePlaces, display: Display, lock: int) -> Path:
     """Return the Debian root; it is made under another name, so one that has its name is whole."""
     root = here.roots / f"base-{debian.digest(debian.BASE)}"
     if not root.is_dir():
         partial = here.work / "base"
         partial.parent.mkdir(parents=True, exist_ok=True)
-        debian.make_root(partial, display)
+        debootstrap.make_root(partial, display, lock)
         root.parent.mkdir(parents=True, exist_ok=True)
         partial.rename(root)
     return root
 
 
-def _assemble(wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display: Display) -> ImageSet:
-    lower = _lower_layers(got, here, display)
+def _assemble(wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display: Display, lock: int) -> ImageSet:
+    lower = _lower_layers(got, here, display, lock)
     display.begin(f"{len(wanted)} images", _EXPECTED_S)
     images: list[Image] = []
     made = 0
@@ -83,7 +83,7 @@ def _assemble(wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display
     return ImageSet(here.storage, got.programs["registry"], here.serve_config, node, tuple(images))
 
 
-def _lower_layers(got: Ingredients, here: ImagePlaces, display: Display) -> dict[Under, list[Layer]]:
+def _lower_layers(got: Ingredients, here: ImagePlaces, display: Display, lock: int) -> dict[Under, list[Layer]]:
     """Return the layers below the images' own ones."""
     static = _layer(static_entries(got.root), here)
     base = kept_layer(_root_key(got.root), here)
@@ -97,7 +97,7 @@ def _lower_layers(got: Ingredients, here: ImagePlaces, display: Display) -> dict
         root = here.work / "compiler"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        debian.add_packages(got.root, root, debian.COMPILER, display)
+        debootstrap.add_packages(got.root, root, debian.COMPILER, display, lock)
         display.begin("layer of the compiler", 30)
         compiler = make_layer(key, list(debian.entries_of(root, beyond=got.root)), here)
         shutil.rmtree(root)
