@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import html
 import os
 import select
@@ -442,6 +443,12 @@ def test_nothing_is_shown_by_a_wait(known, wait):
 }
 
 
+def text_of(path: Path) -> str:
+    """Return all that a file holds, an archive's members too: within a tar file they stand as they are."""
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode(errors="replace")
+
+
 def test_no_secret_is_shown_by_whatever_goes_wrong(tmp_path: Path):
     tiny = Tiny(tmp_path / "tiny", SECRETS)
 
@@ -449,8 +456,9 @@ def test_no_secret_is_shown_by_whatever_goes_wrong(tmp_path: Path):
 
     assert result.code == 1
     assert [verdict for verdict in result.verdicts.values() if verdict == "not ready in time"] == ["not ready in time"] * 4
-    texts = {path.name: path.read_text() for folder in (tiny.root / "reports" / "infra-nodes", tiny.state) for path in folder.iterdir()}
+    texts = {path.name: text_of(path) for folder in (tiny.root / "reports" / "infra-nodes", tiny.state) for path in folder.iterdir()}
     assert {"report.html", "report.json", "journal.jsonl"} <= texts.keys()
+    assert [name for name in texts if name.startswith("diagnostics-")]
     assert [name for name, text in {**texts, "output": result.output}.items() if SECRET in text] == []
     assert "the password is ********" in result.criterion("nothing-is-shown-by-a-wait")["error"]
 
