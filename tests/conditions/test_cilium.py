@@ -172,7 +172,7 @@ def dns(api: ApiServer, agents: None) -> None:
 
 
 def kubectl(answer: Said) -> Kubectl:
-    return Kubectl(scripted({"delete pod": Said(), "run": answer}), Path("k"), "c")
+    return Kubectl(scripted({"delete pod": Said(), "create --filename": Said(), "wait": Said(), "logs": answer}), Path("k"), "c")
 
 
 ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1       DGRAM  \n10.43.0.1       RAW    \n"
@@ -184,22 +184,19 @@ def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dn
     seen = dns_resolves_across_nodes(kubernetes, asked).probe()
 
     assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
-    overrides = [json.loads(called.argv[called.argv.index("--overrides") + 1]) for called in asked._runner.called if "run" in called.argv]
-    assert [(each["spec"]["nodeName"], each["spec"]["dnsConfig"]["nameservers"]) for each in overrides] == [
+    made = [json.loads(called.input) for called in asked._runner.called if called.input]
+    assert [(each["spec"]["nodeName"], each["spec"]["dnsConfig"]["nameservers"]) for each in made] == [
         (NAMES[1], ["10.42.0.7"]),
         (NAMES[2], ["10.42.1.7"]),
     ]
 
 
-def test_a_pod_that_an_earlier_lookup_left_is_removed_first(kubernetes: Kubernetes, dns: None):
+def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwards(kubernetes: Kubernetes, dns: None):
     asked = kubectl(Said(ANSWER))
 
     dns_resolves_across_nodes(kubernetes, asked).probe()
 
-    assert [called.argv[7:10] for called in asked._runner.called[:2]] == [
-        ["delete", "pod", "firstlight-dns-0"],
-        ["run", "firstlight-dns-0", "--image"],
-    ]
+    assert [called.argv[7] for called in asked._runner.called] == ["delete", "create", "wait", "logs", "delete"] * 2
 
 
 @pytest.mark.parametrize(

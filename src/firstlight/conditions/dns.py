@@ -83,7 +83,13 @@ def _client(name: str, node: str, image: str, server: str) -> Object:
         "name": "client",
         "image": image,
         "command": ["getent", "ahostsv4", NAME],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
     }
     spec = {
         # Named directly: which node asks is the point, and no taint is in the way.
@@ -97,4 +103,4 @@ def _client(name: str, node: str, image: str, server: str) -> Object:
         "dnsConfig": {"nameservers": [server]},
         "containers": [container],
     }
-    return {"apiVersion": "v1", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}

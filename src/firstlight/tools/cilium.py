@@ -69,7 +69,7 @@ class Cilium:
 
     def status(self) -> CommandResult:
         """Run `cilium status --wait` once, for a minute at most; the caller judges the answer."""
-        words = [*self._base, "status", "--wait", "--wait-duration", f"{LOOK_S:.0f}s"]
+        words = [*self._base, "status", "--wait", "--interactive=false", "--wait-duration", f"{LOOK_S:.0f}s"]
         return self._runner.run(words, env=self._env, timeout_s=LOOK_S + 10)
 
     def agent_status(self, pod: str) -> CommandResult:

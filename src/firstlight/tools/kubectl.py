@@ -61,23 +61,30 @@ class Kubectl:
         return result.raise_on_failure(f"build the kustomization {folder}").stdout
 
     def run_once(self, pod: Object, *, timeout_s: float) -> CommandResult:
-        """Run a pod to its end and remove it; the caller judges its output and exit code.
+        """Run a pod to its end, read what it printed and remove it; the caller judges that, or the first step that failed.
 
-        One of that name that an earlier run has left is removed first.
+        It is not attached to: one that ends at once has ended before anybody listens. One of that name that an earlier run has left is
+        removed first.
 
         Args:
             pod: The pod, with name and namespace; its only container has the command.
             timeout_s: How long it may take from being made to its end.
         """
-        metadata, (container,) = pod["metadata"], pod["spec"]["containers"]
-        base = [*self._base, "--namespace", metadata["namespace"]]
-        removing = [*base, "delete", "pod", metadata["name"], "--ignore-not-found", "--wait", f"--timeout={APPLY_S:.0f}s"]
-        removed = self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
-        if not removed.ok:
-            return removed
-        words = [*base, "run", metadata["name"], "--image", container["image"], "--restart=Never", "--attach", "--rm", "--quiet"]
-        words += [f"--pod-running-timeout={timeout_s:.0f}s", "--overrides", json.dumps(pod), "--command", "--", *container["command"]]
-        return self._runner.run(words, timeout_s=timeout_s, changes=True)
+        name, base = str(pod["metadata"]["name"]), [*self._base, "--namespace", str(pod["metadata"]["namespace"])]
+        ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
+        removing = [*base, "delete", "pod", name, "--ignore-not-found", "--wait", f"--timeout={APPLY_S:.0f}s"]
+        result = self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
+        if not result.ok:
+            return result
+        try:
+            result = self._runner.run([*base, "create", "--filename", "-"], input=json.dumps(pod), timeout_s=LOOK_S, changes=True)
+            if result.ok:
+                result = self._runner.run([*base, "wait", f"pod/{name}", ended, f"--timeout={timeout_s:.0f}s"], timeout_s=timeout_s + 5)
+            if result.ok:
+                result = self._runner.run([*base, "logs", name], timeout_s=LOOK_S)
+        finally:
+            self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
+        return result
 
     def dry_run(self, manifests: str) -> CommandResult:
         """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""
