@@ -25,6 +25,13 @@ build = "extra"
 package = "example.com/plane"
 source = "example.com/hammer"
 binary = "chisel-server"
+
+[tools.saw]
+version = "1.2.3"
+build = "extra"
+package = "example.com/saw"
+source = "example.com/hammer"
+binary = "chisel-server"
 """
 
 
@@ -73,7 +80,7 @@ def test_set_up_neither_brings_it_nor_takes_it_away(extended):
 
 
 def test_a_tool_that_nobody_pins_is_refused_and_those_that_can_be_had_are_named(extended):
-    with pytest.raises(FirstlightError, match=r"cannot bring plain: versions\.toml pins no such tool\n  beyond set-up  plane"):
+    with pytest.raises(FirstlightError, match=r"cannot bring plain: versions\.toml pins no such tool\n  beyond set-up  plane, saw"):
         brought(extended, "plane", "plain")
 
     assert not extended.places.bin.exists()

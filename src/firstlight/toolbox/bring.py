@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError, ToolMissing
@@ -29,14 +28,13 @@ def bring(names: Sequence[str], pins: Pins, places: Places, environ: Mapping[str
     if unknown:
         extra = sorted(pins.tools.keys() - pins.usual().tools.keys())
         raise FirstlightError(f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n  beyond set-up  {', '.join(extra)}")
-    wanted = replace(pins, tools={name: pins.tools[name] for name in names})
     with locked(places.root / ".tools" / "setup.lock", display.say):
-        found = resolve(wanted, places, environ, install=display.say)
+        found = resolve(pins, places, environ, names=names, install=display.say)
         missing = [entry.tool for entry in found.values() if entry.origin is Origin.MISSING]
         for build in pins.builds.values():
             if tools := [tool for tool in missing if tool.build == build.name]:
                 build_tools(build, tools, pins=pins, places=places, environ=environ, display=display)
-        found = resolve(wanted, places, environ) if missing else found
+        found = resolve(pins, places, environ, names=names) if missing else found
         for name, entry in found.items():
             if entry.origin is Origin.MISSING:
                 raise ToolMissing(name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")

@@ -14,7 +14,7 @@ from firstlight.toolbox.search import candidates
 from firstlight.toolbox.wheels import program_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from firstlight.toolbox.pins import Pins, Tool
@@ -51,13 +51,16 @@ class Resolved:
     remarks: tuple[str, ...]
 
 
-def resolve(pins: Pins, places: Places, environ: Mapping[str, str], *, install: Callable[[str], None] | None = None) -> dict[str, Resolved]:
+def resolve(
+    pins: Pins, places: Places, environ: Mapping[str, str], *, names: Iterable[str] | None = None, install: Callable[[str], None] | None = None
+) -> dict[str, Resolved]:
     """Return the program for each tool.
 
     Args:
         pins: What is wanted.
         places: Where we build and link.
         environ: Whose PATH is searched.
+        names: The tools that are looked for, all of them unless said otherwise.
         install: If given, mise may install what is neither on PATH nor built; it is told what mise begins to do.
     """
     folders = {build.name: bin_folder(build, pins, places) for build in pins.builds.values()}
@@ -65,8 +68,10 @@ def resolve(pins: Pins, places: Places, environ: Mapping[str, str], *, install: 
     def one(tool: Tool) -> Resolved:
         return _wheel(tool, places) if tool.wheel else _program(tool, folders[tool.build], places, environ)
 
+    # What a build makes lies in one folder, named by all of its tools, whichever of them are wanted.
+    wanted_tools = [pins.tools[name] for name in (pins.tools if names is None else names)]
     with ThreadPoolExecutor(_WORKERS) as workers:
-        found = dict(zip(pins.tools, workers.map(one, pins.tools.values()), strict=True))
+        found = {entry.tool.name: entry for entry in workers.map(one, wanted_tools)}
     manager = mise.find_mise(environ.get("PATH", ""))
     if manager is None:
         return found
