@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -37,6 +38,8 @@ _SAYING = threading.Lock()
 def main(argv: Sequence[str]) -> int:
     """Run a campaign, or what is left of it."""
     options = _parser().parse_args(argv)
+    # A shell that starts us in the background has us ignore SIGINT, and whatever we start as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = CHECKOUT / "reports" / "chaos"
     ledger = Ledger(folder / f"seed-{options.seed}.jsonl")
     _say(f"seed {options.seed}, ledger {ledger.path}")

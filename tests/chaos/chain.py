@@ -17,8 +17,9 @@ from firstlight.events import Verdict
 from tests.chaos.bench import Bench, Ended
 from tests.chaos.plan import MACHINE_CONFIGS, Shot
 
-ORDERLY_S = 20.0
-"""How long Ctrl+C may take: a child has five seconds to end itself and five to be reaped, then the report is written."""
+ORDERLY_S = 45.0
+"""How long Ctrl+C may take: a child has five seconds to end itself and five to be reaped, then the report is written: three seconds on a quiet
+computer, and twenty when ten builds are at work beside it. What never ends takes for ever."""
 
 INTERRUPTED = 2
 MET = (Verdict.MET, Verdict.ALREADY_MET)
@@ -119,7 +120,7 @@ def _right_after(bench: Bench, shot: Shot, ended: Ended) -> list[str]:
     told: list[tuple[bool, str]] = [
         (ended.code == INTERRUPTED, f"it ended with {ended.code}, not with {INTERRUPTED}"),
         (ended.ending_s < ORDERLY_S, f"ending took {ended.ending_s:.1f} s"),
-        ("to go on: ./task rehearse" in ended.output, "it did not say how to go on"),
+        ("to go on: " in ended.output, "it did not say how to go on"),
         (_state(bench) == "interrupted", f"the report says {_state(bench)}"),
         (not bench.left(), f"left: {bench.left()}"),
         ("Traceback" not in ended.output, "it printed a traceback"),

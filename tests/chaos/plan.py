@@ -15,7 +15,7 @@ ACTIONS = (
     MACHINE_CONFIGS,
     "bootstrap etcd",
     "generate the kubeconfig",
-    "push k8s-ops-infra",
+    "push kubeconfig-infra",
     "apply the bootstrap secrets",
     "apply the CRDs",
     "install cilium",
