@@ -67,7 +67,7 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
 
 def _require_endpoint(cluster: Cluster, control_planes: int) -> None:
     # kind puts a load balancer before several control planes only; that is what stands for the VIP.
-    if control_planes < 2:  # noqa: PLR2004
+    if control_planes < 2:  # noqa: PLR2004 - one is no cluster behind a balancer
         raise TargetError(
             f"cannot make {cluster.name} with kind: with {control_planes} control plane node its endpoint {cluster.vip} has no address of its own",
             next_step="use the docker target, whose machines share a real VIP",

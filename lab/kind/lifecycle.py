@@ -65,7 +65,7 @@ def require_platform(paths: LabPaths, host: Host | None = None) -> None:
             f"cannot bring up the kind target on {sys.platform}: nodes must be reachable from here, and an engine in a virtual machine hides them",
             next_step="run it on Linux, or inside a Linux virtual machine",
         )
-    if (host or read_host()).cgroup_version != 2:  # noqa: PLR2004
+    if (host or read_host()).cgroup_version != 2:  # noqa: PLR2004 - the version of control groups
         raise TargetError(
             "cannot bring up the kind target: Kubernetes 1.35 wants control groups of version 2", next_step="./task rehearse needs none"
         )
