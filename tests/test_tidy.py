@@ -140,7 +140,7 @@ def test_nothing_sleeps_in_the_projects_own_tests() -> None:
 # Tests of real processes give them time to start and end; each wait of theirs has a bound.
 TESTS_OF_PROCESSES = {
     named(path)
-    for folder in ("diagnostics", "docker", "faults", "lab", "rehearsal", "tools", "toolbox")
+    for folder in ("diagnostics", "docker", "faults", "lab", "rehearsal", "secrets", "tools", "toolbox")
     for path in (ROOT / "tests" / folder).rglob("*.py")
 }
 
