@@ -144,8 +144,10 @@ class Faults:
             yield
         finally:
             now = self._said.get(part)
-            left = {name: other for name, other in now.items() if name != key} if key and isinstance(now, dict) else None
-            self._say(part, left or None)
+            left = {name: other for name, other in now.items() if name != key} if key and isinstance(now, dict) else {}
+            # A fault within a fault of the same machine ends before it.
+            earlier = {key: before[key]} if key and isinstance(before, dict) and key in before else {}
+            self._say(part, {**left, **earlier} or None)
 
     def _say(self, part: str, value: object) -> None:
         self._said = {name: other for name, other in self._said.items() if name != part}

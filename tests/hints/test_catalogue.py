@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlight.hints import ROWS, explain, match
+from firstlight.hints import ROWS, Row, explain, match
 from firstlight.hints.__main__ import main
 from firstlight.hints.catalogue import MATCHES_MAX, RUNBOOK
 from firstlight.tools.classification import Class, Rule
@@ -18,7 +18,21 @@ HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 
 CATALOGUE = frozenset(f"FL-{number:03}" for number in range(1, 71))
-STORY = frozenset({"FL-101", "FL-102", "FL-103", "FL-104", "FL-105", "FL-111", "FL-112", "FL-113"})
+# The story's five troubleshooting issues and three rules of error recovery: what is seen, what its remedy is about, and what to type.
+STORY = {
+    "FL-101": ("etcd unavailable", ("MTU", "9000", "LACP"), "logs etcd"),
+    "FL-102": ("kube-system/cilium-8xk2p: ContainerCreating", ("CRDs", "image", "Spegel"), "kubectl describe pod .*app.kubernetes.io/name=cilium"),
+    "FL-103": ("no CoreDNS pod is ready", ("Cilium", "healthy"), "cilium status --wait"),
+    "FL-104": ("unable to clone the repository", ("deploy key", "settings", "Secret"), "kubectl .*logs deployment/source-controller"),
+    "FL-105": (
+        "cannot confirm the bootstrap to be done within 30 minutes: waiting longer will not help\n  last seen 41 m of 30 m",
+        ("Spegel",),
+        "kubectl get events .*--sort-by=.lastTimestamp",
+    ),
+    "FL-111": ("cannot bootstrap etcd on infra-cp-1: refused", ("wipe", "bootstrap again"), "./task talos:reset"),
+    "FL-112": ("cannot install cilium with helmfile: helmfile exited 1", ("CRDs", "established"), "wait-crds"),
+    "FL-113": ("cannot confirm gitrepositories flux-system to be Ready: not so within 600 s", ("deploy key", "permissions"), "flux get all"),
+}
 
 EVIDENCE: dict[str, list[str]] = {
     row: texts for file in sorted((HERE / "evidence").glob("*.yaml")) for row, texts in yaml.safe_load(file.read_text()).items()
@@ -53,7 +67,18 @@ def test_the_whole_catalogue_and_the_story_are_there() -> None:
     ids = {row.id for row in ROWS}
 
     assert ids >= CATALOGUE
-    assert ids >= STORY
+    assert ids >= STORY.keys()
+
+
+@pytest.mark.parametrize("identity", STORY)
+def test_what_the_story_says_of_a_failure_is_what_its_row_says(identity: str) -> None:
+    seen, words, command = STORY[identity]
+
+    assert identity in [hint.id for hint in match(seen)]
+    row = explain(identity)
+    assert row is not None
+    assert [word for word in words if word not in row.remedy] == []
+    assert any(re.search(command, each) for each in row.commands)
 
 
 def test_ids_are_unique() -> None:
@@ -112,23 +137,33 @@ def test_a_webhook_without_a_certificate_is_not_taken_for_a_foreign_machine() ->
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_row_says_cause_remedy_and_place(row: object) -> None:
-    for field in ("title", "cause", "remedy", "where", "anchor"):
+def test_a_row_says_where_what_why_and_what_to_do(row: Row) -> None:
+    for field in ("id", "title", "where", "pattern", "cause", "remedy", "commands", "anchor"):
         assert getattr(row, field), field
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_commands_hold_placeholders_and_no_addresses(row: object) -> None:
-    commands = "\n".join(row.commands)  # type: ignore[attr-defined]
+def test_explain_prints_everything_that_a_row_says(row: Row, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", row.id])
+
+    said = capsys.readouterr().out
+    assert [
+        text for text in (row.id, row.title, row.where, row.cause, row.remedy, f"{RUNBOOK}#{row.anchor}", *row.commands) if text not in said
+    ] == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_commands_hold_placeholders_and_no_addresses(row: Row) -> None:
+    commands = "\n".join(row.commands)
 
     assert not re.search(r"\b(10|127|192)\.\d+\.\d+\.\d+", commands)
     assert not re.search(r"(CLUSTER=|clusters/|bootstrap/|bootstrap:)(infra|apps)\b", commands)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_commands_of_the_checklist_name_the_target(row: object) -> None:
+def test_commands_of_the_checklist_name_the_target(row: Row) -> None:
     """Without TARGET a task works on the simulated target, which is not where the failure was."""
-    tasks = [command for command in row.commands if re.match(r"\./task (talos|op|bootstrap):", command)]  # type: ignore[attr-defined]
+    tasks = [command for command in row.commands if re.match(r"\./task (talos|op|bootstrap):", command)]
 
     assert [task for task in tasks if "TARGET=" not in task] == []
 

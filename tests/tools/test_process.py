@@ -166,3 +166,21 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] not in "ZX"
+
+
+def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it():
+    """As `talosctl version` does, whose heading `Server:` may come after the error."""
+    code = "import sys, time; print('why', file=sys.stderr, flush=True); time.sleep(0.3); print('Server:'); sys.exit(int(sys.argv[1]))"
+
+    failed, well = (run([PYTHON, "-c", code, exit_code], timeout_s=20) for exit_code in ("1", "0"))
+
+    assert failed.output_tail == ("why", "Server:")
+    assert failed.said == "why"
+    assert ToolFailed(failed, "look").summary == "exit code 1: why"
+    assert well.said == "Server:"
+
+
+def test_a_failure_without_a_word_says_so():
+    result = run([PYTHON, "-c", "raise SystemExit(1)"], timeout_s=20)
+
+    assert ToolFailed(result, "look").summary == "exit code 1: no answer"

@@ -10,7 +10,6 @@ from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_
 from firstlight.tools.hubble import PORT, ask_relay
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import PODS, condition_of, name_of
-from firstlight.tools.process import CommandResult
 
 AGENTS = "k8s-app=cilium"
 
@@ -23,7 +22,7 @@ def status_ok(cilium: Cilium) -> Condition[str]:
 
     def probe() -> Observation[str]:
         result = cilium.status()
-        return holds("every component is OK", "OK") if result.ok else not_yet(said(result))
+        return holds("every component is OK", "OK") if result.ok else not_yet(result.said)
 
     return Condition("cilium status to be well", probe)
 
@@ -60,7 +59,7 @@ def datapath_operational(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluste
         for node, pod in sorted(pods.items()):
             result = cilium.agent_status(pod)
             if not result.ok:
-                return not_yet(f"the agent of {node}: {said(result)}")
+                return not_yet(f"the agent of {node}: {result.said}")
             status = parse_agent_status(result.stdout)
             if status.state != "Ok":
                 return not_yet(f"the agent of {node} is {status.state}")
@@ -103,11 +102,6 @@ def hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[
     return Condition("Hubble Relay to answer", probe)
 
 
-def said(result: CommandResult) -> str:
-    """Return the last thing that a command said."""
-    return result.output_tail[-1] if result.output_tail else "no answer"
-
-
 def _configs(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, AgentConfig], str]:
     """Return what the agent of each node runs with, or what is in the way of asking it."""
     pods, trouble = _agents(kubernetes, cluster)
@@ -115,7 +109,7 @@ def _configs(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> tuple[
     for node, pod in sorted(pods.items()) if not trouble else ():
         result = cilium.agent_config(pod)
         if not result.ok:
-            return {}, f"the agent of {node}: {said(result)}"
+            return {}, f"the agent of {node}: {result.said}"
         found[node] = parse_agent_config(result.stdout)
     return found, trouble
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from firstlight.conditions.cilium import said
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.events import ScenarioInfo, ScenarioStanding
 from firstlight.target.connectivity import Connectivity
@@ -19,12 +18,12 @@ def connectivity_passes(cilium: Cilium, here: Connectivity) -> Condition[int]:
         # What an earlier test has left makes the next one fail, or pass for the wrong reason.
         removed = cilium.remove_test_namespace()
         if not removed.ok:
-            return not_yet(f"what an earlier test has left is still there: {said(removed)}")
+            return not_yet(f"what an earlier test has left is still there: {removed.said}")
         result = cilium.connectivity_test(here.flags)
         left = cilium.remove_test_namespace()
         observation = _judge(result, parse_connectivity(result.stdout), here)
         if observation.holds and not left.ok:
-            return never(f"{observation.seen}, but its namespace does not go: {said(left)}", scenarios=observation.scenarios)
+            return never(f"{observation.seen}, but its namespace does not go: {left.said}", scenarios=observation.scenarios)
         return observation
 
     return Condition("cilium connectivity test to pass", probe, passive=False)
@@ -34,14 +33,13 @@ def _judge(result: CommandResult, found: tool.Connectivity, here: Connectivity) 
     scenarios = tuple(_scenario(one, here) for one in found.scenarios)
     if not found.ended:
         how = "its time was up" if result.timed_out else f"exit code {result.exit_code}"
-        last = result.stderr.strip().splitlines()[-1:] or [said(result)]
-        return never(f"it ended after {found.reached} of {found.tests} tests ({how}): {last[0]}", scenarios=scenarios)
+        return never(f"it ended after {found.reached} of {found.tests} tests ({how}): {result.said}", scenarios=scenarios)
     counted = _counted(scenarios)
     if found.failed:
         first = found.failed[0]
         return never(f"{counted}; first {first.name}: {first.words}", scenarios=scenarios)
     if not result.ok:
-        return never(f"{counted}, yet exit code {result.exit_code}: {said(result)}", scenarios=scenarios)
+        return never(f"{counted}, yet exit code {result.exit_code}: {result.said}", scenarios=scenarios)
     if not found.passed:
         return never(f"nothing was tested: {counted or 'it named no scenario'}", scenarios=scenarios)
     return holds(counted, len(found.passed), scenarios=scenarios)

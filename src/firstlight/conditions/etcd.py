@@ -90,10 +90,13 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
 
 
 def _why_behind(talosctl: Talosctl, cluster: Cluster, behind: frozenset[str]) -> str:
-    """Return what the etcd service of the first node that is behind says, empty when it runs."""
-    node = next(node for node in cluster.control_plane if node.hostname in behind)
-    etcd = next((service for service in talosctl.services(str(node.address)) if service.name == "etcd"), None)
-    return "" if etcd is None or etcd.state == "Running" else f"; {service_text(cluster, etcd)}"
+    """Return what etcd says on the first node that is behind because its own does not run; empty when all of them run."""
+    for node in cluster.control_plane:
+        if node.hostname in behind:
+            etcd = next((service for service in talosctl.services(str(node.address)) if service.name == "etcd"), None)
+            if etcd is not None and etcd.state != "Running":
+                return f"; {service_text(cluster, etcd)}"
+    return ""
 
 
 def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:

@@ -114,10 +114,9 @@ def flux_check_passes(flux: Flux) -> Condition[str]:
 
     def probe() -> Observation[str]:
         result = flux.check()
-        last = result.output_tail[-1] if result.output_tail else "no answer"
         if result.ok:
-            return holds(last, result.stderr or result.stdout or last)
-        wrong = next(iter(parse_failures(result.stderr)), last)
+            return holds(result.said, result.stderr or result.stdout or result.said)
+        wrong = next(iter(parse_failures(result.stderr)), result.said)
         rule = classify(RULES, result.stderr)
         final = not result.timed_out and (rule is None or rule.meaning is Class.FATAL)
         return never(wrong) if final else not_yet(wrong)
@@ -132,7 +131,7 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
         result = flux.get_all()
         failures = parse_failures(result.stderr)
         if failures or not result.ok:
-            return not_yet(failures[0] if failures else result.output_tail[-1] if result.output_tail else "no answer")
+            return not_yet(failures[0] if failures else result.said)
         objects = parse_objects(result.stdout)
         unready = [f"{each.namespace}/{each.name}: {each.message or each.ready}" for each in objects if each.ready != "True"]
         if not objects:

@@ -114,7 +114,8 @@ def config_is_valid(talosctl: Talosctl, cluster: Cluster, node: Node) -> Conditi
 
     def probe() -> Observation[str]:
         result = talosctl.validate(path)
-        said = result.output_tail[-1] if result.output_tail else "no answer"
+        # What is wrong is said over several lines.
+        said = " ".join(result.stderr.split()) or result.said
         return holds(f"{path.name} is valid", path.name) if result.ok else never(f"{path.name}: {said}")
 
     return Condition(f"the machine config of {node.hostname} to be valid", probe)

@@ -21,7 +21,7 @@ def webhook_answers(kubectl: Kubectl) -> Condition[str]:
 
     def probe() -> Observation[str]:
         result = kubectl.dry_run(ISSUER)
-        said = result.output_tail[-1] if result.output_tail else "no answer"
+        said = result.said
         if result.ok:
             return holds(said, said)
         rule = classify(RULES, result.stderr)

@@ -178,7 +178,8 @@ ROWS = (
         title="Cilium's pods do not get beyond ContainerCreating",
         pattern=r"\bcilium\S*[^\n]*(ContainerCreating|PodInitializing)|\bcilium(-operator)?: \d+ of \d+ ready; Pending",
         cause="CRDs are missing, or the image is not pulled.",
-        remedy="Verify that the CRDs are established, and read the pod's events for the image.",
+        remedy="Verify that the CRDs are established, and read the pod's events for the image. Once Spegel is installed, see that it runs, "
+        "so that nodes take images from each other.",
         klass=Class.RETRY,
         where="a pod's state",
         anchor="release-runs",

@@ -48,6 +48,7 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="the-deploy-key-cannot-write-to-the-git-remote",
+        commands=("GIT_SSH_COMMAND='ssh -i <deploy key> -o IdentitiesOnly=yes' git push --dry-run <git url> HEAD:refs/heads/probe",),
     ),
     Row(
         id="FL-062",

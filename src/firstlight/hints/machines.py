@@ -91,6 +91,7 @@ ROWS = (
         klass=Class.FATAL,
         where="talosctl validate, talosctl cluster create",
         anchor="every-machine-config-is-valid",
+        commands=("talosctl validate --mode container --config <machine config>",),
     ),
     Row(
         id="FL-069",
@@ -112,5 +113,6 @@ ROWS = (
         klass=Class.FATAL,
         where="talosctl cluster create",
         anchor="every-node-answers-on-its-talos-api",
+        commands=("sudo -E talosctl cluster create --provisioner qemu --name <short name> --cidr <cidr>",),
     ),
 )

@@ -21,7 +21,7 @@ class Row:
         klass: What a run does about it.
         where: In which output it shows.
         anchor: The runbook's section, named as the criterion that meets it first.
-        commands: What to type, with placeholders for addresses and names (`<node>`).
+        commands: What to type, with placeholders for addresses and names (`<node>`); one at least.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Row:
     klass: Class
     where: str
     anchor: str
-    commands: tuple[str, ...] = ()
+    commands: tuple[str, ...]
 
     def fires_on(self, evidence: str) -> bool:
         """Report whether the evidence shows this row's symptom."""

@@ -83,7 +83,8 @@ ROWS = (
     Row(
         id="FL-009",
         title="the machine wants a certificate",
-        pattern=r"tls: certificate required",
+        # The alert may come after the machine has closed the connection: then only that is told, and the flag tells it from a restart.
+        pattern=r"tls: certificate required|--insecure\b[\s\S]*:50000: (read|write): (broken pipe|connection reset by peer)",
         cause="The machine has its configuration already, so it no longer answers without a certificate.",
         remedy="Nothing has to be applied. To change the configuration, apply it with the talosconfig, without `--insecure`.",
         klass=Class.SUCCESS,

@@ -66,6 +66,12 @@ class CommandResult:
         """Whether it ended by itself with exit code zero."""
         return self.exit_code == 0 and not self.timed_out
 
+    @property
+    def said(self) -> str:
+        """What it said last, on one line; of a failure what it said on standard error, as output of both comes in any order."""
+        errors = [] if self.ok else [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        return (errors[-1] if errors else self.output_tail[-1] if self.output_tail else "no answer")[:LINE_CHARACTERS_MAX]
+
     def __repr__(self) -> str:
         return f"CommandResult({self.command!r}, exit_code={self.exit_code}, elapsed_s={self.elapsed_s:.1f})"
 
@@ -105,9 +111,8 @@ class ToolFailed(FirstlightError):
     @property
     def summary(self) -> str:
         """What the tool said last, on one line."""
-        said = self.result.output_tail[-1] if self.result.output_tail else "nothing"
         how = "no answer in time" if self.result.timed_out else f"exit code {self.result.exit_code}"
-        return f"{how}: {said}"
+        return f"{how}: {self.result.said}"
 
 
 class ToolTimedOut(ToolFailed):
