@@ -173,6 +173,18 @@ def test_acting_tells_the_last_line_of_the_command_that_runs():
     assert stream.getvalue().splitlines()[-1] == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
 
 
+def test_a_wait_for_a_long_command_tells_the_last_line_of_it():
+    display, clock, stream = plain()
+    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), WaitStarted(ONE.id, "cilium connectivity test to pass", 1800.0))
+    heard(display, CommandStarted(ONE.id, "cilium connectivity test", changes=True), CommandOutput(ONE.id, "[=] Test [no-policies] [1/117]"))
+
+    clock.sleep(20)
+    display.tick()
+
+    said = f"{ASCII.waiting} still waiting for cilium connectivity test to pass (20.0 s of 30 m): [=] Test [no-policies] [1/117]"
+    assert stream.getvalue().splitlines()[-1] == said
+
+
 def test_between_criteria_time_passes_in_silence():
     display, clock, stream = plain()
     heard(display, streams.good()[0].event)

@@ -1,8 +1,8 @@
 """`python -m tests.docker.killed_runs`: real bootstraps on the docker target that are killed at three places, and must converge.
 
 Each round is one bootstrap from nothing: killed with SIGKILL in the middle of etcd's bootstrap, of Cilium's installation and of Flux's
-first synchronisation, each time started again with the same command, and run to its end. Prints a table; exits 1 unless every round
-converged. Run by `./task lab:test`.
+first synchronisation, each time started again with the same command, and run to its end. Then the lab is taken down, and this computer must
+be as it was before. Prints a table; exits 1 unless every round converged. Run by `./task lab:test`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.docker import remains
+
 ROOT = Path(__file__).resolve().parents[2]
 RUN = (sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "docker")
 LAB = (sys.executable, "-m", "lab.docker")
 
 MOMENTS = {
-    "etcd's bootstrap": ("bootstrap etcd on", 1.0),
-    "Cilium's installation": ("install cilium", 8.0),
-    "Flux's synchronisation": ("apply the GitRepository", 2.0),
+    "etcd's bootstrap": ("bootstrap etcd on", (0.2, 1.5, 20.0)),
+    "Cilium's installation": ("install cilium", (4.0, 15.0, 40.0)),
+    "Flux's synchronisation": ("apply the GitRepository", (0.2, 1.5, 6.0)),
 }
-"""Per moment: the action whose beginning is waited for in the journal, and how many seconds later the blow falls."""
+"""Per moment: the action whose beginning is waited for in the journal, and how many seconds later the blow falls, round by round."""
 
 RUN_S = 1800.0
 _LOOK_S = 0.1
@@ -34,17 +36,21 @@ _LOOK_S = 0.1
 
 @dataclass
 class Round:
-    """One bootstrap: which blows fell, and how it ended."""
+    """One bootstrap: which blows fell, what the next run found to be done, how it ended, and what `docker:down` left."""
 
     number: int
     blows: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
     exit_code: int = -1
     bootstraps: int = 0
     seconds: float = 0.0
+    control_groups: str = ""
+    left: list[str] = field(default_factory=list)
 
     @property
     def converged(self) -> bool:
-        return self.exit_code == 0 and self.bootstraps == 1 and len(self.blows) == len(MOMENTS)
+        is_whole = self.exit_code == 0 and self.bootstraps == 1 and len(self.blows) == len(MOMENTS)
+        return is_whole and self.control_groups.startswith("no program") and not self.left
 
 
 def state_folder() -> Path:
@@ -86,25 +92,41 @@ def strike(log: Path, action: str, delay_s: float) -> bool:
     return False
 
 
-def bootstraps_accepted() -> int:
-    """Count how often the journal says that etcd's bootstrap was accepted."""
+def actions_begun(since: int = 0) -> list[dict[str, str]]:
+    """Return what the journal says, behind its first so many bytes, of actions that began."""
     journal = state_folder() / "journal.jsonl"
-    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
-    return sum(1 for line in lines if '"ActionBegun"' in line and "bootstrap etcd on" in line)
+    text = journal.read_bytes()[since:].decode() if journal.exists() else ""
+    events = [json.loads(line) for line in text.splitlines() if '"ActionBegun"' in line]
+    return [{"action": event["action"], "reason": event["reason"]} for event in events]
 
 
 def one_round(number: int, log: Path) -> Round:
     found = Round(number)
-    subprocess.run([*LAB, "down"], cwd=ROOT, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    down()
+    before = remains.seen()
     started = time.monotonic()
-    for moment, (action, delay_s) in MOMENTS.items():
+    ends: list[tuple[str, int]] = []
+    for moment, (action, delays_s) in MOMENTS.items():
+        delay_s = delays_s[(number - 1) % len(delays_s)]
         if strike(log, action, delay_s):
-            found.blows.append(moment)
+            found.blows.append(f"{moment} ({delay_s:g} s in)")
+            ends.append((action, size_of_journal()))
     with log.open("ab") as out:
         found.exit_code = subprocess.run(RUN, cwd=ROOT, check=False, stdout=out, stderr=out).returncode
     found.seconds = time.monotonic() - started
-    found.bootstraps = bootstraps_accepted()
+    for action, since in ends:
+        again = next((event["reason"] for event in actions_begun(since) if action in event["action"]), "already done")
+        found.found.append(f"{action}: {again}")
+    found.bootstraps = sum(1 for event in actions_begun() if "bootstrap etcd on" in event["action"])
+    status = subprocess.run([*LAB, "status"], cwd=ROOT, check=False, capture_output=True, text=True).stdout
+    found.control_groups = next((line.split(maxsplit=1)[1] for line in status.splitlines() if line.strip().startswith("host ")), "not told")
+    down()
+    found.left = remains.more(before)
     return found
+
+
+def down() -> None:
+    subprocess.run([*LAB, "down"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> int:
@@ -116,14 +138,23 @@ def main() -> int:
     os.environ["FIRSTLIGHT_DOCKER_NODES"] = options.nodes
     options.reports.mkdir(parents=True, exist_ok=True)
     rounds = []
-    sys.stdout.write(
-        f"| round | nodes | killed in the middle of | etcd bootstraps begun | exit code of the last run | seconds | converged |\n{'|---' * 7}|\n"
+    heads = (
+        "round",
+        "nodes",
+        "killed in the middle of",
+        "then found",
+        "etcd bootstraps begun",
+        "last exit code",
+        "seconds",
+        "left by docker:down",
+        "converged",
     )
+    sys.stdout.write(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|\n")
     for number in range(1, options.rounds + 1):
         found = one_round(number, options.reports / f"round-{number}.log")
         rounds.append(found)
-        row = (number, options.nodes, "; ".join(found.blows), found.bootstraps, found.exit_code, f"{found.seconds:.0f}", found.converged)
-        sys.stdout.write(f"| {' | '.join(map(str, row))} |\n")
+        row = (number, options.nodes, "; ".join(found.blows), "; ".join(found.found), found.bootstraps, found.exit_code, f"{found.seconds:.0f}")
+        sys.stdout.write(f"| {' | '.join(map(str, row))} | {'; '.join(found.left) or 'nothing'} | {found.converged} |\n")
         sys.stdout.flush()
     (options.reports / "table.json").write_text(json.dumps([vars(found) for found in rounds], indent=2) + "\n")
     return 0 if all(found.converged for found in rounds) else 1

@@ -59,7 +59,7 @@ class PlainDisplay:
             if self._unsaid:
                 self._say_start(None)
             waits, doing = self._scene.doing(now_s)
-            output = f": {self._scene.line}" if self._scene.line and not waits else ""
+            output = f": {self._scene.line}" if self._scene.line else ""
             sign = self._glyphs.waiting if waits else self._glyphs.action
             self._write(Line("plain", f"{sign} still {doing}{output}"))
 
