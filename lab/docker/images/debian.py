@@ -22,8 +22,8 @@ BASE = (
     *("iproute2", "ipset", "procps", "runc"),
     *("curl", "iputils-ping", "bind9-dnsutils", "netcat-openbsd", "tcpdump"),
 )
-# Cilium's agent compiles its datapath when it starts.
-COMPILER = ("clang-19", "bpftool")
+# Cilium's agent compiles its datapath when it starts. The connectivity test reads the agent's metrics with jq.
+COMPILER = ("clang-19", "bpftool", "jq")
 # What an image has no use for, and what is different each time.
 _LEFT_OUT = re.compile(
     r"(dev|proc|sys|run|tmp|var/cache|var/log|var/lib/apt/lists|usr/share/(doc|man|info|locale|lintian|bug)|debootstrap)/.+"

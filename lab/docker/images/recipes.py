@@ -150,9 +150,15 @@ def _cilium(pins: Pins, got: Ingredients) -> list[Recipe]:
 
 def _connectivity(names: Mapping[str, str]) -> list[Recipe]:
     # The test's commands are written for bash, and call it sh. Debian's nc says on standard error that it connected, which the test's
-    # own set-up takes for a failure; whether it did connect is its exit code.
+    # own set-up takes for a failure; whether it did connect is its exit code. And tcpdump would ask for the name of each address,
+    # and wait for a name server that the machines cannot reach: longer than the test waits for a packet.
     silent = b'#!/bin/bash\nexec /bin/nc.openbsd "$@" 2>/dev/null\n'
-    shell = (Entry("usr/bin/sh", link="bash", mode=0o777), Entry("usr/bin/nc", data=silent, mode=0o755))
+    nameless = b'#!/bin/bash\nexec /usr/bin/tcpdump -n "$@"\n'
+    shell = (
+        Entry("usr/bin/sh", link="bash", mode=0o777),
+        Entry("usr/bin/nc", data=silent, mode=0o755),
+        Entry("usr/local/bin/tcpdump", data=nameless, mode=0o755),
+    )
     return [
         Recipe(names["client"], Under.BASE, {"usr/bin/pause": "pause"}, Start(), shell, "Cilium's image of curl on Alpine"),
         Recipe(names["json-mock"], Under.STATIC, {"usr/bin/json-mock": "json-mock"}, Start(("/usr/bin/json-mock",)), (), "json-mock on Node.js"),

@@ -24,7 +24,8 @@ def of_the_run(failure: Failure, _looking: Looking) -> Found:
 def of_the_lab(failure: Failure, _looking: Looking) -> Found:
     """Yield the ends of the lab's logs; on real machines there is no lab."""
     state = failure.target.state
-    logs = sorted(path for path in state.rglob("*.log") if path.name != "audit.log" and path.is_file())
+    # An engine of the lab's own keeps its machines' logs below the state folder too: those are asked of Talos.
+    logs = sorted((state / "logs").rglob("*.log"))
     for path in logs[:LOGS_MAX]:
         yield reading(f"lab/{'-'.join(path.relative_to(state).parts)}", path)
     for path in logs[LOGS_MAX:]:
