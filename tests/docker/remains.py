@@ -53,7 +53,7 @@ def _processes(proc: Path) -> Iterator[str]:
         except OSError:
             continue
         name = Path(words[0].decode(errors="replace")).name
-        if marked or name in ("dockerd", "containerd", "containerd-shim-runc-v2", "machined", "kubelet", "etcd"):
+        if marked or name in ("dockerd", "containerd", "containerd-shim-runc-v2", "machined", "kubelet"):
             yield f"process {entry.name} {name}"
 
 
