@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from firstlight.actions.kubeconfig import generate_kubeconfig, keep_kubeconfig_secret, kubeconfig_problem, push_kubeconfig
+from firstlight.actions.kubeconfig import generate_kubeconfig, kubeconfig_problem, push_kubeconfig
 from firstlight.errors import ActionFailed, Blocked
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.op import OnePassword
@@ -228,11 +228,3 @@ def test_there_is_nothing_to_push_before_it_is_generated(path: Path):
 
     with pytest.raises(Blocked, match=f"cannot push kubeconfig-infra to 1Password: there is no kubeconfig at {path}"):
         push.need()
-
-
-def test_only_keys_and_tokens_are_masked():
-    runner = scripted({})
-
-    keep_kubeconfig_secret(runner, yaml.safe_dump(content()))
-
-    assert runner.mask(f"{CLUSTER.endpoint} {CLUSTER.context} infra") == f"{CLUSTER.endpoint} {CLUSTER.context} infra"

@@ -8,6 +8,7 @@ from pathlib import Path
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed, Blocked
+from firstlight.tools.athand import learn_configuration
 from firstlight.tools.files import write_atomically
 from firstlight.tools.kubeclient import KubeconfigUnusable
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
@@ -42,7 +43,7 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
 
     def act() -> None:
         text = talosctl.kubeconfig(str(cluster.first_control_plane.address))
-        keep_kubeconfig_secret(runner, text)
+        learn_configuration(runner, text)
         write_atomically(path, text, mode=PRIVATE)
         why = kubeconfig_problem(path, cluster)
         if why:
@@ -100,19 +101,3 @@ def kubeconfig_problem(path: Path, cluster: Cluster) -> str:
     if server != cluster.endpoint:
         return f"{path} points at {server}, not at {cluster.endpoint}"
     return ""
-
-
-def keep_kubeconfig_secret(runner: Runner, text: str) -> None:
-    """Mask every key and token of a kubeconfig or talosconfig from now on."""
-
-    def walk(value: object, key: str = "") -> None:
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                walk(inner, str(name))
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner, key)
-        elif isinstance(value, str) and key in ("client-key-data", "token", "password", "key"):
-            runner.keep_secret(value)
-
-    walk(read_yaml(text, "the kubeconfig"))

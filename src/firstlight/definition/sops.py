@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CONFIG = Path(".sops.yaml")
 SUFFIX = ".sops.yaml"
-_ENCRYPTED = "ENC["
+ENCRYPTED = "ENC["
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def read_sops_config(root: Path, findings: Findings) -> SopsConfig:
 def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> None:
     """Note where a *.sops.yaml file is not encrypted, not wholly, or not to the recipients of .sops.yaml."""
     sops = found.mapping.get("sops")
-    if not isinstance(sops, dict) or not str(sops.get("mac")).startswith(_ENCRYPTED):
+    if not isinstance(sops, dict) or not str(sops.get("mac")).startswith(ENCRYPTED):
         findings.add(
             found.path,
             "sops",
@@ -124,7 +124,7 @@ def _check_leaves(found: Document, sops: Mapping[str, Any], findings: Findings) 
     for name, value in leaves({key: part for key, part in found.mapping.items() if key != "sops"}, ""):
         covered = chosen is None or any(chosen.search(key) for key in re.split(r"[.\[]", name))
         # sops leaves empty texts and nulls as they are.
-        if covered and value not in (None, "") and not str(value).startswith(_ENCRYPTED):
+        if covered and value not in (None, "") and not str(value).startswith(ENCRYPTED):
             findings.add(
                 found.path,
                 name,

@@ -18,12 +18,11 @@ import yaml
 from firstlight.definition.machineplan import GenerationPlan, MachinePlan, plan_generation
 from firstlight.errors import ToolMissing
 from firstlight.tools import configstamp
+from firstlight.tools.athand import learn_configuration
 from firstlight.tools.files import write_atomically
 from firstlight.tools.sops import Sops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from firstlight.definition.model import Cluster
     from firstlight.tools.runner import Runner
 
@@ -78,8 +77,8 @@ def generate_machine_configs(cluster: Cluster, runner: Runner, *, now: datetime)
         )
     talsecret = cluster.talos_dir / "talsecret.sops.yaml"
     secrets = Sops(runner).decrypt(talsecret)
-    runner.keep_secret(*_leaves(yaml.safe_load(secrets)))
     texts = _with_talhelper(cluster, runner, talsecret) if talhelper else _with_talosctl(cluster, plan, runner, secrets)
+    learn_configuration(runner, texts[cluster.talosconfig])
     _write(cluster, plan, made_by, texts, now)
     return configs
 
@@ -189,14 +188,3 @@ def _write(cluster: Cluster, plan: GenerationPlan, made_by: str, texts: dict[Pat
 
 def _files(cluster: Cluster) -> list[Path]:
     return [*(cluster.machine_config(node) for node in cluster.nodes), cluster.talosconfig]
-
-
-def _leaves(data: object) -> Iterator[str]:
-    if isinstance(data, dict):
-        for value in data.values():
-            yield from _leaves(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _leaves(value)
-    elif isinstance(data, str):
-        yield data

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from firstlight.definition.sops import ENCRYPTED
 from firstlight.tools.classification import Class, Rule
+from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
 DECRYPT_S = 20.0
@@ -23,11 +26,35 @@ class Sops:
         self._runner = runner
 
     def decrypt(self, path: Path) -> str:
-        """Return a file's plain text; it is told to nobody and never written.
+        """Return a file's plain text; it is told to nobody and never written, and what was encrypted of it is masked from then on.
 
         Raises:
             ToolFailed: No key that is here opens it.
         """
         result = self._runner.run(["sops", "--decrypt", str(path)], timeout_s=DECRYPT_S, quiet=True)
         step = "put the AGE key that .sops.yaml names into SOPS_AGE_KEY_FILE (~/.config/sops/age/keys.txt)"
-        return result.raise_on_failure(f"decrypt {path.name}", rules=RULES, next_step=step).stdout
+        plain = result.raise_on_failure(f"decrypt {path.name}", rules=RULES, next_step=step).stdout
+        self._runner.keep_secret(*encrypted_values(path, plain))
+        return plain
+
+
+def encrypted_values(path: Path, plain: str) -> list[str]:
+    """Return each value that is encrypted in a file, as its plain text has it; what anybody can read in the file is no secret."""
+    try:
+        encrypted = read_yaml_documents(path.read_text(encoding="utf-8"), path.name)
+        opened = read_yaml_documents(plain, f"what {path.name} decrypts to")
+    except (Unreadable, OSError, UnicodeDecodeError):
+        # Whoever needs what it holds says so.
+        return []
+    return [value for before, after in zip(encrypted, opened, strict=False) for value in _opened(before, after)]
+
+
+def _opened(before: object, after: object) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in before.keys() & after.keys():
+            yield from _opened(before[key], after[key])
+    elif isinstance(before, list) and isinstance(after, list):
+        for one, other in zip(before, after, strict=False):
+            yield from _opened(one, other)
+    elif isinstance(before, str) and before.startswith(ENCRYPTED) and after is not None:
+        yield str(after)

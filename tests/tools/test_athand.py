@@ -1,0 +1,109 @@
+"""What is at hand when a run begins is masked before any command runs: files, variables, and what is encrypted in the definition."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from firstlight.events import Bus
+from firstlight.tools.athand import learn_configuration, learn_secrets_at_hand
+from firstlight.tools.masking import MASK
+from firstlight.tools.reading import Unreadable
+from firstlight.tools.runner import Runner
+from firstlight.tools.sops import encrypted_values
+from tests.clocks import FakeClock
+from tests.definitions import infra
+
+SECRETS = {
+    "kubeconfig key": "a2V5IG9mIHRoZSBrdWJlY29uZmln",
+    "talosconfig key": "a2V5IG9mIHRoZSB0YWxvc2NvbmZpZw",
+    "machine token": "abcdef.0123456789abcdef",
+    "encryption secret": "c2VjcmV0Ym94IGVuY3J5cHRpb24gc2VjcmV0",
+    "AGE key": "AGE-SECRET-KEY-1QQQQQQQQQQ",
+    "1Password session": "session-0123456789",
+    "encrypted value": "standin-0123456789abcdef",
+}
+
+SOPS = f"""#!{sys.executable}
+import pathlib, sys
+sys.stdout.write(pathlib.Path(sys.argv[-1]).read_text().replace("ENC[AES256_GCM,data:x,type:str]", "{SECRETS["encrypted value"]}"))
+"""
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """A run on an operator's computer that has every secret at hand."""
+    cluster = replace(infra(), root=tmp_path)
+    files = {
+        tmp_path / "kubeconfig": {"users": [{"user": {"client-key-data": SECRETS["kubeconfig key"]}}]},
+        cluster.talosconfig: {"contexts": {"infra": {"key": SECRETS["talosconfig key"], "endpoints": ["10.25.11.11"]}}},
+        cluster.machine_config(cluster.first_control_plane): {
+            "machine": {"token": SECRETS["machine token"], "ca": {"crt": "a certificate"}},
+            "cluster": {"secretboxEncryptionSecret": SECRETS["encryption secret"]},
+        },
+        cluster.flux_dir / "apps" / "secrets.sops.yaml": {
+            "metadata": {"name": "cluster-secrets"},
+            "stringData": {"DOMAIN": "ENC[AES256_GCM,data:x,type:str]"},
+        },
+    }
+    for path, content in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+    (tmp_path / "keys.txt").write_text(f"# public key: age1qqqqqqqqqqqq\n{SECRETS['AGE key']}\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sops").write_text(SOPS)
+    (tmp_path / "bin" / "sops").chmod(0o755)
+    environment = {
+        "PATH": str(tmp_path / "bin"),
+        "SOPS_AGE_KEY_FILE": str(tmp_path / "keys.txt"),
+        "OP_SESSION_ABC": SECRETS["1Password session"],
+        "HOME": "/home/operator",
+    }
+    return Runner(environment=environment, root=tmp_path, bus=Bus(FakeClock()), criterion=lambda: "")
+
+
+def learn(runner: Runner, tmp_path: Path) -> None:
+    learn_secrets_at_hand(runner, replace(infra(), root=tmp_path), tmp_path / "kubeconfig")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_is_at_hand_is_masked(runner: Runner, tmp_path: Path, name: str):
+    learn(runner, tmp_path)
+
+    assert runner.mask(f"it is {SECRETS[name]}") == f"it is {MASK}"
+
+
+def test_what_is_no_secret_is_not_masked(runner: Runner, tmp_path: Path):
+    learn(runner, tmp_path)
+
+    said = "10.25.11.11 cluster-secrets a certificate age1qqqqqqqqqqqq /home/operator public key"
+    assert runner.mask(said) == said
+
+
+def test_a_computer_that_has_nothing_yet_is_no_error(tmp_path: Path):
+    bare = Runner(environment={"PATH": str(tmp_path)}, root=tmp_path, bus=Bus(FakeClock()), criterion=lambda: "")
+    (tmp_path / "kubeconfig").write_bytes(b"\xff\x00: [")
+
+    learn(bare, tmp_path)
+
+    assert bare.mask("nothing to hide") == "nothing to hide"
+
+
+def test_a_configuration_that_is_no_yaml_is_never_quoted(runner: Runner):
+    with pytest.raises(Unreadable) as caught:
+        learn_configuration(runner, "key: hunter2: [")
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_only_what_is_encrypted_in_a_file_is_secret(tmp_path: Path):
+    path = tmp_path / "s.sops.yaml"
+    path.write_text("kind: Secret\ndata: {a: 'ENC[x]', b: plain, c: [1, 'ENC[y]']}\n---\nkey: ENC[z]\n")
+
+    assert encrypted_values(path, "kind: Secret\ndata: {a: first, b: plain, c: [1, second]}\n---\nkey: 3\n") == ["first", "second", "3"]
+    assert encrypted_values(path, "key: [") == []
+    assert encrypted_values(tmp_path / "none", "key: value") == []
