@@ -15,8 +15,9 @@ of a criterion that another tool tests are its `steps`: `passed`, `failed`, else
     timing        budget_s elapsed_s first_action_at ready_after_s verified_after_s total_s counted_from share
     counts        {word: number}
     criteria      [{id number nodeid title acceptance[] task stage boxes[] budget_s anchor needs[] verdict word
-                  started_s acting_s waiting_s last_observation error reason hints[] evidence{}
-                  scenarios[{name,standing,words}] actions[] waits[] observations[] observations_left_off commands[]}]
+                  started_s acting_s waiting_s last_observation error reason hints[] evidence{} evidence_left_off
+                  scenarios[{name,standing,words}] actions[] waits[] waits_left_off observations[]
+                  observations_left_off commands[] commands_left_off}]
     acceptance, checklist, stages
                   [{key title standing words ticked criteria[] holding acting_s waiting_s note}]
     comparison    earlier last_at last_revision regressed[{criterion,title,then,now,at}] mended[] timed_with untimed

@@ -43,12 +43,14 @@ def evidence(one: CriterionResult, report: Report, links: str) -> str:
         lines(_hint(hint, links) for hint in one.hints),
         _next(one, report, links),
         _scenarios(one),
-        _block("facts", _facts(one.evidence)) if one.evidence else "",
+        _block("facts", _facts(one.evidence) + _more(one.evidence_left_off, "facts")) if one.evidence else "",
         _block("actions", _listed(_action(action) for action in one.actions)) if one.actions else "",
-        _block("waited for", _listed(_wait(wait) for wait in one.waits)) if one.waits else "",
+        _block("waited for", _listed(_wait(wait) for wait in one.waits) + _more(one.waits_left_off, "that held")) if one.waits else "",
         _block("last seen", f"<samp>{text(one.last_observation)}</samp>") if one.last_observation else "",
         _observations(one),
-        _block("commands", lines(command(entry) for entry in one.commands)) if one.commands else "",
+        _block("commands", lines(command(entry) for entry in one.commands) + _more(one.commands_left_off, "looks that went well"))
+        if one.commands
+        else "",
     ]
     return f'<div class="fl-evidence">{lines(parts)}</div>'
 
@@ -76,6 +78,10 @@ def _exit(entry: CommandRecord) -> str:
 
 def _block(name: str, body: str) -> str:
     return f'<div class="fl-block"><h4>{name}</h4><div>{body}</div></div>'
+
+
+def _more(count: int, what: str) -> str:
+    return f'<p class="fl-note">{count} more {what} are left off</p>' if count else ""
 
 
 def _listed(items: Iterable[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from firstlight.events import (
     ActionBegun,
@@ -26,11 +28,17 @@ from firstlight.report.model import (
     WaitRecord,
 )
 
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
 OBSERVATIONS_MAX = 60
 """A flapping probe must not make the page unreadable: the newest are kept, the others counted."""
 
-COMMANDS_MAX = 200
-"""Different command lines per criterion; the longest criterion of the checklist needs about twenty."""
+COMMANDS_MAX = 60
+"""Different command lines per criterion; on six machines the longest criterion of the checklist needs about twenty."""
+
+WAITS_MAX = 30
+"""Conditions per criterion, and facts: of hundreds of machines that are well, the newest say enough."""
 
 Told = ActionBegun | ActionEnded | ActionSkipped | CommandStarted | CommandEnded | WaitStarted | Observed | WaitEnded
 
@@ -46,7 +54,9 @@ class Gathered:
     ended: CriterionEnded | None = None
     actions: dict[str, ActionRecord] = field(default_factory=dict)
     waits: dict[str, WaitRecord] = field(default_factory=dict)
+    waits_left_off: int = 0
     commands: dict[tuple[str, bool], CommandRecord] = field(default_factory=dict)
+    commands_left_off: int = 0
     observations: deque[ObservationRecord] = field(default_factory=lambda: deque(maxlen=OBSERVATIONS_MAX))
     observed: int = 0
 
@@ -70,6 +80,8 @@ class Gathered:
             case WaitEnded():
                 budget_s = self.waits[told.condition].budget_s if told.condition in self.waits else 0.0
                 self.waits[told.condition] = WaitRecord(told.condition, budget_s, told.ok, told.elapsed_s, told.attempts, told.last)
+                if len(self.waits) > WAITS_MAX:
+                    self.waits_left_off += _leave_off(self.waits, lambda wait: wait.ok is True)
 
     def result(self, info: CriterionInfo, number: int, word: str, now_s: float) -> CriterionResult:
         """Return all of it as frozen data; a criterion without an end is timed until `now_s`."""
@@ -92,13 +104,16 @@ class Gathered:
             error=ended.error if ended else "",
             reason=ended.reason if ended else "",
             hints=ended.hints if ended else (),
-            evidence=ended.evidence if ended else (),
+            evidence=ended.evidence[:WAITS_MAX] if ended else (),
+            evidence_left_off=max(0, len(ended.evidence) - WAITS_MAX) if ended else 0,
             scenarios=ended.scenarios if ended else (),
             actions=tuple(self.actions.values()),
             waits=tuple(self.waits.values()),
+            waits_left_off=self.waits_left_off,
             observations=tuple(self.observations),
             observations_left_off=self.observed - len(self.observations),
             commands=tuple(self.commands.values()),
+            commands_left_off=self.commands_left_off,
         )
 
     def _spent(self, now_s: float) -> tuple[float, float]:
@@ -124,8 +139,6 @@ class Gathered:
 
     def _hear_command(self, told: CommandStarted | CommandEnded) -> None:
         key = (told.command, told.changes)
-        if key not in self.commands and len(self.commands) >= COMMANDS_MAX:
-            return
         before = self.commands.get(key, CommandRecord(told.command, told.changes, 0, True, None, 0.0, ()))
         if isinstance(told, CommandStarted):
             self.commands[key] = replace(before, times=before.times + 1, ended=False)
@@ -139,3 +152,15 @@ class Gathered:
             elapsed_s=before.elapsed_s + told.elapsed_s,
             tail=told.output_tail,
         )
+        if len(self.commands) > COMMANDS_MAX:
+            # What changed something, and what went wrong, is what people look for.
+            self.commands_left_off += _leave_off(self.commands, lambda one: one.ended and one.exit_code == 0 and not one.changes)
+
+
+def _leave_off(kept: dict[K, V], is_plain: Callable[[V], bool]) -> int:
+    """Leave off the oldest entry that says nothing of its own, and return how many that were."""
+    plain = next((key for key, value in kept.items() if is_plain(value)), None)
+    if plain is None:
+        return 0
+    del kept[plain]
+    return 1

@@ -118,12 +118,15 @@ class CriterionResult:
     reason: str
     hints: tuple[HintInfo, ...]
     evidence: tuple[tuple[str, str], ...]
+    evidence_left_off: int
     scenarios: tuple[ScenarioInfo, ...]
     actions: tuple[ActionRecord, ...]
     waits: tuple[WaitRecord, ...]
+    waits_left_off: int
     observations: tuple[ObservationRecord, ...]
     observations_left_off: int
     commands: tuple[CommandRecord, ...]
+    commands_left_off: int
 
     @property
     def holds(self) -> bool:
