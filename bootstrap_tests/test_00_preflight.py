@@ -57,7 +57,7 @@ def test_the_age_key_opens_the_talos_secrets(sops: Sops, cluster: Cluster, targe
 def test_every_machine_config_is_valid(
     machine_configs_generated: tuple[Path, ...], talosctl: Talosctl, cluster: Cluster, workstation: Host, wait: Waiter
 ) -> None:
-    validated = {node.hostname: wait(config_is_valid(talosctl, cluster, node)) for node in cluster.nodes}
+    validated = wait.each({node.hostname: config_is_valid(talosctl, cluster, node) for node in cluster.nodes})
 
     assert validated.keys() == cluster.node_names
     assert {workstation.file(str(path)).mode for path in (*machine_configs_generated, cluster.talosconfig)} == {0o600}
@@ -67,7 +67,7 @@ def test_every_machine_config_is_valid(
     "AC1", "every node that can answer before the bootstrap does, with the definition's own CA", task=1, budget_s=60, needs=(Capability.TALOS_API,)
 )
 def test_every_node_answers_on_its_talos_api(talosctl: Talosctl, cluster: Cluster, workstation: Host, wait: Waiter) -> None:
-    versions = {node.hostname: wait(machine_answers(talosctl, node)) for node in cluster.early_nodes}
+    versions = wait.each({node.hostname: machine_answers(talosctl, node) for node in cluster.early_nodes})
 
     assert versions.keys() >= cluster.control_plane_names
     assert all(workstation.addr(str(node.address)).port(50000).is_reachable for node in cluster.early_nodes)
@@ -82,7 +82,7 @@ def test_every_node_answers_on_its_talos_api(talosctl: Talosctl, cluster: Cluste
     after=(ANSWERS,),
 )
 def test_every_machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, wait: Waiter) -> None:
-    stages = {node.hostname: wait(machine_runs_its_configuration(talosctl, cluster, node)) for node in cluster.early_nodes}
+    stages = wait.each({node.hostname: machine_runs_its_configuration(talosctl, cluster, node) for node in cluster.early_nodes})
 
     assert set(stages.values()) <= {"booting", "running"}
 
@@ -96,7 +96,7 @@ def test_every_machine_runs_its_configuration(talosctl: Talosctl, cluster: Clust
     after=(ANSWERS,),
 )
 def test_every_link_is_up_as_defined(talosctl: Talosctl, cluster: Cluster, wait: Waiter) -> None:
-    links = {node: wait(link_is_up(talosctl, node)) for node in cluster.early_nodes}
+    links = wait.each({node: link_is_up(talosctl, node) for node in cluster.early_nodes})
 
     assert {(node.link, node.mtu, node.bond_mode) for node in links} == {(link.name, link.mtu, link.bond_mode) for link in links.values()}
 

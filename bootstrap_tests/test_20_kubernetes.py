@@ -49,8 +49,8 @@ def test_every_node_is_registered_under_its_own_name(kubernetes: Kubernetes, clu
 
 @criterion("AC1", "every machine runs its configuration, its link and its clock are as defined", task=1, budget_s=180, needs=(Capability.TALOS_API,))
 def test_every_machine_is_as_defined(talosctl: Talosctl, cluster: Cluster, run: Run, wait: Waiter) -> None:
-    stages = {node.hostname: wait(machine_runs_its_configuration(talosctl, cluster, node)) for node in cluster.nodes}
-    links = {node: wait(link_is_up(talosctl, node)) for node in cluster.nodes}
+    stages = wait.each({node.hostname: machine_runs_its_configuration(talosctl, cluster, node) for node in cluster.nodes})
+    links = wait.each({node: link_is_up(talosctl, node) for node in cluster.nodes})
     skews = wait(clocks_agree(talosctl, cluster.nodes, run.clock))
 
     assert stages.keys() == skews.keys() == cluster.node_names

@@ -545,3 +545,32 @@ def test_a_plan_leaves_no_diagnostics(tmp_path: Path):
 
     assert result.code == 1
     assert list(tiny.root.glob("reports/*/diagnostics-*")) == []
+
+
+MANY = """
+@criterion("AC1", "every one of many is there", task=1, budget_s=5)
+def test_all_are_there(wait):
+    assert wait.each({number: counted(number) for number in range(40)}).keys() == set(range(40))
+"""
+
+
+def test_many_conditions_that_hold_are_looked_at_once_each(tmp_path: Path):
+    result = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY}).run()
+
+    criterion = result.criterion("all-are-there")
+    assert result.code == 0, result.output
+    assert len(criterion["evidence"]) == 40
+    assert [len(path.read_text()) for path in sorted((tmp_path / "checkout" / "world").glob("looks-*"))] == [1] * 40
+
+
+def test_of_many_conditions_the_first_that_does_not_hold_is_waited_for_and_named(tmp_path: Path):
+    tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY})
+    for number in (7, 30):
+        (tiny.world / f"gone-{number}").touch()
+
+    result = tiny.run()
+
+    assert result.code == 1
+    assert "cannot confirm 7 to be there: not so within 5 s" in result.criterion("all-are-there")["error"]
+    # Nobody waits for what comes after it.
+    assert len((tiny.world / "looks-030").read_text() if (tiny.world / "looks-030").exists() else "") <= 1

@@ -67,6 +67,17 @@ def there(name: str) -> Condition[str]:
     return Condition(f"{name} to be there", probe)
 
 
+def counted(number: int) -> Condition[int]:
+    """Say that a number is there, unless it is said to be gone; each look is counted."""
+
+    def probe() -> Observation[int]:
+        with (WORLD / f"looks-{number:03}").open("a") as stream:
+            stream.write("x")
+        return not_yet(f"{number} is gone") if (WORLD / f"gone-{number}").exists() else holds(f"{number} is there", number)
+
+    return Condition(f"{number} to be there", probe)
+
+
 def hopeless(name: str) -> Condition[str]:
     """Say that something can never be."""
     return Condition(f"{name} to be there", lambda: never(f"{name} is gone for good"))

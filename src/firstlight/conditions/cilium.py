@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.conditions.naming import several
 from firstlight.definition.model import Cluster
 from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_config, parse_agent_status
 from firstlight.tools.hubble import PORT, ask_relay
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import PODS, condition_of, name_of
+from firstlight.tools.process import CommandResult
+from firstlight.tools.together import together
 
 AGENTS = "k8s-app=cilium"
 
@@ -56,8 +60,7 @@ def datapath_operational(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluste
         if trouble:
             return not_yet(trouble)
         found: dict[str, str] = {}
-        for node, pod in sorted(pods.items()):
-            result = cilium.agent_status(pod)
+        for node, result in _asked(pods, cilium.agent_status):
             if not result.ok:
                 return not_yet(f"the agent of {node}: {result.said}")
             status = parse_agent_status(result.stdout)
@@ -80,7 +83,7 @@ def bgp_enabled(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Con
             return not_yet(trouble)
         without = sorted(node for node, config in configs.items() if not config.bgp)
         if without:
-            return never(f"the agent of {', '.join(without)} runs without the BGP control plane")
+            return never(f"the agent of {several(without)} runs without the BGP control plane")
         return holds(f"{len(configs)} agents run with the BGP control plane", len(configs))
 
     return Condition("the BGP control plane to be enabled", probe)
@@ -106,12 +109,17 @@ def _configs(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> tuple[
     """Return what the agent of each node runs with, or what is in the way of asking it."""
     pods, trouble = _agents(kubernetes, cluster)
     found: dict[str, AgentConfig] = {}
-    for node, pod in sorted(pods.items()) if not trouble else ():
-        result = cilium.agent_config(pod)
+    for node, result in _asked(pods, cilium.agent_config) if not trouble else ():
         if not result.ok:
             return {}, f"the agent of {node}: {result.said}"
         found[node] = parse_agent_config(result.stdout)
     return found, trouble
+
+
+def _asked(pods: Mapping[str, str], question: Callable[[str], CommandResult]) -> Iterable[tuple[str, CommandResult]]:
+    """Ask the agent of every node, and return what each said, in the order of the nodes."""
+    nodes = sorted(pods)
+    return zip(nodes, together(partial(question, pods[node]) for node in nodes), strict=True)
 
 
 def _agents(kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, str], str]:
@@ -120,4 +128,4 @@ def _agents(kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, str], s
     ready = [pod for pod in pods if condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]]
     found = {str(pod["spec"]["nodeName"]): name_of(pod) for pod in ready}
     missing = sorted(cluster.node_names - found.keys())
-    return found, f"no agent is ready on {', '.join(missing)}" if missing else ""
+    return found, f"no agent is ready on {several(missing)}" if missing else ""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.conditions.naming import several
 from firstlight.conditions.talos import service_text
 from firstlight.definition.model import Cluster, Node
 from firstlight.errors import FirstlightError
@@ -43,7 +44,7 @@ def no_foreign_etcd(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembe
         if wrong:
             return never(wrong)
         largest = max(claims.values(), key=len)
-        return holds(f"one etcd cluster: {_names(largest)}", EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)))
+        return holds(f"one etcd cluster: {several(largest)}", EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)))
 
     return Condition("a single etcd cluster at most", probe)
 
@@ -55,7 +56,7 @@ def etcd_bootstrapped_on(talosctl: Talosctl, cluster: Cluster) -> Condition[Etcd
     def probe() -> Observation[EtcdMembership]:
         members = etcd_claim(talosctl, first) or frozenset()
         if first.hostname in members:
-            return holds(f"{first.hostname} lists {_names(members)}", EtcdMembership(members, first.hostname))
+            return holds(f"{first.hostname} lists {several(members)}", EtcdMembership(members, first.hostname))
         return not_yet(f"{first.hostname} lists no etcd member yet")
 
     return Condition(f"{first.hostname} to be an etcd member", probe)
@@ -74,7 +75,7 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
         behind = cluster.control_plane_names - {node for node, members in claims.items() if members == cluster.control_plane_names}
         if behind:
             largest = max(claims.values(), key=len)
-            seen = f"{len(largest)} of {len(cluster.control_plane)} members ({_names(largest)}); {_names(behind)} not in agreement"
+            seen = f"{len(largest)} of {len(cluster.control_plane)} members ({several(largest)}); {several(behind)} not in agreement"
             return not_yet(seen + _why_behind(talosctl, cluster, behind))
         unwell = [
             service
@@ -84,7 +85,7 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
         ]
         if unwell:
             return not_yet(service_text(cluster, unwell[0]))
-        return holds(f"members {_names(cluster.control_plane_names)}, all healthy", EtcdMembership(cluster.control_plane_names, "all"))
+        return holds(f"members {several(cluster.control_plane_names)}, all healthy", EtcdMembership(cluster.control_plane_names, "all"))
 
     return Condition("etcd members to be the control plane nodes", probe)
 
@@ -135,13 +136,9 @@ def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
     """Return why the etcd that some nodes claim is not this cluster's own and only one, empty when it is."""
     strangers = frozenset().union(*claims.values()) - cluster.control_plane_names
     if strangers:
-        return f"etcd has members that the definition does not know: {_names(strangers)}"
+        return f"etcd has members that the definition does not know: {several(strangers)}"
     # A node that joins knows fewer members, but never other ones.
     if any(not (first & second) for first in claims.values() for second in claims.values() if first and second):
-        told = "; ".join(f"{node} says {_names(members)}" for node, members in sorted(claims.items()))
+        told = "; ".join(f"{node} says {several(members)}" for node, members in sorted(claims.items()))
         return f"more than one etcd cluster claims these machines: {told}"
     return ""
-
-
-def _names(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

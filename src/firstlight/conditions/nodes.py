@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
+from firstlight.conditions.naming import several
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import NODES, Object, condition_of, name_of
@@ -42,10 +43,10 @@ def nodes_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition[froz
         seen = frozenset(name_of(node) for node in view.items())
         missing, strangers = sorted(cluster.node_names - seen), sorted(seen - cluster.node_names)
         if missing:
-            return not_yet(f"{len(seen)} of {len(cluster.nodes)} registered; missing {', '.join(missing)}")
+            return not_yet(f"{len(seen)} of {len(cluster.nodes)} registered; missing {several(missing)}")
         if strangers:
-            return not_yet(f"unknown nodes registered: {', '.join(strangers)}")
-        return holds(f"{len(seen)} registered: {', '.join(sorted(seen))}", seen)
+            return not_yet(f"unknown nodes registered: {several(strangers)}")
+        return holds(f"{len(seen)} registered: {several(seen)}", seen)
 
     return Condition("every node to register under its own name", probe, view.changed)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster, Node
 from firstlight.tools.talosctl import Service, Talosctl, parse_health
+from firstlight.tools.together import together
 
 CLOCK_SKEW_S_MAX = 5.0
 """Certificates made by a clock that is ahead are "not yet valid" elsewhere; etcd warns from one second on; NTP keeps well below."""
@@ -94,13 +96,11 @@ def clocks_agree(talosctl: Talosctl, nodes: Sequence[Node], clock: Clock) -> Con
     """Say when no machine's clock is far from ours; its value is each machine's skew in seconds."""
 
     def probe() -> Observation[dict[str, float]]:
-        skews: dict[str, float] = {}
-        for node in nodes:
-            before = clock.now()
-            theirs = talosctl.clock(str(node.address))
-            if theirs is None:
-                return not_yet(f"{node.hostname} does not say its time")
-            skews[node.hostname] = _outside(theirs, before, clock.now())
+        told = together(partial(_skew, talosctl, node, clock) for node in nodes)
+        skews = {node.hostname: skew for node, skew in zip(nodes, told, strict=True) if skew is not None}
+        silent = [node.hostname for node in nodes if node.hostname not in skews]
+        if silent:
+            return not_yet(f"{silent[0]} does not say its time")
         worst = max(skews, key=lambda name: abs(skews[name]))
         seen = f"largest skew {skews[worst]:+.1f} s, {worst}"
         return holds(seen, skews) if abs(skews[worst]) <= CLOCK_SKEW_S_MAX else not_yet(f"{seen}; at most {CLOCK_SKEW_S_MAX:.0f} s")
@@ -125,7 +125,7 @@ def services_healthy(talosctl: Talosctl, cluster: Cluster) -> Condition[int]:
     """Say when every Talos service on every machine runs, and is healthy if it has a health check; its value is how many there are."""
 
     def probe() -> Observation[int]:
-        services = [service for node in cluster.nodes for service in talosctl.services(str(node.address))]
+        services = [service for each in together(partial(talosctl.services, str(node.address)) for node in cluster.nodes) for service in each]
         unwell = sorted((s for s in services if not _is_well(s)), key=lambda s: (s.node, s.name))
         if not services:
             return not_yet("no machine lists any service")
@@ -164,6 +164,13 @@ def _other_role(talosctl: Talosctl, node: Node) -> str:
     kinds = [resource.spec.get("text", "") for resource in talosctl.resources(str(node.address), "machinetype")]
     other = next((str(kind) for kind in kinds if kind and kind != node.role.value), "")
     return f"{node.hostname} runs as a {other}, the definition says {node.role.value}" if other else ""
+
+
+def _skew(talosctl: Talosctl, node: Node, clock: Clock) -> float | None:
+    """Return how far a machine's clock is off in seconds, none when it does not say its time."""
+    before = clock.now()
+    theirs = talosctl.clock(str(node.address))
+    return None if theirs is None else _outside(theirs, before, clock.now())
 
 
 def _outside(theirs: datetime, before: datetime, after: datetime) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
+from firstlight.conditions.naming import several
 from firstlight.conditions.unready import Workload, counts, is_ready, is_well, owned_by, pod_text, why_not
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubernetes import Kubernetes
@@ -68,7 +69,7 @@ def runs_on_every_node(kubernetes: Kubernetes, cluster: Cluster, workload: Workl
         nodes = frozenset(str(pod["spec"].get("nodeName", "")) for pod in pods if is_ready(pod))
         missing = sorted(cluster.node_names - nodes)
         if missing:
-            return not_yet(f"{workload.name} is not ready on {', '.join(missing)}")
+            return not_yet(f"{workload.name} is not ready on {several(missing)}")
         return holds(f"{workload.name} is ready on all {len(nodes)} nodes", nodes)
 
     return Condition(f"{workload.name} to run on every node", probe, view.changed)

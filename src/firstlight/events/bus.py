@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ class Bus:
         self._clock = clock
         self._started_at = clock.monotonic()
         self._listeners: list[Listener] = []
+        # Machines are asked from many threads; a listener hears one thing at a time.
+        self._telling = threading.RLock()
 
     def add(self, listener: Listener) -> None:
         """Let a listener hear every event from now on."""
@@ -31,10 +34,11 @@ class Bus:
 
     def emit(self, event: Event) -> None:
         """Stamp an event with the time and tell it to all listeners; a listener's error is the caller's."""
-        stamped = Stamped(
-            at=self._clock.now().isoformat(timespec="milliseconds"),
-            since_start_s=self._clock.monotonic() - self._started_at,
-            event=event,
-        )
-        for listener in self._listeners:
-            listener(stamped)
+        with self._telling:
+            stamped = Stamped(
+                at=self._clock.now().isoformat(timespec="milliseconds"),
+                since_start_s=self._clock.monotonic() - self._started_at,
+                event=event,
+            )
+            for listener in self._listeners:
+                listener(stamped)

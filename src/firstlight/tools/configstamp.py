@@ -74,7 +74,8 @@ def why_stale(folder: Path, files: Sequence[Path], *, made_by: str, inputs: str,
     if not timedelta(0) <= age < timedelta(days=TALOSCONFIG_AGE_DAYS_MAX):
         return f"the talosconfig is of {stamp.made_at[:10]}, and its client certificate lasts a year"
     changed = [path.name for path in files if not path.is_file() or _digest(path) != outputs.get(path.name)]
-    return f"{', '.join(changed)} is missing, or not as it was generated" if changed else None
+    others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    return f"{changed[0]}{others} is missing, or not as it was generated" if changed else None
 
 
 def _digest(path: Path) -> str:

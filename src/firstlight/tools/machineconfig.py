@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from firstlight.tools import configstamp
 from firstlight.tools.athand import learn_configuration
 from firstlight.tools.files import write_atomically
 from firstlight.tools.sops import Sops
+from firstlight.tools.together import together
 
 if TYPE_CHECKING:
     from firstlight.definition.model import Cluster
@@ -108,7 +110,8 @@ def _maker(runner: Runner) -> str:
 
 def _with_talosctl(cluster: Cluster, plan: GenerationPlan, runner: Runner, secrets: str) -> dict[Path, str]:
     by_hostname = {machine.hostname: machine for machine in plan.machines}
-    texts = {cluster.machine_config(node): _machine_config(cluster, plan, by_hostname[node.hostname], runner, secrets) for node in cluster.nodes}
+    made = together(partial(_machine_config, cluster, plan, by_hostname[node.hostname], runner, secrets) for node in cluster.nodes)
+    texts = {cluster.machine_config(node): text for node, text in zip(cluster.nodes, made, strict=True)}
     words = [*_gen_config(cluster), "--output-types", "talosconfig"]
     result = runner.run(words, timeout_s=GENERATE_S, input=secrets, quiet=True)
     result.raise_on_failure(f"generate the talosconfig of {cluster.name}")

@@ -39,6 +39,9 @@ NOTHING_KNOWN = Masker()
 
 LineListener = Callable[[str], None]
 
+_RUNNING: set[subprocess.Popen[str]] = set()
+"""Children that have not ended; other threads may have started them."""
+
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
@@ -164,6 +167,7 @@ def run(
         raise ToolMissing(words[0], seen=f"{error.strerror} ({error.filename or words[0]})") from error
     streams = _Streams(child, mask, on_line)
     timed_out = False
+    _RUNNING.add(child)
     try:
         streams.start(input)
         try:
@@ -175,6 +179,7 @@ def run(
         end_group(child)
         raise
     finally:
+        _RUNNING.discard(child)
         streams.finish()
     return CommandResult(
         command=command,
@@ -198,6 +203,14 @@ def end_group(child: subprocess.Popen[str]) -> None:
         _signal_group(child, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=KILL_WAIT_S)
+
+
+def end_running() -> None:
+    """End every child that still runs, whichever thread waits for it: all are asked at once, and each thread then sees its own end."""
+    for child in tuple(_RUNNING):
+        _signal_group(child, signal.SIGTERM)
+    for child in tuple(_RUNNING):
+        end_group(child)
 
 
 def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:

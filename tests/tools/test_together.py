@@ -1,0 +1,78 @@
+"""Many questions are asked at once, answered in order, and ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from firstlight.tools.together import AT_ONCE, together
+from tests.definitions import CHECKOUT
+
+
+def test_answers_come_in_the_order_of_the_questions():
+    assert together(partial(str, number) for number in range(100)) == [str(number) for number in range(100)]
+
+
+def test_so_many_are_asked_at_once_and_no_more():
+    meeting = threading.Barrier(AT_ONCE)
+    now: list[int] = []
+    most: list[int] = []
+
+    def ask() -> None:
+        now.append(1)
+        most.append(len(now))
+        # Only when all of them are here does any of them go on.
+        meeting.wait(timeout=30)
+        now.pop()
+
+    together(ask for _ in range(AT_ONCE * 3))
+
+    assert max(most) == AT_ONCE
+
+
+def test_the_first_that_failed_is_raised_and_what_was_not_begun_is_not_asked():
+    asked: list[int] = []
+
+    def ask(number: int) -> None:
+        asked.append(number)
+        if number in (3, 5):
+            raise ValueError(f"question {number}")
+
+    with pytest.raises(ValueError, match="question 3"):
+        together(partial(ask, number) for number in range(100_000))
+
+    assert len(asked) < 100_000
+
+
+INTERRUPTED = """
+import sys
+from functools import partial
+from firstlight.tools.process import run
+from firstlight.tools.together import together
+code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+together(partial(run, [sys.executable, "-c", code, f"{sys.argv[1]}/{number}"], timeout_s=600) for number in range(4))
+"""
+
+
+def test_ctrl_c_ends_the_commands_of_all_threads(tmp_path: Path):
+    words = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, stderr=subprocess.PIPE, text=True) as process:
+        deadline_s = time.monotonic() + 60
+        while len(pids := [path.read_text() for path in tmp_path.iterdir() if path.read_text()]) < 4 and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        told_s = time.monotonic()
+        _, said = process.communicate(timeout=60)
+
+    assert len(pids) == 4
+    assert "KeyboardInterrupt" in said
+    assert time.monotonic() - told_s < 15
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
