@@ -30,7 +30,8 @@ def subjects_of(failure: Failure) -> tuple[Subject, ...]:
     subjects = SUBJECTS.get(failure.stage, (kubernetes.objects,))
     if failure.is_about_talos and talos.machines not in subjects:
         subjects = (talos.machines, *subjects)
-    return (record.of_the_run, *(subjects or (_no_cluster,)), record.of_the_lab)
+    # What lies on this computer costs no time, so it comes before what is asked of machines that may be silent.
+    return (record.of_the_run, record.of_the_lab, *(subjects or (_no_cluster,)))
 
 
 def _no_cluster(failure: Failure, _looking: Looking) -> Found:

@@ -32,7 +32,8 @@ class ClusterLock:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = self._path.open("a+", encoding="utf-8")
+            # Who works on which cluster is nobody else's business.
+            file = open(self._path, "a+", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
         except OSError as error:
             raise ClusterLocked(
                 f"cannot lock {self._cluster}: {self._path}: {error.strerror or error}",
