@@ -13,7 +13,7 @@ import pytest
 
 from firstlight.errors import ToolMissing
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.masking import Masker
+from firstlight.tools.masking import MASK, Masker
 from firstlight.tools.process import TERMINATE_WAIT_S, ToolFailed, ToolTimedOut, run
 
 PYTHON = sys.executable
@@ -184,3 +184,35 @@ def test_a_failure_without_a_word_says_so():
     result = run([PYTHON, "-c", "raise SystemExit(1)"], timeout_s=20)
 
     assert ToolFailed(result, "look").summary == "exit code 1: no answer"
+
+
+class CountingMasker(Masker):
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        super().__init__(["hunter2-hunter2"])
+
+    def __call__(self, text: str) -> str:
+        self.asked += 1
+        return super().__call__(text)
+
+
+def test_only_what_is_seen_of_a_long_output_is_masked():
+    """Masking the pods of three hundred machines line by line took half a minute, and nobody read them."""
+    mask = CountingMasker()
+    program = "for number in range(20_000): print(number, 'hunter2-hunter2')"
+
+    result = run([sys.executable, "-c", program], timeout_s=60, mask=mask)
+
+    assert result.stdout.count("\n") == 20_000
+    assert result.output_tail[-1] == f"19999 {MASK}"
+    assert mask.asked < 200
+
+
+def test_the_lines_of_a_key_that_nobody_knows_are_masked_at_the_end_of_an_output():
+    key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIAAAAAAAAAA\n-----END EC PRIVATE KEY-----"
+
+    result = run([sys.executable, "-c", f"print({key!r}); print('done')"], timeout_s=60)
+
+    assert result.output_tail == (MASK, MASK, MASK, "done")

@@ -88,13 +88,17 @@ class LineMasker:
 
     def __call__(self, line: str) -> str:
         """Return the stream's next line, masked."""
+        return MASK if self.is_within_a_key(line) else self._mask(line)
+
+    def is_within_a_key(self, line: str) -> bool:
+        """Report whether the stream's next line lies between the first and the last of a key."""
         if self._left:
             self._left = 0 if _KEY_ENDS.search(line) else self._left - 1
-            return MASK
+            return True
         begins = _KEY_BEGINS.search(line)
         if begins is not None and _KEY_ENDS.search(line, begins.end()) is None:
             self._left = KEY_LINES_MAX
-        return self._mask(line)
+        return False
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import IO
 
 from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.tools.classification import Class, Rule, classify
-from firstlight.tools.masking import LineMasker, Masker
+from firstlight.tools.masking import MASK, LineMasker, Masker
 
 TERMINATE_WAIT_S = 5.0
 """How long a child may take to end itself after SIGTERM: helm needs about two seconds to write its release record."""
@@ -225,13 +226,15 @@ class _Streams:
 
     def __init__(self, child: subprocess.Popen[str], mask: Masker, on_line: LineListener | None) -> None:
         self._child = child
+        self._mask = mask
         self._masks = {"out": LineMasker(mask), "err": LineMasker(mask)}
         self._on_line = on_line
         self._lock = threading.Lock()
         self._parts: dict[str, list[str]] = {"out": [], "err": []}
         self._sizes = {"out": 0, "err": 0}
         self._threads: list[threading.Thread] = []
-        self.tail: list[str] = []
+        self._tail: deque[tuple[str, bool]] = deque(maxlen=self.TAIL_LINES)
+        """The last lines as they came, and whether each is a part of a key. Masking takes longer than reading, and most lines nobody sees."""
 
     def start(self, text: str | None) -> None:
         for name, stream in (("out", self._child.stdout), ("err", self._child.stderr)):
@@ -244,6 +247,13 @@ class _Streams:
         for thread in self._threads:
             # A grandchild that escaped the group may hold the pipe open; it must not hold us as well.
             thread.join(timeout=2.0)
+
+    @property
+    def tail(self) -> list[str]:
+        """The last lines of both streams, masked."""
+        with self._lock:
+            lines = tuple(self._tail)
+        return [self._shown(line, secret=secret) for line, secret in lines]
 
     @property
     def stdout(self) -> str:
@@ -261,9 +271,9 @@ class _Streams:
     def _read(self, name: str, stream: IO[str]) -> None:
         with stream:
             for line in stream:
-                shown = self._keep(name, line)
-                if self._on_line is not None and shown:
-                    self._tell(name, stream, shown)
+                kept, secret = self._keep(name, line)
+                if self._on_line is not None and kept:
+                    self._tell(name, stream, self._shown(kept, secret=secret))
 
     def _tell(self, name: str, stream: IO[str], shown: str) -> None:
         if self._on_line is None:
@@ -276,18 +286,21 @@ class _Streams:
                 self._keep(name, rest)
             raise
 
-    def _keep(self, name: str, line: str) -> str:
-        """Keep a line as far as there is room, and return it as people may see it."""
-        shown = self._masks[name](line.rstrip()[:LINE_CHARACTERS_MAX])
+    def _shown(self, line: str, *, secret: bool) -> str:
+        return MASK if secret else self._mask(line)
+
+    def _keep(self, name: str, line: str) -> tuple[str, bool]:
+        """Keep a line as far as there is room, and return what is shown of it, unmasked, and whether it is a part of a key."""
+        kept = line.rstrip()[:LINE_CHARACTERS_MAX]
+        secret = self._masks[name].is_within_a_key(kept)
         with self._lock:
             room = OUTPUT_BYTES_MAX - self._sizes[name]
             if room > 0:
                 self._parts[name].append(line[:room])
                 self._sizes[name] += len(line)
-            if shown:
-                self.tail.append(shown)
-                del self.tail[: -self.TAIL_LINES]
-        return shown
+            if kept:
+                self._tail.append((kept, secret))
+        return kept, secret
 
     @staticmethod
     def _write(stream: IO[str], text: str) -> None:
