@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +26,9 @@ from tests.secrets.execs import Exec
 
 TALKATIVE = ("talosctl", "kubectl", "helm", "helmfile", "flux", "sops")
 """Tools that print secrets before they do their work."""
+
+NEVER_TOLD = {"1Password session": TALKATIVE, "deploy key": ("sops", "talosctl")}
+"""What a tool cannot print, as nobody has told it: what opens 1Password stays there, and before the run has read the deploy key only these run."""
 
 PUBLIC = ("crt", "id", "clustername", "identity.pub", "known_hosts")
 """Keys of the Talos secrets under which there is nothing secret."""
@@ -80,7 +86,7 @@ class Story:
         """Run the checklist, and keep what is left of it."""
         rehearsal, log = self.rehearsal, self.rehearsal.root.parent / f"{name}.execs"
         self.temporary.mkdir(mode=0o700, exist_ok=True)
-        self._write_leak()
+        self._write_leaks()
         command, environment = rehearsal.pytest_command(*words), {**rehearsal.environment, "TMPDIR": str(self.temporary)}
         if self.unwatched:
             log.touch()
@@ -98,20 +104,20 @@ class Story:
         for name in TALKATIVE:
             program = self.rehearsal.state / "bin" / name
             tool = self.rehearsal.root / ".tools" / "bin" / name
-            program.write_text(f'#!/bin/sh\ncat {shlex.quote(str(self._leak))} >&2\nexec {shlex.quote(str(tool))} "$@"\n')
+            program.write_text(f'#!/bin/sh\ncat {shlex.quote(str(self._leak(name)))} >&2\nexec {shlex.quote(str(tool))} "$@"\n')
             program.chmod(0o755)
 
-    @property
-    def _leak(self) -> Path:
-        return self.rehearsal.root.parent / "leak"
+    def _leak(self, tool: str) -> Path:
+        return self.rehearsal.root.parent / f"leak-{tool}"
 
-    def _write_leak(self) -> None:
-        """Write down what the tools print: whole and line by line, as YAML, as JSON does, in base64 on one line and on many."""
-        lines = []
-        for name, secret in secrets_of(self.rehearsal).items():
-            lines += [f"{name}: {secret}", *spoken(secret)]
-        self._leak.write_text("\n".join(lines) + "\n")
-        self._leak.chmod(0o600)
+    def _write_leaks(self) -> None:
+        """Write down what each tool prints: every secret in every form. What comes last is seen most, so another one does each time."""
+        secrets = list(secrets_of(self.rehearsal).items())
+        for place, tool in enumerate(TALKATIVE):
+            turn = (len(self.runs) * len(TALKATIVE) + place) % len(secrets)
+            said = [line for name, secret in secrets[turn:] + secrets[:turn] if tool not in NEVER_TOLD.get(name, ()) for line in spoken(secret)]
+            self._leak(tool).write_text("\n".join(said) + "\n")
+            self._leak(tool).chmod(0o600)
 
     @contextmanager
     def broken_commit(self, file: str, text: str) -> Iterator[None]:
@@ -126,6 +132,11 @@ class Story:
             self._commit(clone, file, before)
             shutil.rmtree(clone)
 
+    def kubectl(self, *words: str, text: str | None = None) -> None:
+        """Change the cluster by hand."""
+        done = self.rehearsal.tool("kubectl", *words, text=text)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     @staticmethod
     def _commit(clone: Path, file: str, text: str) -> None:
         (clone / file).write_text(text)
@@ -136,11 +147,8 @@ class Story:
 
 def spoken(secret: str) -> Iterator[str]:
     """Yield a secret as tools print it."""
-    import base64
-    import json
-    import textwrap
-
     encoded = base64.b64encode(secret.encode()).decode()
+    yield f"it is {secret}"
     yield json.dumps({"level": "info", "msg": f"read {secret}"})
     yield f"data: {encoded}"
     yield from textwrap.wrap(encoded, 60)
@@ -180,8 +188,6 @@ def canaries_of(rehearsal: Rehearsal) -> Canaries:
 
 
 def _read(rehearsal: Rehearsal, reference: str) -> str:
-    import base64
-
     return base64.b64decode(rehearsal.tool("op", "read", reference).stdout).decode()
 
 
@@ -208,6 +214,3 @@ def _walk(where: tuple[str, ...], data: Any) -> Iterator[tuple[tuple[str, ...], 
             yield from _walk((*where, str(number)), value)
     elif isinstance(data, str):
         yield where, data
-
-
-Broken = Callable[[Story], None]

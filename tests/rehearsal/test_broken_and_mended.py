@@ -170,53 +170,6 @@ def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
     assert "Traceback" not in result.stdout
 
 
-def test_a_crd_that_never_establishes_and_a_chart_that_does_not_install_are_named_and_mended(rehearsal: Rehearsal):
-    """One bootstrap that meets two obstacles, each mended by hand, and is finished by the same command."""
-    before = rehearsal.run("--stage", "preflight,talos,kubernetes")
-    assert before.returncode == 0, before.stdout[-3000:]
-
-    # Another CRD that claims the names of cert-manager's: the API server never accepts the second.
-    squatter = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "certs.cert-manager.io"},
-        "spec": {
-            "group": "cert-manager.io",
-            "scope": "Namespaced",
-            "names": {"plural": "certs", "singular": "certificate", "kind": "Certificate"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
-        },
-    }
-    assert rehearsal.tool("kubectl", "create", "--filename", "-", text=json.dumps(squatter)).returncode == 0
-    # Somebody's ServiceAccount where the chart wants its own: Helm refuses to take it over.
-    assert rehearsal.tool("kubectl", "--namespace", "kube-system", "create", "serviceaccount", "coredns").returncode == 0
-
-    result = rehearsal.run(*FACTOR)
-
-    criterion = rehearsal.criterion("crd-is-established-certificates.cert-manager.io")
-    assert result.returncode == 1
-    assert criterion["verdict"] == "not ready in time"
-    assert "certificates.cert-manager.io NamesAccepted=False" in criterion["error"]
-    assert "FL-225" in [hint["id"] for hint in criterion["hints"]]
-    assert rehearsal.verdicts()["release-runs-cilium"] == "not reached"
-
-    assert rehearsal.tool("kubectl", "delete", "crd", "certs.cert-manager.io").returncode == 0
-    result = rehearsal.run()
-
-    criterion = rehearsal.criterion("release-runs-coredns")
-    assert result.returncode == 1
-    assert criterion["verdict"] == "action failed"
-    assert "invalid ownership metadata" in criterion["error"]
-    assert "FL-047" in [hint["id"] for hint in criterion["hints"]]
-    assert rehearsal.verdicts()["release-runs-spegel"] == "not reached"
-
-    assert rehearsal.tool("kubectl", "--namespace", "kube-system", "delete", "serviceaccount", "coredns").returncode == 0
-    result = rehearsal.run()
-
-    assert result.returncode == 0, result.stdout[-4000:]
-    assert set(rehearsal.verdicts().values()) == {"met", "already met", "not verifiable here"}
-
-
 def test_a_reference_that_does_not_resolve_is_named(rehearsal: Rehearsal):
     mend = unresolvable(rehearsal)
     try:

@@ -15,6 +15,7 @@ import pytest
 from firstlight.tools.orphans import _marked as marked
 from fixtures.run import CHANGES_AHEAD
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
+from tests.rehearsal.obstacles import canaries_of
 from tests.rehearsal.traces import (
     LAB_KEEPS,
     changes_by_the_operator,
@@ -190,26 +191,9 @@ def test_the_kubeconfig_is_private_and_in_the_labs_own_home(finished: Rehearsal)
     assert str(kubeconfig) in finished.tool("kubectl", "config", "view", "--minify", "-v=6").stderr
 
 
-def secrets_of(rehearsal: Rehearsal) -> set[str]:
-    """Every secret of the rehearsal: keys of the talosconfig and kubeconfig, the deploy key, the AGE key."""
-    home, tree = rehearsal.state / "home", Path(rehearsal.lab_description["tree"])
-    texts = [
-        (home / ".kube" / "k8s-ops-infra").read_text(),
-        (tree / "clusters" / "infra" / "talos" / "clusterconfig" / "talosconfig").read_text(),
-        (home / ".config" / "sops" / "age" / "keys.txt").read_text(),
-        rehearsal.tool("op", "read", "op://k8s-ops/infra-deploy-key/identity").stdout,
-        rehearsal.tool("sops", "--decrypt", str(tree / "clusters" / "infra" / "talos" / "talsecret.sops.yaml")).stdout,
-    ]
-    words = {word for text in texts for word in text.split() if len(word) > 40 or word.startswith("AGE-SECRET-KEY-")}
-    # Certificates, addresses and public keys are no secrets; what is left is.
-    return {word for word in words if not word.startswith(("LS0tLS1CRUdJTiBDRVJU", "age1", "http"))}
-
-
 def test_no_secret_is_in_the_report_the_journal_the_logs_or_the_terminal(finished: Rehearsal):
-    secrets = secrets_of(finished)
-    assert len(secrets) >= 8
-    folder = finished.root / "reports" / "infra-simulated"
+    secrets = canaries_of(finished)
+    kept = [path for folder in (finished.root / "reports", finished.state / "logs") for path in folder.rglob("*") if path.is_file()]
 
-    for path in (*folder.iterdir(), finished.state / "journal.jsonl", finished.root / "terminal.log", *(finished.state / "logs").iterdir()):
-        text = path.read_text()
-        assert [f"{secret[:12]}..." for secret in secrets if secret in text or secret[16:40] in text] == [], path.name
+    assert len(secrets.secrets) >= 12
+    assert secrets.found_in_files([*kept, finished.state / "journal.jsonl", finished.root / "terminal.log"]) == []
