@@ -115,6 +115,19 @@ def test_what_holds_a_workload_back_is_said_by_its_pods(api: ApiServer, kubernet
     assert (seen.hopeless, seen.seen) == (hopeless, f"web: 1 of 2 ready; {text}")
 
 
+def test_of_a_long_message_the_beginning_and_the_reason_at_its_end_are_said(api: ApiServer, kubernetes: Kubernetes):
+    path = " failed to resolve reference:" * 20
+    message = f'Back-off pulling image "quay.io/x@sha256:{"0" * 64}": ErrImagePull:{path} dial tcp 10.25.11.14:29999: connect: connection refused'
+    api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
+    api.hold(PODS, pod("web-2", "x", owner="web", well=False, phase="Pending", **waiting("ImagePullBackOff", message)))
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
+
+    assert "ImagePullBackOff: Back-off pulling image" in seen
+    assert seen.endswith("dial tcp 10.25.11.14:29999: connect: connection refused")
+    assert len(seen) < 450
+
+
 def test_a_workload_that_is_not_there_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DEPLOYMENTS)
 

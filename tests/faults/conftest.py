@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +25,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             file.write_text("".join("    timeout: 20\n" if line.startswith("    timeout:") else line for line in lines), encoding="utf-8")
         shutil.copy(Path(__file__).with_name("startupapicheck.yaml"), rehearsal.root / "lab/simulated/charts/cert-manager/templates")
         yield bench_of(rehearsal)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Begin anew after a case that failed: nobody knows what it left, and one fault must not spoil the next case."""
+    report = yield
+    bench = getattr(item, "funcargs", {}).get("bench")
+    if report.failed and isinstance(bench, Bench):
+        bench.stage = "none"
+    return report

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.bench import Bench, Case, check
-from tests.faults.ways import git, machine
+from tests.faults.bench import Bench, Case, check, names_it
+from tests.faults.ways import git, in_tree, machine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,6 +43,7 @@ def helm_four(bench: Bench) -> Iterator[None]:
 CASES = (
     Case(58, "helm-4", helm_four, "every_tool", "every-tool-is-there-at-its-pinned-version", "FL-058", "says version 4.0.1"),
     Case(6, "node-off", machine("infra-worker-2", down=True), "every_node_answers", ANSWERS, "FL-006", "infra-worker-2", clears="connection refused"),
+    Case(6, "port-closed", machine("infra-cp-3", apid_closed=True), "every_node_answers", ANSWERS, "FL-210", "infra-cp-3"),
     Case(7, "node-silent", machine("infra-cp-2", silent=True), "every_node_answers", ANSWERS, "FL-007", "i/o timeout"),
     Case(
         8, "other-secrets", machine("infra-cp-2", wrong_ca=True), "every_node_answers", ANSWERS, "FL-008", "certificate signed by unknown authority"
@@ -95,3 +96,28 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_preflight_names_it(bench: Bench, case: Case):
     check(bench.at("fresh"), case)
+
+
+def test_row_11_a_key_that_this_talos_does_not_know_is_named(bench: Bench):
+    """A patch that was written for a newer Talos. It comes while the run is held, as a lab that is brought up meets it before any criterion does."""
+    case = Case(
+        11,
+        "newer-key",
+        in_tree("clusters/infra/talos/patches/global/features.yaml", "machine:\n", "machine:\n  newKey: true\n"),
+        "age_key_opens or every_machine_config",
+        "every-machine-config-is-valid",
+        "FL-011",
+        "unknown keys found during decoding",
+        verdict="action failed",
+    )
+    bench.at("fresh")
+
+    process = bench.begin("-k", case.only, pause="CriterionStarted.*the-age-key-opens")
+    bench.wait_until_told("CriterionStarted.*the-age-key-opens", process)
+    with case.breaking(bench):
+        bench.go_on()
+        said = bench.ended(process)
+    mended = bench.run("-k", case.only)
+
+    names_it(said, case)
+    assert mended.code == 0, mended.text[-4000:]

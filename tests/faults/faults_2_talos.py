@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from firstlight.hints import match
-from tests.faults.bench import Bench
+from tests.faults.bench import Bench, Case, check, check_in_turn
 from tests.faults.conftest import NETWORK
+from tests.faults.ways import machine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -16,9 +21,89 @@ BOOTSTRAPPED, RUN = "etcd-is-bootstrapped-once", "etcd-runs-on-every-control-pla
 FIRST, SECOND = f"127.25.{NETWORK}.11", f"127.25.{NETWORK}.12"
 
 
+@contextmanager
+def rebooted_as(bench: Bench, hostname: str, address: str, **switches: object) -> Iterator[None]:
+    """Switch a machine off, and on again with faults that show while it boots."""
+    with bench.faults.machine(hostname, **switches):
+        with bench.faults.machine(hostname, down=True):
+            wait_for_port(address, is_open=False)
+        wait_for_port(address, is_open=True)
+        yield
+    with bench.faults.machine(hostname, down=True):
+        wait_for_port(address, is_open=False)
+    wait_for_port(address, is_open=True)
+
+
+def wait_for_port(address: str, *, is_open: bool) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if (probe.connect_ex((address, 50000)) == 0) is is_open:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{address}:50000 is {'closed' if is_open else 'open'}")
+
+
+FRESH = (
+    Case(
+        2,
+        "still-booting",
+        lambda bench: rebooted_as(bench, "infra-cp-1", FIRST, not_booted=True),
+        "etcd_is_bootstrapped",
+        BOOTSTRAPPED,
+        "FL-002",
+        "has not started its services yet",
+        clears="has not started its services|services",
+    ),
+    Case(
+        3,
+        "no-time-sync",
+        lambda bench: rebooted_as(bench, "infra-cp-1", FIRST, time_unsynced=True),
+        "etcd_is_bootstrapped",
+        BOOTSTRAPPED,
+        "FL-003",
+        "time is not in sync yet",
+        clears="time is not in sync yet",
+    ),
+    Case(
+        1,
+        "leftovers",
+        machine("infra-cp-1", etcd_leftovers=True),
+        "etcd_is_bootstrapped",
+        BOOTSTRAPPED,
+        "FL-001",
+        "data directory is not empty",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", FRESH, ids=str)
+def test_a_machine_that_refuses_the_bootstrap_is_named(bench: Bench, case: Case):
+    bench.at("fresh")
+
+    check(bench, case)
+
+    bench.stage = "begun"
+
+
 def accepted_bootstraps(bench: Bench) -> int:
     calls = [json.loads(line) for line in (bench.state / "talos-calls.jsonl").read_text().splitlines()]
     return sum(call["method"].endswith("/Bootstrap") and call["code"] in ("OK", "Canceled") for call in calls)
+
+
+def test_row_01_a_bootstrap_whose_answer_is_lost_counts_once_members_prove_it(bench: Bench):
+    bench.at("fresh")
+
+    with bench.faults.machine("infra-cp-1", bootstrap_answer_lost=True):
+        said = bench.run("-k", "etcd_is_bootstrapped")
+
+    assert said.code == 0, said.text[-4000:]
+    assert said.verdict(BOOTSTRAPPED) == "met"
+    told = bench.told.read_text()
+    assert "data directory is not empty" in told
+    assert match("etcd data directory is not empty")[0].id == "FL-001"
+    assert accepted_bootstraps(bench) == 1
+    bench.stage = "begun"
 
 
 def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench: Bench):
@@ -33,4 +118,95 @@ def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench:
     assert match(by_hand.stderr)[0].id == "FL-005", by_hand.stderr
     assert said.code == 0, said.text[-4000:]
     assert accepted_bootstraps(bench) == 1
+    bench.stage = "begun"
+
+
+def bootstrapped_by_hand(bench: Bench) -> None:
+    assert bench.rehearsal.tool("talosctl", "--nodes", FIRST, "--endpoints", FIRST, "bootstrap").returncode == 0
+    wait_for_members(bench, 2)
+
+
+def wait_for_members(bench: Bench, number: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        listed = bench.rehearsal.tool("talosctl", "--nodes", FIRST, "--endpoints", FIRST, "etcd", "members").stdout
+        if listed.count("infra-cp-") >= number:
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"etcd never had {number} members")
+
+
+JOINING = (
+    Case(
+        14,
+        "no-address",
+        machine("infra-cp-2", etcd_no_spec=True),
+        "etcd_runs",
+        RUN,
+        "FL-014",
+        "Waiting for etcd spec",
+        prepare=bootstrapped_by_hand,
+        factor="0.005",
+    ),
+    Case(
+        13,
+        "cannot-join",
+        machine("infra-cp-2", etcd_no_spec=False, etcd_join_times_out=True),
+        "etcd_runs",
+        RUN,
+        "FL-013",
+        "failed to build initial etcd cluster",
+        factor="0.005",
+    ),
+    Case(
+        12,
+        "waits-to-join",
+        machine("infra-cp-2", etcd_join_times_out=False, etcd_join_stalls=True),
+        "etcd_runs",
+        RUN,
+        "FL-012",
+        "infra-cp-2 is Preparing",
+        clears="not in agreement",
+        factor="0.005",
+    ),
+)
+
+
+def test_an_etcd_member_that_does_not_join_is_named_whatever_holds_it_back(bench: Bench):
+    bench.at("fresh")
+
+    check_in_turn(bench, *JOINING)
+
+    bench.stage = "begun"
+
+
+def test_row_15_two_etcd_clusters_stop_the_run_and_the_hints_remedy_mends_it(bench: Bench):
+    bench.at("fresh")
+    for address in (FIRST, SECOND):
+        by_hand = bench.rehearsal.tool("talosctl", "--nodes", address, "--endpoints", address, "bootstrap")
+        assert by_hand.returncode == 0, by_hand.stderr
+
+    said = bench.run("--stage", "talos", "--budget-factor", "0.05")
+
+    assert said.code == 1
+    assert said.verdict("no-other-etcd-cluster-exists") == "not ready in time"
+    assert said.hints("no-other-etcd-cluster-exists")[0] == "FL-015"
+    assert said.verdict(BOOTSTRAPPED) == "not reached"
+
+    wiped = bench.rehearsal.tool(
+        "talosctl",
+        "--nodes",
+        SECOND,
+        "--endpoints",
+        SECOND,
+        "reset",
+        "--graceful=false",
+        "--reboot",
+        "--system-labels-to-wipe",
+        "EPHEMERAL",
+        "--wait=false",
+    )
+    assert wiped.returncode == 0, wiped.stderr
+    said = bench.run("--stage", "talos")
+    assert said.code == 0, said.text[-4000:]
     bench.stage = "talos"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
-from tests.faults.bench import Bench, Case, check
-from tests.faults.ways import machine
+from firstlight.hints import match
+from tests.faults.bench import Bench, Case, check, check_in_turn, names_it
+from tests.faults.ways import machine, nothing
 
 pytestmark = pytest.mark.timeout(900)
 
 VIP = "the-cluster-endpoint-answers-on-6443"
 TALOS_VIP = "the-cluster-endpoint-answers-on-50000"
+SECRETS = "bootstrap-secrets-are-applied"
 
 CASES = (
     Case(16, "no-vip", machine("*", no_vip=True), "endpoint_answers_on_6443", VIP, "FL-016", "accept connections on port 6443", clears="refused"),
@@ -26,6 +32,127 @@ CASES = (
 )
 
 
+@contextmanager
+def api_server_stopped(bench: Bench) -> Iterator[None]:
+    """Neither answering nor ended, as a process is that gets no processor; what broke its ports is over."""
+    with bench.faults.machine("*", kubernetes_api=""), bench.faults.stopped("kube-apiserver"):
+        yield
+
+
+REGISTERED = "every-node-is-registered-under-its-own-name"
+
+BREAKING_OFF = (
+    Case(25, "api-resets", machine("*", kubernetes_api="resets"), "registered_under", REGISTERED, "FL-025", "Connection reset by peer"),
+    Case(25, "api-hangs", machine("*", kubernetes_api="hangs"), "registered_under", REGISTERED, "FL-025", "timed out"),
+    Case(25, "api-stopped", api_server_stopped, "registered_under", REGISTERED, "FL-025", "timed out", clears="timed out"),
+)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_control_plane_that_does_not_answer_is_named(bench: Bench, case: Case):
     check(bench.at("kubernetes"), case)
+
+
+def test_row_25_an_api_server_that_breaks_connections_off_is_named_and_waited_for(bench: Bench):
+    check_in_turn(bench.at("kubernetes"), *BREAKING_OFF)
+
+
+TOO_EARLY = Case(
+    56,
+    "no-crds-of-flux",
+    nothing,
+    "gitrepository_is_ready",
+    "the-gitrepository-is-ready",
+    "FL-056",
+    "no matches for kind",
+    verdict="action failed",
+)
+
+
+def test_row_56_an_object_that_is_applied_before_its_crd_is_named(bench: Bench):
+    """Nothing is broken but the order."""
+    bench.at("kubernetes")
+
+    said = bench.run("-k", TOO_EARLY.only, "--budget-factor", TOO_EARLY.factor)
+
+    names_it(said, TOO_EARLY)
+
+
+def test_row_26_an_api_that_is_not_there_is_named_to_whoever_asks_by_hand_and_waited_for_by_a_run(bench: Bench):
+    bench.at("kubernetes")
+
+    process = bench.begin("-k", "bootstrap_secrets", pause="ActionBegun.*apply the bootstrap secrets")
+    bench.wait_until_told("ActionBegun.*apply the bootstrap secrets", process)
+    with bench.faults.machine("*", kubernetes_api="refuses"):
+        by_hand = refused(bench)
+        bench.go_on()
+        bench.wait_until_told("CommandEnded.*kubectl.* apply .*failed to download openapi", process)
+    said = bench.ended(process)
+
+    assert "couldn't get current server API group list" in by_hand
+    assert match(by_hand)[0].id == "FL-026"
+    assert said.code == 0, said.text[-4000:]
+    assert said.verdict(SECRETS) == "met"
+    assert said.hints(SECRETS) == []
+
+
+def refused(bench: Bench) -> str:
+    """Return what kubectl says once the API refuses."""
+    for _ in range(100):
+        done = bench.rehearsal.tool("kubectl", "get", "nodes")
+        if done.returncode:
+            return done.stderr
+    raise AssertionError("the API goes on answering")
+
+
+@contextmanager
+def gateway_crd_missing(bench: Bench) -> Iterator[None]:
+    name = "gateways.gateway.networking.k8s.io"
+    crd = json.loads(bench.kubectl("get", "crd", name, "--output", "json"))
+    bench.kubectl("delete", "crd", name)
+    try:
+        yield
+    finally:
+        crd.pop("status")
+        for key in ("resourceVersion", "uid", "creationTimestamp", "generation"):
+            crd["metadata"].pop(key)
+        bench.kubectl("create", "--filename", "-", text=json.dumps(crd))
+
+
+def test_row_35_without_the_gateway_apis_crds_cilium_is_not_installed(bench: Bench):
+    bench.at("crds")
+
+    with gateway_crd_missing(bench):
+        said = bench.run("-k", "crd_is_established or release_runs", "--budget-factor", "0.02")
+
+    criterion = "crd-is-established-gateways.gateway.networking.k8s.io"
+    assert said.code == 1
+    assert said.verdict(criterion) == "not ready in time"
+    assert "FL-225" in said.hints(criterion)
+    assert said.verdict("release-runs-cilium") == "not reached"
+
+
+NEEDS = (
+    Case(21, "no-cni-yet", nothing, "every_node_is_ready", "every-node-is-ready", "FL-021", "0 of 6 Ready"),
+    Case(
+        57,
+        "needs-not-deployed",
+        nothing,
+        "release_runs and coredns",
+        "release-runs-coredns",
+        "FL-057",
+        "must be deployed before it",
+        verdict="action failed",
+    ),
+    Case(63, "no-flux-yet", nothing, "flux_check_passes", "flux-check-passes", "FL-063", "no controllers found"),
+)
+
+
+@pytest.mark.parametrize("case", NEEDS, ids=str)
+def test_what_comes_too_early_is_named(bench: Bench, case: Case):
+    """Nothing is broken but the order: the run is asked for a stage whose foundation is not laid."""
+    bench.at("crds")
+
+    said = bench.run("-k", case.only, "--budget-factor", case.factor)
+
+    names_it(said, case)

@@ -1,6 +1,7 @@
 """A plugin for the runs under test: it writes every event of a run to a file as it comes, so that a test knows when to mend what it broke.
 
-Asked to, it holds the run at one event until the test lets it go on.
+Asked to, it holds the run at one event until the test lets it go on. Diagnostics, which have tests of their own, are given seconds: of an API that
+hangs they would take their whole minute each time.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ import os
 import re
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from firstlight.diagnostics import collect
 from firstlight.events import Stamped
+from fixtures import diagnosing
 from fixtures.keys import BUS
 
 FILE, PAUSE = "FIRSTLIGHT_TOLD", "FIRSTLIGHT_PAUSE"
+
+DIAGNOSTICS_S = 3.0
 
 PAUSE_S = 60.0
 """A test that died must not hold a run for ever."""
@@ -30,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if bus is None or not path:
         return
 
+    diagnosing.collect = partial(collect, longest_s=DIAGNOSTICS_S)
     pause, paused = os.environ.get(PAUSE, ""), []
 
     def tell(stamped: Stamped) -> None:

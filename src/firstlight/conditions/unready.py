@@ -12,7 +12,7 @@ HOPELESS_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageN
 """Waiting reasons that no passing of time mends; pull back-off and crash loops do get better, and are shown instead."""
 
 SAID_MAX = 360
-"""What a registry or a runtime says begins with a path of wrappers; its reason stands at the end of that."""
+"""What a registry or a runtime says begins with what was tried, and ends with the reason; between them is a path of wrappers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,10 @@ def _how_it_ended(container: Object) -> str:
 
 
 def _joined(reason: object, message: object) -> str:
-    return f"{reason}: {' '.join(str(message or '').split())[:SAID_MAX]}".rstrip(": ")
+    said = " ".join(str(message or "").split())
+    if len(said) > SAID_MAX:
+        said = f"{said[: SAID_MAX // 3]} ... {said[-SAID_MAX * 2 // 3 :]}"
+    return f"{reason}: {said}".rstrip(": ")
 
 
 def pod_text(pod: Object) -> str:

@@ -46,7 +46,7 @@ ROWS = (
         title="connections break while the control plane forms",
         pattern=r"unexpected EOF|(: |server: )EOF\b|connection reset by peer|http2: client connection lost|TLS handshake timeout"
         r"|etcdserver: (leader changed|request timed out)|transport is closing"
-        r"|request did not complete within requested timeout|failed to download openapi: [^\n]*context deadline exceeded",
+        r"|Read timed out|request did not complete within requested timeout|failed to download openapi: [^\n]*context deadline exceeded",
         cause="API servers restart while control plane nodes join, or are too busy to answer in time.",
         remedy="It is asked again. If it lasts for minutes: see which control plane component restarts.",
         klass=Class.RETRY,

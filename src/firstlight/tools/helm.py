@@ -26,7 +26,9 @@ RULES: tuple[Rule, ...] = (
     Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
     # The kubeconfig is missing, or is another cluster's: no attempt mends that.
     Rule(r"cluster unreachable: [^\n]*(x509: |provide credentials|context \"[^\"]*\" does not exist|no such file)", Class.FATAL),
-    Rule(r"cluster unreachable|connection refused|\bEOF\b|TLS handshake timeout", Class.RETRY, "FL-025"),
+    Rule(
+        r"cluster unreachable|connection refused|connection reset by peer|client connection lost|\bEOF\b|TLS handshake timeout", Class.RETRY, "FL-025"
+    ),
     # The API server was too busy to answer one request; that says nothing about the release.
     Rule(r"request did not complete within requested timeout|failed to download openapi: [^\n]*context deadline exceeded", Class.RETRY, "FL-025"),
     Rule(r"timed out waiting for the condition|FAILED: [^\n]*context deadline exceeded", Class.FATAL, "FL-054"),

@@ -23,7 +23,8 @@ RULES: tuple[Rule, ...] = (
     Rule(r"couldn't get current server API group list|no matching resources found", Class.WAIT, "FL-026"),
     Rule(r"no matches for kind|ensure CRDs are installed first", Class.FATAL, "FL-056"),
     Rule(
-        r"connection refused|unexpected EOF|\bEOF\b|i/o timeout|TLS handshake timeout|etcdserver: (leader changed|request timed out)",
+        r"connection refused|connection reset by peer|client connection lost|unexpected EOF|\bEOF\b|i/o timeout|TLS handshake timeout"
+        r"|etcdserver: (leader changed|request timed out)",
         Class.RETRY,
         "FL-025",
     ),
