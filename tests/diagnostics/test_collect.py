@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -193,6 +194,43 @@ def test_an_archive_that_cannot_be_written_is_said(workstation: Workstation):
 
     assert collected.path is None
     assert "cannot write diagnostics-" in collected.trouble
+
+
+def test_a_fault_in_what_collects_is_said_and_the_rest_is_collected(workstation: Workstation):
+    # No API server says so, but what reads it falls over such a pod.
+    workstation.kubectl({"items": [{"metadata": {"namespace": "kube-system", "name": "odd"}, "status": "text"}]})
+
+    collected = workstation.collect(workstation.failure("40-apps"))
+
+    files = unpacked(collected)
+    assert collected.trouble.startswith("kubernetes: AttributeError")
+    assert "kubernetes  NOT COLLECTED: AttributeError" in files["README.txt"]
+    assert {"errors.txt", "kubernetes/nodes.txt", "helm/releases.txt"} <= files.keys()
+
+
+def test_a_disk_that_is_full_is_said_and_no_half_archive_is_left(workstation: Workstation):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        collected = workstation.collect(workstation.failure("90-timing"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert collected.path is None
+    assert collected.trouble.startswith("cannot write diagnostics-")
+    assert list(workstation.reports.iterdir()) == []
+
+
+def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(workstation: Workstation):
+    (workstation.state / "logs").mkdir()
+    (workstation.state / "logs" / "machines.log").write_text("the machines said")
+    for name in ("kubectl", "helm", "talosctl"):
+        workstation.program(name, "time.sleep(600)")
+
+    files = unpacked(workstation.collect(workstation.failure("40-apps"), longest_s=1.0))
+
+    assert files["lab/logs-machines.log"] == "the machines said"
+    assert "journal.jsonl" in files["README.txt"]
 
 
 def test_what_is_too_long_keeps_its_beginning_and_its_end():
