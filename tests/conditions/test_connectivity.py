@@ -65,6 +65,20 @@ def test_each_scenario_has_its_standing_and_its_words():
     assert (seen.value, seen.seen) == (3, "3 passed, 1 not verifiable here, 2 left out")
 
 
+def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
+    """The CLI says "skipped by user" for it, and that has another reason where the target skips too."""
+    lacking = Connectivity(lacks={"skipped by user": "no network but their own"})
+    skipped = GOOD.replace("Skipping test [egress-gateway] [3/4] (skipped by condition)", "Skipping test [check-log-errors] [3/4] (skipped by user)")
+    found = runner(Said(skipped))
+
+    seen = connectivity_passes(Cilium(found, Path("k"), "c"), lacking).probe()
+
+    (told,) = [one for one in seen.scenarios if one.name == "check-log-errors"]
+    assert told.standing is ScenarioStanding.LEFT_OUT
+    assert told.words.startswith("it wants no error in any log since Cilium started")
+    assert "--test !check-log-errors" in found.called[1].line.replace("'", "")
+
+
 def test_a_failed_scenario_fails_the_criterion_in_the_tools_words():
     seen = judged(Said(BAD, exit_code=1))
 

@@ -6,7 +6,7 @@ from firstlight.conditions.condition import Condition, Observation, holds, never
 from firstlight.events import ScenarioInfo, ScenarioStanding
 from firstlight.target.connectivity import Connectivity
 from firstlight.tools import connectivity as tool
-from firstlight.tools.cilium import Cilium
+from firstlight.tools.cilium import LEFT_OUT, Cilium
 from firstlight.tools.connectivity import Result, Scenario, parse_connectivity
 from firstlight.tools.process import CommandResult
 
@@ -50,6 +50,8 @@ def _scenario(one: Scenario, here: Connectivity) -> ScenarioInfo:
         return ScenarioInfo(one.name, ScenarioStanding.PASSED)
     if one.result is Result.FAILED:
         return ScenarioInfo(one.name, ScenarioStanding.FAILED, one.words)
+    if one.name in LEFT_OUT:
+        return ScenarioInfo(one.name, ScenarioStanding.LEFT_OUT, LEFT_OUT[one.name])
     why = here.why_not(one.name, one.words)
     return ScenarioInfo(one.name, ScenarioStanding.NOT_VERIFIABLE if why else ScenarioStanding.LEFT_OUT, why or one.words)
 

@@ -21,6 +21,11 @@ TEST_NAMESPACE = "cilium-test-1"
 PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged,pod-security.kubernetes.io/warn=privileged"
 """Talos enforces the baseline standard, which the test's clients do not keep: they send raw packets."""
 
+LEFT_OUT = {
+    "check-log-errors": "it wants no error in any log since Cilium started, and API servers restart while a control plane forms; Talos's own tests leave it out too"
+}
+"""Tests of the connectivity test that a bootstrap leaves out on every target, and why."""
+
 CONNECTIVITY_S = 1500.0
 """The whole suite: Talos's own end-to-end test gives it twenty minutes; six machines on two cores took ten."""
 
@@ -87,7 +92,7 @@ class Cilium:
             flags: What the target needs: its images, what it takes for the internet.
         """
         words = [*self._base, "connectivity", "test", "--verbose", "--timeout", f"{CONNECTIVITY_S:.0f}s"]
-        words += ["--namespace-labels", PRIVILEGED, *flags]
+        words += ["--namespace-labels", PRIVILEGED, *(word for test in LEFT_OUT for word in ("--test", f"!{test}")), *flags]
         return self._runner.run(words, env=self._env, timeout_s=CONNECTIVITY_S + 60, changes=True)
 
     def remove_test_namespace(self) -> CommandResult:
