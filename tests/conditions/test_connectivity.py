@@ -43,6 +43,10 @@ BAD = (
 )
 
 
+# The CLI on three real Talos machines of each kind, asked for one test, before the client's tcpdump stopped asking for names.
+CAPTURED = (Path(__file__).parent / "captured" / "connectivity-one-failed.txt").read_text()
+
+
 def runner(said: Said, *, removed: list[Said] | None = None) -> ScriptedRunner:
     return scripted({"delete namespace": removed or [Said()], "connectivity test": said})
 
@@ -171,3 +175,13 @@ def test_a_namespace_that_does_not_go_is_not_passed_over():
 
     assert (seen.holds, len(seen.scenarios)) == (False, 6)
     assert seen.seen.endswith("but its namespace does not go: error: timed out")
+
+
+def test_what_the_real_cli_printed_is_read():
+    seen = judged(Said(CAPTURED, exit_code=1))
+
+    (failed,) = [one for one in seen.scenarios if one.standing is ScenarioStanding.FAILED]
+    assert failed.name == "pod-to-pod-encryption-v2/pod-to-pod-encryption-v2"
+    assert failed.words.startswith("Failed to execute tcpdump on cilium-test-1/host-netns-n9n6v (infra-worker-2): failed to wait for tcpdump")
+    assert len({one.name.split("/")[0] for one in seen.scenarios}) == 121
+    assert sum("l7-proxy" in one.words for one in seen.scenarios) == CAPTURED.count("(Feature l7-proxy is disabled)")

@@ -125,7 +125,8 @@ class _Reader:
         name = found["name"]
         self.tests = int(found["all"])
         self.reached.add(name)
-        self.test, self.running = name, ""
+        # The two writers may swap the lines of a test and of its first scenario.
+        self.test, self.running = name, self.running if _test_of(self.running) == name else ""
         if found["skipped"] != "Test":
             self.test = ""
             self.found[name] = Scenario(name, Result.SKIPPED, found["why"] or "")
