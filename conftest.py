@@ -2,7 +2,7 @@
 
 pytest_plugins = (
     "fixtures.options",
-    "fixtures.run",
+    "fixtures.hooks",
     "fixtures.report",
     "fixtures.display",
     "fixtures.cluster",

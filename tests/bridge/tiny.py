@@ -22,7 +22,7 @@ from dataclasses import replace
 from firstlight.clock import SystemClock
 from firstlight.target import Capability, open_nodes
 
-pytest_plugins = ("fixtures.options", "fixtures.run", "fixtures.report", "fixtures.display", "fixtures.cluster", "fixtures.actions")
+pytest_plugins = ("fixtures.options", "fixtures.hooks", "fixtures.report", "fixtures.display", "fixtures.cluster", "fixtures.actions")
 
 
 class Hurried(SystemClock):
