@@ -39,6 +39,12 @@ def test_no_row_is_both():
     assert reproduced() & explained().keys() == set()
 
 
+def test_the_documentation_says_how_many_are_reproduced():
+    said = f"**{len(reproduced())} of the failure catalogue's {len(CATALOGUE)} rows**"
+
+    assert said in (HERE.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
+
+
 def test_every_explanation_says_something_of_a_row_that_there_is():
     for row, why in explained().items():
         assert explain(f"FL-{row:03}") is not None

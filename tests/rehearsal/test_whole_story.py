@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from firstlight.hints import match
 from firstlight.tools.orphans import _marked as marked
 from fixtures.run import CHANGES_AHEAD
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
@@ -173,6 +174,30 @@ def test_a_plan_of_a_finished_cluster_has_nothing_to_do(finished: Rehearsal):
     assert "there is nothing to do" in result.stdout
     unchanged()
     assert finished.report == report
+
+
+def test_no_hint_fires_on_what_a_good_run_says(finished: Rehearsal):
+    """What is looked for in evidence of failures is in nothing that tools, machines and criteria say when all is well."""
+    criteria = finished.report["criteria"]
+    said = {
+        one["id"]: "\n".join(
+            (
+                one["last_observation"],
+                *map(str, one["evidence"].values()),
+                *(line for each in one["commands"] if each["exit_code"] == 0 for line in each["tail"]),
+            )
+        )
+        for one in criteria
+    }
+    journal, terminal = (path.read_text() for path in (finished.state / "journal.jsonl", finished.root / "terminal.log"))
+
+    fired = {criterion: [hint.id for hint in match(text)] for criterion, text in said.items() if match(text)}
+
+    assert sum(len(text) for text in said.values()) > 3000
+    assert [one["id"] for one in criteria if one["hints"]] == []
+    # That a push is refused is what these two look for: the row says that it is expected.
+    assert fired == {name: ["FL-062"] for name in ("the-deploy-key-cannot-write-to-the-git-remote", "the-deploy-key-that-flux-uses-is-read-only")}
+    assert {hint.id for line in (*journal.splitlines(), *terminal.splitlines()) for hint in match(line)} <= {"FL-062"}
 
 
 def test_tools_by_hand_agree(finished: Rehearsal):
