@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import Bench, Case, names_it
-from tests.faults.ways import pods
+from firstlight.hints import match
+from tests.faults.bench import Bench, Case, check, names_it
+from tests.faults.ways import machine, pods
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -48,6 +55,7 @@ TOGETHER = (
         cilium(33, "no-kubeprism", "FL-033", ":7445", "crash", container="cilium-agent", message=KUBEPRISM, which=AGENT),
         cilium(30, "pull-limit", "FL-030", "toomanyrequests", "image_pull", message=PULL_LIMIT, which=OPERATOR),
     ),
+    (cilium(31, "slow-image", "FL-031", "Back-off pulling image", "image_pull", which=ENVOY),),
 )
 """What may befall Cilium's workloads at the same time, one reason for each of them; no more than the three hints that are shown."""
 
@@ -76,3 +84,164 @@ def test_the_reasons_why_cilium_does_not_start_are_named(bench: Bench, cases: tu
 
     for case in cases:
         names_it(said, case)
+
+
+def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_comes_late_is_waited_for(bench: Bench):
+    without_cilium(bench.at("crds"))
+    with bench.faults.pods(AGENT, "image_pull"):
+        killed = bench.begin("-k", "release_runs and cilium")
+        bench.wait_until_told("ActionBegun.*install cilium", killed)
+        wait_for_pods(bench, "ImagePullBackOff", killed)
+        for child in children_of(killed.pid):
+            os.kill(child, signal.SIGKILL)
+        assert bench.ended(killed).code == 1
+        left = bench.rehearsal.tool("helm", "--namespace", "kube-system", "list", "--all")
+        chart = bench.faults.paths.charts / "cilium-1.18.5.tgz"
+        by_hand = bench.rehearsal.tool("helm", "--namespace", "kube-system", "upgrade", "cilium", str(chart), "--reuse-values")
+
+        mending = bench.begin("-k", "release_runs and cilium")
+        bench.wait_until_told("CommandStarted.*helmfile.* sync", mending)
+        wait_for_pods(bench, "ImagePullBackOff", mending)
+    said = bench.ended(mending)
+
+    assert "pending-install" in left.stdout
+    assert "another operation (install/upgrade/rollback) is in progress" in by_hand.stderr
+    assert match(by_hand.stderr)[0].id == "FL-055"
+    assert said.code == 0, said.text[-4000:]
+    assert said.verdict(CILIUM) == "met"
+
+
+def wait_for_pods(bench: Bench, word: str, process: subprocess.Popen[str]) -> None:
+    """Wait until pods that are there to stay are in a state, while a run goes on."""
+    deadline = time.monotonic() + 60
+    while word not in bench.kubectl("--namespace", "kube-system", "get", "pods"):
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < deadline, f"no pod is in {word}"
+
+
+def installed(bench: Bench, *releases: str) -> None:
+    """Have these releases, and no run if they are there."""
+    there = bench.rehearsal.tool("helm", "list", "--all-namespaces", "--deployed", "--short").stdout.split()
+    if not set(releases) <= set(there):
+        said = bench.run("-k", f"release_runs and ({' or '.join(releases)})")
+        assert said.code == 0, said.text[-4000:]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return every process below one, the youngest first."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int(re.sub(r"^.*\) \S ", "", (folder / "stat").read_text()).split()[0])
+        except (OSError, ValueError):
+            continue
+    found, layer = [], [pid]
+    while layer:
+        layer = [child for child, parent in parents.items() if parent in layer]
+        found += layer
+    return found[::-1]
+
+
+@contextmanager
+def someone_elses_account(bench: Bench) -> Iterator[None]:
+    bench.kubectl("--namespace", "kube-system", "create", "serviceaccount", "coredns")
+    try:
+        yield
+    finally:
+        bench.kubectl("--namespace", "kube-system", "delete", "serviceaccount", "coredns")
+
+
+def test_row_47_an_object_that_is_not_helms_is_named(bench: Bench):
+    bench.at("crds")
+    installed(bench, "cilium")
+    case = Case(
+        47,
+        "foreign",
+        someone_elses_account,
+        "release_runs and coredns",
+        "release-runs-coredns",
+        "FL-047",
+        "invalid ownership metadata",
+        verdict="action failed",
+    )
+
+    check(bench, case)
+
+
+def test_row_54_a_hook_that_never_ends_is_named_and_the_release_installed_once_it_can(bench: Bench):
+    bench.at("crds")
+    installed(bench, "cilium", "coredns", "spegel")
+    case = Case(
+        54,
+        "startupapicheck",
+        pods("cert-manager/cert-manager-startupapicheck", "no_sandbox"),
+        "release_runs and cert-manager",
+        "release-runs-cert-manager",
+        "FL-054",
+        "failed post-install",
+        verdict="action failed",
+    )
+
+    with impatient(bench), case.breaking(bench):
+        said = bench.run("-k", case.only, "--budget-factor", case.factor)
+
+    names_it(said, case)
+    assert bench.run("-k", case.only).code == 0
+
+
+HEALTH = (
+    Case(
+        22,
+        "node-lost",
+        machine("infra-worker-2", down=True),
+        "talosctl_health",
+        "talosctl-health-passes",
+        "FL-022",
+        "talosctl health",
+        clears="Observed .*talosctl health to pass",
+    ),
+    Case(
+        23,
+        "csr-not-approved",
+        machine("infra-worker-2", csr_unapproved=True),
+        "talosctl_health",
+        "talosctl-health-passes",
+        "FL-023",
+        "CSR is not approved",
+        clears="CSR is not approved",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", HEALTH, ids=str)
+def test_a_cluster_that_is_not_healthy_is_named(bench: Bench, case: Case):
+    check(bench.at("apps"), case)
+
+
+def not_ready(bench: Bench) -> None:
+    bench.kubectl("wait", "--for=condition=Ready=Unknown", "--timeout=110s", "node/infra-worker-2")
+
+
+def test_row_27_some_nodes_that_are_not_ready_are_counted_by_name(bench: Bench):
+    case = Case(
+        27,
+        "mixed",
+        machine("infra-worker-2", kubelet_fails=True),
+        "every_node_is_ready",
+        "every-node-is-ready",
+        "FL-027",
+        "5 of 6 Ready; infra-worker-2",
+        clears="5 of 6 Ready",
+        prepare=not_ready,
+    )
+
+    check(bench.at("apps"), case)
+
+
+def test_what_was_too_early_is_met_now(bench: Bench):
+    """Rows 21, 57 and 63, which came too early before Cilium: the fault is over, and they pass."""
+    bench.at("apps")
+
+    said = bench.run("-k", "every_node_is_ready or (release_runs and coredns) or flux_check_passes")
+
+    assert said.code == 0, said.text[-4000:]
