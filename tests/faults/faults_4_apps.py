@@ -63,7 +63,7 @@ TOGETHER = (
 @contextmanager
 def impatient(bench: Bench) -> Iterator[None]:
     """Let Helm wait for six seconds: what is broken stays broken."""
-    with bench.faults.changed(bench.tree / HELMFILE, "timeout: 20", "timeout: 6"):
+    with bench.faults.changed(bench.tree / HELMFILE, "timeout: 120", "timeout: 6"):
         yield
 
 
