@@ -24,9 +24,9 @@ RUN = (sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", 
 LAB = (sys.executable, "-m", "lab.docker")
 
 MOMENTS = {
-    "etcd's bootstrap": ("bootstrap etcd on", (0.2, 1.5, 20.0)),
-    "Cilium's installation": ("install cilium", (4.0, 15.0, 40.0)),
-    "Flux's synchronisation": ("apply the GitRepository", (0.2, 1.5, 6.0)),
+    "etcd's bootstrap": ("bootstrap etcd on", (0.2, 0.8, 1.5)),
+    "Cilium's installation": ("install cilium", (4.0, 8.0, 2.0)),
+    "Flux's synchronisation": ("apply the GitRepository", (0.2, 1.5, 0.8)),
 }
 """Per moment: the action whose beginning is waited for in the journal, and how many seconds later the blow falls, round by round."""
 
@@ -58,14 +58,16 @@ def state_folder() -> Path:
     return Path(base) / "firstlight" / "docker" / "infra"
 
 
-def begun(action: str, since: int) -> bool:
-    """Whether the journal says, behind its first so many bytes, that an action began."""
+def events_since(size: int) -> list[dict[str, str]]:
+    """Return what the journal says behind its first so many bytes; the line that is being written is no event yet."""
     journal = state_folder() / "journal.jsonl"
-    if not journal.exists():
-        return False
-    with journal.open("rb") as stream:
-        stream.seek(since)
-        return any(b"ActionBegun" in line and action.encode() in line for line in stream)
+    lines = journal.read_bytes()[size:].split(b"\n")[:-1] if journal.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def begun(action: str, since: int) -> dict[str, str] | None:
+    """Return the event by which an action began."""
+    return next((event for event in events_since(since) if event["event"] == "ActionBegun" and action in event["action"]), None)
 
 
 def size_of_journal() -> int:
@@ -74,12 +76,12 @@ def size_of_journal() -> int:
 
 
 def strike(log: Path, action: str, delay_s: float) -> bool:
-    """Start a run, kill it so long after an action began; report whether it was still running then."""
+    """Start a run, kill it so long after an action began; report whether what the action is for was not yet confirmed then."""
     since = size_of_journal()
     with log.open("ab") as out:
         child = subprocess.Popen(RUN, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
     deadline = time.monotonic() + RUN_S
-    while not begun(action, since):
+    while (event := begun(action, since)) is None:
         if child.poll() is not None or time.monotonic() > deadline:
             return False
         time.sleep(_LOOK_S)
@@ -88,16 +90,9 @@ def strike(log: Path, action: str, delay_s: float) -> bool:
     except subprocess.TimeoutExpired:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        return True
+        ended = {event["id"] for event in events_since(since) if event["event"] == "CriterionEnded"}
+        return event["criterion"] not in ended
     return False
-
-
-def actions_begun(since: int = 0) -> list[dict[str, str]]:
-    """Return what the journal says, behind its first so many bytes, of actions that began."""
-    journal = state_folder() / "journal.jsonl"
-    text = journal.read_bytes()[since:].decode() if journal.exists() else ""
-    events = [json.loads(line) for line in text.splitlines() if '"ActionBegun"' in line]
-    return [{"action": event["action"], "reason": event["reason"]} for event in events]
 
 
 def one_round(number: int, log: Path) -> Round:
@@ -115,9 +110,9 @@ def one_round(number: int, log: Path) -> Round:
         found.exit_code = subprocess.run(RUN, cwd=ROOT, check=False, stdout=out, stderr=out).returncode
     found.seconds = time.monotonic() - started
     for action, since in ends:
-        again = next((event["reason"] for event in actions_begun(since) if action in event["action"]), "already done")
-        found.found.append(f"{action}: {again}")
-    found.bootstraps = sum(1 for event in actions_begun() if "bootstrap etcd on" in event["action"])
+        again = begun(action, since)
+        found.found.append(f"{action}: {again['reason'] if again else 'already done'}")
+    found.bootstraps = sum(1 for event in events_since(0) if event["event"] == "ActionBegun" and "bootstrap etcd on" in event["action"])
     status = subprocess.run([*LAB, "status"], cwd=ROOT, check=False, capture_output=True, text=True).stdout
     found.control_groups = next((line.split(maxsplit=1)[1] for line in status.splitlines() if line.strip().startswith("host ")), "not told")
     down()
