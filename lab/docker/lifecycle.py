@@ -20,6 +20,7 @@ from lab.docker.definition import Circumstances, for_containers
 from lab.docker.ending import end_lab, network_name
 from lab.docker.engine import Engine, find_engine
 from lab.docker.host import Host, read_host
+from lab.docker.images.image_set import bring_cli
 from lab.docker.mirror import Mirror
 from lab.docker.settings import Settings
 from lab.simulated import services, workstation
@@ -116,6 +117,7 @@ class _Up:
     def _services(self) -> list[Service]:
         found = [services.git_server(self._paths, self._lab)]
         if self._mirror is not None:
+            bring_cli()
             if self._mirror.package_charts(self._environment()):
                 self._say(f"charts: packaged to {self._paths.charts}")
             found += self._mirror.services(self._lab)

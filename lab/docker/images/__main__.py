@@ -40,16 +40,15 @@ def main(argv: list[str]) -> int:
 
 def _build() -> int:
     from firstlight.clock import SystemClock
-    from firstlight.toolbox.digest import bin_folder
-    from firstlight.toolbox.setup import point
     from lab.docker.images.build import build
+    from lab.docker.images.image_set import bring_cli
 
     clock = SystemClock()
     started = clock.monotonic()
     places = Places.of_this_checkout()
     pins = load_pins(places.versions)
     found = build(pins, places, os.environ, display_for(sys.stderr, label="images"))
-    point(places.bin / "cilium", bin_folder(pins.builds["cilium-cli"], pins, places) / "cilium")
+    bring_cli(places)
     sys.stdout.write(f"{len(found.images)} images in {found.storage} ({seconds(clock.monotonic() - started)})\n")
     return 0
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from firstlight.errors import TargetError
 from firstlight.toolbox import Places, load_pins
+from firstlight.toolbox.digest import bin_folder
+from firstlight.toolbox.setup import point
 from lab.docker.images.places import ImagePlaces
 
 _NEXT = "./task lab:images"
@@ -58,6 +60,20 @@ class ImageSet:
     def registry_command(self, address: str, port: int) -> list[str]:
         """Return the command that serves the set there by plain HTTP, read-only, until it is ended; it writes nothing."""
         return ["env", f"REGISTRY_HTTP_ADDR={address}:{port}", str(self.registry), "serve", str(self.config)]
+
+
+def bring_cli(places: Places | None = None) -> None:
+    """Have the cilium CLI, which is built beside the set and by no set-up, among this checkout's tools.
+
+    Raises:
+        TargetError: It was not built for this checkout's versions.
+    """
+    places = places or Places.of_this_checkout()
+    pins = load_pins(places.versions)
+    program = bin_folder(pins.builds["cilium-cli"], pins, places) / "cilium"
+    if not program.is_file():
+        raise TargetError(f"cannot find the cilium CLI: {program} is not there, so it was not built for this checkout's versions", next_step=_NEXT)
+    point(places.bin / "cilium", program)
 
 
 def image_set(places: Places | None = None) -> ImageSet:
