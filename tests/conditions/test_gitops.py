@@ -19,7 +19,7 @@ from firstlight.conditions.gitops import (
 from firstlight.tools.flux import Flux
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, GIT_REPOSITORIES, HELM_RELEASES, REPLICA_SETS
-from tests.conditions.objects import Object, item, ready
+from tests.conditions.objects import Object, condition, item, ready
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer
 from tests.tools.scripted import CAPTURED, TIMED_OUT, Said, captured, scripted
@@ -108,6 +108,18 @@ def test_a_release_that_is_not_taken_over_is_named(api: ApiServer, kubernetes: K
     )
 
     assert helm_releases_ready(kubernetes, CLUSTER).probe().seen == f"helmrelease {ALL[1]}: install retries exhausted"
+
+
+def test_a_release_that_flux_has_given_up_is_called_so(api: ApiServer, kubernetes: Kubernetes):
+    given_up = (
+        *ready("False", "Helm upgrade failed: context deadline exceeded"),
+        condition("Stalled", "True", "Failed to upgrade after 1 attempt(s)"),
+    )
+    api.hold(HELM_RELEASES, item(ALL[0], CLUSTER.release(ALL[0]).namespace, spec={"releaseName": ALL[0]}, conditions=given_up))
+
+    seen = helm_releases_ready(kubernetes, CLUSTER).probe().seen
+
+    assert seen == f"helmrelease {ALL[0]}: given up: Failed to upgrade after 1 attempt(s); Helm upgrade failed: context deadline exceeded"
 
 
 def test_a_release_without_a_helm_release_is_named(api: ApiServer, kubernetes: Kubernetes):

@@ -22,7 +22,7 @@ FACTOR = "0.02"
 RUN_S = 400.0
 POLL_S = 0.05
 
-STAGES = ("fresh", "begun", "talos", "kubernetes", "crds", "apps", "flux", "flux-health")
+STAGES = ("fresh", "begun", "talos", "kubernetes", "secrets", "crds", "apps", "flux", "flux-health")
 """How far a bootstrap is: `fresh` is before it, `begun` is in the middle of Talos's stage, every other one is done."""
 
 Breaking = Callable[["Bench"], AbstractContextManager[None]]

@@ -168,6 +168,46 @@ def test_row_47_an_object_that_is_not_helms_is_named(bench: Bench):
     check(bench, case)
 
 
+SPEGEL = "clusters/infra/flux/config/spegel/helmrelease.yaml"
+
+
+@contextmanager
+def spegel_in_a_namespace_of_its_own(bench: Bench) -> Iterator[None]:
+    with ExitStack() as stack:
+        for file, before, after in (
+            (SPEGEL, "  name: spegel\n  namespace: kube-system\nspec:", "  name: spegel\n  namespace: spegel\nspec:"),
+            (SPEGEL.replace("helmrelease", "ocirepository"), "namespace: kube-system", "namespace: spegel"),
+            (HELMFILE, "  - name: spegel\n    namespace: kube-system", "  - name: spegel\n    namespace: spegel"),
+            (HELMFILE, "kube-system/spegel", "spegel/spegel"),
+        ):
+            stack.enter_context(bench.faults.changed(bench.tree / file, before, after))
+        stack.enter_context(impatient(bench))
+        yield
+
+
+def test_row_52_pod_security_that_refuses_spegel_is_named(bench: Bench):
+    bench.at("crds")
+    installed(bench, "cilium", "coredns")
+    case = Case(
+        52,
+        "psa",
+        spegel_in_a_namespace_of_its_own,
+        "release_runs and spegel",
+        "release-runs-spegel",
+        "FL-052",
+        "violates PodSecurity",
+        verdict="action failed",
+    )
+
+    with case.breaking(bench):
+        said = bench.run("-k", case.only, "--budget-factor", case.factor)
+
+    names_it(said, case)
+    bench.rehearsal.tool("helm", "--namespace", "spegel", "uninstall", "spegel", "--no-hooks")
+    bench.kubectl("delete", "namespace", "spegel", "--wait=false")
+    assert bench.run("-k", case.only).code == 0
+
+
 def test_row_54_a_hook_that_never_ends_is_named_and_the_release_installed_once_it_can(bench: Bench):
     bench.at("crds")
     installed(bench, "cilium", "coredns", "spegel")

@@ -149,7 +149,9 @@ def why_unready(item: Object) -> str:
     status = item.get("status") or {}
     generation = int(item["metadata"].get("generation", 1))
     if ready.get("status") != "True":
-        return str(ready.get("message") or ready.get("reason") or "not reconciled yet")[:240]
+        why = str(ready.get("message") or ready.get("reason") or "not reconciled yet")[:240]
+        stalled = condition_of(item, "Stalled")
+        return f"given up: {stalled.get('message', '')}; {why}" if stalled.get("status") == "True" else why
     # The object's own word and its condition's may each lag behind the spec; either makes Ready a thing of the past.
     seen = min(int(status.get("observedGeneration", generation)), int(ready.get("observedGeneration", generation)))
     return "not reconciled since it was changed" if seen < generation else ""

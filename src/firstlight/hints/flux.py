@@ -130,11 +130,11 @@ ROWS = (
     Row(
         id="FL-066",
         title="Flux has given up on a release",
-        pattern=r"(install|upgrade) retries exhausted",
+        pattern=r"(install|upgrade) retries exhausted|Failed to (install|upgrade) after \d+ attempt\(s\)",
         cause="It did not become healthy within the HelmRelease's timeout, and the attempts are used up.",
         remedy="Mend what its first error says, give it `timeout` and the RetryOnFailure strategy, and let it try again.",
         klass=Class.FATAL,
-        where="a HelmRelease's Ready condition",
+        where="a HelmRelease's conditions",
         anchor="flux-has-taken-over-every-release",
         commands=(
             "kubectl --namespace <namespace> describe helmrelease <release>",
