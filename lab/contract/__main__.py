@@ -15,7 +15,7 @@ from lab.contract.containers import ContainerMachines
 from lab.contract.material import CLUSTER
 from lab.contract.walk import walk
 from lab.docker.routes import SUBNET_VARIABLE
-from lab.docker.settings import IMAGES_VARIABLE, Settings
+from lab.docker.settings import IMAGES_VARIABLE, Settings, check
 from lab.simulated.paths import lab_paths
 
 SUBNET = "10.6.0.0/24"
@@ -39,7 +39,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _capture(*, keep: bool) -> int:
     paths = lab_paths(CLUSTER, target="docker")
-    chosen = Settings("3+1", os.environ.get(SUBNET_VARIABLE, SUBNET), os.environ.get(IMAGES_VARIABLE, "auto"))
+    chosen = Settings("3+1", os.environ.get(SUBNET_VARIABLE) or SUBNET, os.environ.get(IMAGES_VARIABLE) or "auto")
+    check(chosen)
     clock = SystemClock()
     started = clock.monotonic()
     machines = ContainerMachines(paths, chosen, _say, raw=paths.checkout / "reports" / "contract")

@@ -85,6 +85,7 @@ def describe(paths: LabPaths, host: Host) -> Service:
         str(_configuration(root)),
         "--bridge=none",
         "--iptables=false",
+        "--ip6tables=false",
         "--ip-forward=false",
         "--userland-proxy=false",
         "--cgroup-parent",

@@ -68,7 +68,7 @@ def choose(paths: LabPaths, environ: Mapping[str, str], *, fresh: bool) -> Setti
                 next_step=f"./task docker:down CLUSTER={paths.cluster}, then the same again",
             )
     settings = Settings(**{**_DEFAULTS, **made, **said})
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -77,7 +77,12 @@ def keep(paths: LabPaths, settings: Settings) -> None:
     write_atomic(paths.state / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
 
 
-def _check(settings: Settings) -> None:
+def check(settings: Settings) -> None:
+    """Refuse choices that make no sense.
+
+    Raises:
+        TargetError: One makes none; the message says which, and what would.
+    """
     if not _SIZE.fullmatch(settings.nodes):
         raise TargetError(f"cannot make {settings.nodes!r} nodes: say control planes and workers, as in 3+3", next_step=f"{NODES_VARIABLE}=1+1")
     if settings.images not in IMAGES:

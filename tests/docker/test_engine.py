@@ -100,7 +100,7 @@ def test_the_labs_own_engine_changes_nothing_of_the_host(tmp_path: Path):
 
     argv = own_engine.describe(paths, host()).argv
 
-    assert {"--bridge=none", "--iptables=false", "--ip-forward=false"} <= set(argv)
+    assert {"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"} <= set(argv)
     for option in ("--data-root", "--exec-root", "--pidfile", "--config-file"):
         assert argv[argv.index(option) + 1].startswith(str(paths.state))
     assert "--default-runtime" not in argv
