@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from firstlight.hints import match
+from firstlight.tools.kubernetes import REQUEST_S
 from tests.faults.bench import Bench, Case, check, check_in_turn, names_it
 from tests.faults.ways import machine, nothing
 
@@ -70,7 +73,7 @@ TOO_EARLY = Case(
 
 
 def test_row_56_an_object_that_is_applied_before_its_crd_is_named(bench: Bench):
-    """Nothing is broken but the order."""
+    """Nothing is broken but the order; test_what_was_too_early_is_met_now is its end."""
     bench.at("kubernetes")
 
     said = bench.run("-k", TOO_EARLY.only, "--budget-factor", TOO_EARLY.factor)
@@ -103,6 +106,52 @@ def refused(bench: Bench) -> str:
         if done.returncode:
             return done.stderr
     raise AssertionError("the API goes on answering")
+
+
+@contextmanager
+def alternating(break_it: Callable[[], AbstractContextManager[None]], on_s: float, off_s: float) -> Iterator[threading.Event]:
+    """Break and mend again and again in the background; what is yielded is set once it is broken for the second time."""
+    over, again = threading.Event(), threading.Event()
+
+    def flap() -> None:
+        for number in itertools.count(1):
+            with break_it():
+                if number > 1:
+                    again.set()
+                over.wait(on_s)
+            if over.wait(off_s):
+                return
+
+    thread = threading.Thread(target=flap)
+    thread.start()
+    try:
+        yield again
+    finally:
+        over.set()
+        thread.join()
+
+
+BROKEN_OFF = r"\bEOF\b|reset by peer|connection lost|connection aborted|without response"
+
+STOPPED_S = REQUEST_S + 2
+"""Longer than a look at the cluster waits for an answer; a command whose connection is open only takes longer."""
+
+
+def test_row_25_bursts_of_broken_connections_and_a_flapping_api_server_are_outlived(bench: Bench):
+    """While the CRDs are applied all connections end every other second; then the API server stops (SIGSTOP), goes on for two seconds and stops again."""
+    bench.at("kubernetes")
+
+    process = bench.begin("--stage", "secrets,crds")
+    bench.wait_until_told("ActionBegun.*apply the CRDs", process)
+    with alternating(lambda: bench.faults.machine("*", kubernetes_api="breaks_off"), 1.0, 2.0):
+        bench.wait_until_told(BROKEN_OFF, process)
+    with alternating(lambda: bench.faults.stopped("kube-apiserver"), STOPPED_S, 2.0) as again:
+        assert again.wait(2 * STOPPED_S)
+        assert process.poll() is None
+    said = bench.ended(process)
+
+    assert said.code == 0, said.text[-4000:]
+    bench.stage = "crds"
 
 
 @contextmanager
