@@ -39,6 +39,9 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
         machines.stop()
 
 
+BY_CHANCE = {"waits-seen-by-chance", "health-checks-seen-by-chance", "refused-without-certificate"}
+
+
 def captured(state: str, call: str) -> bool:
     return not {state, f"{state}/{call}"} & set(not_captured())
 
@@ -56,7 +59,8 @@ def test_a_simulated_machine_answers_as_a_real_one_did(state: str, call: str, si
 def test_every_difference_that_is_listed_is_there(simulated: Answers):
     used = {name for pair in CALLS if captured(*pair) for name in _used(*pair, simulated)}
 
-    assert used == {difference.name for difference in differences()}
+    # Those that come by chance need not come this time.
+    assert used | BY_CHANCE == {difference.name for difference in differences()}
 
 
 def _used(state: str, call: str, simulated: Answers) -> frozenset[str]:
