@@ -233,6 +233,16 @@ def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(wo
     assert "journal.jsonl" in files["README.txt"]
 
 
+def test_logs_of_the_lab_are_taken_wherever_they_are_and_none_of_an_engine(workstation: Workstation):
+    for place in ("logs/git-server.log", "kwok/clusters/infra/logs/kube-apiserver.log", "engine/data/volumes/x/_data/log/apid.log"):
+        (workstation.state / place).parent.mkdir(parents=True)
+        (workstation.state / place).write_text(place)
+
+    files = unpacked(workstation.collect(workstation.failure("40-apps")))
+
+    assert {name for name in files if name.startswith("lab/")} == {"lab/logs-git-server.log", "lab/kwok-clusters-infra-logs-kube-apiserver.log"}
+
+
 def test_what_is_too_long_keeps_its_beginning_and_its_end():
     text = cut("a" * 100 + "b" * 1000 + "c" * 100, limit=200)
 
