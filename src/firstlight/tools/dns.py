@@ -10,6 +10,7 @@ import dns.message
 import dns.rdatatype
 
 from firstlight.errors import FirstlightError
+from firstlight.tools.sockets import read_exactly
 
 ANSWER_S = 5.0
 
@@ -30,8 +31,8 @@ def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
     try:
         connection.settimeout(ANSWER_S)
         connection.sendall(struct.pack("!H", len(question)) + question)
-        (length,) = struct.unpack("!H", _read(connection, 2))
-        answer = dns.message.from_wire(_read(connection, length))
+        (length,) = struct.unpack("!H", read_exactly(connection, 2))
+        answer = dns.message.from_wire(read_exactly(connection, length))
     except (OSError, dns.exception.DNSException) as error:
         raise NoAnswer(f"cannot resolve {name}: {error or type(error).__name__}") from error
     return tuple(sorted(item.address for section in answer.answer if section.rdtype == dns.rdatatype.A for item in section))
@@ -40,13 +41,3 @@ def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
 def parse_getent(text: str) -> tuple[str, ...]:
     """Read the addresses from `getent ahostsv4`, each once."""
     return tuple(dict.fromkeys(line.split()[0] for line in text.splitlines() if line.split()))
-
-
-def _read(connection: socket.socket, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        part = connection.recv(length - len(data))
-        if not part:
-            raise ConnectionResetError("the connection ended before the answer did")
-        data += part
-    return data

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from firstlight.errors import FirstlightError
+from firstlight.tools.sockets import read_exactly
 
 ANSWER_S = 10.0
 _ANSWER_BYTES_MAX = 1 << 20
@@ -81,9 +82,9 @@ def _answer(connection: socket.socket) -> bytes:
     """Read frames until the stream is over, and return what was in its data."""
     data = b""
     while len(data) < _ANSWER_BYTES_MAX:
-        head = _read(connection, 9)
+        head = read_exactly(connection, 9)
         length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
-        payload = _read(connection, length)
+        payload = read_exactly(connection, length)
         if kind == _DATA:
             data += payload
         elif kind == _SETTINGS and not flags & _ACK:
@@ -122,13 +123,3 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:  # noqa: PLR2004 - the wire format's last byte
             return value, at
     raise NoAnswer("cannot read an answer: it is cut off")
-
-
-def _read(connection: socket.socket, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        part = connection.recv(length - len(data))
-        if not part:
-            raise ConnectionResetError("the connection ended before the answer did")
-        data += part
-    return data
