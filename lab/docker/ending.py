@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from firstlight.clock import Clock, SystemClock
@@ -13,8 +12,7 @@ from lab.docker import own_engine
 from lab.docker.engine import Engine, find_engine
 from lab.docker.host import read_host
 from lab.docker.network import LABEL
-from lab.simulated import daemon, ending, processes
-from lab.simulated.lock import holding
+from lab.simulated import daemon, ending
 from lab.simulated.paths import LabPaths
 
 Say = Callable[[str], None]
@@ -32,16 +30,7 @@ def down(paths: LabPaths, say: Say, *, clock: Clock | None = None) -> bool:
         FirstlightError: Something of it cannot be removed.
     """
     clock = clock or SystemClock()
-    if not paths.lock.parent.exists() and not any(True for _ in processes.marked(paths.state)):
-        return False
-    with holding(paths, "end", clock):
-        found = end_lab(paths, say, clock)
-        paths.lock.unlink(missing_ok=True)
-    for folder in (paths.lock.parent, paths.lock.parent.parent):
-        # Another cluster's lab, or a journal, keeps the folder.
-        with suppress(OSError):
-            folder.rmdir()
-    return found
+    return ending.down(paths, say, clock=clock, end=lambda: end_lab(paths, say, clock))
 
 
 def end_lab(paths: LabPaths, say: Say, clock: Clock) -> bool:

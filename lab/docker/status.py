@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from firstlight.errors import FirstlightError, TargetError
@@ -14,22 +13,10 @@ from lab.docker.engine import Engine, ask, find_engine
 from lab.docker.network import LABEL
 from lab.simulated import daemon, status
 from lab.simulated.paths import LabPaths
+from lab.simulated.status import Status
 
 SERVICES = (own_engine.NAME, "git-server", "charts", "registry")
 _LOG_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What was seen.
-
-    Attributes:
-        is_up: Whether every machine and every service of the lab runs.
-        lines: The same for people, as a table.
-    """
-
-    is_up: bool
-    lines: tuple[str, ...]
 
 
 def observe(paths: LabPaths) -> Status:
@@ -76,6 +63,22 @@ def tails(paths: LabPaths, name: str, lines: int) -> Iterator[str]:
     """
     engine = current_engine(paths)
     machines = {str(each["Config"]["Hostname"]): str(each["Id"]) for each in (containers(engine, paths) if engine else [])}
+    yield from with_consoles(engine, machines, paths, name, lines)
+
+
+def with_consoles(engine: Engine | None, machines: Mapping[str, str], paths: LabPaths, name: str, lines: int) -> Iterator[str]:
+    """Yield the last lines of a lab's logs, and of its containers' consoles.
+
+    Args:
+        engine: What the containers are in, if it answers.
+        machines: Per hostname the container's id.
+        paths: The lab.
+        name: One log or machine alone; all of them when empty.
+        lines: How many lines of each.
+
+    Raises:
+        TargetError: There is no such log.
+    """
     if name not in machines:
         yield from status.tails(paths, name, lines)
     for hostname, container in machines.items():

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
-from firstlight.clock import Clock, SystemClock
+from firstlight.clock import Clock
 from firstlight.errors import TargetError, ToolMissing
 from lab.docker.ending import remove_objects
 from lab.docker.engine import Engine, find_engine
 from lab.kind.nodes import CLUSTER_LABEL
 from lab.kind.settings import kind_of
-from lab.simulated import ending, processes
-from lab.simulated.lock import holding
+from lab.simulated import ending
 from lab.simulated.paths import LabPaths
 
 Say = Callable[[str], None]
@@ -25,16 +23,7 @@ def down(paths: LabPaths, say: Say, *, clock: Clock | None = None) -> bool:
     Raises:
         FirstlightError: Something of it cannot be removed.
     """
-    if not paths.lock.parent.exists() and not any(True for _ in processes.marked(paths.state)):
-        return False
-    with holding(paths, "end", clock or SystemClock()):
-        found = end_lab(paths, say)
-        paths.lock.unlink(missing_ok=True)
-    for folder in (paths.lock.parent, paths.lock.parent.parent):
-        # Another cluster's lab, or a journal, keeps the folder.
-        with suppress(OSError):
-            folder.rmdir()
-    return found
+    return ending.down(paths, say, clock=clock, end=lambda: end_lab(paths, say))
 
 
 def end_lab(paths: LabPaths, say: Say) -> bool:

@@ -8,13 +8,12 @@ from typing import Any
 
 from firstlight.errors import FirstlightError
 from lab.docker.engine import Engine, find_engine
-from lab.docker.status import Status
+from lab.docker.status import with_consoles
 from lab.kind.nodes import CLUSTER_LABEL
 from lab.kind.settings import kind_of
-from lab.simulated import daemon, status
+from lab.simulated import daemon
 from lab.simulated.paths import LabPaths
-
-_LOG_S = 60.0
+from lab.simulated.status import Status
 
 
 def observe(paths: LabPaths) -> Status:
@@ -40,14 +39,8 @@ def tails(paths: LabPaths, name: str, lines: int) -> Iterator[str]:
         TargetError: There is no such log.
     """
     engine = _engine()
-    nodes = _containers(engine, paths)
-    if name not in nodes:
-        yield from status.tails(paths, name, lines)
-    for hostname, each in nodes.items():
-        if engine is not None and name in ("", hostname):
-            yield f"==> console of {hostname}"
-            result = engine.call("logs", "--tail", str(lines), str(each["Id"]), timeout_s=_LOG_S)
-            yield from (result.stdout + result.stderr).splitlines()
+    nodes = {hostname: str(each["Id"]) for hostname, each in _containers(engine, paths).items()}
+    yield from with_consoles(engine, nodes, paths, name, lines)
 
 
 def _containers(engine: Engine | None, paths: LabPaths) -> dict[str, dict[str, Any]]:

@@ -19,16 +19,22 @@ _ROUNDS_MAX = 5
 """A process that is ended may have started another a moment before."""
 
 
-def down(paths: LabPaths, say: Callable[[str], None], *, clock: Clock | None = None) -> bool:
+def down(paths: LabPaths, say: Callable[[str], None], *, clock: Clock | None = None, end: Callable[[], bool] | None = None) -> bool:
     """End the lab and remove everything of it; report whether there was anything.
 
+    Args:
+        paths: The lab.
+        say: Is told what was ended and removed.
+        clock: What time it is.
+        end: Ends and removes what another kind of lab has, and says whether there was any.
+
     Raises:
-        TargetError: A process does not end, or a file cannot be removed.
+        FirstlightError: Something of it cannot be ended or removed.
     """
     if not paths.lock.parent.exists() and not any(True for _ in processes.marked(paths.state)):
         return False
     with holding(paths, "end", clock or SystemClock()):
-        found = end_lab(paths, say)
+        found = end() if end else end_lab(paths, say)
         paths.lock.unlink(missing_ok=True)
     for folder in (paths.lock.parent, paths.lock.parent.parent):
         # Another cluster's lab, or a journal, keeps the folder.
