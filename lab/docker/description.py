@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from firstlight.definition.model import Cluster
 from firstlight.toolbox import load_pins
 from lab.docker.connectivity import connectivity
@@ -13,7 +10,7 @@ from lab.docker.mirror import Mirror
 from lab.docker.settings import Settings
 from lab.simulated import description
 from lab.simulated.addresses import Endpoints
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 
 _CONTAINERS = {
     "name": "machines in containers",
@@ -34,27 +31,16 @@ def environment(paths: LabPaths, lab: Endpoints, settings: Settings) -> dict[str
 
 def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, settings: Settings, recipient: str, engine: Engine, mirror: Mirror | None) -> None:
     """Write `lab.json` if it says something else."""
-    data: dict[str, Any] = {
-        "cluster": paths.cluster,
-        "state": str(paths.state),
-        "checkout": str(paths.checkout),
-        "tree": str(paths.tree),
-        "home": str(paths.home),
-        "kubeconfig": str(paths.kubeconfig),
+    said = description.of_every_lab(paths, lab, recipient) | {
         "talosconfig": str(cluster.talosconfig),
-        "git": {"url": lab.git_url, "repository": str(paths.repository), "known_hosts": str(paths.known_hosts)},
         "engine": {"version": engine.version, "own": engine.is_ours},
         "nodes": settings.nodes,
         "subnet": settings.subnet,
         "images": "mirror" if mirror is not None else "registries",
         "addresses": {"lab": str(lab.address), "vip": str(cluster.vip), "nodes": {node.hostname: str(node.address) for node in cluster.nodes}},
-        "age_recipient": recipient,
-        "logs": str(paths.logs),
         "stand_ins": [_CONTAINERS, *(mirror.stand_ins() if mirror else []), *(s for s in description.STAND_INS if s["name"] in _OF_THE_LAB)],
         "capabilities": [*CAPABILITIES, *(() if mirror else FROM_REGISTRIES)],
         "connectivity": connectivity(load_pins(paths.checkout / "tools" / "versions.toml")) if mirror else {},
         "environment": environment(paths, lab, settings),
     }
-    text = json.dumps(data, indent=2) + "\n"
-    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
-        write_atomic(paths.description, text)
+    description.keep(paths, said)

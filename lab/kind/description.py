@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from firstlight.definition.model import Cluster
 from lab.docker.engine import Engine
 from lab.simulated import description
 from lab.simulated.addresses import Endpoints
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 
 _KIND = {
     "name": "kind",
@@ -36,24 +33,13 @@ def environment(paths: LabPaths, lab: Endpoints, subnet: str) -> dict[str, str]:
 
 def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, subnet: str, recipient: str, engine: Engine) -> None:
     """Write `lab.json` if it says something else."""
-    data: dict[str, Any] = {
-        "cluster": paths.cluster,
-        "state": str(paths.state),
-        "checkout": str(paths.checkout),
-        "tree": str(paths.tree),
-        "home": str(paths.home),
-        "kubeconfig": str(paths.kubeconfig),
-        "git": {"url": lab.git_url, "repository": str(paths.repository), "known_hosts": str(paths.known_hosts)},
+    said = description.of_every_lab(paths, lab, recipient) | {
         "engine": {"version": engine.version},
         "subnet": subnet,
         "addresses": {"lab": str(lab.address), "vip": str(cluster.vip), "nodes": {node.hostname: str(node.address) for node in cluster.nodes}},
-        "age_recipient": recipient,
-        "logs": str(paths.logs),
         "stand_ins": [_KIND, *(stand_in for stand_in in description.STAND_INS if stand_in["name"] in _OF_THE_LAB)],
         "capabilities": list(CAPABILITIES),
         "reasons": REASONS,
         "environment": environment(paths, lab, subnet),
     }
-    text = json.dumps(data, indent=2) + "\n"
-    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
-        write_atomic(paths.description, text)
+    description.keep(paths, said)

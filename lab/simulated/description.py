@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
 from firstlight.errors import TargetError
 from lab.simulated.addresses import GIT_PORT, Endpoints
@@ -91,41 +92,47 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
     return [f"export {name}={shlex.quote(search_path if name == 'PATH' else said[name])}" for name in BY_HAND]
 
 
-def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recipient: str) -> None:
-    """Write `lab.json` if it says something else."""
-    controllers = machines["flux_controllers"]
-    has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
-    surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))
-    data = {
+def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, Any]:
+    """Return what each kind of lab says of itself."""
+    return {
         "cluster": paths.cluster,
         "state": str(paths.state),
         "checkout": str(paths.checkout),
         "tree": str(paths.tree),
         "home": str(paths.home),
-        "bin": [str(paths.bin), str(paths.tools)],
         "kubeconfig": str(paths.kubeconfig),
+        "git": {"url": lab.git_url, "repository": str(paths.repository), "known_hosts": str(paths.known_hosts)},
+        "age_recipient": recipient,
+        "logs": str(paths.logs),
+    }
+
+
+def keep(paths: LabPaths, said: Mapping[str, Any]) -> None:
+    """Write `lab.json` if it says something else."""
+    text = json.dumps(said, indent=2) + "\n"
+    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
+        write_atomic(paths.description, text)
+
+
+def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recipient: str) -> None:
+    """Write `lab.json` if it says something else."""
+    controllers = machines["flux_controllers"]
+    has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
+    surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))
+    said = of_every_lab(paths, lab, recipient)
+    said["git"] |= {"address": str(lab.address), "port": GIT_PORT, "deploy_keys": str(paths.git / "deploy-keys.json")}
+    said |= {
+        "bin": [str(paths.bin), str(paths.tools)],
         "talosconfig": surroundings["TALOSCONFIG"],
-        "git": {
-            "url": lab.git_url,
-            "address": str(lab.address),
-            "port": GIT_PORT,
-            "repository": str(paths.repository),
-            "known_hosts": str(paths.known_hosts),
-            "deploy_keys": str(paths.git / "deploy-keys.json"),
-        },
         "charts": {"registry": lab.registry, "repository": lab.charts_url, "folder": str(paths.charts)},
         "addresses": {"lab": str(lab.address), "vip": machines["vip"], "endpoint": machines["endpoint"], "nodes": machines["nodes"]},
-        "age_recipient": recipient,
         "vault": str(paths.vault),
         "op_session": str(paths.op_session),
         "audit_log": str(paths.state / "audit.log"),
         "talos_calls": str(paths.state / "talos-calls.jsonl"),
         "faults": machines["faults_file"],
-        "logs": str(paths.logs),
         "stand_ins": list(STAND_INS),
         "capabilities": ["talos-api", *(["helm-controller"] if has_helm_controller else [])],
         "environment": surroundings,
     }
-    text = json.dumps(data, indent=2) + "\n"
-    if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
-        write_atomic(paths.description, text)
+    keep(paths, said)
