@@ -54,6 +54,16 @@ def test_only_looks_are_taken(workstation: Workstation):
     assert not any("secrets" in call or "values" in call for call in workstation.calls)
 
 
+def test_every_command_that_asks_the_cluster_names_its_kubeconfig(workstation: Workstation):
+    workstation.kubectl()
+
+    for stage in ("40-apps", "60-flux-health", "70-cilium"):
+        workstation.collect(workstation.failure(stage))
+
+    assert {call[0] for call in workstation.calls} == {"kubectl", "helm", "flux", "cilium"}
+    assert {tuple(call[1:3]) for call in workstation.calls} == {("--kubeconfig", str(workstation.home / ".kube" / "k8s-ops-infra"))}
+
+
 def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: Workstation):
     workstation.kubectl()
 

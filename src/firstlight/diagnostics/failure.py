@@ -84,7 +84,7 @@ class Failure:
 
     def cilium(self, *words: str) -> tuple[str, ...]:
         """Return the command that asks Cilium."""
-        return ("cilium", "--context", self.cluster.context, *words)
+        return ("cilium", *self._kubeconfig("--context"), *words)
 
     def _kubeconfig(self, context: str) -> Sequence[str]:
         return ("--kubeconfig", str(self.target.kubeconfig), context, self.cluster.context)
