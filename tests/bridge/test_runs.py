@@ -536,6 +536,18 @@ def test_a_run_that_fails_leaves_diagnostics_beside_its_report_and_names_them(tm
     assert f'<a href="{archive.name}"' in page_of(tiny)
 
 
+def test_a_definition_that_is_broken_meanwhile_does_not_hide_the_failure(tmp_path: Path):
+    broken = "import pathlib\n    pathlib.Path('clusters/infra/talos/talconfig.yaml').write_text('{')\n    assert False, 'no light'"
+    checklist = f'@criterion("AC1", "there is light", task=1, budget_s=2)\ndef test_there_is_light():\n    {broken}\n'
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": checklist})
+
+    result = tiny.run()
+
+    assert result.code == 1, result.output
+    assert "no light" in result.output
+    assert len(list((tiny.root / "reports" / "infra-nodes").glob("diagnostics-*.tar.gz"))) == 1
+
+
 def page_of(tiny: Tiny) -> str:
     return html.unescape((tiny.root / "reports" / "infra-nodes" / "report.html").read_text())
 

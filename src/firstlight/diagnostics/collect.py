@@ -93,8 +93,8 @@ def collect(failure: Failure, folder: Path, *, environment: dict[str, str], mask
     elapsed_s = clock.monotonic() - started_s
     now = clock.now()
     path = folder / f"diagnostics-{now:%Y%m%dT%H%M%SZ}.tar.gz"
-    texts = {"README.txt": _about(failure, basket, elapsed_s, f"{now:%Y-%m-%d %H:%M:%S} UTC"), **basket.texts}
     try:
+        texts = {"README.txt": _about(failure, basket, elapsed_s, f"{now:%Y-%m-%d %H:%M:%S} UTC"), **basket.texts}
         size_bytes = write_archive(path, texts, at_s=now.timestamp())
     except (OSError, KeyboardInterrupt) as error:
         return Collected(None, 0, 0, elapsed_s, f"cannot write {path.name}: {getattr(error, 'strerror', None) or type(error).__name__}")
