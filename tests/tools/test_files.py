@@ -22,6 +22,12 @@ def test_a_file_is_made_with_its_folder_private(tmp_path: Path):
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_bytes_are_written_as_they_are(tmp_path: Path):
+    write_atomically(tmp_path / "file", b"\x1f\x8b\xff")
+
+    assert (tmp_path / "file").read_bytes() == b"\x1f\x8b\xff"
+
+
 def test_a_file_that_others_could_read_is_replaced_by_a_private_one(tmp_path: Path):
     path = tmp_path / "file"
     path.write_text("old")

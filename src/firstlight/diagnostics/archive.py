@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from firstlight.tools.files import write_atomically
 
 PIECE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 8 * 1024 * 1024
@@ -42,16 +42,7 @@ def write_archive(path: Path, texts: Mapping[str, str], *, at_s: float) -> int:
             entry = tarfile.TarInfo(f"{folder}/{name}")
             entry.size, entry.mode, entry.mtime = len(content), 0o600, at_s
             archive.addfile(entry, io.BytesIO(content))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, neighbour = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(buffer.getbuffer())
-        Path(neighbour).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(neighbour).unlink()
-        raise
+    write_atomically(path, buffer.getvalue())
     for old in sorted(path.parent.glob(PATTERN))[:-KEPT]:
         with suppress(OSError):
             old.unlink()

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace a file so that a reader sees the old text or the new, never half, even after a crash.
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Replace a file so that a reader sees the old content or the new, never half, even after a crash.
 
     Raises:
         OSError: The folder cannot be made or written to.
@@ -20,9 +20,9 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
     # Named after its writer, so that whoever writes next knows whether it is still being written.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
