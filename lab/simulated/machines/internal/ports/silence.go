@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 )
+
+// knockLimit is far longer than a connection takes on this computer.
+const knockLimit = 500 * time.Millisecond
 
 // silence is a port that lets connections time out, as when a firewall drops every packet.
 //
@@ -14,6 +18,7 @@ import (
 type silence struct {
 	net.Listener
 
+	// taken is nil where somebody else was quicker.
 	taken net.Conn
 }
 
@@ -28,12 +33,24 @@ func fallSilent(ctx context.Context, address string) (*silence, error) {
 		return nil, errors.Join(fmt.Errorf("cannot let %s fall silent: %w", address, err), listener.Close())
 	}
 
-	taken, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	taken, err := takeRoom(ctx, address)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot let %s fall silent: %w", address, err), listener.Close())
 	}
 
 	return &silence{Listener: listener, taken: taken}, nil
+}
+
+// takeRoom takes the one place of the queue; whoever finds it taken finds the port silent already.
+func takeRoom(ctx context.Context, address string) (net.Conn, error) {
+	taken, err := (&net.Dialer{Timeout: knockLimit}).DialContext(ctx, "tcp", address)
+
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() && ctx.Err() == nil {
+		return nil, nil //nolint:nilnil // no connection, and none needed
+	}
+
+	return taken, err
 }
 
 // shorten leaves the queue of a listener room for one connection: a second call of listen(2) only changes the length.
@@ -57,4 +74,8 @@ func shorten(listener net.Listener) error {
 func (s *silence) Serve(net.Listener) error { return nil }
 
 // Stop implements Server.
-func (s *silence) Stop() { s.taken.Close() } //nolint:errcheck // it is gone either way
+func (s *silence) Stop() {
+	if s.taken != nil {
+		s.taken.Close() //nolint:errcheck // it is gone either way
+	}
+}
