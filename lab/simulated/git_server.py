@@ -126,17 +126,12 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
             await asyncio.wait_for(end.wait(), FAULTS_S)
         fault = said(git.parent, "git")
         if fault != broken and {fault, broken} & {DOWN, HOST_KEY}:
-            await _close(acceptor)
+            # Who is connected may finish, and is not waited for: an idle client would hold up the server.
+            acceptor.close()
             acceptor = await _open_again(git, address, port, fault) or acceptor
         broken = fault
     ready.unlink(missing_ok=True)  # noqa: ASYNC240 - the server is ending, nobody waits for it any more
     acceptor.close()
-
-
-async def _close(acceptor: asyncssh.SSHAcceptor) -> None:
-    """Close the port; who is connected may finish."""
-    acceptor.close()
-    await acceptor.wait_closed()
 
 
 async def _open_again(git: Path, address: str, port: int, fault: str) -> asyncssh.SSHAcceptor | None:

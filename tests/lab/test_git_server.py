@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from firstlight.clock import SystemClock
 from firstlight.tools.process import CommandResult, run
 from lab.simulated import daemon, keys, processes
+from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.lab.support import CALL_S, ROOT, git, require, start_service
 
 READ_ONLY = "ERROR: The key you are authenticating with has been marked as read only."
+
+FAULT_S = 10.0
+POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,24 @@ def test_nothing_is_forwarded(remote: Remote):
     refused = remote.run("writer", "-o", "ExitOnForwardFailure=yes", "-W", "127.0.0.1:1")
 
     assert not refused.ok
+
+
+def test_an_idle_client_does_not_hold_up_the_fault_that_closes_the_port_nor_its_end(remote: Remote):
+    faults = Faults(remote.paths)
+
+    with socket.create_connection(("127.0.0.1", remote.port)) as idle:
+        assert idle.recv(1024).startswith(b"SSH-2.0-")
+        with faults.git("down"):
+            wait_until(lambda: "Connection refused" in remote.git("reader", "ls-remote", remote.url).stderr)
+        wait_until(lambda: remote.git("reader", "ls-remote", remote.url).ok)
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    clock = SystemClock()
+    deadline = clock.monotonic() + FAULT_S
+    while not so():
+        assert clock.monotonic() < deadline, "the Git server does not do as its fault says"
+        clock.sleep(POLL_S)
 
 
 def test_the_log_tells_who_asked_what(remote: Remote):
