@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,8 @@ import (
 //	crash        a container ends with exit code 1 again and again; message is the end of its log, which a pod's status shows only
 //	             where terminationMessagePolicy says so
 //
-// A fault concerns pods that have not started yet; what runs goes on, as in reality. It ends when its line is taken out.
+// A fault concerns pods that have not started yet, and that have its container if it names one; what runs goes on, as in reality. It ends when
+// its line is taken out. One that cannot be read holds up the pods that it might concern, and the log says why.
 // What never breaks here: a pod that started stays up, and its containers never restart.
 const (
 	imagePull  = "image_pull"
@@ -43,12 +45,12 @@ const faultRetry = time.Second
 // fault is what is wrong with a pod.
 type fault struct {
 	Kind string `json:"fault"`
-	// Container is the one that fails, the first that is no init container if nothing is said.
+	// Container is the one that fails, in the pods that have it; the first that is no init container if nothing is said.
 	Container string `json:"container"`
 	Message   string `json:"message"`
 }
 
-// UnmarshalJSON reads a word or an object.
+// UnmarshalJSON reads a word or an object, and refuses a misspelt key of that: it would change what breaks without a word.
 func (f *fault) UnmarshalJSON(raw []byte) error {
 	if json.Unmarshal(raw, &f.Kind) == nil {
 		return nil
@@ -56,7 +58,10 @@ func (f *fault) UnmarshalJSON(raw []byte) error {
 
 	type plain fault
 
-	return json.Unmarshal(raw, (*plain)(f))
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+
+	return decoder.Decode((*plain)(f))
 }
 
 // podFault gives the fault of a pod; the longest beginning of its name counts.
@@ -93,6 +98,19 @@ func podFault(path string, pod *corev1.Pod) (fault, error) {
 	}
 
 	return found, nil
+}
+
+// spares reports whether the fault is of a container that the pod has not.
+func (f fault) spares(pod *corev1.Pod) bool {
+	return f.Container != "" && !slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers),
+		func(container corev1.Container) bool { return container.Name == f.Container })
+}
+
+// complain says once what is wrong with the faults: each pod is looked at again and again.
+func (k *kubelets) complain(message string) {
+	if _, before := k.complaints.LoadOrStore(message, true); !before {
+		k.Log.Error(message)
+	}
 }
 
 // suffer shows a pod's fault in its status, once.

@@ -53,6 +53,8 @@ type kubelets struct {
 	addresses *addresses
 	lost      *lostSince
 	warned    sync.Map
+	// complaints are what was said of the faults.
+	complaints sync.Map
 }
 
 // Run acts until the context ends.

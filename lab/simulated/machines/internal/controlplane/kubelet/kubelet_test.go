@@ -274,13 +274,33 @@ func TestEachFaultOfAPodShowsAsAKubeletShowsIt(t *testing.T) {
 	}
 }
 
-func TestAFaultThatDoesNotExistIsNamed(t *testing.T) {
+func TestAFaultThatIsNoneIsNamed(t *testing.T) {
+	for content, want := range map[string]string{
+		`"explodes"`: `"explodes"`,
+		`{"fault": "crash", "contianer": "agent"}`: `unknown field "contianer"`,
+	} {
+		faults := filepath.Join(t.TempDir(), "faults.json")
+		if err := os.WriteFile(faults, []byte(`{"pods": {"kube-system/": `+content+`}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := podFault(faults, created("any", true)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", content, err)
+		}
+	}
+}
+
+func TestAFaultOfAContainerSparesPodsWithoutIt(t *testing.T) {
 	faults := filepath.Join(t.TempDir(), "faults.json")
-	if err := os.WriteFile(faults, []byte(`{"pods": {"kube-system/": "explodes"}}`), 0o600); err != nil {
+	if err := os.WriteFile(faults, []byte(`{"pods": {"kube-system/cilium-": {"fault": "crash", "container": "agent"}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
-	if _, err := podFault(faults, created("any", true)); err == nil || !strings.Contains(err.Error(), `"explodes"`) {
-		t.Fatalf("error: %v", err)
-	}
+	agent, envoy := created("cilium-abcde", true), created("cilium-envoy-abcde", true)
+	agent.Spec.Containers = []corev1.Container{{Name: "agent"}}
+	envoy.Spec.Containers = []corev1.Container{{Name: "envoy"}}
+	c := startFaulty(t, faults, agent, envoy)
+
+	c.await("sandbox of the other pod", func() bool { return sandboxRuns(c.pod("cilium-envoy-abcde")) })
+	c.await("the fault shows", func() bool { return alreadyShown(c.pod("cilium-abcde")) })
 }

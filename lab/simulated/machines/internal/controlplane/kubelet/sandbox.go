@@ -55,10 +55,16 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 
 	fault, err := podFault(k.FaultsFile, pod)
 	if err != nil {
+		k.complain(err.Error())
+
 		return err
 	}
 
-	if fault.Kind != "" {
+	switch {
+	case fault.Kind == "":
+	case fault.spares(pod):
+		k.complain(fmt.Sprintf("the fault %s spares pod %s, which has no container %q", fault.Kind, key, fault.Container))
+	default:
 		k.podQueue.AddAfter(key, faultRetry)
 
 		return k.suffer(ctx, fault, pod)
