@@ -143,7 +143,7 @@ ROWS = (
     Row(
         id="FL-221",
         title="a certificate has expired",
-        pattern=r"current time \S+ is after|certificate has expired(?! or is not yet valid)",
+        pattern=r"current time \S+ is after|certificate has expired(?! or is not yet valid)|remote error: tls: expired certificate",
         cause="The client's certificate is older than a year, or a clock is far ahead.",
         remedy="Check the clocks first. Then make the talosconfig or the kubeconfig anew.",
         klass=Class.FATAL,
