@@ -12,7 +12,7 @@ import pytest
 
 from firstlight.display import ASCII, SILENCE_S, UNICODE, Line, LiveDisplay, PlainDisplay, Screen, choose_display, glyphs_for
 from firstlight.display.ticker import Ticker
-from firstlight.events import ActionBegun, CommandOutput, CommandStarted, CriterionStarted, Event, Observed, Stamped, WaitStarted
+from firstlight.events import ActionBegun, CommandEnded, CommandOutput, CommandStarted, CriterionStarted, Event, Observed, Stamped, WaitStarted
 from tests.report import streams
 from tests.report.test_scenarios import FAILED, LEFT_OUT, PASSED, UNVERIFIABLE, with_scenarios
 
@@ -166,6 +166,18 @@ def test_acting_tells_the_last_line_of_the_command_that_runs():
     display, clock, stream = plain()
     heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "install Cilium", ""))
     heard(display, CommandStarted(ONE.id, "helmfile sync", changes=True), CommandOutput(ONE.id, "Upgrading release=cilium"))
+
+    clock.sleep(20)
+    display.tick()
+
+    assert stream.getvalue().splitlines()[-1] == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+
+
+def test_the_end_of_one_command_takes_nothing_from_another_that_still_runs():
+    display, clock, stream = plain()
+    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "install Cilium", ""))
+    heard(display, CommandStarted(ONE.id, "talosctl version", changes=False), CommandStarted(ONE.id, "helmfile sync", changes=True))
+    heard(display, CommandOutput(ONE.id, "Upgrading release=cilium"), CommandEnded(ONE.id, "talosctl version", 0, 0.1, (), changes=False))
 
     clock.sleep(20)
     display.tick()

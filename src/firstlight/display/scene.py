@@ -102,7 +102,8 @@ class Scene:
                 self.command, self.line = event.command, ""
             case CommandOutput():
                 self.line = event.line
-            case CommandEnded():
+            case CommandEnded() if event.command == self.command:
+                # Others may run meanwhile; of them the one that began last is shown.
                 self.command, self.line = "", ""
             case _:
                 pass
