@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.tools.masking import KEY_LINES_MAX, MASK, SHORTEST_SECRET, LineMasker, Masker
+from firstlight.tools.masking import KEY_LINES_MAX, MASK, SHORTEST_SECRET, KeyLines, Masker
 
 SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=SHORTEST_SECRET, max_size=40)
 
@@ -113,18 +113,18 @@ def test_a_secret_that_is_learnt_later_is_masked_from_then_on():
     assert (before, masker("standin-0123456789abcdef")) == ("standin-0123456789abcdef", MASK)
 
 
-def test_a_key_that_comes_line_by_line_is_masked_without_being_known():
-    mask = LineMasker(Masker())
+def test_a_key_that_comes_line_by_line_is_seen_without_being_known():
+    stream = KeyLines()
     lines = ["first", "-----BEGIN RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA", "qqqq", "-----END RSA PRIVATE KEY-----", "last"]
 
-    assert [mask(line) for line in lines] == ["first", MASK, MASK, MASK, MASK, "last"]
+    assert [stream.is_within_a_key(line) for line in lines] == [False, False, True, True, True, False]
 
 
 def test_a_key_that_never_ends_hides_no_more_than_a_key_has():
-    mask = LineMasker(Masker())
-    mask("error: expected -----BEGIN PRIVATE KEY-----")
+    stream = KeyLines()
+    stream.is_within_a_key("error: expected -----BEGIN PRIVATE KEY-----")
 
-    assert [mask("line") for _ in range(KEY_LINES_MAX + 1)][-1] == "line"
+    assert [stream.is_within_a_key("line") for _ in range(KEY_LINES_MAX + 1)] == [True] * KEY_LINES_MAX + [False]
 
 
 def test_what_an_error_is_about_stays_readable_beside_secrets():

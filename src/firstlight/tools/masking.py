@@ -79,16 +79,11 @@ class Masker:
         return MASK if any(token[start : start + PIECE] in pieces for start in range(len(token) - PIECE + 1)) else token
 
 
-class LineMasker:
-    """Mask a stream line by line: of a key that goes over many lines, those between its first and its last say nothing of what they are."""
+class KeyLines:
+    """Follow a stream line by line: of a key that goes over many lines, those between its first and its last say nothing of what they are."""
 
-    def __init__(self, mask: Masker) -> None:
-        self._mask = mask
+    def __init__(self) -> None:
         self._left = 0
-
-    def __call__(self, line: str) -> str:
-        """Return the stream's next line, masked."""
-        return MASK if self.is_within_a_key(line) else self._mask(line)
 
     def is_within_a_key(self, line: str) -> bool:
         """Report whether the stream's next line lies between the first and the last of a key."""

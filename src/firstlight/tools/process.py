@@ -21,7 +21,7 @@ from typing import IO
 
 from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.tools.classification import Class, Rule, classify
-from firstlight.tools.masking import MASK, LineMasker, Masker
+from firstlight.tools.masking import MASK, KeyLines, Masker
 
 TERMINATE_WAIT_S = 5.0
 """How long a child may take to end itself after SIGTERM: helm needs about two seconds to write its release record."""
@@ -227,7 +227,7 @@ class _Streams:
     def __init__(self, child: subprocess.Popen[str], mask: Masker, on_line: LineListener | None) -> None:
         self._child = child
         self._mask = mask
-        self._masks = {"out": LineMasker(mask), "err": LineMasker(mask)}
+        self._key_lines = {"out": KeyLines(), "err": KeyLines()}
         self._on_line = on_line
         self._lock = threading.Lock()
         self._parts: dict[str, list[str]] = {"out": [], "err": []}
@@ -292,7 +292,7 @@ class _Streams:
     def _keep(self, name: str, line: str) -> tuple[str, bool]:
         """Keep a line as far as there is room, and return what is shown of it, unmasked, and whether it is a part of a key."""
         kept = line.rstrip()[:LINE_CHARACTERS_MAX]
-        secret = self._masks[name].is_within_a_key(kept)
+        secret = self._key_lines[name].is_within_a_key(kept)
         with self._lock:
             room = OUTPUT_BYTES_MAX - self._sizes[name]
             if room > 0:
