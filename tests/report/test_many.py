@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from firstlight.events import CommandEnded, CommandStarted
 from firstlight.report import Keeper, page, rows
 from firstlight.report.fold import fold
-from firstlight.report.gather import COMMANDS_MAX, WAITS_MAX
-from tests.report.many import PER_MACHINE, run_on
+from firstlight.report.gather import COMMANDS_MAX, WAITS_MAX, Gathered
+from tests.report.many import CRITERIA, PER_MACHINE, run_on
 
 MACHINES = 300
 
@@ -27,9 +28,21 @@ def test_what_every_machine_says_is_bounded_and_what_is_left_off_is_counted():
         assert (len(one.commands), one.commands_left_off) == (COMMANDS_MAX, MACHINES - COMMANDS_MAX)
         assert (len(one.waits), one.waits_left_off) == (WAITS_MAX, MACHINES - WAITS_MAX)
         assert (len(one.evidence), one.evidence_left_off) == (WAITS_MAX, MACHINES - WAITS_MAX)
+        assert one.evidence[-1][0] == f"infra-worker-{MACHINES - 1} to answer on port 50000"
     said = html_of(report)
     assert f"{MACHINES - COMMANDS_MAX} more looks that went well are left off" in said
     assert f"{MACHINES - WAITS_MAX} more that held are left off" in said
+
+
+def test_what_was_left_off_and_comes_again_is_counted_once():
+    gathered = Gathered()
+
+    for command in [f"talosctl --nodes 10.25.8.{number} services" for number in range(COMMANDS_MAX + 40)] * 3:
+        gathered.hear(CommandStarted("one", command, changes=False), 0.0)
+        gathered.hear(CommandEnded("one", command, 0, 0.1, (), changes=False), 0.1)
+
+    one = gathered.result(CRITERIA[0], 1, "met", 1.0)
+    assert (len(one.commands), one.commands_left_off) == (COMMANDS_MAX, 40)
 
 
 def test_six_machines_leave_nothing_off():

@@ -54,9 +54,9 @@ class Gathered:
     ended: CriterionEnded | None = None
     actions: dict[str, ActionRecord] = field(default_factory=dict)
     waits: dict[str, WaitRecord] = field(default_factory=dict)
-    waits_left_off: int = 0
+    waits_left_off: set[str] = field(default_factory=set)
     commands: dict[tuple[str, bool], CommandRecord] = field(default_factory=dict)
-    commands_left_off: int = 0
+    commands_left_off: set[tuple[str, bool]] = field(default_factory=set)
     observations: deque[ObservationRecord] = field(default_factory=lambda: deque(maxlen=OBSERVATIONS_MAX))
     observed: int = 0
 
@@ -81,7 +81,7 @@ class Gathered:
                 budget_s = self.waits[told.condition].budget_s if told.condition in self.waits else 0.0
                 self.waits[told.condition] = WaitRecord(told.condition, budget_s, told.ok, told.elapsed_s, told.attempts, told.last)
                 if len(self.waits) > WAITS_MAX:
-                    self.waits_left_off += _leave_off(self.waits, lambda wait: wait.ok is True)
+                    _leave_off(self.waits, self.waits_left_off, lambda wait: wait.ok is True)
 
     def result(self, info: CriterionInfo, number: int, word: str, now_s: float) -> CriterionResult:
         """Return all of it as frozen data; a criterion without an end is timed until `now_s`."""
@@ -104,16 +104,16 @@ class Gathered:
             error=ended.error if ended else "",
             reason=ended.reason if ended else "",
             hints=ended.hints if ended else (),
-            evidence=ended.evidence[:WAITS_MAX] if ended else (),
+            evidence=ended.evidence[-WAITS_MAX:] if ended else (),
             evidence_left_off=max(0, len(ended.evidence) - WAITS_MAX) if ended else 0,
             scenarios=ended.scenarios if ended else (),
             actions=tuple(self.actions.values()),
             waits=tuple(self.waits.values()),
-            waits_left_off=self.waits_left_off,
+            waits_left_off=len(self.waits_left_off - self.waits.keys()),
             observations=tuple(self.observations),
             observations_left_off=self.observed - len(self.observations),
             commands=tuple(self.commands.values()),
-            commands_left_off=self.commands_left_off,
+            commands_left_off=len(self.commands_left_off - self.commands.keys()),
         )
 
     def _spent(self, now_s: float) -> tuple[float, float]:
@@ -154,13 +154,12 @@ class Gathered:
         )
         if len(self.commands) > COMMANDS_MAX:
             # What changed something, and what went wrong, is what people look for.
-            self.commands_left_off += _leave_off(self.commands, lambda one: one.ended and one.exit_code == 0 and not one.changes)
+            _leave_off(self.commands, self.commands_left_off, lambda one: one.ended and one.exit_code == 0 and not one.changes)
 
 
-def _leave_off(kept: dict[K, V], is_plain: Callable[[V], bool]) -> int:
-    """Leave off the oldest entry that says nothing of its own, and return how many that were."""
+def _leave_off(kept: dict[K, V], left_off: set[K], is_plain: Callable[[V], bool]) -> None:
+    """Leave off the oldest entry that says nothing of its own; one that comes again is kept again."""
     plain = next((key for key, value in kept.items() if is_plain(value)), None)
-    if plain is None:
-        return 0
-    del kept[plain]
-    return 1
+    if plain is not None:
+        del kept[plain]
+        left_off.add(plain)
