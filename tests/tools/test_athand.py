@@ -23,6 +23,10 @@ SECRETS = {
     "talosconfig key": "a2V5IG9mIHRoZSB0YWxvc2NvbmZpZw",
     "machine token": "abcdef.0123456789abcdef",
     "encryption secret": "c2VjcmV0Ym94IGVuY3J5cHRpb24gc2VjcmV0",
+    "private key of WireGuard": "d2lyZWd1YXJkIHByaXZhdGUga2V5",
+    "passphrase of a disk": "correct horse battery staple",
+    "identity token of a registry": "identity-0123456789abcdef",
+    "login to a registry": "bG9naW4gdG8gYSByZWdpc3RyeQ",
     "AGE key": "AGE-SECRET-KEY-1QQQQQQQQQQ",
     "1Password session": "session-0123456789",
     "encrypted value": "standin-0123456789abcdef",
@@ -42,7 +46,13 @@ def runner(tmp_path: Path) -> Runner:
         tmp_path / "kubeconfig": {"users": [{"user": {"client-key-data": SECRETS["kubeconfig key"]}}]},
         cluster.talosconfig: {"contexts": {"infra": {"key": SECRETS["talosconfig key"], "endpoints": ["10.25.11.11"]}}},
         cluster.machine_config(cluster.first_control_plane): {
-            "machine": {"token": SECRETS["machine token"], "ca": {"crt": "a certificate"}},
+            "machine": {
+                "token": SECRETS["machine token"],
+                "ca": {"crt": "a certificate"},
+                "network": {"wireguard": {"privateKey": SECRETS["private key of WireGuard"], "peers": [{"publicKey": "a public key of a peer"}]}},
+                "encryption": {"keys": [{"static": {"passphrase": SECRETS["passphrase of a disk"]}}]},
+                "registries": {"auth": SECRETS["login to a registry"], "identityToken": SECRETS["identity token of a registry"]},
+            },
             "cluster": {"secretboxEncryptionSecret": SECRETS["encryption secret"]},
         },
         cluster.flux_dir / "apps" / "secrets.sops.yaml": {
@@ -80,7 +90,7 @@ def test_what_is_at_hand_is_masked(runner: Runner, tmp_path: Path, name: str):
 def test_what_is_no_secret_is_not_masked(runner: Runner, tmp_path: Path):
     learn(runner, tmp_path)
 
-    said = "10.25.11.11 cluster-secrets a certificate age1qqqqqqqqqqqq /home/operator public key"
+    said = "10.25.11.11 cluster-secrets a certificate age1qqqqqqqqqqqq /home/operator a public key of a peer"
     assert runner.mask(said) == said
 
 

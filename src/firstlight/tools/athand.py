@@ -18,7 +18,7 @@ from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 from firstlight.tools.sops import DECRYPT_S, encrypted_values
 
-_SECRET_KEY = re.compile(r"(client-key-data|token|password|key|secret|\w+EncryptionSecret)")
+_SECRET_KEY = re.compile(r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE)
 """Under which keys of a kubeconfig, a talosconfig or a machine config a secret stands."""
 
 _SECRET_VARIABLE = re.compile(r"OP_SESSION.*|.*(TOKEN|PASSWORD|SECRET|_KEY)")
