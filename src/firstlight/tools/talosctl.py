@@ -35,7 +35,6 @@ RULES: tuple[Rule, ...] = (
     Rule(r"connection refused", Class.RETRY, "FL-006"),
     Rule(r"i/o timeout|no route to host|DeadlineExceeded|context deadline exceeded", Class.RETRY, "FL-007"),
     # Also "tls: expired certificate", of a machine that boots with its clock behind: its API does not wait for the time, which is soon in sync.
-    # Also "tls: expired certificate", of a machine that boots with its clock behind: its API does not wait for the time, which is soon in sync.
     Rule(r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable", Class.RETRY, "FL-025"),
 )
 
