@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from firstlight.tools.athand import learn_configuration, learn_secrets_at_hand
 from firstlight.tools.masking import MASK
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
-from firstlight.tools.sops import encrypted_values
+from firstlight.tools.sops import DECRYPT_S, encrypted_values
 from tests.clocks import FakeClock
 from tests.definitions import infra
 
@@ -92,6 +94,21 @@ def test_what_is_no_secret_is_not_masked(runner: Runner, tmp_path: Path):
 
     said = "10.25.11.11 cluster-secrets a certificate age1qqqqqqqqqqqq /home/operator a public key of a peer"
     assert runner.mask(said) == said
+
+
+def test_files_are_decrypted_at_the_same_time(runner: Runner, tmp_path: Path):
+    """Each waits for the other: one after the other, the first would wait until its time is up."""
+    folder, meeting = replace(infra(), root=tmp_path).flux_dir / "apps", tmp_path / "meeting"
+    os.mkfifo(meeting)
+    (folder / "more.sops.yaml").write_text((folder / "secrets.sops.yaml").read_text())
+    meet = f"open({str(meeting)!r}, 'w' if sys.argv[-1].endswith('more.sops.yaml') else 'r').close()\n"
+    (tmp_path / "bin" / "sops").write_text(SOPS + meet)
+    started = time.monotonic()
+
+    learn(runner, tmp_path)
+
+    assert runner.mask(SECRETS["encrypted value"]) == MASK
+    assert time.monotonic() - started < DECRYPT_S
 
 
 def test_a_computer_that_has_nothing_yet_is_no_error(tmp_path: Path):

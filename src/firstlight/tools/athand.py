@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from firstlight.definition.model import Cluster
@@ -16,7 +17,8 @@ from firstlight.errors import ToolMissing
 from firstlight.tools.process import run
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
-from firstlight.tools.sops import DECRYPT_S, encrypted_values
+from firstlight.tools.sops import DECRYPT_S, decrypt_command, encrypted_values
+from firstlight.tools.together import together
 
 _SECRET_KEY = re.compile(r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE)
 """Under which keys of a kubeconfig, a talosconfig or a machine config a secret stands."""
@@ -36,11 +38,17 @@ def learn_secrets_at_hand(runner: Runner, cluster: Cluster, kubeconfig: Path) ->
     with suppress(OSError, UnicodeDecodeError):
         lines = Path(environment.get("SOPS_AGE_KEY_FILE", "")).read_text(encoding="utf-8").splitlines()
         runner.keep_secret(*(line for line in lines if not line.startswith("#")))
-    for path in (*cluster.talos_dir.glob(f"*{SUFFIX}"), *cluster.flux_dir.rglob(f"*{SUFFIX}")):
+
+    def opened(path: Path) -> list[str]:
+        # Nobody is told of this command: no verdict rests on it, and nothing changes.
         with suppress(ToolMissing):
-            # Nobody is told of this command: no verdict rests on it, and nothing changes.
-            opened = run(["sops", "--decrypt", path], timeout_s=DECRYPT_S, env=environment, cwd=cluster.root)
-            runner.keep_secret(*(encrypted_values(path, opened.stdout) if opened.ok else ()))
+            result = run(decrypt_command(path), timeout_s=DECRYPT_S, env=environment, cwd=cluster.root)
+            return encrypted_values(path, result.stdout) if result.ok else []
+        return []
+
+    files = (*cluster.talos_dir.glob(f"*{SUFFIX}"), *cluster.flux_dir.rglob(f"*{SUFFIX}"))
+    for values in together(partial(opened, path) for path in files):
+        runner.keep_secret(*values)
 
 
 def learn_configuration(runner: Runner, text: str) -> None:

@@ -31,11 +31,16 @@ class Sops:
         Raises:
             ToolFailed: No key that is here opens it.
         """
-        result = self._runner.run(["sops", "--decrypt", str(path)], timeout_s=DECRYPT_S, quiet=True)
+        result = self._runner.run(decrypt_command(path), timeout_s=DECRYPT_S, quiet=True)
         step = "put the AGE key that .sops.yaml names into SOPS_AGE_KEY_FILE (~/.config/sops/age/keys.txt)"
         plain = result.raise_on_failure(f"decrypt {path.name}", rules=RULES, next_step=step).stdout
         self._runner.keep_secret(*encrypted_values(path, plain))
         return plain
+
+
+def decrypt_command(path: Path) -> list[str]:
+    """Return the argument list that prints a file's plain text."""
+    return ["sops", "--decrypt", str(path)]
 
 
 def encrypted_values(path: Path, plain: str) -> list[str]:
