@@ -18,8 +18,8 @@ from lab.docker.routes import SUBNET_VARIABLE
 from lab.docker.settings import IMAGES_VARIABLE, Settings, check
 from lab.simulated.paths import lab_paths
 
-SUBNET = "10.6.0.0/24"
-"""Not the docker target's own: both can be up at a time."""
+SUBNET = "10.7.0.0/24"
+"""Neither the docker target's own nor kind's: all can be up at a time."""
 
 
 def main(argv: Sequence[str]) -> int:

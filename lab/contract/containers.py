@@ -64,7 +64,7 @@ class ContainerMachines:
         name, label = ending.network_name(self._paths), str(self._paths.state)
         if not self._engine.inspect("network", [name]):
             routes.require_free(self._subnet, self._host.routes, [IPv4Network("10.96.0.0/12"), IPv4Network("10.244.0.0/16")])
-        network.ensure(self._engine, name, label, self._subnet, _MTU)
+        network.ensure(self._engine, name, label, self._subnet, _MTU, ended_by=f"./task docker:down CLUSTER={CLUSTER}")
         if self._offline:
             self._serve_images()
         documents = [document for document in container_documents(self._here) if document.get("kind") != "TimeSyncConfig"]

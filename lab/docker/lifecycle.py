@@ -85,9 +85,6 @@ class _Up:
         for service in waiting:
             services.wait_until_ready(self._paths, service, self._clock)
         self._machines(engine, cluster)
-        for pods in cluster.pod_networks:
-            if network.route_pods(pods, cluster.first_control_plane.address, read_host()):
-                self._say(f"network: this computer reaches pods ({pods}) by way of {cluster.first_control_plane.hostname}")
         description.write(self._paths, cluster, self._lab, self._settings, recipient, engine, self._mirror)
         return self._acted
 
@@ -107,12 +104,20 @@ class _Up:
 
     def _network(self, engine: Engine) -> None:
         name, subnet = network_name(self._paths), self._settings.network
+        cluster = load(self._paths.checkout, self._paths.cluster)
         if not engine.inspect("network", [name]):
-            cluster = load(self._paths.checkout, self._paths.cluster)
             routes.require_free(subnet, self._host.routes, [cluster.node_network, *cluster.pod_networks, *cluster.service_networks])
-        mtu = max((node.mtu for node in load(self._paths.checkout, self._paths.cluster).nodes), default=0) or 1500
-        if network.ensure(engine, name, str(self._paths.state), subnet, mtu):
+            for pods in cluster.pod_networks:
+                network.require_pods_free(pods, self._host)
+        mtu = max((node.mtu for node in cluster.nodes), default=0) or 1500
+        if network.ensure(engine, name, str(self._paths.state), subnet, mtu, ended_by=f"./task docker:down CLUSTER={cluster.name}"):
             self._say(f"network: {subnet}, MTU {mtu}, this computer is {self._lab.address}")
+        # Its first machine, at its address on this subnet.
+        first = cluster.first_control_plane
+        via = subnet.network_address + (int(first.address) - int(cluster.node_network.network_address))
+        for pods in cluster.pod_networks:
+            if network.route_pods(pods, via, read_host()):
+                self._say(f"network: this computer reaches pods ({pods}) by way of {first.hostname}")
 
     def _services(self) -> list[Service]:
         found = [services.git_server(self._paths, self._lab)]

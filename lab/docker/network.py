@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from firstlight.errors import TargetError
+from firstlight.errors import TargetError, ToolMissing
 from firstlight.tools.process import run
-from lab.docker import routes
 from lab.docker.engine import Engine
 from lab.docker.host import Host, read_host
 
@@ -16,7 +15,7 @@ LABEL = "firstlight.lab"
 _ROUTE_S = 10.0
 
 
-def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int, *, chosen_from: IPv4Network | None = None) -> bool:
+def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int, *, ended_by: str, chosen_from: IPv4Network | None = None) -> bool:
     """Have the network, with fixed addresses and the definition's MTU; report whether it had to be made.
 
     Args:
@@ -25,6 +24,7 @@ def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int,
         label: Whose it is.
         subnet: Its addresses.
         mtu: Its largest packet.
+        ended_by: The command that removes it, for people.
         chosen_from: Those that the engine may give to containers that name none.
 
     Raises:
@@ -34,7 +34,7 @@ def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int,
     gateway = gateway_of(subnet)
     found = engine.inspect("network", [name])
     if found:
-        _require_ours(found[0], name, label, subnet)
+        _require_ours(found[0], name, label, subnet, ended_by)
     else:
         words = ["network", "create", "--driver", "bridge", "--subnet", str(subnet), "--gateway", str(gateway), "--label", f"{LABEL}={label}"]
         words += ["--ip-range", str(chosen_from)] if chosen_from is not None else []
@@ -59,7 +59,7 @@ def is_ours(address: IPv4Address) -> bool:
     return any(route.kind == "LOCAL" and route.network == IPv4Network(address) for route in read_host().routes)
 
 
-def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4Network) -> None:
+def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4Network, ended_by: str) -> None:
     labels, ipam = found.get("Labels") or {}, found.get("IPAM") or {}
     owner = labels.get(LABEL, "") if isinstance(labels, dict) else ""
     if owner != label:
@@ -69,7 +69,21 @@ def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4N
         )
     subnets = [str(entry.get("Subnet")) for entry in ipam.get("Config") or []] if isinstance(ipam, dict) else []
     if subnets != [str(subnet)]:
-        raise TargetError(f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}", next_step="./task docker:down, then again")
+        raise TargetError(f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}", next_step=f"{ended_by}, then again")
+
+
+def require_pods_free(pods: IPv4Network, host: Host) -> None:
+    """Make sure that the pods' addresses mean nothing else on this computer.
+
+    Raises:
+        TargetError: They do.
+    """
+    for route in host.routes:
+        if route.network.prefixlen and route.network.overlaps(pods):
+            raise TargetError(
+                f"cannot give this computer a route to the pods ({pods}): it overlaps {route}",
+                next_step="end what has that network: another lab (./task docker:down, ./task kind:down), or another Kubernetes on this computer",
+            )
 
 
 def route_pods(pods: IPv4Network, via: IPv4Address, host: Host) -> bool:
@@ -79,18 +93,24 @@ def route_pods(pods: IPv4Network, via: IPv4Address, host: Host) -> bool:
     them goes elsewhere. The kernel takes the route away with the bridge.
 
     Raises:
-        TargetError: Only root may do it, or the pods' network means something else here.
+        TargetError: Only root may do it, and sudo wants a password; or the pods' network means something else here.
     """
-    words = ["ip", "route", "replace", str(pods), "via", str(via)]
-    there = [route for route in host.routes if route.network == pods and route.kind == "UNICAST"]
-    if there and _leads(pods, via):
+    if _leads(pods, via):
         return False
-    routes.require_free(pods, host.routes, [])
-    if not host.is_root:
+    require_pods_free(pods, host)
+    words = ["ip", "route", "add", str(pods), "via", str(via)]
+    if host.is_root:
+        run(words, timeout_s=_ROUTE_S).raise_on_failure(f"give this computer a route to the pods ({pods})")
+        return True
+    try:
+        made = run(["sudo", "--non-interactive", *words], timeout_s=_ROUTE_S).ok
+    except ToolMissing:
+        made = False
+    if not made:
         raise TargetError(
-            f"cannot give this computer a route to the pods ({pods} via {via}): only root can", next_step=f"sudo {' '.join(words)}, then again"
+            f"cannot give this computer a route to the pods ({pods} via {via}): only root can, and sudo does not let us without a password",
+            next_step=f"sudo {' '.join(words)}, then again",
         )
-    run(words, timeout_s=_ROUTE_S).raise_on_failure(f"give this computer a route to the pods ({pods})")
     return True
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from ipaddress import IPv4Network
 
 from firstlight.errors import TargetError
 from lab.docker.routes import SUBNET_VARIABLE
@@ -86,13 +86,30 @@ def check(settings: Settings) -> None:
     if not _SIZE.fullmatch(settings.nodes):
         raise TargetError(f"cannot make {settings.nodes!r} nodes: say control planes and workers, as in 3+3", next_step=f"{NODES_VARIABLE}=1+1")
     if settings.images not in IMAGES:
-        raise TargetError(f"cannot take images from {settings.images!r}: {IMAGES_VARIABLE} is one of {', '.join(IMAGES)}")
+        raise TargetError(
+            f"cannot take images from {settings.images!r}: {IMAGES_VARIABLE} is one of {', '.join(IMAGES)}", next_step=f"{IMAGES_VARIABLE}=auto"
+        )
+    network_of(settings.subnet, SUBNET_VARIABLE, _DEFAULTS["subnet"])
+
+
+def network_of(said: str, variable: str, default: str) -> IPv4Network:
+    """Return the network that somebody chose for node containers.
+
+    Args:
+        said: What was chosen.
+        variable: What it was chosen with.
+        default: What would do.
+
+    Raises:
+        TargetError: It makes no sense.
+    """
+    other = f"{variable}={default}"
     try:
-        network = settings.network
-    except (AddressValueError, NetmaskValueError, ValueError) as error:
-        raise TargetError(f"cannot use {settings.subnet!r} for node containers: {error}", next_step=f"{SUBNET_VARIABLE}=10.5.0.0/24") from error
+        network = IPv4Network(said)
+    except ValueError as error:
+        raise TargetError(f"cannot use {said!r} for node containers: {error}", next_step=other) from error
     if not network.is_private or network.prefixlen > _PREFIX_MAX:
         raise TargetError(
-            f"cannot use {network} for node containers: it must be a private network of at least {2 ** (32 - _PREFIX_MAX)} addresses",
-            next_step=f"{SUBNET_VARIABLE}=10.5.0.0/24",
+            f"cannot use {network} for node containers: it must be a private network of at least {2 ** (32 - _PREFIX_MAX)} addresses", next_step=other
         )
+    return network

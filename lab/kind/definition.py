@@ -13,19 +13,14 @@ from firstlight.errors import TargetError
 from lab.docker.definition import dumped, is_of
 from lab.docker.network import gateway_of
 from lab.kind.nodes import Found, Node
+from lab.kind.settings import SUBNET_VARIABLE
 from lab.simulated.addresses import Endpoints, map_addresses
 from lab.simulated.checkout import Source
 
 
 def for_kind(source: Source, cluster: Cluster, subnet: IPv4Network, found: Found) -> Source:
-    """Return the definition of one cluster as kind made it; other clusters stay as they are.
-
-    Raises:
-        TargetError: Its network is of another size.
-    """
+    """Return the definition of one cluster as kind made it; other clusters stay as they are."""
     network = source.networks[cluster.name]
-    if subnet.prefixlen != network.prefixlen:
-        raise TargetError(f"cannot put the machines of {network} on {subnet}: both must be of one size")
     nodes = _matched(cluster, found)
     moved = {**{address: node.address for address, node in nodes.items()}, cluster.vip: found.endpoint}
 
@@ -41,6 +36,18 @@ def for_kind(source: Source, cluster: Cluster, subnet: IPv4Network, found: Found
     files[inventory_file] = dumped([inventory])
     services = {cluster.name: Endpoints(gateway_of(subnet), serves_charts=False)}
     return Source(dict(sorted(files.items())), {}, services, source.revision)
+
+
+def require_same_size(subnet: IPv4Network, defined: IPv4Network) -> None:
+    """Make sure that every address of the definition has one on the network of kind's nodes.
+
+    Raises:
+        TargetError: It is of another size.
+    """
+    if subnet.prefixlen != defined.prefixlen:
+        raise TargetError(
+            f"cannot put the machines of {defined} on {subnet}: both must be of one size", next_step=f"{SUBNET_VARIABLE}=10.6.0.0/{defined.prefixlen}"
+        )
 
 
 def _matched(cluster: Cluster, found: Found) -> dict[IPv4Address, Node]:

@@ -18,7 +18,7 @@ _KIND = {
 }
 _OF_THE_LAB = ("Git server", "op stand-in", "lab secrets")
 
-CAPABILITIES = ("running-pods", "datapath", "helm-controller")
+CAPABILITIES = ("running-pods", "datapath", "helm-controller", "cert-manager")
 
 REASONS = {
     "talos-api": "kind's nodes are no Talos machines: kubeadm made their control plane, and kind wrote the kubeconfig",

@@ -19,7 +19,7 @@ from lab.docker.engine import Engine, find_engine
 from lab.docker.host import Host, read_host
 from lab.kind import description, kubeconfig
 from lab.kind.config import kind_config
-from lab.kind.definition import for_kind
+from lab.kind.definition import for_kind, require_same_size
 from lab.kind.ending import end_lab
 from lab.kind.making import make
 from lab.kind.nodes import Found, find_nodes, require_all
@@ -105,6 +105,7 @@ class _Up:
 
     def run(self) -> bool:
         # What is wrong with definition or host is said before anything is made.
+        require_same_size(self._subnet, self._cluster.node_network)
         config = yaml.safe_dump(kind_config(self._cluster, self._kind.name, given_by_the_engine(self._subnet)), sort_keys=False)
         engine = require_engine(os.environ)
         private_dir(self._paths.state)
@@ -113,6 +114,10 @@ class _Up:
             self._acted = True
         found = find_nodes(engine, self._kind.name, self._kind.network)
         require_all(found, self._kind.name, [node.role is Role.CONTROL_PLANE for node in self._cluster.nodes])
+        first = found.control_planes[0]
+        for pods in self._cluster.pod_networks:
+            if network.route_pods(pods, first.address, read_host()):
+                self._say(f"network: this computer reaches pods ({pods}) by way of {first.hostname}")
         self._workstation(engine, found)
         return self._acted
 
@@ -120,9 +125,12 @@ class _Up:
         if not engine.inspect("network", [self._kind.network]):
             own: list[IPv4Network] = [self._cluster.node_network, *self._cluster.pod_networks, *self._cluster.service_networks]
             routes.require_free(self._subnet, read_host().routes, own, SUBNET_VARIABLE)
+            for pods in self._cluster.pod_networks:
+                network.require_pods_free(pods, read_host())
         mtu = max((node.mtu for node in self._cluster.nodes), default=0) or 1500
         chosen_from = given_by_the_engine(self._subnet)
-        if network.ensure(engine, self._kind.network, str(self._paths.state), self._subnet, mtu, chosen_from=chosen_from):
+        ended_by = f"./task kind:down CLUSTER={self._cluster.name}"
+        if network.ensure(engine, self._kind.network, str(self._paths.state), self._subnet, mtu, ended_by=ended_by, chosen_from=chosen_from):
             self._say(f"network: {self._subnet}, MTU {mtu}")
 
     def _workstation(self, engine: Engine, found: Found) -> None:

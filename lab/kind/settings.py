@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from ipaddress import IPv4Network
 
-from firstlight.errors import TargetError
+from lab.docker.settings import network_of
 from lab.kind.cli import Kind
 from lab.simulated.paths import LabPaths
 
@@ -19,11 +19,7 @@ def subnet_of(environ: Mapping[str, str]) -> IPv4Network:
     Raises:
         TargetError: It is none.
     """
-    said = environ.get(SUBNET_VARIABLE) or _SUBNET
-    try:
-        return IPv4Network(said)
-    except (AddressValueError, NetmaskValueError, ValueError) as error:
-        raise TargetError(f"cannot use {said!r} for kind's nodes: {error}", next_step=f"{SUBNET_VARIABLE}={_SUBNET}") from error
+    return network_of(environ.get(SUBNET_VARIABLE) or _SUBNET, SUBNET_VARIABLE, _SUBNET)
 
 
 def given_by_the_engine(subnet: IPv4Network) -> IPv4Network:

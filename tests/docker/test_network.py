@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from lab.docker.routes import Route
 
 PODS = IPv4Network("10.42.0.0/16")
 MACHINE = IPv4Address("10.5.0.11")
+ANYBODY = Host(is_root=False, is_restricted=False, cgroup_version=2, routes=())
 
 
 def test_this_computer_has_the_first_address_of_the_network():
@@ -26,10 +29,32 @@ def test_another_route_to_those_addresses_is_never_replaced():
         route_pods(PODS, MACHINE, host)
 
 
-def test_without_root_the_command_is_said():
-    host = Host(is_root=False, is_restricted=False, cgroup_version=2, routes=())
+@pytest.fixture
+def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
+    """Put an `ip` that knows no route, and a `sudo` that ends as it is told, before everything else; return what sudo was asked."""
 
-    with pytest.raises(TargetError, match="only root can") as caught:
-        route_pods(PODS, MACHINE, host)
+    def put(exit_code: int) -> Path:
+        for name, text in (("ip", "exit 0"), ("sudo", f'echo "$@" >> {tmp_path}/asked; exit {exit_code}')):
+            (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return tmp_path / "asked"
 
-    assert caught.value.next_step == "sudo ip route replace 10.42.0.0/16 via 10.5.0.11, then again"
+    return put
+
+
+def test_who_is_not_root_asks_sudo_which_never_waits_for_a_password(sudo: Callable[[int], Path]):
+    asked = sudo(0)
+
+    assert route_pods(PODS, MACHINE, ANYBODY)
+    assert asked.read_text() == "--non-interactive ip route add 10.42.0.0/16 via 10.5.0.11\n"
+
+
+def test_without_root_and_without_sudo_the_command_is_said(sudo: Callable[[int], Path], tmp_path: Path):
+    sudo(1)
+
+    for _ in ("sudo refuses", "there is none"):
+        with pytest.raises(TargetError, match="only root can") as caught:
+            route_pods(PODS, MACHINE, ANYBODY)
+        assert caught.value.next_step == "sudo ip route add 10.42.0.0/16 via 10.5.0.11, then again"
+        (tmp_path / "sudo").unlink(missing_ok=True)

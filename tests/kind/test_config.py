@@ -87,9 +87,12 @@ def test_the_engine_gives_addresses_that_are_no_machines_of_the_definition(clust
     assert not {IPv4Network("10.6.0.0/24").network_address + offset for offset in offsets} & set(ADDRESSES)
 
 
-def test_a_subnet_that_is_none_is_refused() -> None:
-    with pytest.raises(TargetError, match="cannot use 'ten' for kind's nodes"):
-        subnet_of({"FIRSTLIGHT_KIND_SUBNET": "ten"})
+@pytest.mark.parametrize("said", ["ten", "10.6.0.0/30", "8.8.8.0/24"])
+def test_a_subnet_that_makes_no_sense_is_refused(said: str) -> None:
+    with pytest.raises(TargetError, match=f"cannot use '?{said}'? for node containers") as caught:
+        subnet_of({"FIRSTLIGHT_KIND_SUBNET": said})
+
+    assert caught.value.next_step == "FIRSTLIGHT_KIND_SUBNET=10.6.0.0/24"
 
 
 def test_the_cluster_has_a_name_that_no_other_one_of_the_operators_has(tmp_path: Path) -> None:

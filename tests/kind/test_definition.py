@@ -14,7 +14,7 @@ from firstlight.actions.kubeconfig import kubeconfig_problem
 from firstlight.definition import load, load_all
 from firstlight.definition.model import Cluster
 from firstlight.errors import TargetError
-from lab.kind.definition import for_kind
+from lab.kind.definition import for_kind, require_same_size
 from lab.kind.kubeconfig import export, renamed
 from lab.kind.nodes import Found, Node
 from lab.simulated.checkout import Source, read_checkout
@@ -99,9 +99,11 @@ def test_other_clusters_stay_as_they_are(checkout: Source, defined: Cluster) -> 
     assert [path for path in checkout.files if "infra" not in path.parts and made.files[path] != checkout.files[path]] == []
 
 
-def test_a_subnet_of_another_size_is_refused(checkout: Source, defined: Cluster) -> None:
-    with pytest.raises(TargetError, match="both must be of one size"):
-        for_kind(checkout, defined, IPv4Network("10.6.0.0/23"), FOUND)
+def test_a_subnet_of_another_size_is_refused_with_one_that_fits() -> None:
+    with pytest.raises(TargetError, match="both must be of one size") as caught:
+        require_same_size(IPv4Network("10.6.0.0/23"), IPv4Network("10.25.11.0/24"))
+
+    assert caught.value.next_step == "FIRSTLIGHT_KIND_SUBNET=10.6.0.0/24"
 
 
 def test_the_kubeconfig_is_what_the_story_says(copied: Cluster, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_the_lab_says_that_there_is_no_talos_and_why(paths: LabPaths) -> None:
 
     target = read_lab(paths.description, "kind", "infra")
 
-    assert target.capabilities == {Capability.RUNNING_PODS, Capability.DATAPATH, Capability.HELM_CONTROLLER}
+    assert target.capabilities == {Capability.RUNNING_PODS, Capability.DATAPATH, Capability.HELM_CONTROLLER, Capability.CERT_MANAGER}
     assert target.lacks((Capability.TALOS_API,)) is Capability.TALOS_API
     assert "kubeadm made their control plane" in target.reasons[Capability.TALOS_API]
     assert [stand_in.name for stand_in in target.stand_ins] == ["kind", "Git server", "op stand-in", "lab secrets"]
