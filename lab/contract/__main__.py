@@ -16,6 +16,7 @@ from lab.contract.material import CLUSTER
 from lab.contract.walk import walk
 from lab.docker.routes import SUBNET_VARIABLE
 from lab.docker.settings import IMAGES_VARIABLE, Settings, check
+from lab.simulated.lock import holding
 from lab.simulated.paths import lab_paths
 
 SUBNET = "10.7.0.0/24"
@@ -44,14 +45,19 @@ def _capture(*, keep: bool) -> int:
     clock = SystemClock()
     started = clock.monotonic()
     machines = ContainerMachines(paths, chosen, _say, raw=paths.checkout / "reports" / "contract")
-    try:
-        machines.start()
-        for state, said in walk(machines):
-            file = answers.write(answers.REAL, state, said, machines.origin)
-            _say(f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} ({clock.monotonic() - started:.0f} s)")
-    finally:
-        if not keep:
+    with holding(paths, "capture", clock):
+        if paths.state.exists():
+            # Kept, or left by one that was killed: its machines are in no state that calls begin with.
             machines.stop()
+        try:
+            machines.start()
+            for state, said in walk(machines):
+                file = answers.write(answers.REAL, state, said, machines.origin)
+                _say(f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} ({clock.monotonic() - started:.0f} s)")
+        finally:
+            if not keep:
+                machines.stop()
+                paths.lock.unlink(missing_ok=True)
     return _differences()
 
 

@@ -13,7 +13,7 @@ import yaml
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError
 from firstlight.tools.process import CommandResult, run
-from lab.contract.calls import Call, Sign, State
+from lab.contract.calls import Call, State
 from lab.contract.normalise import normalise
 
 REAL = Path(__file__).resolve().parents[2] / "tests" / "contract" / "real"
@@ -40,6 +40,9 @@ class Answer:
     stderr: str
 
 
+_LOOK = "keep the machines and look at their consoles: python -m lab.contract capture --keep, then ./task docker:logs CLUSTER=contract"
+
+
 @dataclass(frozen=True)
 class Asking:
     """What a call needs: the program, who asks, and what the words in braces mean.
@@ -64,7 +67,9 @@ class Asking:
         """Make a call and return what it came to."""
         result = self.call(call)
         if result.timed_out and not call.is_patient:
-            raise TargetError(f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}")
+            raise TargetError(
+                f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}", next_step=_LOOK
+            )
         if self.raw is not None:
             self._keep(self.raw / state / f"{call.name}.txt", result)
         return self.answer(call, result)
@@ -95,18 +100,17 @@ class Asking:
         clock = clock or SystemClock()
         deadline = clock.monotonic() + state.within_s
         for sign in state.signs:
-            while not self._shows(sign):
+            while True:
+                said = self.call(sign.call)
+                if re.search(sign.pattern, said.stdout + said.stderr):
+                    break
                 if clock.monotonic() > deadline:
-                    said = self.call(sign.call)
                     raise TargetError(
                         f"cannot bring the machines to: {state.title}: not so within {state.within_s:.0f} s\n"
-                        f"  wanted    {sign.pattern}\n  command   {said.command}\n  last seen {said.stdout}{said.stderr}"
+                        f"  wanted    {sign.pattern}\n  command   {said.command}\n  last seen {said.stdout}{said.stderr}",
+                        next_step=_LOOK,
                     )
                 clock.sleep(_PAUSE_S)
-
-    def _shows(self, sign: Sign) -> bool:
-        said = self.call(sign.call)
-        return re.search(sign.pattern, said.stdout + said.stderr) is not None
 
     @staticmethod
     def _keep(file: Path, result: CommandResult) -> None:

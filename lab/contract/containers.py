@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from firstlight.clock import SystemClock
 from lab.contract.answers import Asking
-from lab.contract.material import CLUSTER, NODES, TALOS, Material
-from lab.docker import containment, ending, machines, network, own_engine, routes, supply
+from lab.contract.material import CLUSTER, NODES, PLACES, Material
+from lab.docker import ending, machines, network, own_engine, routes, supply
 from lab.docker.definition import Circumstances, container_documents
-from lab.docker.engine import Engine, find_engine
+from lab.docker.engine import Engine
 from lab.docker.host import read_host
 from lab.docker.mirror import Mirror
 from lab.docker.settings import Settings
@@ -22,7 +20,6 @@ from lab.simulated import services
 from lab.simulated.addresses import Endpoints
 from lab.simulated.paths import LabPaths, private_dir, write_atomic
 
-_PLACES = {"vip": 10, "cp-1": 11, "cp-2": 12, "cp-3": 13, "worker-1": 14, "absent": 99}
 _RUN_S = 120.0
 _MTU = 1500
 
@@ -39,9 +36,9 @@ class ContainerMachines:
         self._host = read_host()
         self._offline = supply.is_offline(chosen)
         self._here = Circumstances(chosen, self._host.cgroup_version, self._offline)
-        places = {name: str(self._subnet.network_address + number) for name, number in _PLACES.items()}
+        places = {name: str(self._subnet.network_address + number) for name, number in PLACES.items()}
         self._material = Material(paths.state / "material", paths.tools / "talosctl", places)
-        self._image = f"ghcr.io/siderolabs/talos:{TALOS}"
+        self._image = f"ghcr.io/siderolabs/talos:{self._material.talos}"
         self._engine: Engine
 
     @property
@@ -54,13 +51,13 @@ class ContainerMachines:
     def origin(self) -> str:
         """What answered, for people."""
         images = "images built here" if self._offline else "published images"
-        return f"machined of Talos {TALOS} in containers of Docker Engine {self._engine.version}, {images}"
+        return f"machined of Talos {self._material.talos} in containers of Docker Engine {self._engine.version}, {images}"
 
     def start(self) -> None:
         """Have engine, network, images and configurations; no machine yet."""
         for folder in (self._paths.state, self._paths.run, self._paths.logs, self._paths.home, self._material.folder):
             private_dir(folder)
-        self._engine = self._engine_found()
+        self._engine = own_engine.engine_for(self._paths, self._host, self._say, SystemClock())
         name, label = ending.network_name(self._paths), str(self._paths.state)
         if not self._engine.inspect("network", [name]):
             routes.require_free(self._subnet, self._host.routes, [IPv4Network("10.96.0.0/12"), IPv4Network("10.244.0.0/16")])
@@ -94,13 +91,6 @@ class ContainerMachines:
         """Remove everything, the state folder included."""
         ending.end_lab(self._paths, self._say, SystemClock())
 
-    def _engine_found(self) -> Engine:
-        found = None if own_engine.folder(self._paths).exists() else find_engine()
-        if found is not None:
-            return found
-        own_engine.needed(self._paths, self._host, dict(os.environ))
-        return own_engine.start(self._paths, self._host, self._say, SystemClock())
-
     def _serve_images(self) -> None:
         mirror = Mirror(self._paths)
         mirror.load_node_image(self._engine)
@@ -117,10 +107,7 @@ class ContainerMachines:
     def _run(self, node: str, config: Path | None) -> None:
         """Start a machine, without a configuration if there is none."""
         machine = self._machine(node, config.read_text(encoding="utf-8") if config else "")
-        words = machines.arguments(machine, image=self._image, network=ending.network_name(self._paths), label=str(self._paths.state))
-        secret = {"USERDATA": base64.b64encode(machine.config.encode()).decode()} if config else {}
-        self._engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(f"start the machine {machine.hostname}")
-        containment.require_own_cgroup_namespace(self._engine, machine.container)
+        machines.start(self._engine, machine, image=self._image, network=ending.network_name(self._paths), label=str(self._paths.state))
 
     def _remove(self, node: str) -> None:
         machine = self._machine(node, "")

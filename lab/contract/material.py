@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
 
+from firstlight.toolbox import Pins, Places, load_pins
 from firstlight.tools.process import CommandResult, run
 
 CLUSTER = "contract"
-TALOS = "v1.12.0"
-KUBERNETES = "v1.35.0"
 NODES = {"cp-1": "controlplane", "cp-2": "controlplane", "cp-3": "controlplane", "worker-1": "worker"}
 """The machines by their place in the calls; each calls itself `contract-<place>`."""
+
+PLACES = {"vip": 10, "cp-1": 11, "cp-2": 12, "cp-3": 13, "worker-1": 14, "absent": 99}
+"""The last number of each address that calls name; nobody has the last one."""
 
 _GENERATE_S = 60.0
 
@@ -25,6 +28,11 @@ _EVERYWHERE = {
     "machine": {"features": {"hostDNS": {"enabled": True, "forwardKubeDNSToHost": True}}},
 }
 _CONTROL_PLANE = {"cluster": {"proxy": {"disabled": True}, "coreDNS": {"disabled": True}}}
+
+
+@cache
+def _pins() -> Pins:
+    return load_pins(Places.of_this_checkout().versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,16 @@ class Material:
     folder: Path
     talosctl: Path
     places: Mapping[str, str]
+
+    @property
+    def talos(self) -> str:
+        """The version of Talos, that of the machines that can be built here."""
+        return f"v{_pins().tools['machined'].version}"
+
+    @property
+    def kubernetes(self) -> str:
+        """The version of Kubernetes, likewise."""
+        return f"v{_pins().tools['kubelet'].version}"
 
     @property
     def talosconfigs(self) -> dict[str, Path]:
@@ -88,7 +106,7 @@ class Material:
     def _gen(self, secrets: str, output: str, file: Path, *words: str) -> None:
         endpoint = f"https://{self.places['vip']}:6443"
         command = ["gen", "config", CLUSTER, endpoint, "--with-secrets", str(self.folder / f"{secrets}.yaml"), "--output-types", output]
-        versions = ["--talos-version", TALOS, "--kubernetes-version", KUBERNETES, "--with-docs=false", "--with-examples=false"]
+        versions = ["--talos-version", self.talos, "--kubernetes-version", self.kubernetes, "--with-docs=false", "--with-examples=false"]
         self._talosctl(*command, *versions, *words, "--force", "--output", str(file))
 
     def _reader(self) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
+
 from firstlight.clock import SystemClock
 from firstlight.errors import TargetError
+from firstlight.tools.process import run
 from lab.contract.answers import Asking
-from lab.contract.material import CLUSTER, KUBERNETES, NODES, TALOS, Material
-from lab.contract.network import apply_cni
+from lab.contract.material import CLUSTER, NODES, PLACES, Material
 from lab.simulated import daemon, processes, services
 from lab.simulated.addresses import CHARTS_PORT, REGISTRY_PORT
 from lab.simulated.machines import TIMINGS, listeners
@@ -23,6 +25,24 @@ _FAULTS: dict[str, dict[str, dict[str, bool]]] = {
     "configured": {},
     "down": {"worker-1": _DOWN},
 }
+_LABELS = {"k8s-app": "cilium"}
+_APPLY_S = 60.0
+_AGENTS = {
+    "apiVersion": "apps/v1",
+    "kind": "DaemonSet",
+    "metadata": {"name": "cilium", "namespace": "kube-system"},
+    "spec": {
+        "selector": {"matchLabels": _LABELS},
+        "template": {
+            "metadata": {"labels": _LABELS},
+            "spec": {
+                "hostNetwork": True,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [{"name": "agent", "image": "registry.k8s.io/pause:3.10.1"}],
+            },
+        },
+    },
+}
 
 
 class SimulatedMachines:
@@ -31,9 +51,8 @@ class SimulatedMachines:
     def __init__(self, folder: Path, checkout: Path, network: str) -> None:
         """Prepare the machines; `network` is the first three numbers of their addresses, such as `127.27.1`."""
         self._paths = LabPaths(cluster=CLUSTER, state=folder.resolve() / CLUSTER, checkout=checkout)
-        places = {"vip": 10, "cp-1": 11, "cp-2": 12, "cp-3": 13, "worker-1": 14, "absent": 99}
         self._network = network
-        self._material = Material(self._paths.state / "material", self._paths.tools / "talosctl", {k: f"{network}.{v}" for k, v in places.items()})
+        self._material = Material(self._paths.state / "material", self._paths.tools / "talosctl", {k: f"{network}.{v}" for k, v in PLACES.items()})
 
     @property
     def asking(self) -> Asking:
@@ -60,7 +79,13 @@ class SimulatedMachines:
         if state in _FAULTS:
             self._set_faults(state)
         if state == "ready":
-            apply_cni(self._paths.tools / "kubectl", self._material.files["scratch"] / "kubeconfig")
+            self._give_network()
+
+    def _give_network(self) -> None:
+        """Have an agent of Cilium's on every node: simulated nodes take it for their network."""
+        words: list[str | Path] = [self._paths.tools / "kubectl", "--kubeconfig", self._material.files["scratch"] / "kubeconfig"]
+        result = run([*words, "apply", "--filename", "-"], timeout_s=_APPLY_S, input=yaml.safe_dump(_AGENTS))
+        result.raise_on_failure("give the machines of the contract a network")
 
     def stop(self) -> None:
         """End everything that was started."""
@@ -79,8 +104,8 @@ class SimulatedMachines:
             "state_dir": str(self._paths.state),
             "vip": places["vip"],
             "endpoint": f"https://{places['vip']}:6443",
-            "talos_version": TALOS,
-            "kubernetes_version": KUBERNETES,
+            "talos_version": self._material.talos,
+            "kubernetes_version": self._material.kubernetes,
             "nodes": [
                 {"hostname": f"{CLUSTER}-{node}", "address": places[node], "role": role, "machine_config": str(self._material.config(node))}
                 for node, role in NODES.items()

@@ -70,11 +70,31 @@ def _engine(paths: LabPaths, say: Say, clock: Clock) -> Engine | None:
     """Return the engine that holds the lab's containers; the lab's own one is started again if somebody killed it."""
     if own_engine.folder(paths).exists():
         return own_engine.start(paths, read_host(), say, clock)
+    return engine_of(paths, is_made=paths.home.exists())
+
+
+def engine_of(paths: LabPaths, *, is_made: bool) -> Engine | None:
+    """Return this computer's engine, or none when the lab never had one.
+
+    Args:
+        paths: The lab.
+        is_made: Whether it had: then its containers would come back with an engine that is only stopped now.
+
+    Raises:
+        TargetError: The engine that the lab's containers are in does not answer.
+    """
     try:
-        return find_engine()
-    except (ToolMissing, TargetError):
-        # Without an engine that can be used, there never was a container.
-        return None
+        found = find_engine()
+    except (ToolMissing, TargetError) as error:
+        found, seen = None, error.summary
+    else:
+        seen = "no container engine answers"
+    if found is None and is_made:
+        raise TargetError(
+            f"cannot end the lab of {paths.cluster}: {seen}, and its containers are in one",
+            next_step=f"start Docker, then ./task {paths.target}:down CLUSTER={paths.cluster}",
+        )
+    return found
 
 
 def _stop(paths: LabPaths) -> None:

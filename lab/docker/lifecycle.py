@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,15 +10,15 @@ from datetime import UTC, datetime
 from firstlight.clock import Clock, SystemClock
 from firstlight.definition import load
 from firstlight.definition.model import Cluster
-from firstlight.errors import TargetError, ToolMissing
+from firstlight.errors import TargetError
 from firstlight.events import Bus
 from firstlight.tools.machineconfig import generate_machine_configs
 from firstlight.tools.runner import Runner
 from lab.docker import containment, description, machines, network, own_engine, routes, settings, supply
 from lab.docker.definition import Circumstances, for_containers
 from lab.docker.ending import end_lab, network_name
-from lab.docker.engine import Engine, find_engine
-from lab.docker.host import Host, read_host
+from lab.docker.engine import Engine
+from lab.docker.host import read_host
 from lab.docker.images.image_set import bring_cli
 from lab.docker.mirror import Mirror
 from lab.docker.settings import Settings
@@ -27,6 +26,7 @@ from lab.simulated import services, workstation
 from lab.simulated.addresses import Endpoints
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.lock import holding
+from lab.simulated.needs import require_tools
 from lab.simulated.paths import LabPaths, private_dir
 from lab.simulated.services import Service
 
@@ -76,7 +76,7 @@ class _Up:
     def run(self) -> bool:
         private_dir(self._paths.state)
         settings.keep(self._paths, self._settings)
-        engine = self._engine(self._host)
+        engine = own_engine.engine_for(self._paths, self._host, self._say, self._clock)
         self._network(engine)
         recipient = workstation.prepare(self._paths, self._lab)
         waiting = [self._begin(service) for service in self._services()]
@@ -87,20 +87,6 @@ class _Up:
         self._machines(engine, cluster)
         description.write(self._paths, cluster, self._lab, self._settings, recipient, engine, self._mirror)
         return self._acted
-
-    def _engine(self, host: Host) -> Engine:
-        """Return an engine that answers: the host's, else the lab's own, which is never left for another one."""
-        engine = None if own_engine.folder(self._paths).exists() else find_engine()
-        if engine is None:
-            own_engine.needed(self._paths, host, dict(os.environ))
-            private_dir(self._paths.run)
-            engine = own_engine.start(self._paths, host, self._say, self._clock)
-        elif host.is_restricted:
-            raise TargetError(
-                f"cannot use Docker Engine {engine.version} on this computer: its root lacks CAP_SYS_RESOURCE, so privileged containers are refused",
-                next_step="stop that engine; the lab then starts one of its own, whose runtime asks for no more than this computer grants",
-            )
-        return engine
 
     def _network(self, engine: Engine) -> None:
         name, subnet = network_name(self._paths), self._settings.network
@@ -169,8 +155,4 @@ def _require_platform(paths: LabPaths) -> None:
             "machine hides them",
             next_step="run it on Linux, or inside a Linux virtual machine",
         )
-    for name in _NEEDED:
-        if not (paths.tools / name).exists():
-            raise ToolMissing(name, seen=f"not in {paths.tools}", next_step="./task tools:setup")
-    if shutil.which("git") is None:
-        raise ToolMissing("git", next_step="install git with the machine's package manager")
+    require_tools(paths, _NEEDED)

@@ -68,6 +68,19 @@ def arguments(machine: Machine, *, image: str, network: str, label: str) -> list
     return [*words, "--env", "PLATFORM=container", "--env", "USERDATA", image]
 
 
+def start(engine: Engine, machine: Machine, *, image: str, network: str, label: str) -> None:
+    """Start a machine that is not there; without a config, if it has none.
+
+    Raises:
+        TargetError: It shares this computer's control groups.
+        ToolFailed: The engine refuses.
+    """
+    secret = {"USERDATA": base64.b64encode(machine.config.encode()).decode()} if machine.config else {}
+    words = arguments(machine, image=image, network=network, label=label)
+    engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(f"start the machine {machine.hostname}")
+    require_own_cgroup_namespace(engine, machine.container)
+
+
 def ensure(engine: Engine, machines: Sequence[Machine], *, image: str, network: str, label: str, say: Callable[[str], None]) -> bool:
     """Have every machine running, each in a control group namespace of its own; report whether one had to be started.
 
@@ -80,15 +93,12 @@ def ensure(engine: Engine, machines: Sequence[Machine], *, image: str, network: 
     def one(machine: Machine) -> str:
         there = found.get(machine.container)
         if there is None:
-            secret = {"USERDATA": base64.b64encode(machine.config.encode()).decode()}
-            words = arguments(machine, image=image, network=network, label=label)
-            engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(f"start the machine {machine.hostname}")
-            done = "started"
-        else:
-            _require_same(there, machine, label)
-            done = "" if there["State"]["Running"] else "started again"
-            if done:
-                engine.call("start", machine.container, timeout_s=_RUN_S).raise_on_failure(f"start the machine {machine.hostname} again")
+            start(engine, machine, image=image, network=network, label=label)
+            return "started"
+        _require_same(there, machine, label)
+        done = "" if there["State"]["Running"] else "started again"
+        if done:
+            engine.call("start", machine.container, timeout_s=_RUN_S).raise_on_failure(f"start the machine {machine.hostname} again")
         require_own_cgroup_namespace(engine, machine.container)
         return done
 

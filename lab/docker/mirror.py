@@ -61,13 +61,13 @@ class Mirror:
         mine = {
             "name": "images built on this computer",
             "stands_for": "the published images of Talos, Kubernetes, Cilium, CoreDNS and Flux",
-            "cannot_show": "that the published images can be pulled, and that they work: these hold the same programs on a Debian base",
+            "cannot_show": "that the published images can be pulled, and that they work: these hold the same programs, and little of Debian or nothing besides",
         }
         others = [
             {
                 "name": f"stand-in image {image.reference}",
                 "stands_for": image.stands_for,
-                "cannot_show": f"that {image.stands_for} works, for it cannot be built from package registries",
+                "cannot_show": f"that this very program works: {image.stands_for} cannot be built from package registries",
             }
             for image in self._images.images
             if image.stands_for is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
-from lab.docker.engine import Engine, ask
+from lab.docker.engine import Engine, ask, find_engine
 from lab.docker.host import Host
 from lab.simulated import daemon, services
 from lab.simulated.machines import digest_of
@@ -25,6 +25,26 @@ START_S = 60.0
 _SOCKET_CHARS_MAX = 100
 """The kernel takes 107 characters for a socket's path; containerd adds some to ours."""
 _PAUSE_S = 0.1
+
+
+def engine_for(paths: LabPaths, host: Host, say: Callable[[str], None], clock: Clock) -> Engine:
+    """Return an engine that answers: this computer's, else the lab's own, which is never left for another one.
+
+    Raises:
+        ToolMissing: There is no command line of Docker's.
+        TargetError: There is none that can be used, and none can be started.
+    """
+    engine = None if folder(paths).exists() else find_engine()
+    if engine is None:
+        needed(paths, host, dict(os.environ))
+        private_dir(paths.run)
+        return start(paths, host, say, clock)
+    if host.is_restricted:
+        raise TargetError(
+            f"cannot use Docker Engine {engine.version} on this computer: its root lacks CAP_SYS_RESOURCE, so privileged containers are refused",
+            next_step="stop that engine; the lab then starts one of its own, whose runtime asks for no more than this computer grants",
+        )
+    return engine
 
 
 def needed(paths: LabPaths, host: Host, environ: dict[str, str]) -> None:

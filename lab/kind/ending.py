@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from firstlight.clock import Clock
-from firstlight.errors import TargetError, ToolMissing
-from lab.docker.ending import remove_objects
-from lab.docker.engine import Engine, find_engine
+from firstlight.errors import ToolMissing
+from lab.docker.ending import engine_of, remove_objects
+from lab.docker.engine import Engine
 from lab.kind.nodes import CLUSTER_LABEL
 from lab.kind.settings import kind_of
 from lab.simulated import ending
@@ -32,13 +31,14 @@ def end_lab(paths: LabPaths, say: Say) -> bool:
     Raises:
         FirstlightError: Something of it cannot be removed.
     """
-    engine = _engine()
+    # Written before kind is called.
+    engine = engine_of(paths, is_made=(paths.state / "kind.yaml").exists())
     removed = engine is not None and _remove(engine, paths, say)
     return ending.end_lab(paths, say) or removed
 
 
 def _remove(engine: Engine, paths: LabPaths, say: Say) -> bool:
-    kind = kind_of(paths, os.environ)
+    kind = kind_of(paths, engine.environment)
     there = engine.labelled("container", f"{CLUSTER_LABEL}={kind.name}")
     if there:
         if not kind.program.exists():
@@ -48,11 +48,3 @@ def _remove(engine: Engine, paths: LabPaths, say: Say) -> bool:
         kind.delete()
         say(f"removed the kind cluster {kind.name}, {len(there)} containers")
     return remove_objects(engine, str(paths.state), say) or bool(there)
-
-
-def _engine() -> Engine | None:
-    try:
-        return find_engine()
-    except (ToolMissing, TargetError):
-        # Without an engine that can be used, there never was a container.
-        return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
@@ -27,6 +26,7 @@ from lab.kind.settings import SUBNET_VARIABLE, given_by_the_engine, kind_of, sub
 from lab.simulated import services, workstation
 from lab.simulated.checkout import read_checkout
 from lab.simulated.lock import holding
+from lab.simulated.needs import require_tools
 from lab.simulated.paths import LabPaths, private_dir
 
 Say = Callable[[str], None]
@@ -71,11 +71,7 @@ def require_platform(paths: LabPaths, host: Host | None = None) -> None:
         )
     if not (paths.tools / "kind").exists():
         raise ToolMissing("kind", seen=f"not in {paths.tools}", next_step="./task tools:bring TOOLS=kind")
-    for name in _NEEDED:
-        if not (paths.tools / name).exists():
-            raise ToolMissing(name, seen=f"not in {paths.tools}", next_step="./task tools:setup")
-    if shutil.which("git") is None:
-        raise ToolMissing("git", next_step="install git with the machine's package manager")
+    require_tools(paths, _NEEDED)
 
 
 def require_engine(environ: Mapping[str, str]) -> Engine:
@@ -108,6 +104,7 @@ class _Up:
         require_same_size(self._subnet, self._cluster.node_network)
         config = yaml.safe_dump(kind_config(self._cluster, self._kind.name, given_by_the_engine(self._subnet)), sort_keys=False)
         engine = require_engine(os.environ)
+        self._kind = kind_of(self._paths, engine.environment)
         private_dir(self._paths.state)
         self._network(engine)
         if make(self._kind, config, self._paths, self._say_to):

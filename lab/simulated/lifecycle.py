@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.definition import load
-from firstlight.errors import TargetError, ToolMissing
+from firstlight.errors import TargetError
 from firstlight.events import Bus
 from firstlight.tools.machineconfig import generate_machine_configs
 from firstlight.tools.runner import Runner
@@ -22,6 +21,7 @@ from lab.simulated.addresses import Endpoints, endpoints
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.ending import end_lab
 from lab.simulated.lock import holding
+from lab.simulated.needs import require_tools
 from lab.simulated.paths import LabPaths, write_atomic
 
 Say = Callable[[str], None]
@@ -122,8 +122,4 @@ def _require_platform(paths: LabPaths) -> None:
             f"cannot bring up the simulated target on {sys.platform}: it needs all of 127.0.0.0/8 on loopback, and /proc",
             next_step="run it on Linux, or in a Linux virtual machine",
         )
-    for name in _NEEDED:
-        if not (paths.tools / name).exists():
-            raise ToolMissing(name, seen=f"not in {paths.tools}", next_step="./task tools:setup")
-    if shutil.which("git") is None:
-        raise ToolMissing("git", next_step="install git with the machine's package manager")
+    require_tools(paths, _NEEDED)

@@ -22,7 +22,7 @@ _PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/no
 _GROUP = b"root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n"
 
 
-# What no package registry serves -> the ports on which each listens without being told.
+# What no package registry serves -> what each does without being told: listen, or end at once.
 _STAND_INS = {
     "Spegel": ("--once", "configuration"),
     "cert-manager-controller": ("--http", "9402", "--http", "9403"),
@@ -123,7 +123,7 @@ def _flux(pins: Pins) -> list[Recipe]:
 def _controller(name: str, version: str, reference: str) -> Recipe:
     # A release that is not served as a module is replaced by the newest one before it that is.
     shipped = reference.rpartition(":v")[2]
-    stands_for = None if version == shipped else f"{name} {shipped}: this is {version}"
+    stands_for = None if version == shipped else f"{name} {shipped}, of which version {version} runs here"
     start = Start((f"/usr/local/bin/{name}",), user="65534:65534")
     return Recipe(reference, Under.STATIC, {f"usr/local/bin/{name}": name}, start, stands_for=stands_for)
 
