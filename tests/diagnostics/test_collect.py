@@ -64,6 +64,19 @@ def test_every_command_that_asks_the_cluster_names_its_kubeconfig(workstation: W
     assert {tuple(call[1:3]) for call in workstation.calls} == {("--kubeconfig", str(workstation.home / ".kube" / "k8s-ops-infra"))}
 
 
+def test_the_values_of_a_release_are_not_shown_whoever_keeps_them(workstation: Workstation):
+    unready = '{"items": [{"metadata": {"namespace": "web", "name": "web"}, "spec": {"replicas": 1, "values": {"password": "known-to-nobody"}}}]}'
+    workstation.program("kubectl", f"print({unready!r} if 'json' in words else 'Values: known-to-nobody' if 'describe' in words else '')")
+
+    files = unpacked(workstation.collect(workstation.failure("60-flux-health")))
+
+    described = [call for call in workstation.calls if "describe" in call]
+    assert {call[call.index("describe") + 1].partition(".")[0] for call in described} > {"kustomizations", "deployments"}
+    assert not any(word.startswith("helmreleases") for call in described for word in call)
+    assert "helmreleases.helm.toolkit.fluxcd.io" in files["flux/helmreleases.txt"].splitlines()[0]
+    assert ".status.conditions[*].message" in files["flux/helmreleases.txt"].splitlines()[0]
+
+
 def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: Workstation):
     workstation.kubectl()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.kubernetes import LOG_LINES, describe, not_ready
+from firstlight.diagnostics.kubernetes import LOG_LINES, conditions, describe, not_ready
 from firstlight.diagnostics.looking import Looking
 from firstlight.diagnostics.piece import Absent, Found, asking
 from firstlight.target import Capability
@@ -14,7 +14,6 @@ NAMESPACE = "flux-system"
 KINDS = (
     "gitrepositories.source.toolkit.fluxcd.io",
     "kustomizations.kustomize.toolkit.fluxcd.io",
-    "helmreleases.helm.toolkit.fluxcd.io",
     "helmrepositories.source.toolkit.fluxcd.io",
     "ocirepositories.source.toolkit.fluxcd.io",
     "helmcharts.source.toolkit.fluxcd.io",
@@ -24,12 +23,14 @@ CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "
 
 
 def objects(failure: Failure, looking: Looking) -> Found:
-    """Yield all of Flux's objects, what is not Ready with its description, and the logs of the controllers, wherever they run."""
+    """Yield all of Flux's objects, what is not Ready with its description, or its conditions if it is a HelmRelease, and the logs of the controllers, wherever they run."""
     if not failure.target.kubeconfig.exists():
         yield Absent("flux", f"there is no kubeconfig at {failure.target.kubeconfig}")
         return
     yield asking("flux/objects.txt", *failure.flux("get", "all", "--all-namespaces"))
     yield asking("flux/check.txt", *failure.flux("check", "--timeout", "8s"))
+    # Its description would show the values in it.
+    yield conditions("flux/helmreleases.txt", failure, "helmreleases.helm.toolkit.fluxcd.io")
     for kind in KINDS:
         # An object that no controller has looked at yet has no conditions at all.
         items = not_ready(failure, looking, kind, lambda item: condition_of(item, "Ready").get("status") == "True")

@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.looking import Looking
-from firstlight.diagnostics.piece import Absent, Found, asking
+from firstlight.diagnostics.piece import Absent, Found, Piece, asking
 from firstlight.target import Capability
 from firstlight.tools.objects import Object, condition_of, name_of
 from firstlight.tools.reading import Unreadable, read_json
@@ -44,9 +44,7 @@ def crds(failure: Failure, _looking: Looking) -> Found:
     if not failure.target.kubeconfig.exists():
         yield Absent("kubernetes", f"there is no kubeconfig at {failure.target.kubeconfig}")
         return
-    columns = "NAME:.metadata.name,CREATED:.metadata.creationTimestamp,CONDITIONS:.status.conditions[*].type,IS:.status.conditions[*].status"
-    columns += ",WHY:.status.conditions[*].message"
-    yield asking("kubernetes/crds.txt", *failure.kubectl("get", "customresourcedefinitions", "--output", f"custom-columns={columns}"))
+    yield conditions("kubernetes/crds.txt", failure, "customresourcedefinitions")
 
 
 def not_ready(failure: Failure, looking: Looking, kind: str, is_ready: Callable[[Object], bool]) -> list[Object] | None:
@@ -58,6 +56,13 @@ def not_ready(failure: Failure, looking: Looking, kind: str, is_ready: Callable[
         # Longer than what is kept of a command's output: the tables beside it say what there is.
         listed = None
     return None if listed is None else [item for item in _items(listed) if not is_ready(item)]
+
+
+def conditions(name: str, failure: Failure, kind: str) -> Piece:
+    """Return the piece that holds the conditions of every object of a kind, and nothing else of it."""
+    columns = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,CREATED:.metadata.creationTimestamp"
+    columns += ",CONDITIONS:.status.conditions[*].type,IS:.status.conditions[*].status,WHY:.status.conditions[*].message"
+    return asking(name, *failure.kubectl("get", kind, "--all-namespaces", "--output", f"custom-columns={columns}"))
 
 
 def describe(failure: Failure, kind: str, items: list[Object] | None) -> Found:
