@@ -18,7 +18,8 @@ from tests.clocks import FakeClock
 from tests.conditions.machines import DOWN, Machine, Machines, member_of, table
 from tests.tools.scripted import CAPTURED, Said, captured
 
-AS_WORKER = "metadata:\n    namespace: config\n    type: MachineTypes.config.talos.dev\n    id: machine-type\nspec: worker\n"
+AS_WORKER = "---\nmetadata:\n    namespace: config\n    type: MachineTypes.config.talos.dev\n    id: machine-type\nspec: worker\n"
+AS_DEFINED = AS_WORKER.replace("worker", "controlplane")
 BOOTING, RUNNING = CAPTURED["machinestatus-booting"]["stdout"], CAPTURED["machinestatus-running"]["stdout"]
 LINKS, LINKS_MTU = CAPTURED["links"]["stdout"], CAPTURED["links-mtu"]["stdout"]
 
@@ -53,8 +54,10 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
 @pytest.mark.parametrize(
     ("machine", "holds", "hopeless", "text"),
     [
-        (Machine(resources=BOOTING), True, False, "infra-cp-1 is booting"),
-        (Machine(resources=RUNNING), True, False, "infra-cp-1 is running"),
+        (Machine(resources=BOOTING + AS_DEFINED), True, False, "infra-cp-1 is booting"),
+        (Machine(resources=RUNNING + AS_DEFINED), True, False, "infra-cp-1 is running"),
+        (Machine(resources=RUNNING), False, False, "infra-cp-1 does not say what it runs as"),
+        (Machine(resources=RUNNING + AS_WORKER.replace("worker", "unknown")), False, False, "infra-cp-1 does not say what it runs as"),
         (
             Machine(resources=RUNNING.replace("stage: running", "stage: maintenance")),
             False,
@@ -63,10 +66,10 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
         ),
         (Machine(resources=RUNNING.replace("stage: running", "stage: rebooting")), False, False, "infra-cp-1 is in stage rebooting"),
         (Machine(resources=""), False, False, "infra-cp-1 is in stage unknown"),
-        (Machine(resources=f"{RUNNING}---\n{AS_WORKER}"), False, True, "infra-cp-1 runs as a worker, the definition says controlplane"),
+        (Machine(resources=RUNNING + AS_WORKER), False, True, "infra-cp-1 runs as a worker, the definition says controlplane"),
         (Machine(version="v1.11.5"), False, True, "infra-cp-1 runs Talos v1.11.5, the definition says v1.12.0"),
     ],
-    ids=["booting", "running", "maintenance", "rebooting", "silent", "as a worker", "older"],
+    ids=["booting", "running", "no role", "unknown role", "maintenance", "rebooting", "silent", "as a worker", "older"],
 )
 def test_a_machine_runs_its_configuration_or_says_why_not(machine: Machine, holds: bool, hopeless: bool, text: str):
     machines = Machines(cp_1=machine)

@@ -62,15 +62,15 @@ def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: N
             return never(f"{node.hostname} runs Talos {version}, the definition says {cluster.talos_version}")
         status = talosctl.resources(str(node.address), "machinestatus")
         stage = str(status[0].spec.get("stage", "")) if status else ""
-        wrong = _other_role(talosctl, node) if stage != "maintenance" else ""
-        if wrong:
-            return never(wrong)
-        # A control plane node stays in `booting` until etcd is bootstrapped: it waits for us.
-        if stage in ("running", "booting"):
-            return holds(f"{node.hostname} is {stage}", stage)
         if stage == "maintenance":
             return never(f"{node.hostname} is in maintenance mode: it has no configuration yet")
-        return not_yet(f"{node.hostname} is in stage {stage or 'unknown'}")
+        role = _role(talosctl, node)
+        if role not in ("", node.role.value):
+            return never(f"{node.hostname} runs as a {role}, the definition says {node.role.value}")
+        # A control plane node stays in `booting` until etcd is bootstrapped: it waits for us.
+        if stage not in ("running", "booting"):
+            return not_yet(f"{node.hostname} is in stage {stage or 'unknown'}")
+        return holds(f"{node.hostname} is {stage}", stage) if role else not_yet(f"{node.hostname} does not say what it runs as")
 
     return Condition(f"{node.hostname} to run its configuration", probe)
 
@@ -159,11 +159,10 @@ def service_text(cluster: Cluster, service: Service) -> str:
     return f"{text}: {service.last}" if service.last else text
 
 
-def _other_role(talosctl: Talosctl, node: Node) -> str:
-    """Return what a machine runs as, if the definition says otherwise; one that does not say so is asked again by whoever needs it."""
-    kinds = [resource.spec.get("text", "") for resource in talosctl.resources(str(node.address), "machinetype")]
-    other = next((str(kind) for kind in kinds if kind and kind != node.role.value), "")
-    return f"{node.hostname} runs as a {other}, the definition says {node.role.value}" if other else ""
+def _role(talosctl: Talosctl, node: Node) -> str:
+    """Return what a machine runs as, empty while it does not say so, as early in a boot."""
+    kinds = (str(resource.spec.get("text", "")) for resource in talosctl.resources(str(node.address), "machinetype"))
+    return next((kind for kind in kinds if kind not in ("", "unknown")), "")
 
 
 def _skew(talosctl: Talosctl, node: Node, clock: Clock) -> float | None:
