@@ -357,15 +357,39 @@ def test_a_container_that_never_started_is_told_with_the_runtimes_words(api: Api
     assert seen.endswith("; clean ended with StartError, exit code 128: unable to apply caps")
 
 
+def refused(kind: str, name: str, message: str, *, at: str = "2026-11-23T07:40:00Z") -> Object:
+    """Return the event of a controller that could not make a pod."""
+    about = {"kind": kind, "namespace": "x", "name": name}
+    return {**item(f"{name}.{at}", "x"), "reason": "FailedCreate", "message": message, "involvedObject": about, "lastTimestamp": at}
+
+
 def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DEPLOYMENTS, deployment_of(1))
     api.hold(PODS)
-    refused = {"metadata": {"name": "e", "namespace": "x"}, "reason": "FailedCreate", "message": 'violates PodSecurity "baseline:latest"'}
-    api.hold(EVENTS, {**refused, "involvedObject": {"name": "web-5d4"}}, {**refused, "message": "other", "involvedObject": {"name": "else"}})
+    api.hold(
+        EVENTS,
+        refused("ReplicaSet", "web-5d4", 'violates PodSecurity "baseline:latest"', at="2026-11-23T07:41:00Z"),
+        refused("ReplicaSet", "web-77f", "what was the matter before"),
+        refused("ReplicaSet", "web-admin-5d4", "another Deployment's", at="2026-11-23T07:42:00Z"),
+        refused("StatefulSet", "web-5d4", "another kind's", at="2026-11-23T07:42:00Z"),
+    )
 
     seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
 
     assert seen == 'web: 0 of 1 ready; FailedCreate: violates PodSecurity "baseline:latest"'
+
+
+def test_a_daemon_set_is_not_told_what_was_refused_to_others_of_a_longer_name(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DAEMON_SETS, set_of(6))
+    api.hold(PODS)
+    others = [refused("ReplicaSet", "agent-5d4", "a Deployment's"), refused("DaemonSet", "agent-envoy", "another DaemonSet's")]
+    api.hold(EVENTS, *others)
+
+    without = workload_runs(kubernetes, daemon_set("x", "agent")).probe().seen
+    api.hold(EVENTS, refused("DaemonSet", "agent", "its own"), *others)
+
+    assert without == "agent: 0 of 6 ready"
+    assert workload_runs(kubernetes, daemon_set("x", "agent")).probe().seen == "agent: 0 of 6 ready; FailedCreate: its own"
 
 
 def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(api: ApiServer, kubernetes: Kubernetes):

@@ -63,17 +63,27 @@ def why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str)
         return never(f"{seen}; {'; '.join(reasons)}")
     if not pods:
         # Its pods were refused, as by Pod Security: only events say so.
-        reasons = _refusals(kubernetes, item, workload)
+        reasons = _refusals(kubernetes, workload)
     return not_yet(f"{seen}; {reasons[0]}" if reasons else seen)
 
 
-def _refusals(kubernetes: Kubernetes, item: Object, workload: Workload) -> list[str]:
-    """Return why no pod of a workload could be made, from the events of it and of its ReplicaSets."""
+def _refusals(kubernetes: Kubernetes, workload: Workload) -> list[str]:
+    """Return why no pod of a workload could be made, as its controller said last in an event."""
     events, _ = kubernetes.list(EVENTS, namespace=workload.namespace)
-    name = name_of(item)
-    about = [event for event in events if str((event.get("involvedObject") or {}).get("name", "")).startswith(name)]
-    failed = [event for event in about if event.get("reason") == "FailedCreate"]
+    failed = [event for event in events if event.get("reason") == "FailedCreate" and _is_about(event, workload)]
+    # They are listed by name.
+    failed.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     return [_joined("FailedCreate", event.get("message")) for event in failed[-1:]]
+
+
+def _is_about(event: Object, workload: Workload) -> bool:
+    """Report whether an event is about what makes a workload's pods: a DaemonSet itself, and a ReplicaSet of a Deployment."""
+    about = event.get("involvedObject") or {}
+    name = str(about.get("name", ""))
+    if workload.kind == DEPLOYMENTS:
+        # Named after its Deployment and a hash, in which there is no dash.
+        return about.get("kind") == "ReplicaSet" and name.rpartition("-")[0] == workload.name
+    return about.get("kind") == "DaemonSet" and name == workload.name
 
 
 def owned_by(pod: Object, name: str) -> bool:
