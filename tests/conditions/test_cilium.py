@@ -171,8 +171,14 @@ def dns(api: ApiServer, agents: None) -> None:
     api.hold(DAEMON_SETS, item("cilium", "kube-system", spec={"template": {"spec": {"containers": [{"image": "quay.io/cilium/cilium:v1"}]}}}))
 
 
-def kubectl(answer: Said) -> Kubectl:
-    return Kubectl(scripted({"delete pod": Said(), "create --filename": Said(), "wait": Said(), "logs": answer}), Path("k"), "c")
+WELL = Said()
+DONE = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+
+
+def kubectl(answer: Said, state: object = DONE, *, waited: Said = WELL) -> Kubectl:
+    """Return a kubectl whose pods come to this state, and then print this answer."""
+    made = Said(json.dumps({"metadata": {"name": "x"}, "status": {"containerStatuses": [{"name": "client", "state": state}]}}))
+    return Kubectl(scripted({"delete pod": Said(), "create --filename": Said(), "wait": waited, "get pod": made, "logs": answer}), Path("k"), "c")
 
 
 ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1       DGRAM  \n10.43.0.1       RAW    \n"
@@ -196,7 +202,7 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
 
     dns_resolves_across_nodes(kubernetes, asked).probe()
 
-    assert [called.argv[7] for called in asked._runner.called] == ["delete", "create", "wait", "logs", "delete"] * 2
+    assert [called.argv[7] for called in asked._runner.called] == ["delete", "create", "wait", "get", "logs", "delete"] * 2
 
 
 @pytest.mark.parametrize(
@@ -204,11 +210,42 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
     [
         (Said("10.9.9.9 STREAM x\n"), "says 10.9.9.9, not 10.43.0.1"),
         (Said(""), "says nothing, not 10.43.0.1"),
-        (Said(stderr="pod default/firstlight-dns-0 terminated (Error)", exit_code=2), "exit code 2: pod default/firstlight-dns-0 terminated (Error)"),
+        (Said(stderr="error: unable to upgrade connection", exit_code=1), "error: unable to upgrade connection"),
     ],
 )
 def test_another_answer_or_none_is_said_with_who_asked_whom(kubernetes: Kubernetes, dns: None, answer: Said, seen: str):
     observation = dns_resolves_across_nodes(kubernetes, kubectl(answer)).probe()
+
+    assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"
+    assert not observation.hopeless
+
+
+NO_GETENT = 'OCI runtime create failed: exec: "getent": executable file not found in $PATH'
+LATE = Said(stderr="error: timed out waiting for the condition on pods/firstlight-dns-0", exit_code=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"),
+    [
+        (kubectl(Said(), {"terminated": {"exitCode": 2, "reason": "Error"}}), "getent ended with exit code 2, Error"),
+        (
+            kubectl(Said("getent: cannot\n"), {"terminated": {"exitCode": 2, "reason": "Error"}}),
+            "getent ended with exit code 2, Error: getent: cannot",
+        ),
+        (
+            kubectl(Said(exit_code=1), {"terminated": {"exitCode": 128, "reason": "StartError", "message": NO_GETENT}}),
+            f"getent ended with exit code 128, StartError: {NO_GETENT}",
+        ),
+        (
+            kubectl(Said(), {"waiting": {"reason": "ErrImagePull", "message": "not found"}}, waited=LATE),
+            f"{LATE.stderr}; ErrImagePull: not found",
+        ),
+        (kubectl(Said(), {}, waited=LATE), LATE.stderr),
+    ],
+    ids=["no answer", "words", "no such command", "no image", "nothing"],
+)
+def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(kubernetes: Kubernetes, dns: None, asked: Kubectl, seen: str):
+    observation = dns_resolves_across_nodes(kubernetes, asked).probe()
 
     assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"
     assert not observation.hopeless

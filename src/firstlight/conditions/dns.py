@@ -61,7 +61,7 @@ def dns_resolves_across_nodes(kubernetes: Kubernetes, kubectl: Kubectl) -> Condi
             how = f"{name_of(server)} on {server['spec']['nodeName']}, asked from {client}"
             result = kubectl.run_once(_client(f"firstlight-dns-{number}", client, image, server["status"]["podIP"]), timeout_s=LOOKUP_S)
             if not result.ok:
-                return not_yet(f"{how}: exit code {result.exit_code}: {result.said}")
+                return not_yet(f"{how}: {result.said}")
             answer = parse_getent(result.stdout)
             if answer != (expected,):
                 return not_yet(f"{how}: says {', '.join(answer) or 'nothing'}, not {expected}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from firstlight.tools.classification import Class, Rule
 from firstlight.tools.objects import Object
 from firstlight.tools.process import CommandResult
+from firstlight.tools.reading import read_json
 from firstlight.tools.runner import Runner
 
 APPLY_S = 60.0
@@ -64,7 +66,7 @@ class Kubectl:
     def run_once(self, pod: Object, *, timeout_s: float) -> CommandResult:
         """Run a pod to its end, read what it printed and remove it; the caller judges that, or the first step that failed.
 
-        It is not attached to: one that ends at once has ended before anybody listens. One of that name that an earlier run has left is
+        The result has the exit code of the pod's command. It is not attached to: one that ends at once has ended before anybody listens. One of that name that an earlier run has left is
         removed first.
 
         Args:
@@ -80,13 +82,37 @@ class Kubectl:
         try:
             result = self._runner.run([*base, "create", "--filename", "-"], input=json.dumps(pod), timeout_s=LOOK_S, changes=True)
             if result.ok:
-                result = self._runner.run([*base, "wait", f"pod/{name}", ended, f"--timeout={timeout_s:.0f}s"], timeout_s=timeout_s + 5)
-            if result.ok:
-                result = self._runner.run([*base, "logs", name], timeout_s=LOOK_S)
+                waited = self._runner.run([*base, "wait", f"pod/{name}", ended, f"--timeout={timeout_s:.0f}s"], timeout_s=timeout_s + 5)
+                result = self._outcome(base, pod, waited)
         finally:
             self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
         return result
 
+    def _outcome(self, base: list[str], pod: Object, waited: CommandResult) -> CommandResult:
+        """Return what a pod printed, or how its command ended if not well, or what has kept it from its end."""
+        name = str(pod["metadata"]["name"])
+        looked = self._runner.run([*base, "get", "pod", name, "--output", "json"], timeout_s=LOOK_S, quiet=True)
+        if not looked.ok:
+            return looked if waited.ok else waited
+        statuses = read_json(looked.stdout, f"pod {name}").get("status", {}).get("containerStatuses") or [{}]
+        state = statuses[0].get("state") or {}
+        ended = state.get("terminated")
+        if ended is None:
+            held = state.get("waiting") or {}
+            return replace(waited, stderr="; ".join(filter(None, (waited.said, _told(held.get("reason"), held.get("message"))))))
+        logs = self._runner.run([*base, "logs", name], timeout_s=LOOK_S)
+        if ended["exitCode"] == 0:
+            return logs
+        # A container that did not even start printed nothing: the runtime says why.
+        said = ended.get("message") or (logs.output_tail[-1] if logs.ok and logs.output_tail else "")
+        command = pod["spec"]["containers"][0]["command"][0]
+        how = f"{command} ended with exit code {ended['exitCode']}, {_told(ended.get('reason'), said)}"
+        return replace(logs, exit_code=ended["exitCode"], stderr=how)
+
     def dry_run(self, manifests: str) -> CommandResult:
         """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""
         return self._runner.run([*self._base, "create", "--dry-run=server", "--filename", "-"], input=manifests, timeout_s=LOOK_S)
+
+
+def _told(reason: object, message: object) -> str:
+    return ": ".join(filter(None, (str(reason or ""), " ".join(str(message or "").split()))))
