@@ -109,6 +109,19 @@ def test_a_machine_that_does_not_answer_is_asked_once(workstation: Workstation):
     assert "talos/infra-cp-1  NOT COLLECTED" in files["README.txt"]
 
 
+def test_machines_are_asked_together_so_that_silent_ones_do_not_eat_the_time(workstation: Workstation):
+    all_asked = f"open({str(workstation.root / 'calls')!r}).read().count('services') >= 6"
+    workstation.program(
+        "talosctl", f"ends = time.monotonic() + 5\nwhile not {all_asked}:\n    time.sleep(0.05) if time.monotonic() < ends else sys.exit('alone')"
+    )
+
+    files = unpacked(workstation.collect(workstation.failure("10-talos")))
+
+    texts = [text for name, text in files.items() if name.endswith("/services.txt")]
+    assert len(texts) == 6
+    assert not any("alone" in text for text in texts)
+
+
 def test_preflight_asks_machines_only_where_a_criterion_is_about_them(workstation: Workstation):
     workstation.program("talosctl", "sys.exit('connection refused')")
 

@@ -11,7 +11,7 @@ from firstlight.tools.masking import Masker
 from firstlight.tools.process import CommandResult, run
 
 COMMAND_S = 10.0
-"""One command; a machine that is off is given up by gRPC after fifteen seconds, and one that is off says nothing more in those."""
+"""One command; gRPC gives up a machine that is off after twenty seconds, which is too much of a minute for what is known by then."""
 
 TAIL_BYTES_MAX = 256 * 1024
 """What is read of the end of a log file."""

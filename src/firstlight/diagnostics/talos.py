@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from firstlight.definition.model import Node, Role
 from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.looking import Looking
 from firstlight.diagnostics.piece import Absent, Answer, Found, Piece, asking
 from firstlight.target import Capability
+from firstlight.tools.process import CommandResult
 from firstlight.tools.talosctl import parse_services
+from firstlight.tools.together import together
 
 LOG_LINES = "200"
 
@@ -21,17 +25,17 @@ def machines(failure: Failure, looking: Looking) -> Found:
         yield Absent("talos", failure.target.reasons[Capability.TALOS_API])
         return
     nodes = failure.nodes
-    for node in nodes:
-        yield from _machine(failure, looking, node)
+    # One after another, machines that are silent would use up all the time.
+    answers = together(partial(looking.ask, failure.talosctl(node, "services")) for node in nodes)
+    for node, answer in zip(nodes, answers, strict=True):
+        yield from _machine(failure, node, answer)
     for node in failure.cluster.nodes:
         if node not in nodes:
             yield Absent(f"talos/{node.hostname}", "the errors name other machines, or enough of them")
 
 
-def _machine(failure: Failure, looking: Looking, node: Node) -> Found:
+def _machine(failure: Failure, node: Node, answer: CommandResult) -> Found:
     folder = f"talos/{node.hostname}"
-    command = failure.talosctl(node, "services")
-    answer = looking.ask(command)
     yield Piece(f"{folder}/services.txt", lambda _: Answer(f"$ {answer.command}", answer.stdout + answer.stderr, "" if answer.ok else "no answer"))
     if not answer.ok:
         yield Absent(folder, "the machine does not say which services it has, so nothing else was asked of it")
