@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from firstlight.tools.process import end_running
@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 AT_ONCE = 16
 """A command that asks a machine computes for a tenth of a second and takes 50 MB: more of them at once gain nothing on an operator's computer."""
+
+BEGUN_MEANWHILE_S = 0.2
+"""How soon a command is ended that began after the run was stopped."""
 
 
 def together(questions: Iterable[Callable[[], T]]) -> list[T]:
@@ -33,13 +36,17 @@ def together(questions: Iterable[Callable[[], T]]) -> list[T]:
             enough.set()
             raise
 
+    asked: list[Future[T]] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            asked = [pool.submit(ask, question) for question in questions]
+            asked.extend(pool.submit(ask, question) for question in questions)
             wait(asked)
         except BaseException:
             enough.set()
             end_running()
+            # A question that had begun may go on to its next command, or was about to begin its first.
+            while wait(asked, timeout=BEGUN_MEANWHILE_S).not_done:
+                end_running()
             raise
     errors = (each.exception() for each in asked)
     failed = next((error for error in errors if error is not None and not isinstance(error, CancelledError)), None)
