@@ -38,6 +38,9 @@ RULES: tuple[Rule, ...] = (
     Rule(r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable", Class.RETRY, "FL-025"),
 )
 
+_NOT_ASKED = re.compile(r"code = (Unavailable|Canceled|DeadlineExceeded)")
+"""What talosctl says when it did not get through to a machine, or was stopped; what a machine itself could not do has another code."""
+
 
 @dataclass(frozen=True, slots=True)
 class EtcdMember:
@@ -148,7 +151,11 @@ class Talosctl:
         """
         try:
             return parse_time(self._look(node, "time").stdout)
-        except ToolFailed:
+        except ToolFailed as error:
+            result = error.result
+            # Nobody answered, or somebody stopped the run: to ask on would take as long again, twice.
+            if result.timed_out or result.exit_code < 0 or _NOT_ASKED.search(result.stderr):
+                raise
             booted = self._runner.run(self.command(node, "read", "/proc/stat"), timeout_s=PROBE_S)
             uptime = self._runner.run(self.command(node, "read", "/proc/uptime"), timeout_s=PROBE_S)
             told = parse_kernel_time(booted.stdout, uptime.stdout) if booted.ok and uptime.ok else None
