@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,53 @@ def test_a_real_server_answers(etcd: int):
 def test_a_call_that_a_real_server_does_not_know_has_no_answer(etcd: int):
     with socket.create_connection((ADDRESS, etcd)) as connection, pytest.raises(NoAnswer, match="ended the call without an answer"):
         call(connection, "/observer.Observer/ServerStatus")
+
+
+PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)
+
+
+@pytest.mark.parametrize("said", [PING, PING[:1]], ids=["pings", "bytes"])
+def test_a_server_that_says_something_without_end_has_no_answer(monkeypatch: pytest.MonkeyPatch, said: bytes):
+    monkeypatch.setattr("firstlight.tools.grpc.ANSWER_S", 1.0)
+    clock = SystemClock()
+    started = clock.monotonic()
+
+    with talking(said) as connection, pytest.raises(NoAnswer, match="timed out"):
+        call(connection, "/observer.Observer/ServerStatus")
+
+    assert clock.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("size", "said"), [(65_000, "timed out"), (65_535, "the answer is too long")])
+def test_an_answer_is_too_long_when_the_server_may_not_go_on(monkeypatch: pytest.MonkeyPatch, size: int, said: str):
+    monkeypatch.setattr("firstlight.tools.grpc.ANSWER_S", 1.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(size.to_bytes(3, "big") + b"\x00\x00\x00\x00\x00\x01" + bytes(size))
+
+        with pytest.raises(NoAnswer, match=said):
+            call(ours, "/observer.Observer/ServerStatus")
+
+
+@contextlib.contextmanager
+def talking(said: bytes) -> Iterator[socket.socket]:
+    """Connect to a server that says one thing again and again, for ten seconds at most."""
+    ours, theirs = socket.socketpair()
+    over = threading.Event()
+
+    def talk() -> None:
+        with theirs, contextlib.suppress(OSError):
+            for _ in range(200):
+                theirs.sendall(said)
+                if over.wait(0.05):
+                    return
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    with ours:
+        yield ours
+    over.set()
+    talker.join()
 
 
 @given(st.binary())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 
 import dns.exception
 import dns.message
@@ -28,11 +29,12 @@ def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
         NoAnswer: There was no answer in time, or none that can be read.
     """
     question = dns.message.make_query(name, dns.rdatatype.A).to_wire()
+    until_s = time.monotonic() + ANSWER_S
     try:
         connection.settimeout(ANSWER_S)
         connection.sendall(struct.pack("!H", len(question)) + question)
-        (length,) = struct.unpack("!H", read_exactly(connection, 2))
-        answer = dns.message.from_wire(read_exactly(connection, length))
+        (length,) = struct.unpack("!H", read_exactly(connection, 2, until_s=until_s))
+        answer = dns.message.from_wire(read_exactly(connection, length, until_s=until_s))
     except (OSError, dns.exception.DNSException) as error:
         raise NoAnswer(f"cannot resolve {name}: {error or type(error).__name__}") from error
     return tuple(sorted(item.address for section in answer.answer if section.rdtype == dns.rdatatype.A for item in section))

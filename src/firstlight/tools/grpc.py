@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 from firstlight.errors import FirstlightError
 from firstlight.tools.sockets import read_exactly
 
 ANSWER_S = 10.0
-_ANSWER_BYTES_MAX = 1 << 20
+_ANSWER_BYTES_MAX = (1 << 16) - 1
+"""As much as a server sends before it is told that it may go on, which is never done."""
 
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GO_AWAY = 0, 1, 3, 4, 6, 7
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
@@ -40,11 +42,12 @@ def call(connection: socket.socket, method: str, request: bytes = b"") -> bytes:
     Raises:
         NoAnswer: There was no answer in time, or none that can be read.
     """
+    until_s = time.monotonic() + ANSWER_S
     try:
         connection.settimeout(ANSWER_S)
         connection.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, b"") + _frame(_HEADERS, _END_HEADERS, 1, _headers(method)))
         connection.sendall(_frame(_DATA, _END_STREAM, 1, struct.pack("!BI", 0, len(request)) + request))
-        message = _answer(connection)
+        message = _answer(connection, until_s)
     except (OSError, struct.error) as error:
         raise NoAnswer(f"cannot call {method}: {error or type(error).__name__}") from error
     if len(message) < _PREFIX or len(message) - _PREFIX != int.from_bytes(message[1:_PREFIX], "big"):
@@ -78,13 +81,13 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         at += length
 
 
-def _answer(connection: socket.socket) -> bytes:
+def _answer(connection: socket.socket, until_s: float) -> bytes:
     """Read frames until the stream is over, and return what was in its data."""
     data = b""
     while len(data) < _ANSWER_BYTES_MAX:
-        head = read_exactly(connection, 9)
+        head = read_exactly(connection, 9, until_s=until_s)
         length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
-        payload = read_exactly(connection, length)
+        payload = read_exactly(connection, length, until_s=until_s)
         if kind == _DATA:
             data += payload
         elif kind == _SETTINGS and not flags & _ACK:
