@@ -33,12 +33,19 @@ ROWS = (
         id="FL-013",
         title="etcd cannot join",
         pattern=r"failed to build (initial etcd cluster|cluster arguments)",
-        cause="For half an hour this control plane node reached no etcd member; then Talos reboots it and tries again.",
-        remedy="Check that control plane nodes reach each other on ports 2379, 2380 and 50000, and that all of them list the same members.",
+        cause="For half an hour this control plane node reached no etcd member, and its etcd failed. Talos starts it again only at the next boot, "
+        "which comes by itself 70 minutes after the last one.",
+        remedy="Check that control plane nodes reach each other on ports 2379, 2380 and 50000, and that all of them list the same members. "
+        "Then reboot the node: Talos refuses to restart etcd alone.",
         klass=Class.FATAL,
         where="etcd's service on the node",
         anchor="etcd-runs-on-every-control-plane-node",
-        commands=(LOGS, "talosctl --nodes <node> --endpoints <node> get members", "talosctl --nodes <node> --endpoints <node> get affiliates"),
+        commands=(
+            LOGS,
+            "talosctl --nodes <node> --endpoints <node> get members",
+            "talosctl --nodes <node> --endpoints <node> get affiliates",
+            "talosctl --nodes <node> --endpoints <node> reboot",
+        ),
     ),
     Row(
         id="FL-012",

@@ -58,7 +58,8 @@ type Set struct {
 	NoVIP bool `json:"no_vip"`
 	// CertificateWithoutVIP leaves the virtual address out of the Talos API's certificate.
 	CertificateWithoutVIP bool `json:"certificate_without_vip"`
-	// EtcdJoinTimesOut is a member that has waited its half hour in vain; here the half hour takes no time.
+	// EtcdJoinTimesOut is a member that has waited its half hour in vain; here the half hour takes no time. It stays failed without the fault
+	// too, until the machine reboots: Talos does that by itself 40 minutes later.
 	EtcdJoinTimesOut bool `json:"etcd_join_times_out"`
 	// EtcdNoSpec leaves etcd without an address to announce: none lies in cluster.etcd.advertisedSubnets.
 	EtcdNoSpec bool `json:"etcd_no_spec"`

@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/siderolabs/talos/pkg/machinery/constants"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
 // startedEtcd is Talos's message when the etcd container runs; the number is made up.
@@ -22,6 +25,12 @@ func (n *Node) stepEtcd(now time.Time) {
 	service := n.services["etcd"]
 	if service == nil {
 		n.begin(now, "etcd", needsOfEtcd)
+	}
+
+	if service != nil && service.state == Failed {
+		n.staysFailed(now, service)
+
+		return
 	}
 
 	if !service.running() && n.waiting(now, "etcd", waitsForTimeAndCRI(n, now)) {
@@ -68,6 +77,17 @@ func (n *Node) etcdRefusal() refusal {
 	default:
 		return refusal{}
 	}
+}
+
+// staysFailed is all that happens to an etcd that failed: Talos starts it no more, not even when asked to. Only the next boot does, by hand
+// or when the boot sequence has waited for it in vain.
+func (n *Node) staysFailed(now time.Time, service *Service) {
+	if now.Sub(service.since) < constants.BootTimeout-constants.EtcdJoinTimeout {
+		return
+	}
+
+	n.log(now, "boot sequence: failed")
+	n.restart(runtime.MachineStageRebooting, 0)
 }
 
 // waitToJoin is what a control plane machine without etcd data does until it is bootstrapped or can join.

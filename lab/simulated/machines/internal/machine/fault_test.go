@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cosi-project/runtime/pkg/safe"
+	"github.com/siderolabs/talos/pkg/machinery/constants"
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 	"google.golang.org/grpc/status"
 
@@ -67,9 +68,8 @@ func TestFaultsShowAndPass(t *testing.T) {
 
 func TestAnEtcdThatCannotStartSaysWhyAndGoesOnWhenMended(t *testing.T) {
 	for fault, want := range map[faults.Set]string{
-		{EtcdNoSpec: true}:       "Waiting healthy=false",
-		{EtcdLeftovers: true}:    "Waiting healthy=false",
-		{EtcdJoinTimesOut: true}: "Failed healthy=false",
+		{EtcdNoSpec: true}:    "Waiting healthy=false",
+		{EtcdLeftovers: true}: "Waiting healthy=false",
 	} {
 		b := newBench(t)
 		b.faults["cp-2"] = fault
@@ -84,6 +84,44 @@ func TestAnEtcdThatCannotStartSaysWhyAndGoesOnWhenMended(t *testing.T) {
 		b.pass(all)
 		equal(t, "mended", etcdOfSecond(b), "Running healthy=true")
 	}
+}
+
+func TestAnEtcdThatGaveUpJoiningStaysFailedUntilTheNextBoot(t *testing.T) {
+	for name, reboot := range map[string]func(b *bench){
+		"by hand":   func(b *bench) { b.node("cp-2").Reboot() },
+		"by itself": func(b *bench) { b.now = b.now.Add(constants.BootTimeout - constants.EtcdJoinTimeout) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.faults["cp-2"] = faults.Set{EtcdJoinTimesOut: true}
+			b.pass(2 * time.Second)
+			b.bootstrap("cp-1")
+			b.pass(all)
+			equal(t, "broken", etcdOfSecond(b), "Failed healthy=false")
+			equal(t, "members", b.members("cp-1"), "[cp-1 cp-3]")
+
+			delete(b.faults, "cp-2")
+			b.pass(all)
+			equal(t, "mended, but not rebooted", etcdOfSecond(b), "Failed healthy=false")
+
+			first := b.node("cp-2").BootID()
+			reboot(b)
+			b.pass(all)
+			equal(t, "rebooted", b.node("cp-2").BootID() != first, true)
+			equal(t, "etcd after the reboot", etcdOfSecond(b), "Running healthy=true")
+		})
+	}
+}
+
+func TestAnEtcdThatGaveUpJoiningCanBeBootstrapped(t *testing.T) {
+	b := newBench(t)
+	b.faults["cp-2"] = faults.Set{EtcdJoinTimesOut: true}
+	b.pass(2 * time.Second)
+	equal(t, "broken", etcdOfSecond(b), "Failed healthy=false")
+
+	b.bootstrap("cp-2")
+	b.pass(all)
+	equal(t, "bootstrapped", etcdOfSecond(b), "Running healthy=true")
 }
 
 func TestTheVIPsOwnerMayFailToAnnounceIt(t *testing.T) {
