@@ -89,9 +89,10 @@ func (a *Authority) serverTLS(node *machine.Node, addresses []string) (*tls.Conf
 	}, nil
 }
 
-// clientTLS is the TLS of one apid calling another; it may speak in the name of its own caller.
+// clientTLS is the TLS of one apid calling another; it may speak in the name of its own caller, and judges the
+// other by its own clock.
 func (a *Authority) clientTLS(node *machine.Node) (*tls.Config, error) {
-	certificate, err := a.keyPair(time.Now(),
+	certificate, err := a.keyPair(time.Now().Add(node.Skew()),
 		x509.CommonName(node.Hostname), x509.Organization(string(role.Impersonator)),
 		x509.ExtKeyUsage([]stdx509.ExtKeyUsage{stdx509.ExtKeyUsageClientAuth}),
 	)
@@ -104,7 +105,10 @@ func (a *Authority) clientTLS(node *machine.Node) (*tls.Config, error) {
 		return nil, err
 	}
 
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}, RootCAs: pool}, nil
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}, RootCAs: pool,
+		Time: func() time.Time { return time.Now().Add(node.Skew()) },
+	}, nil
 }
 
 func (a *Authority) keyPair(now time.Time, options ...x509.Option) (*tls.Certificate, error) {

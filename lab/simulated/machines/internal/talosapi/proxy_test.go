@@ -51,6 +51,21 @@ func TestAMachineThatIsDownIsOneErrorAmongTheAnswers(t *testing.T) {
 	}
 }
 
+func TestAMachineJudgesTheOthersCertificatesByItsOwnClock(t *testing.T) {
+	s := newSite(t, 202)
+	s.faults["cp-1"] = faults.Set{TimeSkewS: 60 * 24 * 3600}
+	s.pass(1e9)
+
+	if _, err := s.operator("cp-1").Version(s.limited()); err != nil {
+		t.Fatalf("the machine itself: %v", err)
+	}
+
+	_, err := s.operator("cp-1").Version(client.WithNode(s.limited(), s.ip("cp-2")))
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "x509: certificate has expired or is not yet valid") {
+		t.Errorf("another machine: %v", err)
+	}
+}
+
 func TestTargetsThatAreNoMachines(t *testing.T) {
 	s := newSite(t, 202)
 	operator := s.operator("cp-1")
