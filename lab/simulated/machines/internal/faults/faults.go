@@ -52,7 +52,8 @@ type Set struct {
 	BootstrapAnswerLost bool `json:"bootstrap_answer_lost"`
 	// Silent loses every packet to the machine's ports: connections are neither accepted nor refused.
 	Silent bool `json:"silent"`
-	// AsWorker makes a control plane machine run a worker's configuration.
+	// AsWorker makes a control plane machine run a worker's configuration. What it does not change: `get machineconfig` shows the one that the
+	// machine was given, and a node that Kubernetes knows already keeps its role.
 	AsWorker bool `json:"as_worker"`
 	// NoVIP keeps the machine from announcing the virtual address when it is its turn.
 	NoVIP bool `json:"no_vip"`

@@ -27,7 +27,7 @@ type Endpoint struct {
 	Kind    EndpointKind
 	Node    *Node
 	Address string
-	// Life changes when everyone connected must be cut off, as by a reboot.
+	// Life changes when everyone connected must be cut off, as by a reboot, or by another type of machine, which means one.
 	Life string
 	// WrongCA makes the port present another certificate authority.
 	WrongCA bool
@@ -63,7 +63,8 @@ func (n *Node) endpoints(address string) []Endpoint {
 
 	add := func(kind EndpointKind, port int) {
 		endpoint := Endpoint{
-			Kind: kind, Node: n, Address: net.JoinHostPort(address, strconv.Itoa(port)), Life: fmt.Sprint(n.bootID, n.cuts), Silent: n.faults.Silent,
+			Kind: kind, Node: n, Address: net.JoinHostPort(address, strconv.Itoa(port)), Silent: n.faults.Silent,
+			Life: fmt.Sprint(n.bootID, n.cuts, n.isControlPlane()),
 		}
 
 		switch kind {

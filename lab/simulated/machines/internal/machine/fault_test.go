@@ -1,11 +1,13 @@
 package machine_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/cosi-project/runtime/pkg/safe"
 	"github.com/siderolabs/talos/pkg/machinery/constants"
+	"github.com/siderolabs/talos/pkg/machinery/resources/cluster"
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 	"google.golang.org/grpc/status"
 
@@ -141,11 +143,49 @@ func TestTheVIPsOwnerMayFailToAnnounceIt(t *testing.T) {
 
 func TestAMachineThatRunsAsAWorkerIsNoControlPlaneNode(t *testing.T) {
 	b := newBench(t)
-	b.faults["cp-1"] = faults.Set{AsWorker: true}
+	b.faults["cp-1"], b.faults["cp-3"] = faults.Set{AsWorker: true}, faults.Set{AsWorker: true}
 	b.pass(2 * time.Second)
 
 	err := b.node("cp-1").Bootstrap(t.Context())
 	equal(t, "bootstrap", status.Convert(err).Message(), "bootstrap can only be performed on a control plane node")
+
+	delete(b.faults, "cp-1")
+	b.pass(time.Second)
+	equal(t, "types as the others see them", typesSeenBy(b, "cp-2"), "[cp-1 controlplane true cp-2 controlplane true cp-3 worker false worker-1 worker false]")
+
+	b.bootstrap("cp-1")
+	b.pass(all)
+	equal(t, "members", b.members("cp-1"), "[cp-1 cp-2]")
+	equal(t, "registered", b.kube.registered, "[cp-1 cp-2 cp-3 worker-1]")
+	equal(t, "control plane nodes of Kubernetes", b.kube.controlPlane, "[cp-1 cp-2]")
+}
+
+// typesSeenBy lists the members that a machine knows, their types, and whether they are said to have an API server.
+func typesSeenBy(b *bench, hostname string) []any {
+	members, err := safe.StateListAll[*cluster.Member](b.t.Context(), b.node(hostname).Resources())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	affiliates, err := safe.StateListAll[*cluster.Affiliate](b.t.Context(), b.node(hostname).Resources())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	types := map[string]any{}
+	for affiliate := range affiliates.All() {
+		types[affiliate.TypedSpec().Hostname] = fmt.Sprint(affiliate.TypedSpec().MachineType, affiliate.TypedSpec().ControlPlane != nil)
+	}
+
+	var seen []any
+
+	for member := range members.All() {
+		spec := member.TypedSpec()
+		seen = append(seen, spec.Hostname, spec.MachineType, spec.ControlPlane != nil)
+		equal(b.t, "affiliate of "+spec.Hostname, types[spec.Hostname], fmt.Sprint(spec.MachineType, spec.ControlPlane != nil))
+	}
+
+	return seen
 }
 
 func TestLeftoversInEtcdsFolderRefuseABootstrap(t *testing.T) {

@@ -134,7 +134,7 @@ func (f *Fleet) Step(now time.Time) error {
 	return f.publish(now)
 }
 
-// noticePeers has every machine shown anew when one of them came, went, or took the virtual address, as each shows the others.
+// noticePeers has every machine shown anew when one of them came, went, changed its type, or took the virtual address, as each shows the others.
 func (f *Fleet) noticePeers() {
 	peers := ""
 	if owner := f.vipOwner(); owner != nil {
@@ -142,7 +142,7 @@ func (f *Fleet) noticePeers() {
 	}
 
 	for _, node := range f.nodes {
-		peers += " " + node.bootID + string(node.mode)
+		peers += fmt.Sprint(" ", node.bootID, node.mode, node.isControlPlane())
 	}
 
 	if peers == f.shownPeers {

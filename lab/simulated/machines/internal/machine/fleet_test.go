@@ -160,8 +160,10 @@ type fakeKubernetes struct {
 	starts     int
 	wipes      int
 	registered []string
-	running    map[string]bool
-	ready      map[string]bool
+	// controlPlane are those of them that said that they are control plane nodes.
+	controlPlane []string
+	running      map[string]bool
+	ready        map[string]bool
 }
 
 func newFakeKubernetes() *fakeKubernetes {
@@ -176,6 +178,9 @@ func (k *fakeKubernetes) Start(context.Context) error {
 
 func (k *fakeKubernetes) Register(_ context.Context, node machine.Registration) error {
 	k.registered = append(k.registered, node.Hostname)
+	if node.ControlPlane {
+		k.controlPlane = append(k.controlPlane, node.Hostname)
+	}
 
 	return nil
 }

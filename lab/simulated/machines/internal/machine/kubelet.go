@@ -2,8 +2,6 @@ package machine
 
 import (
 	"context"
-
-	"firstlight.dev/lab/machines/internal/config"
 )
 
 // kubelet is what a machine's kubelet and Kubernetes know of each other.
@@ -78,7 +76,7 @@ func (f *Fleet) kubeletJobs() []kubeletJob {
 		jobs = append(jobs, kubeletJob{
 			node: node, bootID: node.bootID, running: running, register: running && !node.registered,
 			tell:         node.kubelet.told && node.kubelet.toldRunning != running,
-			registration: Registration{Hostname: node.Hostname, Address: node.Address, ControlPlane: node.Role == config.ControlPlane},
+			registration: Registration{Hostname: node.Hostname, Address: node.Address, ControlPlane: node.isControlPlane()},
 		})
 	}
 

@@ -195,13 +195,16 @@ func (n *Node) isControlPlane() bool {
 	return n.cfg != nil && n.machineType().IsControlPlane()
 }
 
-// machineType is the type that the machine runs as.
-func (n *Node) machineType() machine.Type {
+// machineType is the type that the machine runs as, announcedType the one that the discovery service last heard of.
+func (n *Node) machineType() machine.Type   { return n.typeBy(n.cfg) }
+func (n *Node) announcedType() machine.Type { return n.typeBy(n.announced) }
+
+func (n *Node) typeBy(cfg talosconfig.Provider) machine.Type {
 	if n.faults.AsWorker {
 		return machine.TypeWorker
 	}
 
-	return n.cfg.Machine().Type()
+	return cfg.Machine().Type()
 }
 
 // identity is the random-looking name that a machine keeps across reboots.

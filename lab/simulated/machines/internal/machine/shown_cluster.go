@@ -65,7 +65,7 @@ func (n *Node) memberResources() []resource.Resource {
 		r := cluster.NewMember(cluster.NamespaceName, other.Hostname)
 		spec := r.TypedSpec()
 		spec.NodeID, spec.Hostname, spec.Addresses = other.identity(), other.Hostname, other.ips()
-		spec.MachineType, spec.OperatingSystem = other.announced.Machine().Type(), n.operatingSystem()
+		spec.MachineType, spec.OperatingSystem = other.announcedType(), n.operatingSystem()
 		spec.ControlPlane = other.discoveredControlPlane()
 		shown = append(shown, r)
 	}
@@ -80,7 +80,7 @@ func (n *Node) affiliateResources() []resource.Resource {
 		r := cluster.NewAffiliate(cluster.NamespaceName, other.identity())
 		spec := r.TypedSpec()
 		spec.NodeID, spec.Hostname, spec.Nodename, spec.Addresses = other.identity(), other.Hostname, other.Hostname, other.ips()
-		spec.MachineType, spec.OperatingSystem = other.announced.Machine().Type(), n.operatingSystem()
+		spec.MachineType, spec.OperatingSystem = other.announcedType(), n.operatingSystem()
 		spec.ControlPlane = other.discoveredControlPlane()
 		shown = append(shown, r)
 	}
@@ -89,7 +89,7 @@ func (n *Node) affiliateResources() []resource.Resource {
 }
 
 func (n *Node) discoveredControlPlane() *cluster.ControlPlane {
-	if !n.announced.Machine().Type().IsControlPlane() {
+	if !n.announcedType().IsControlPlane() {
 		return nil
 	}
 

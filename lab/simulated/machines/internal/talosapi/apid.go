@@ -135,7 +135,7 @@ func (f *Factory) router(server *Server, endpoint machine.Endpoint, authority *A
 		return target == endpoint.Node.Address || target == endpoint.Node.Hostname
 	}}
 
-	if endpoint.Node.InstalledConfig().Machine().Type().IsControlPlane() {
+	if endpoint.Node.IsControlPlane() {
 		if err := f.forward(server, router, endpoint, authority); err != nil {
 			return nil, err
 		}

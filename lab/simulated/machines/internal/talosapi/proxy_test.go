@@ -94,15 +94,20 @@ func TestTheAddressOutsideLoopbackIsNeverDialled(t *testing.T) {
 
 func TestWorkersForwardNothing(t *testing.T) {
 	s := newSite(t, 202)
-	worker := s.operator("worker-1")
+	s.faults["cp-2"] = faults.Set{AsWorker: true}
+	s.pass(1e9)
 
-	_, err := worker.Version(client.WithNode(s.limited(), s.ip("cp-1")))
-	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "no request forwarding") {
-		t.Errorf("to another machine: %v", err)
-	}
+	for _, hostname := range []string{"worker-1", "cp-2"} {
+		worker := s.operator(hostname)
 
-	if _, err := worker.Version(client.WithNode(s.limited(), s.ip("worker-1"))); err != nil {
-		t.Errorf("to itself: %v", err)
+		_, err := worker.Version(client.WithNode(s.limited(), s.ip("cp-1")))
+		if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "no request forwarding") {
+			t.Errorf("from %s to another machine: %v", hostname, err)
+		}
+
+		if _, err := worker.Version(client.WithNode(s.limited(), s.ip(hostname))); err != nil {
+			t.Errorf("from %s to itself: %v", hostname, err)
+		}
 	}
 }
 
