@@ -9,8 +9,8 @@ it mends. Nothing else is touched: a run meets the fault as it would meet a real
     a pod                 image, sandbox, start, crash                                      the kubelets, as faults.json says
                                                                                             (internal/controlplane/kubelet/faults.go)
     the Git server        down, another host key, what it thinks of the deploy key          the Git server, as faults.json says
-    1Password             rate limit, signed out                                            the `op` stand-in
-    a process             stopped for a while (SIGSTOP, SIGCONT), killed                    the kernel
+    1Password             rate limit                                                        the `op` stand-in
+    a process             stopped for a while (SIGSTOP, SIGCONT)                            the kernel
     a file                away, changed                                                     this module
 
 What never breaks: loopback loses no packet but those that `silent` drops, no file is torn, and the lab's own bookkeeping is right. A pod that
@@ -33,9 +33,6 @@ from lab.simulated.paths import LabPaths, write_atomic
 
 FILE = "faults.json"
 
-EVERYONE = "*"
-"""The name under which a fault concerns every machine."""
-
 JsonObject = dict[str, Any]
 
 
@@ -52,8 +49,8 @@ class Faults:
 
     @contextmanager
     def machine(self, hostname: str, **switches: object) -> Iterator[None]:
-        """Break one machine, or every one of them: see `faults.Set` in the machines' package `faults` for the switches."""
-        with self._said_in_file("nodes", hostname, {**self._said.get("nodes", {}).get(hostname, {}), **switches}):
+        """Break one machine, or every one of them, `*`: see `faults.Set` in the machines' package `faults` for the switches."""
+        with self._said_of_one("nodes", hostname, {**self._said.get("nodes", {}).get(hostname, {}), **switches}):
             yield
 
     @contextmanager
@@ -66,19 +63,19 @@ class Faults:
             container: Which container; all of them, or the first, without it.
             message: What is heard of it.
         """
-        with self._said_in_file("pods", beginning, {"fault": fault, "container": container, "message": message}):
+        with self._said_of_one("pods", beginning, {"fault": fault, "container": container, "message": message}):
             yield
 
     @contextmanager
     def git(self, fault: str) -> Iterator[None]:
         """Break the Git server: `down`, `host_key`, `unregistered`, `read_write` or `other_repository`."""
-        with self._said_in_file("git", "", fault):
+        with self._said_of_part("git", fault):
             yield
 
     @contextmanager
     def op(self, fault: str) -> Iterator[None]:
         """Break 1Password: `rate_limited`."""
-        with self._said_in_file("op", "", fault):
+        with self._said_of_part("op", fault):
             yield
 
     @contextmanager
@@ -86,21 +83,16 @@ class Faults:
         """Stop one of the control plane's programs (`kube-apiserver`, `etcd`), which then neither answers nor ends.
 
         Raises:
-            ProcessLookupError: It does not run.
+            ProcessLookupError: It does not run, or its number is somebody else's by now.
         """
-        pid = self.pid(program)
+        pid = self._pid(program)
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def pid(self, program: str) -> int:
-        """Return the process id of one of the control plane's programs.
-
-        Raises:
-            ProcessLookupError: It does not run, or the number is somebody else's by now.
-        """
+    def _pid(self, program: str) -> int:
         file = self.paths.state / "kwok" / "clusters" / self.paths.cluster / "pids" / f"{program}.pid"
         pid = int(file.read_text()) if file.is_file() else 0
         if not pid or processes.state_of(pid) != str(self.paths.state):
@@ -136,18 +128,25 @@ class Faults:
             write_atomic(path, text, mode=mode)
 
     @contextmanager
-    def _said_in_file(self, part: str, key: str, value: object) -> Iterator[None]:
-        """Have faults.json say it; a part without a key is one word."""
-        before = self._said.get(part)
-        self._say(part, {**(before or {}), key: value} if key else value)
+    def _said_of_one(self, part: str, name: str, value: object) -> Iterator[None]:
+        """Have faults.json say it of one machine, or of some pods; what it said of them before comes back."""
+        before = self._said.get(part, {}).get(name)
+        self._say(part, {**self._said.get(part, {}), name: value})
         try:
             yield
         finally:
-            now = self._said.get(part)
-            left = {name: other for name, other in now.items() if name != key} if key and isinstance(now, dict) else {}
-            # A fault within a fault of the same machine ends before it.
-            earlier = {key: before[key]} if key and isinstance(before, dict) and key in before else {}
-            self._say(part, {**left, **earlier} or None)
+            others = {other: said for other, said in self._said[part].items() if other != name}
+            self._say(part, {**others, **({} if before is None else {name: before})} or None)
+
+    @contextmanager
+    def _said_of_part(self, part: str, value: object) -> Iterator[None]:
+        """Have faults.json say it of what there is one of; what it said before comes back."""
+        before = self._said.get(part)
+        self._say(part, value)
+        try:
+            yield
+        finally:
+            self._say(part, before)
 
     def _say(self, part: str, value: object) -> None:
         self._said = {name: other for name, other in self._said.items() if name != part}
