@@ -8,7 +8,8 @@
 // is the one place that writes the file, and knows the faults of everything that is no machine.
 //
 // What never breaks here: loopback connections lose no data, the call log and the saved state are never torn. Machines share one
-// computer, so one that is down refuses connections at once; let them time out with silent.
+// computer, so one that is down refuses connections at once, silent or not. One that is silent lets them time out, and is a healthy etcd
+// member and a ready node all the same: only talosctl and kubectl use the ports, etcd and the kubelets here do not.
 package faults
 
 import (
@@ -50,7 +51,7 @@ type Set struct {
 	BootstrapHangs bool `json:"bootstrap_hangs"`
 	// BootstrapAnswerLost acts on the bootstrap call, and loses the connection before the answer.
 	BootstrapAnswerLost bool `json:"bootstrap_answer_lost"`
-	// Silent loses every packet to the machine's ports: connections are neither accepted nor refused.
+	// Silent loses every packet to the machine's open ports: connections are neither accepted nor refused.
 	Silent bool `json:"silent"`
 	// AsWorker makes a control plane machine run a worker's configuration. What it does not change: `get machineconfig` shows the one that the
 	// machine was given, and a node that Kubernetes knows already keeps its role.

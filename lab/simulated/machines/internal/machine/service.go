@@ -33,7 +33,7 @@ type Service struct {
 	message string
 	events  []event
 	health  health
-	// checked says that the service has a health check; machined itself has none that is shown.
+	// checked says that the service has a health check.
 	checked bool
 	// since is when the present state began.
 	since time.Time
