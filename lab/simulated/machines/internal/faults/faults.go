@@ -61,7 +61,7 @@ type Set struct {
 	// CertificateWithoutVIP leaves the virtual address out of the Talos API's certificate.
 	CertificateWithoutVIP bool `json:"certificate_without_vip"`
 	// EtcdJoinTimesOut is a member that has waited its half hour in vain; here the half hour takes no time. It stays failed without the fault
-	// too, until the machine reboots: Talos does that by itself 40 minutes later.
+	// too, until the machine reboots: Talos does that by itself 40 minutes later. A machine without the fault waits for ever here.
 	EtcdJoinTimesOut bool `json:"etcd_join_times_out"`
 	// EtcdNoSpec leaves etcd without an address to announce: none lies in cluster.etcd.advertisedSubnets.
 	EtcdNoSpec bool `json:"etcd_no_spec"`
