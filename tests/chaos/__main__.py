@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.chaos.bench import STOP, Bench, bench_on
+from tests.chaos.bench import RUN_S, STOP, Bench, bench_on
 from tests.chaos.chain import run_chain
 from tests.chaos.ledger import Ledger, summary
 from tests.chaos.moments import PLUGIN, TELL
@@ -46,13 +46,13 @@ def main(argv: Sequence[str]) -> int:
     networks: SimpleQueue[int] = SimpleQueue()
     for number in range(options.labs):
         networks.put(FIRST_NETWORK + number)
-    if not ledger.timeline():
-        _measure(ledger, FIRST_NETWORK)
-    chains = {name: shots for name, shots in _chains(options, ledger).items() if name not in ledger.done()}
-    _say(f"{len(chains)} bootstraps to go, {sum(map(len, chains.values()))} ends of runs")
     with ThreadPoolExecutor(max_workers=options.labs) as pool:
-        futures = [pool.submit(_one, ledger, name, shots, networks, folder) for name, shots in chains.items()]
         try:
+            if not ledger.timeline():
+                pool.submit(_measure, ledger, FIRST_NETWORK).result()
+            chains = {name: shots for name, shots in _chains(options, ledger).items() if name not in ledger.done()}
+            _say(f"{len(chains)} bootstraps to go, {sum(map(len, chains.values()))} ends of runs")
+            futures = [pool.submit(_one, ledger, name, shots, networks, folder) for name, shots in chains.items()]
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
@@ -107,7 +107,7 @@ def _measure(ledger: Ledger, network: int) -> None:
     with bench_on(network, base / "lab") as bench:
         started = time.time()
         process, output = bench.start({**PLUGIN, TELL: str(bench.told)})
-        code = process.wait()
+        code = bench.wait(process, RUN_S)
         if code:
             raise SystemExit(f"cannot measure: the undisturbed run ended with {code}\n{output.read_text()[-3000:]}")
         ledger.keep_timeline(timeline_of(bench.told.read_text(), started, time.time()))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from firstlight.clock import SystemClock
+from firstlight.events import Verdict
 from tests.chaos.blows import Blow, command, marked, strike
 from tests.chaos.moments import PLUGIN, TELL, Instant
 from tests.rehearsal.conftest import CHECKOUT, Rehearsal, copy_of_the_checkout
@@ -25,7 +26,9 @@ ENDING_S = 90.0
 """When a run that was told to end is taken for one that hangs; what is slow only is judged elsewhere."""
 
 POLL_S = 0.01
-CLOCK = SystemClock()
+
+COMPLETE = (Verdict.MET, Verdict.ALREADY_MET, Verdict.NOT_VERIFIABLE)
+"""What every criterion has to be in the end."""
 
 KNOWN = (".gitignore", ".generated.json")
 """Hidden files that belong where secrets are."""
@@ -53,6 +56,10 @@ class Ended:
     """From the blow to the end."""
     missed: bool = False
     """Whether the run was over before the blow."""
+    skipped: bool = False
+    """Whether it was ended where its action was found not to be needed, which is no boundary of that action."""
+    reached: bool = True
+    """Whether the criterion began from which the blow was counted."""
     where: tuple[str, str] = ("start", "")
     """Stage and criterion in which it ended, as far as it told."""
 
@@ -63,12 +70,14 @@ class Bench:
 
     Attributes:
         first_begun: The journal's first action as it was on the disk when it was first seen.
+        run_s: When a run is taken for one that hangs.
     """
 
     rehearsal: Rehearsal
     words: tuple[str, ...] = ()
     first_begun: datetime | None = None
     runs: int = 0
+    run_s: float = RUN_S
 
     @property
     def state(self) -> Path:
@@ -101,7 +110,7 @@ class Bench:
         """Run the command to its end, as an operator does: nothing is added to it."""
         started = time.monotonic()
         process, output = self.start()
-        code = self._wait(process, RUN_S)
+        code = self.wait(process, self.run_s)
         self._note_first_action()
         return Ended(code, output.read_text(errors="replace"), time.monotonic() - started)
 
@@ -109,38 +118,50 @@ class Bench:
         """Run the command until it is ended at a named moment, by its own hand."""
         started = time.monotonic()
         process, output = self.start({**instant.environment(), TELL: str(self.told)})
-        code = self._wait(process, RUN_S)
+        code = self.wait(process, self.run_s)
         self._note_first_action()
         told = self.told.read_text().splitlines()
         struck = [float(line.split()[0]) for line in told if line.endswith(" struck")]
         ending_s = time.time() - struck[0] if struck else 0.0
-        return Ended(code, output.read_text(errors="replace"), time.monotonic() - started, ending_s, not struck, _where(told))
+        skipped = any(line.endswith(" skipped") for line in told)
+        return Ended(code, output.read_text(errors="replace"), time.monotonic() - started, ending_s, not struck, skipped, where=_where(told))
 
     def ended_after(self, criterion: str, later_s: float, blow: Blow) -> Ended:
         """Run the command until so long after a criterion began (the run itself, for an empty one), and end it from outside."""
         started = time.monotonic()
         process, output = self.start({**PLUGIN, TELL: str(self.told)})
-        while process.poll() is None and criterion and not self.told.read_text().endswith(f" {criterion}\n"):
-            CLOCK.sleep(POLL_S)
-        deadline = time.monotonic() + later_s
-        while process.poll() is None and time.monotonic() < deadline:
-            CLOCK.sleep(POLL_S)
-        missed = process.poll() is not None
-        struck = time.monotonic()
+        self._watch(process, self.run_s, until=lambda: not criterion or self._began(criterion))
+        reached = not criterion or self._began(criterion)
+        if reached:
+            self._watch(process, later_s)
+        struck, struck_at = time.monotonic(), time.time()
+        missed = not reached or process.poll() is not None
         if not missed:
             strike(process.pid, blow, str(self.state))
-        code = self._wait(process, ENDING_S)
+        # A run that never came to the criterion has had its time.
+        code = self.wait(process, ENDING_S if reached else 0)
         self._note_first_action()
         now = time.monotonic()
-        return Ended(code, output.read_text(errors="replace"), now - started, now - struck, missed, _where(self.told.read_text().splitlines()))
+        # Nothing outlives SIGKILL; and who had said the last word before the signal had nothing left to end.
+        missed = missed or (self._said_the_last_word(struck_at) if blow.is_orderly else code not in (-signal.SIGKILL, HUNG))
+        where = _where(self.told.read_text().splitlines())
+        return Ended(code, output.read_text(errors="replace"), now - started, now - struck, missed, reached=reached, where=where)
 
     def troubles(self) -> list[str]:
         """Return everything that is not as it has to be after the command ended well, in words."""
-        return [*_bootstrapped_once(self.state), *self._releases(), *self.left(), *self._counted_from_the_first_action(), *self._litter()]
+        return [
+            *self.unmet(),
+            *_bootstrapped_once(self.state),
+            *self._releases(),
+            *self.left(),
+            *self._counted_from_the_first_action(),
+            *self._litter(),
+        ]
 
-    def begun(self) -> list[str]:
-        """Return every action that the journal says was begun, in order."""
-        return [line["action"] for line in self.journal() if line["event"] == "ActionBegun"]
+    def unmet(self) -> list[str]:
+        """Return every criterion that the last report does not call met, or not verifiable here."""
+        verdicts = self.rehearsal.verdicts()
+        return [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict not in COMPLETE] or ([] if verdicts else ["no criteria"])
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the journal's whole lines."""
@@ -154,20 +175,37 @@ class Bench:
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
 
-    def _wait(self, process: subprocess.Popen[bytes], longest_s: float) -> int:
+    def wait(self, process: subprocess.Popen[bytes], longest_s: float) -> int:
+        """Return what a run ended with; what hangs is a finding, and must not hang us."""
+        self._watch(process, longest_s)
+        code = process.poll()
+        if code is not None:
+            return code
+        self._end(process)
+        return HUNG
+
+    def _watch(self, process: subprocess.Popen[bytes], longest_s: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Return when a run has ended, when something is so, or after so long; end it when the campaign is to end.
+
+        Raises:
+            Stopped: The campaign ends.
+        """
         deadline = time.monotonic() + longest_s
-        while time.monotonic() < deadline:
-            if STOP.is_set():
-                strike(process.pid, Blow.KILL_ALL, str(self.state))
+        while process.poll() is None and time.monotonic() < deadline and not until():
+            if STOP.wait(POLL_S):
+                self._end(process)
                 raise Stopped
-            try:
-                return process.wait(timeout=0.5)
-            except subprocess.TimeoutExpired:
-                continue
-        # What hangs is a finding, and must not hang us.
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         strike(process.pid, Blow.KILL_ALL, str(self.state))
         process.wait(timeout=10)
-        return HUNG
+
+    def _began(self, criterion: str) -> bool:
+        return any(line.endswith(f" {criterion}") for line in self.told.read_text().splitlines())
+
+    def _said_the_last_word(self, at: float) -> bool:
+        last = self.journal()[-1:]
+        return any(line["event"] == "RunEnded" and datetime.fromisoformat(line["at"]).timestamp() < at for line in last)
 
     def _note_first_action(self) -> None:
         if self.first_begun is None:
@@ -206,7 +244,7 @@ class Bench:
 
 
 def _where(told: list[str]) -> tuple[str, str]:
-    named = [line.split() for line in told if not line.endswith(" struck")]
+    named = [line.split() for line in told if not line.endswith((" struck", " skipped"))]
     return (named[-1][1], named[-1][2]) if named else ("start", "")
 
 

@@ -66,20 +66,27 @@ def summary(ledger: Ledger, seed: int) -> str:
         struck = [Struck(**each) for line in chains.values() for each in line["struck"]]
         if not struck:
             continue
-        hit = [each for each in struck if not each.missed]
-        missed = len(struck) - len(hit)
+        hit = [each for each in struck if each.hit]
+        missed, skipped = sum(each.missed for each in struck), sum(each.skipped for each in struck)
         parts += [
             f"## {HEADS[kind]}",
             "",
-            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged, {missed} came after their run's end.",
+            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged; {missed} more {CAME_TOO_LATE}, {skipped} {NOT_NEEDED}.",
             "",
             *_table(hit),
             "",
         ]
         wrong = [(name, line) for name, line in chains.items() if not line["converged"]]
-        parts += [f"- {name}: {'; '.join(line['troubles']) or 'an end was not orderly'}" for name, line in wrong]
+        parts += [f"- {name}: {'; '.join(_troubles(line))}" for name, line in wrong]
     return "\n".join(parts).rstrip() + "\n"
 
+
+def _troubles(line: dict[str, Any]) -> list[str]:
+    return [*line["troubles"], *(f"{each['shot']}: {trouble}" for each in line["struck"] for trouble in each["troubles"])]
+
+
+CAME_TOO_LATE = "came after their run's end"
+NOT_NEEDED = "met an action that was not needed"
 
 HEADS = {
     "matrix": "Every boundary of every action",

@@ -117,7 +117,8 @@ class _Striker:
                 if moment is Moment.AFTER_ENDED:
                     self._strike()
             case ActionSkipped() if self._is_it(event.action):
-                # A run before was quicker than its blow and all is done: this one has nothing to be ended in, so it is ended here.
+                # A run before was quicker than its blow and all is done: this one has nothing to be ended in. It is ended here, and does not count.
+                _tell("skipped")
                 self._strike()
             case CommandStarted() if self._acting and moment is Moment.DURING and (event.changes or not self._changes_by_commands):
                 self._strike_later()

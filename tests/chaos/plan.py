@@ -25,7 +25,10 @@ ACTIONS = (
     "install flux",
     "apply the GitRepository",
 )
-"""Every action that changes a cluster, in run order, by how its title begins."""
+"""Every action that changes a cluster, in run order, by how its title begins. A whole rehearsal has these and no others (`tests/rehearsal`)."""
+
+AWAITED = tuple(action for action in ACTIONS if action != "generate the kubeconfig")
+"""Those whose criterion waits for what they have done: of a kubeconfig, all is known when it is written."""
 
 KILLS = (Blow.KILL, Blow.KILL_GROUP, Blow.KILL_ALL)
 ORDERLY = (Blow.INTERRUPT, Blow.TERMINATE, Blow.HANG_UP)
@@ -71,15 +74,15 @@ def matrix() -> list[list[Shot]]:
         _chain((Blow.KILL_ALL,), Moment.DURING),
         _chain((Blow.KILL,), Moment.DURING),
         _chain(KILLS, Moment.AFTER_ENDED),
-        _chain(KILLS, Moment.WAITING),
+        _chain(KILLS, Moment.WAITING, actions=AWAITED),
         _chain(ORDERLY, Moment.DURING),
-        _chain(ORDERLY, Moment.WAITING),
+        _chain(ORDERLY, Moment.WAITING, actions=AWAITED),
     ]
 
 
-def _chain(blows: Sequence[Blow], *moments: Moment) -> list[Shot]:
+def _chain(blows: Sequence[Blow], *moments: Moment, actions: Sequence[str] = ACTIONS) -> list[Shot]:
     # Each action takes its turn with each blow.
-    instants = [(action, moment, blows[(row + turn) % len(blows)]) for row, action in enumerate(ACTIONS) for turn, moment in enumerate(moments)]
+    instants = [(action, moment, blows[(row + turn) % len(blows)]) for row, action in enumerate(actions) for turn, moment in enumerate(moments)]
     return [Shot(blow, instant=Instant(action, moment, blow, DURING_S if moment is Moment.DURING else 0.0)) for action, moment, blow in instants]
 
 

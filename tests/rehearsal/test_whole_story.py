@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from firstlight.hints import match
 from firstlight.tools.orphans import _marked as marked
 from fixtures.run import CHANGES_AHEAD
+from tests.chaos.plan import ACTIONS
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
 from tests.rehearsal.obstacles import canaries_of
 from tests.rehearsal.traces import (
@@ -150,6 +152,14 @@ def test_every_criterion_is_met_or_named_as_not_verifiable(finished: Rehearsal):
 
 def test_etcd_was_bootstrapped_exactly_once(finished: Rehearsal):
     assert [method for method in mutating_talos_calls(finished) if method.endswith("Bootstrap")] == ["/machine.MachineService/Bootstrap"]
+
+
+def test_the_matrix_of_ends_knows_every_action(finished: Rehearsal):
+    lines = map(json.loads, (finished.state / "journal.jsonl").read_text().splitlines())
+    taken = [line["action"] for line in lines if line["event"] in ("ActionBegun", "ActionSkipped")]
+
+    known = [next((known for known in ACTIONS if action.startswith(known)), action) for action in taken]
+    assert list(dict.fromkeys(known)) == list(ACTIONS)
 
 
 def test_a_second_run_acts_on_nothing_and_says_so(finished: Rehearsal):
