@@ -88,6 +88,14 @@ def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(name: str, 
     assert (job["uses"], job["with"]["target"]) == ("./.github/workflows/bootstrap.yaml", target)
 
 
+def test_every_night_sees_faults_and_random_ends_of_runs() -> None:
+    path = ROOT / ".github" / "workflows" / "reliability.yaml"
+    tasks_run = {step["run"].split()[1] for step in steps(path) if step.get("run", "").startswith("./task ")}
+
+    assert "schedule" in load(path)[True]
+    assert {"faults", "chaos"} <= tasks_run
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return a checkout in which a run has just ended, and the home of the operator beside it."""

@@ -54,7 +54,7 @@ FRESH = (
         BOOTSTRAPPED,
         "FL-002",
         "has not started its services yet",
-        clears="has not started its services|services",
+        clears="has not started its services",
     ),
     Case(
         3,
