@@ -134,15 +134,7 @@ def test_time_passes_in_one_place() -> None:
 
 
 def test_nothing_sleeps_in_the_projects_own_tests() -> None:
-    assert places(calls("time.sleep"), "tests", but={"tests/test_tidy.py"} | TESTS_OF_PROCESSES) == []
-
-
-# Tests of real processes give them time to start and end; each wait of theirs has a bound.
-TESTS_OF_PROCESSES = {
-    named(path)
-    for folder in ("diagnostics", "docker", "faults", "lab", "rehearsal", "secrets", "tools", "toolbox")
-    for path in (ROOT / "tests" / folder).rglob("*.py")
-}
+    assert places(calls("time.sleep", "CLOCK.sleep"), "tests", but={"tests/test_tidy.py", "tests/waiting.py", "tests/tools/test_together.py"}) == []
 
 
 def test_nothing_prints() -> None:

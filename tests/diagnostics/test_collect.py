@@ -18,6 +18,7 @@ from firstlight.target import Capability
 from firstlight.tools.masking import MASK, Masker
 from tests.definitions import CHECKOUT
 from tests.diagnostics.programs import SERVICES, Workstation, unpacked
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -290,6 +291,8 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from tests.diagnostics.programs import Workstation, unpacked
+from tests.waiting import until
+from tests.waiting import until
 workstation = Workstation(Path(sys.argv[1]))
 workstation.program("kubectl", "import os; open(sys.argv[0] + '.runs', 'w').write(str(os.getpid())); time.sleep(600)")
 print("ready", flush=True)
@@ -303,9 +306,7 @@ def test_ctrl_c_ends_it_at_once_and_keeps_what_is_there(tmp_path: Path):
     words = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "workstation")]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:
         runs = tmp_path / "workstation" / "bin" / "kubectl.runs"
-        deadline_s = time.monotonic() + 60
-        while not (runs.exists() and runs.read_text()) and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+        assert until(lambda: runs.exists() and runs.read_text(), within_s=60)
         process.send_signal(signal.SIGINT)
         interrupted_s = time.monotonic()
         said, _ = process.communicate(timeout=30)

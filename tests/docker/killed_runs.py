@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.docker import remains
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = (sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "docker")
@@ -87,13 +88,12 @@ def strike(log: Path, action: str, delay_s: float) -> bool:
     since = size_of_journal()
     with log.open("ab") as out:
         child = subprocess.Popen(RUN, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
-    deadline = time.monotonic() + RUN_S
-    while (event := begun(action, since)) is None:
-        if child.poll() is not None or time.monotonic() > deadline:
-            child.kill()
-            child.wait()
-            return False
-        time.sleep(_LOOK_S)
+    until(lambda: begun(action, since) or child.poll() is not None, within_s=RUN_S, pause_s=_LOOK_S)
+    event = begun(action, since)
+    if event is None:
+        child.kill()
+        child.wait()
+        return False
     try:
         child.wait(timeout=delay_s)
     except subprocess.TimeoutExpired:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.faults.telling import FILE, PAUSE
 from tests.rehearsal.conftest import CHECKOUT, Rehearsal
+from tests.waiting import until
 
 FACTOR = "0.02"
 """Budgets while something stays broken: there is nothing to wait for."""
 
 RUN_S = 400.0
-POLL_S = 0.05
 
 STAGES = ("fresh", "begun", "talos", "kubernetes", "secrets", "crds", "apps", "flux", "flux-health")
 """How far a bootstrap is: `fresh` is before it, `begun` is in the middle of Talos's stage, every other one is done."""
@@ -117,11 +116,14 @@ class Bench:
 
     def wait_until_told(self, pattern: str, process: subprocess.Popen[str]) -> None:
         """Wait until the run has told of something that happened, in whatever event but those that say what will be looked at."""
-        deadline = time.monotonic() + RUN_S
-        while not any(re.search(pattern, line, re.IGNORECASE) for line in self._happened()):
-            over = process.poll() is not None or time.monotonic() > deadline
-            assert not over, f"never told of {pattern}:\n{process.communicate()[0][-3000:]}"
-            time.sleep(POLL_S)
+
+        def told() -> bool:
+            return any(re.search(pattern, line, re.IGNORECASE) for line in self._happened())
+
+        until(lambda: told() or process.poll() is not None, within_s=RUN_S)
+        if not told():
+            process.kill()
+            raise AssertionError(f"never told of {pattern}:\n{process.communicate()[0][-3000:]}")
 
     def _happened(self) -> list[str]:
         lines = self.told.read_text(encoding="utf-8").splitlines() if self.told.exists() else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,7 @@ from firstlight.hints import match
 from tests.faults.bench import Bench, Case, check, check_in_turn
 from tests.faults.conftest import NETWORK
 from tests.faults.ways import machine
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -36,13 +36,11 @@ def rebooted_as(bench: Bench, hostname: str, address: str, **switches: object) -
 
 
 def wait_for_port(address: str, *, is_open: bool) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def so() -> bool:
         with socket.socket() as probe:
-            if (probe.connect_ex((address, 50000)) == 0) is is_open:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{address}:50000 is {'closed' if is_open else 'open'}")
+            return (probe.connect_ex((address, 50000)) == 0) is is_open
+
+    assert until(so, within_s=30), f"{address}:50000 is {'closed' if is_open else 'open'}"
 
 
 FRESH = (
@@ -128,13 +126,11 @@ def bootstrapped_by_hand(bench: Bench) -> None:
 
 
 def wait_for_members(bench: Bench, number: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def so() -> bool:
         listed = bench.rehearsal.tool("talosctl", "--nodes", FIRST, "--endpoints", FIRST, "etcd", "members").stdout
-        if listed.count("infra-cp-") >= number:
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"etcd never had {number} members")
+        return listed.count("infra-cp-") >= number
+
+    assert until(so, within_s=60, pause_s=0.3), f"etcd never had {number} members"
 
 
 def rebooted_as_the_hint_says(bench: Bench) -> None:

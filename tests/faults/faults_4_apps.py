@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
 from firstlight.hints import match
+from tests.chaos.blows import descendants
 from tests.faults.bench import Bench, Case, check, names_it
 from tests.faults.ways import machine, pods
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -92,7 +91,7 @@ def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_come
         killed = bench.begin("-k", "release_runs and cilium")
         bench.wait_until_told("ActionBegun.*install cilium", killed)
         wait_for_pods(bench, "ImagePullBackOff", killed)
-        for child in children_of(killed.pid):
+        for child in list(descendants(killed.pid))[::-1]:
             os.kill(child, signal.SIGKILL)
         assert bench.ended(killed).code == 1
         left = bench.rehearsal.tool("helm", "--namespace", "kube-system", "list", "--all")
@@ -113,10 +112,13 @@ def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_come
 
 def wait_for_pods(bench: Bench, word: str, process: subprocess.Popen[str]) -> None:
     """Wait until pods that are there to stay are in a state, while a run goes on."""
-    deadline = time.monotonic() + 60
-    while word not in bench.kubectl("--namespace", "kube-system", "get", "pods"):
-        assert process.poll() is None, process.communicate()[0][-3000:]
-        assert time.monotonic() < deadline, f"no pod is in {word}"
+
+    def there() -> bool:
+        return word in bench.kubectl("--namespace", "kube-system", "get", "pods")
+
+    until(lambda: there() or process.poll() is not None, within_s=60, pause_s=0.3)
+    assert process.poll() is None, process.communicate()[0][-3000:]
+    assert there(), f"no pod is in {word}"
 
 
 def installed(bench: Bench, *releases: str) -> None:
@@ -125,21 +127,6 @@ def installed(bench: Bench, *releases: str) -> None:
     if not set(releases) <= set(there):
         said = bench.run("-k", f"release_runs and ({' or '.join(releases)})")
         assert said.code == 0, said.text[-4000:]
-
-
-def children_of(pid: int) -> list[int]:
-    """Return every process below one, the youngest first."""
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int(re.sub(r"^.*\) \S ", "", (folder / "stat").read_text()).split()[0])
-        except (OSError, ValueError):
-            continue
-    found, layer = [], [pid]
-    while layer:
-        layer = [child for child, parent in parents.items() if parent in layer]
-        found += layer
-    return found[::-1]
 
 
 @contextmanager

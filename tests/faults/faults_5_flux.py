@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Mapping
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from firstlight.hints import match
 from tests.faults.bench import Bench, Case, names_it
 from tests.faults.ways import nothing
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -51,9 +51,7 @@ GIVE_UP = "  upgrade:\n    remediation:\n      retries: 0\n"
 def wait_until_given_up(bench: Bench) -> None:
     """Wait until Flux has used up its attempts to upgrade Spegel."""
     look = ("--namespace", "kube-system", "get", "helmrelease", "spegel", "--ignore-not-found", "--output", "jsonpath={.status.conditions}")
-    deadline = time.monotonic() + 300
-    while '"Stalled"' not in (seen := bench.kubectl(*look)):
-        assert time.monotonic() < deadline, f"Flux has not given up: {seen}"
+    assert until(lambda: '"Stalled"' in bench.kubectl(*look), within_s=300, pause_s=1), f"Flux has not given up: {bench.kubectl(*look)}"
 
 
 def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_are_named(bench: Bench):

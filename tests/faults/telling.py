@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from firstlight.diagnostics import collect
 from firstlight.events import Stamped
 from fixtures import diagnosing
 from fixtures.keys import BUS
+from tests.waiting import until
 
 FILE, PAUSE = "FIRSTLIGHT_TOLD", "FIRSTLIGHT_PAUSE"
 
@@ -45,8 +45,6 @@ def pytest_configure(config: pytest.Config) -> None:
             stream.write(line)
         if pause and not paused and re.search(pause, line):
             paused.append(line)
-            deadline = time.monotonic() + PAUSE_S
-            while not Path(f"{path}.go").exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
+            until(Path(f"{path}.go").exists, within_s=PAUSE_S)
 
     bus.add(tell)

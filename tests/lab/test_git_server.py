@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from firstlight.clock import SystemClock
 from firstlight.tools.process import CommandResult, run
 from lab.simulated import daemon, keys, processes
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.lab.support import CALL_S, ROOT, git, require, start_service
+from tests.waiting import until
 
 READ_ONLY = "ERROR: The key you are authenticating with has been marked as read only."
 
 FAULT_S = 10.0
-POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -171,16 +170,8 @@ def test_an_idle_client_does_not_hold_up_the_fault_that_closes_the_port_nor_its_
     with socket.create_connection(("127.0.0.1", remote.port)) as idle:
         assert idle.recv(1024).startswith(b"SSH-2.0-")
         with faults.git("down"):
-            wait_until(lambda: "Connection refused" in remote.git("reader", "ls-remote", remote.url).stderr)
-        wait_until(lambda: remote.git("reader", "ls-remote", remote.url).ok)
-
-
-def wait_until(so: Callable[[], bool]) -> None:
-    clock = SystemClock()
-    deadline = clock.monotonic() + FAULT_S
-    while not so():
-        assert clock.monotonic() < deadline, "the Git server does not do as its fault says"
-        clock.sleep(POLL_S)
+            assert until(lambda: "Connection refused" in remote.git("reader", "ls-remote", remote.url).stderr, within_s=FAULT_S)
+        assert until(lambda: remote.git("reader", "ls-remote", remote.url).ok, within_s=FAULT_S)
 
 
 def test_the_log_tells_who_asked_what(remote: Remote):

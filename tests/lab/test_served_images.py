@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.clock import SystemClock
 from firstlight.toolbox import Places, load_pins
 from firstlight.toolbox.digest import bin_folder
 from lab.docker.images import storage
@@ -21,6 +21,7 @@ from lab.docker.images.layout import Assembled, Start, assemble
 from lab.docker.images.places import ImagePlaces
 from lab.simulated import daemon
 from lab.simulated.paths import LabPaths
+from tests.waiting import until
 
 ADDRESS, PORT, START_S = "127.0.0.58", 5058, 30.0
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -57,15 +58,14 @@ def image(paths: LabPaths, tmp_path: Path) -> Assembled:
     storage.write_config(here)
     served = ImageSet(here.storage, program, here.serve_config, NodeImage("", "", tmp_path), ())
     daemon.start(paths, "registry", served.registry_command(ADDRESS, PORT), {"PATH": os.environ["PATH"]}, stamp="one")
-    clock = SystemClock()
-    deadline = clock.monotonic() + START_S
-    while clock.monotonic() < deadline:
-        try:
-            if ask("GET", "/v2/").status == http.HTTPStatus.OK:
-                return image
-        except ConnectionRefusedError:
-            clock.sleep(0.05)
-    raise AssertionError((paths.logs / "registry.log").read_text())
+
+    def answers() -> bool:
+        with contextlib.suppress(ConnectionRefusedError):
+            return ask("GET", "/v2/").status == http.HTTPStatus.OK
+        return False
+
+    assert until(answers, within_s=START_S), (paths.logs / "registry.log").read_text()
+    return image
 
 
 def test_a_mirror_is_asked_for_a_name_and_serves_every_part_of_the_image(image: Assembled):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fixtures.run import CHANGES_AHEAD
+from lab.simulated.faults import Faults
+from lab.simulated.paths import LabPaths
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
 from tests.rehearsal.traces import LAB_KEEPS, changes_by_the_operator, files_under, mutating_talos_calls, talos_calls
 
@@ -28,87 +30,58 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @dataclass(frozen=True)
 class Broken:
-    """Something that is broken, and how it is mended."""
+    """Something that is broken, until it is left."""
 
     criterion: str
     error: str
     hint: str
-    break_it: Callable[[Rehearsal], Callable[[], None]]
+    break_it: Callable[[Rehearsal], AbstractContextManager[None]]
 
 
-def away(path: Path) -> Callable[[], None]:
-    """Take a file away, and return what puts it back."""
-    content, mode = path.read_bytes(), path.stat().st_mode
-    path.unlink()
-
-    def back() -> None:
-        path.write_bytes(content)
-        path.chmod(mode)
-
-    return back
+def faults(rehearsal: Rehearsal) -> Faults:
+    return Faults(LabPaths(cluster="infra", state=rehearsal.state, checkout=rehearsal.root))
 
 
-def changed(path: Path, before: str, after: str) -> Callable[[], None]:
-    """Change a file's text, and return what changes it back."""
-    text = path.read_text()
-    assert before in text
-    path.write_text(text.replace(before, after))
-    return lambda: _write(path, text)
+def machine(hostname: str, fault: str) -> Callable[[Rehearsal], AbstractContextManager[None]]:
+    return lambda rehearsal: faults(rehearsal).machine(hostname, **{fault: True})
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+def signed_out(rehearsal: Rehearsal) -> AbstractContextManager[None]:
+    return Faults.away(rehearsal.state / "op-session")
 
 
-def machine_fault(rehearsal: Rehearsal, node: str, fault: str) -> Callable[[], None]:
-    """Set one fault of the simulated machines."""
-    path = rehearsal.state / "faults.json"
-    path.write_text(json.dumps({"nodes": {node: {fault: True}}}))
-    return path.unlink
-
-
-def no_age_key(rehearsal: Rehearsal) -> Callable[[], None]:
-    return away(rehearsal.state / "home" / ".config" / "sops" / "age" / "keys.txt")
-
-
-def signed_out(rehearsal: Rehearsal) -> Callable[[], None]:
-    return away(rehearsal.state / "op-session")
-
-
-def key_not_registered(rehearsal: Rehearsal) -> Callable[[], None]:
-    path = rehearsal.state / "git" / "deploy-keys.json"
-    text = path.read_text()
-    path.write_text("[]")
-    return lambda: _write(path, text)
-
-
-def unresolvable(rehearsal: Rehearsal) -> Callable[[], None]:
+def unresolvable(rehearsal: Rehearsal) -> AbstractContextManager[None]:
     # In the lab's copy: what the checkout names, the lab puts into its vault.
     template = Path(rehearsal.lab_description["tree"]) / "bootstrap" / "infra" / "secrets.yaml.tpl"
-    return changed(template, "op://k8s-ops/infra-deploy-key/known_hosts", "op://k8s-ops/no-such-item/known_hosts")
+    return Faults.changed(template, "op://k8s-ops/infra-deploy-key/known_hosts", "op://k8s-ops/no-such-item/known_hosts")
 
 
 PREFLIGHT = (
-    Broken("the-age-key-opens-the-talos-secrets", "cannot decrypt talsecret.sops.yaml", "FL-202", no_age_key),
+    Broken(
+        "the-age-key-opens-the-talos-secrets",
+        "cannot decrypt talsecret.sops.yaml",
+        "FL-202",
+        lambda rehearsal: Faults.away(rehearsal.state / "home" / ".config" / "sops" / "age" / "keys.txt"),
+    ),
     Broken("1password-is-signed-in", "cannot use 1Password: nobody is signed in", "FL-201", signed_out),
-    Broken("the-deploy-key-can-read-the-git-remote", "cannot read branch main of ssh://", "FL-061", key_not_registered),
+    Broken("the-deploy-key-can-read-the-git-remote", "cannot read branch main of ssh://", "FL-061", lambda r: faults(r).git("unregistered")),
     Broken(
         "every-node-answers-on-its-talos-api",
         "cannot confirm infra-worker-2 (127.25.212.15) to answer on port 50000",
         "FL-006",
-        lambda rehearsal: machine_fault(rehearsal, "infra-worker-2", "down"),
+        machine("infra-worker-2", "down"),
     ),
     Broken(
         "every-node-answers-on-its-talos-api",
         "cannot confirm infra-cp-3 (127.25.212.13) to answer on port 50000",
         "FL-006",
-        lambda rehearsal: machine_fault(rehearsal, "infra-cp-3", "apid_closed"),
+        machine("infra-cp-3", "apid_closed"),
     ),
     Broken(
         "every-node-answers-on-its-talos-api",
         "certificate signed by unknown authority",
         "FL-008",
-        lambda r: machine_fault(r, "infra-cp-2", "wrong_ca"),
+        machine("infra-cp-2", "wrong_ca"),
     ),
 )
 
@@ -137,11 +110,8 @@ def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(reh
 
 
 def test_a_plan_on_what_is_broken_says_what_blocks_it(rehearsal: Rehearsal):
-    mend = signed_out(rehearsal)
-    try:
+    with signed_out(rehearsal):
         result = rehearsal.run("--plan", "--stage", "preflight,talos")
-    finally:
-        mend()
 
     plan = rehearsal.planned()
     assert result.returncode == 1
@@ -155,11 +125,8 @@ def test_a_plan_on_what_is_broken_says_what_blocks_it(rehearsal: Rehearsal):
 
 @pytest.mark.parametrize("broken", PREFLIGHT, ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"))
 def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
-    mend = broken.break_it(rehearsal)
-    try:
+    with broken.break_it(rehearsal):
         result = rehearsal.run("--stage", "preflight", *FACTOR)
-    finally:
-        mend()
 
     criterion = rehearsal.criterion(broken.criterion)
     assert result.returncode == 1, result.stdout[-3000:]
@@ -171,11 +138,8 @@ def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
 
 
 def test_a_reference_that_does_not_resolve_is_named(rehearsal: Rehearsal):
-    mend = unresolvable(rehearsal)
-    try:
+    with unresolvable(rehearsal):
         result = rehearsal.run("--stage", "preflight", *FACTOR)
-    finally:
-        mend()
 
     criterion = rehearsal.criterion("every-secret-reference-resolves")
     assert result.returncode == 1

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tests.rehearsal.traces import (
     mutating_talos_calls,
     talos_calls,
 )
+from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("first")]
 
@@ -72,13 +72,13 @@ def killed(rehearsal: Rehearsal) -> Rehearsal:
 
 def wait_for_helm(rehearsal: Rehearsal) -> bool:
     """Wait until helm installs, and report whether it was seen within its bound."""
-    for _ in range(600):
-        for pid in marked(str(rehearsal.state)):
-            with contextlib.suppress(OSError):
-                if b"\0upgrade\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return True
-        time.sleep(0.05)
-    return False
+
+    def upgrades(pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            return b"\0upgrade\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return False
+
+    return until(lambda: any(map(upgrades, marked(str(rehearsal.state)))), within_s=60)
 
 
 @pytest.fixture(scope="module")

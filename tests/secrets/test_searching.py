@@ -20,6 +20,7 @@ import pytest
 from lab.simulated.keys import new_deploy_key
 from tests.secrets import execs
 from tests.secrets.canaries import canaries, texts_in
+from tests.waiting import until
 
 KEY = new_deploy_key("a comment")
 TWIN = new_deploy_key("a comment")
@@ -130,7 +131,4 @@ def test_what_the_command_leaves_behind_goes_on(watching: None, tmp_path: Path):
     execs.watched(words, tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60)
 
     (tmp_path / "go").touch()
-    deadline_s = time.monotonic() + 30
-    while not (tmp_path / "said").exists() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    assert (tmp_path / "said").exists()
+    assert until((tmp_path / "said").exists, within_s=30)

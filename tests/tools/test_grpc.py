@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.clock import SystemClock
 from firstlight.tools.grpc import NoAnswer, call, fields
 from firstlight.tools.hubble import read_status
+from tests.waiting import until
 
 ETCD = Path(__file__).parents[2] / ".tools" / "bin" / "etcd"
-ADDRESS = "127.0.0.1"
+ADDRESS = "127.28.0.1"
+"""Nobody else's: a port that was free a moment ago is free still."""
 START_S = 60.0
 
 
@@ -26,7 +27,9 @@ START_S = 60.0
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     if not ETCD.exists():
         pytest.skip("needs etcd: ./task tools:setup")
-    client, peer = (free_port() for _ in range(2))
+    # The second one is not to be the first again.
+    client = free_port()
+    peer = free_port(but=client)
     urls = [f"http://{ADDRESS}:{port}" for port in (client, peer)]
     words = [str(ETCD), "--data-dir", str(tmp_path_factory.mktemp("etcd") / "data"), "--initial-cluster", f"default={urls[1]}"]
     words += [
@@ -40,19 +43,17 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         urls[1],
     ]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        clock, deadline = SystemClock(), SystemClock().monotonic() + START_S
-        while not listens(client):
-            assert process.poll() is None
-            assert clock.monotonic() < deadline
-            clock.sleep(0.1)
+        until(lambda: listens(client) or process.poll() is not None, within_s=START_S)
+        assert listens(client)
         yield client
         process.terminate()
 
 
-def free_port() -> int:
+def free_port(but: int = 0) -> int:
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
+        port = int(probe.getsockname()[1])
+        return port if port != but else free_port(but)
 
 
 def listens(port: int) -> bool:

@@ -168,11 +168,16 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] not in "ZX"
 
 
-def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it():
+def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it(tmp_path: Path):
     """As `talosctl version` does, whose heading `Server:` may come after the error."""
-    code = "import sys, time; print('why', file=sys.stderr, flush=True); time.sleep(0.3); print('Server:'); sys.exit(int(sys.argv[1]))"
+    code = "import sys; print('why', file=sys.stderr, flush=True); open(sys.argv[2]).read(); print('Server:'); sys.exit(int(sys.argv[1]))"
+    os.mkfifo(tmp_path / "read")
 
-    failed, well = (run([PYTHON, "-c", code, exit_code], timeout_s=20) for exit_code in ("1", "0"))
+    def goes_on(line: str) -> None:
+        if line == "why":
+            (tmp_path / "read").write_text("")
+
+    failed, well = (run([PYTHON, "-c", code, exit_code, str(tmp_path / "read")], timeout_s=20, on_line=goes_on) for exit_code in ("1", "0"))
 
     assert failed.output_tail == ("why", "Server:")
     assert failed.said == "why"
