@@ -140,12 +140,11 @@ def rebooted_as_the_hint_says(bench: Bench) -> None:
     assert re.search(r"^STATE +Failed", bench.rehearsal.tool(*etcd).stdout, re.MULTILINE)
     rebooted = bench.rehearsal.tool("talosctl", *address, "reboot", "--wait=false")
     assert rebooted.returncode == 0, rebooted.stderr
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if re.search(r"^STATE +Preparing", shown := bench.rehearsal.tool(*etcd).stdout, re.MULTILINE):
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"etcd of {SECOND} does not try again: {shown}")
+
+    def tries_again() -> bool:
+        return re.search(r"^STATE +Preparing", bench.rehearsal.tool(*etcd).stdout, re.MULTILINE) is not None
+
+    assert until(tries_again, within_s=60, pause_s=0.3), f"etcd of {SECOND} does not try again: {bench.rehearsal.tool(*etcd).stdout}"
 
 
 JOINING = (
