@@ -37,5 +37,11 @@ def pod(
     return made
 
 
+def leaving(made: Object) -> Object:
+    """Return a pod as it is while it is deleted: its readiness is what it was."""
+    made["metadata"]["deletionTimestamp"] = "2026-11-23T07:32:00Z"
+    return made
+
+
 def waiting(reason: str, message: str = "") -> Object:
     return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}

@@ -19,7 +19,7 @@ from firstlight.tools.grpc import NoAnswer
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES, Kind
-from tests.conditions.objects import item, pod
+from tests.conditions.objects import item, leaving, pod
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer
 from tests.tools.scripted import Said, scripted
@@ -150,6 +150,8 @@ def test_hubble_relay_must_answer_and_hear_every_node():
     deaf = hubble_relay_answers(Relay(RELAY, answered(HEARS_TWO)), CLUSTER).probe()
     assert (deaf.seen, deaf.hopeless) == (f"Hubble Relay hears 2 of {len(NAMES)} nodes, 4095 flows", False)
     assert hubble_relay_answers(Relay([], b""), CLUSTER).probe().seen == "no pod of Hubble Relay is ready"
+    gone = Relay([leaving(pod("hubble-relay-4")), *RELAY], answered(HEARS_ALL))
+    assert hubble_relay_answers(gone, CLUSTER).probe().value == len(NAMES)
 
 
 @pytest.mark.parametrize("answer", [b"", answered(b"")[:12], b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["hangs up", "cut off", "no HTTP/2"])
@@ -195,6 +197,16 @@ def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dn
         (NAMES[1], ["10.42.0.7"]),
         (NAMES[2], ["10.42.1.7"]),
     ]
+
+
+def test_a_coredns_pod_that_is_leaving_is_not_asked(api: ApiServer, kubernetes: Kubernetes, dns: None):
+    gone = leaving(pod("coredns-9", node=NAMES[2], owner="coredns", podIP="10.42.2.7"))
+    gone["metadata"]["labels"]["k8s-app"] = "kube-dns"
+    api.kinds[PODS.path()].append(gone)
+
+    seen = dns_resolves_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe()
+
+    assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
 
 
 def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwards(kubernetes: Kubernetes, dns: None):

@@ -23,7 +23,7 @@ from firstlight.errors import NotReady
 from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, EVENTS, NODES, PODS, RELEASE, RELEASE_NAMESPACE
 from tests.clocks import FakeClock
-from tests.conditions.objects import Object, condition, item, pod, ready, waiting
+from tests.conditions.objects import Object, condition, item, leaving, pod, ready, waiting
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer, ended, event, refusal
 
@@ -173,7 +173,7 @@ def test_a_node_without_its_ready_pod_is_named(api: ApiServer, kubernetes: Kuber
     if how == "absent":
         pods.pop(0)
     elif how == "leaving":
-        pods[0]["metadata"]["deletionTimestamp"] = "2026-11-23T07:32:00Z"
+        leaving(pods[0])
     else:
         pods[0] = pod("spegel-x", node=NAMES[0], owner="spegel" if how == "unready" else "other", well=how != "unready")
     api.hold(DAEMON_SETS, item("spegel", "kube-system"))

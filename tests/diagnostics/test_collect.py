@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -16,6 +17,8 @@ import pytest
 from firstlight.diagnostics.archive import KEPT, PIECE_BYTES_MAX, cut
 from firstlight.target import Capability
 from firstlight.tools.masking import MASK, Masker
+from firstlight.tools.objects import name_of
+from tests.conditions.objects import item, leaving, pod
 from tests.definitions import CHECKOUT
 from tests.diagnostics.programs import SERVICES, Workstation, unpacked
 from tests.waiting import until
@@ -39,6 +42,25 @@ def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_r
     assert any("--previous" in call for call in workstation.calls)
     assert not any("well" in call for call in workstation.calls)
     assert "kubernetes/events.txt" in files
+
+
+@pytest.mark.parametrize(
+    ("kind", "unready"),
+    [
+        ("pods", leaving(pod("leaving"))),
+        # Its pods are ready, and one is still of the template before.
+        ("daemonsets", item("rolling", "x", observedGeneration=1, desiredNumberScheduled=2, numberReady=2, updatedNumberScheduled=1)),
+        ("deployments", item("unseen", "x", spec={"replicas": 1}, generation=2, observedGeneration=1, readyReplicas=1, updatedReplicas=1)),
+    ],
+    ids=["leaving", "rolling out", "not seen yet"],
+)
+def test_what_a_condition_waits_for_is_described(workstation: Workstation, kind: str, unready: dict[str, object]):
+    listing = json.dumps({"items": [unready]})
+    workstation.program("kubectl", f"print(({listing!r} if {kind!r} in words else '{{\"items\": []}}') if 'json' in words else 'said')")
+
+    workstation.collect(workstation.failure("50-flux"))
+
+    assert [call[-2:] for call in workstation.calls if "describe" in call] == [[kind, name_of(unready)]]
 
 
 def test_only_looks_are_taken(workstation: Workstation):

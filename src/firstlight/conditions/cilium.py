@@ -11,7 +11,7 @@ from firstlight.definition.model import Cluster
 from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_config, parse_agent_status
 from firstlight.tools.hubble import PORT, ask_relay
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import PODS, condition_of, name_of
+from firstlight.tools.objects import PODS, is_ready, name_of
 from firstlight.tools.process import CommandResult
 from firstlight.tools.together import together
 
@@ -94,7 +94,7 @@ def hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[
 
     def probe() -> Observation[int]:
         pods, _ = kubernetes.list(PODS, namespace=NAMESPACE, labels="k8s-app=hubble-relay")
-        ready = [pod for pod in pods if condition_of(pod, "Ready").get("status") == "True"]
+        ready = [pod for pod in pods if is_ready(pod)]
         if not ready:
             return not_yet("no pod of Hubble Relay is ready")
         with kubernetes.port_forward(NAMESPACE, name_of(ready[0]), PORT) as connection:
@@ -125,7 +125,6 @@ def _asked(pods: Mapping[str, str], question: Callable[[str], CommandResult]) ->
 def _agents(kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, str], str]:
     """Return the name of each node's agent pod, or which nodes have none that is ready."""
     pods, _ = kubernetes.list(PODS, namespace=NAMESPACE, labels=AGENTS)
-    ready = [pod for pod in pods if condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]]
-    found = {str(pod["spec"]["nodeName"]): name_of(pod) for pod in ready}
+    found = {str(pod["spec"]["nodeName"]): name_of(pod) for pod in pods if is_ready(pod)}
     missing = sorted(cluster.node_names - found.keys())
     return found, f"no agent is ready on {several(missing)}" if missing else ""

@@ -8,7 +8,7 @@ from firstlight.conditions.condition import Condition, Observation, holds, never
 from firstlight.tools.dns import ask, parse_getent
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES, Object, condition_of, name_of
+from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES, Object, is_ready, name_of
 
 NAME = "kubernetes.default.svc.cluster.local"
 """The API server's own Service: there is no cluster without it."""
@@ -74,7 +74,7 @@ def dns_resolves_across_nodes(kubernetes: Kubernetes, kubectl: Kubectl) -> Condi
 
 def _servers(kubernetes: Kubernetes) -> list[Object]:
     pods, _ = kubernetes.list(PODS, namespace="kube-system", labels="k8s-app=kube-dns")
-    return [pod for pod in pods if condition_of(pod, "Ready").get("status") == "True"]
+    return [pod for pod in pods if is_ready(pod)]
 
 
 def _client(name: str, node: str, image: str, server: str) -> Object:

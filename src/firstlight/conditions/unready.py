@@ -6,7 +6,20 @@ from dataclasses import dataclass
 
 from firstlight.conditions.condition import Observation, never, not_yet
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, RELEASE, RELEASE_NAMESPACE, Kind, Object, condition_of, name_of
+from firstlight.tools.objects import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    RELEASE,
+    RELEASE_NAMESPACE,
+    Kind,
+    Object,
+    condition_of,
+    counts,
+    is_ready,
+    name_of,
+)
 
 HOPELESS_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
 """Waiting reasons that no passing of time mends; pull back-off and crash loops do get better, and are shown instead."""
@@ -41,17 +54,6 @@ def unready_of(kubernetes: Kubernetes, release: str, namespace: str) -> list[str
                 workload = Workload(kind, str(item["metadata"]["namespace"]), name_of(item))
                 lines.append(why_not(kubernetes, item, workload, f"{workload.name}: {ready} of {wanted} ready").seen)
     return lines
-
-
-def counts(item: Object) -> tuple[int, int, bool]:
-    """Return how many pods are wanted, how many are ready, and whether the status speaks of the spec as it is now."""
-    status = item.get("status") or {}
-    current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
-    if "desiredNumberScheduled" in status:
-        wanted = int(status["desiredNumberScheduled"])
-        return wanted, min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))), current
-    wanted = int(item["spec"].get("replicas", 1))
-    return wanted, min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))), current
 
 
 def why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str) -> Observation[int]:
@@ -89,16 +91,6 @@ def _is_about(event: Object, workload: Workload) -> bool:
 def owned_by(pod: Object, name: str) -> bool:
     """Report whether a pod belongs to a DaemonSet or ReplicaSet of that name."""
     return any(owner.get("name") == name for owner in pod["metadata"].get("ownerReferences") or [])
-
-
-def is_ready(pod: Object) -> bool:
-    """Report whether a pod is ready and stays."""
-    return condition_of(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def is_well(pod: Object) -> bool:
-    """Report whether a pod is ready, or has done what it was made for."""
-    return is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded"
 
 
 def _how_it_ended(container: Object) -> str:

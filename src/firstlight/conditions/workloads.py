@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.conditions.naming import several
-from firstlight.conditions.unready import Workload, counts, is_ready, is_well, owned_by, pod_text, why_not
+from firstlight.conditions.unready import Workload, owned_by, pod_text, why_not
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, PODS, condition_of, name_of
+from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, PODS, condition_of, counts, is_ready, is_well, name_of
 from firstlight.tools.view import View
 
 

@@ -7,7 +7,7 @@ from firstlight.diagnostics.kubernetes import LOG_LINES, conditions, describe, n
 from firstlight.diagnostics.looking import Looking
 from firstlight.diagnostics.piece import Absent, Found, asking
 from firstlight.target import Capability
-from firstlight.tools.objects import condition_of
+from firstlight.tools.objects import is_ready
 
 NAMESPACE = "flux-system"
 
@@ -33,7 +33,7 @@ def objects(failure: Failure, looking: Looking) -> Found:
     yield conditions("flux/helmreleases.txt", failure, "helmreleases.helm.toolkit.fluxcd.io")
     for kind in KINDS:
         # An object that no controller has looked at yet has no conditions at all.
-        items = not_ready(failure, looking, kind, lambda item: condition_of(item, "Ready").get("status") == "True")
+        items = not_ready(failure, looking, kind, is_ready)
         yield from describe(failure, kind, items)
     if Capability.RUNNING_PODS not in failure.target.capabilities:
         yield Absent("flux/logs", f"{failure.target.reasons[Capability.RUNNING_PODS]}; the controllers' own processes log into lab/")

@@ -9,7 +9,7 @@ from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.looking import Looking
 from firstlight.diagnostics.piece import Absent, Found, Piece, asking
 from firstlight.target import Capability
-from firstlight.tools.objects import Object, condition_of, name_of
+from firstlight.tools.objects import Object, counts, is_ready, is_well, name_of
 from firstlight.tools.reading import Unreadable, read_json
 
 DESCRIBED_MAX = 8
@@ -26,7 +26,7 @@ def objects(failure: Failure, looking: Looking) -> Found:
         yield Absent("kubernetes", f"there is no kubeconfig at {failure.target.kubeconfig}")
         return
     yield asking("kubernetes/nodes.txt", *failure.kubectl("get", "nodes", "--output", "wide"))
-    yield from _described(failure, looking, "nodes", lambda node: condition_of(node, "Ready").get("status") == "True")
+    yield from _described(failure, looking, "nodes", is_ready)
     yield asking("kubernetes/pods.txt", *failure.kubectl("get", "pods", "--all-namespaces", "--output", "wide"))
     yield from _pods(failure, looking)
     for kind in WORKLOADS:
@@ -47,7 +47,7 @@ def crds(failure: Failure, _looking: Looking) -> Found:
     yield conditions("kubernetes/crds.txt", failure, "customresourcedefinitions")
 
 
-def not_ready(failure: Failure, looking: Looking, kind: str, is_ready: Callable[[Object], bool]) -> list[Object] | None:
+def not_ready(failure: Failure, looking: Looking, kind: str, well: Callable[[Object], bool]) -> list[Object] | None:
     """Return the objects of a kind, in all namespaces, that are not ready; none at all where they cannot be listed."""
     answer = looking.ask(failure.kubectl("get", kind, "--all-namespaces", "--output", "json"))
     try:
@@ -55,7 +55,7 @@ def not_ready(failure: Failure, looking: Looking, kind: str, is_ready: Callable[
     except Unreadable:
         # Longer than what is kept of a command's output: the tables beside it say what there is.
         listed = None
-    return None if listed is None else [item for item in _items(listed) if not is_ready(item)]
+    return None if listed is None else [item for item in _items(listed) if not well(item)]
 
 
 def conditions(name: str, failure: Failure, kind: str) -> Piece:
@@ -79,12 +79,12 @@ def describe(failure: Failure, kind: str, items: list[Object] | None) -> Found:
             yield Absent(f"kubernetes/{path}.txt", f"only {DESCRIBED_MAX} are described")
 
 
-def _described(failure: Failure, looking: Looking, kind: str, is_ready: Callable[[Object], bool]) -> Found:
-    yield from describe(failure, kind, not_ready(failure, looking, kind, is_ready))
+def _described(failure: Failure, looking: Looking, kind: str, well: Callable[[Object], bool]) -> Found:
+    yield from describe(failure, kind, not_ready(failure, looking, kind, well))
 
 
 def _pods(failure: Failure, looking: Looking) -> Found:
-    failing = not_ready(failure, looking, "pods", _pod_is_well)
+    failing = not_ready(failure, looking, "pods", is_well)
     yield from describe(failure, "pods", failing)
     if Capability.RUNNING_PODS not in failure.target.capabilities:
         yield Absent("kubernetes/logs", failure.target.reasons[Capability.RUNNING_PODS])
@@ -106,18 +106,12 @@ def _items(listed: Any) -> list[Object]:
     ]
 
 
-def _pod_is_well(pod: Object) -> bool:
-    phase = (pod.get("status") or {}).get("phase")
-    return phase == "Succeeded" or (phase == "Running" and condition_of(pod, "Ready").get("status") == "True")
-
-
 def _workload_is_ready(item: Object) -> bool:
     status, spec = item.get("status") or {}, item.get("spec") or {}
     if "completions" in spec:
         return bool(status.get("succeeded", 0) >= (spec["completions"] or 1))
-    if "desiredNumberScheduled" in status:
-        return bool(status.get("numberReady", 0) >= status["desiredNumberScheduled"])
-    return bool(status.get("readyReplicas", 0) >= spec.get("replicas", 1))
+    wanted, ready, current = counts(item)
+    return current and ready >= wanted
 
 
 def _restarts(pod: Object) -> int:

@@ -1,4 +1,4 @@
-"""Objects of Kubernetes: their kinds, by the path under which the API server keeps them, and what they all have."""
+"""Objects of Kubernetes: their kinds, by the path under which the API server keeps them, what they all have, and whether they are ready."""
 
 from __future__ import annotations
 
@@ -53,6 +53,27 @@ def condition_of(item: Object, type_: str) -> Object:
     """Return a status condition of an object, empty when it has none of that type."""
     conditions: Sequence[Object] = (item.get("status") or {}).get("conditions") or []
     return next((condition for condition in conditions if condition.get("type") == type_), {})
+
+
+def is_ready(item: Object) -> bool:
+    """Report whether an object is Ready and stays."""
+    return condition_of(item, "Ready").get("status") == "True" and "deletionTimestamp" not in item["metadata"]
+
+
+def is_well(pod: Object) -> bool:
+    """Report whether a pod is ready, or has done what it was made for."""
+    return is_ready(pod) or (pod.get("status") or {}).get("phase") == "Succeeded"
+
+
+def counts(item: Object) -> tuple[int, int, bool]:
+    """Return how many pods of a workload are wanted, how many are ready, and whether the status speaks of the spec as it is now."""
+    status = item.get("status") or {}
+    current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
+    if "desiredNumberScheduled" in status:
+        wanted = int(status["desiredNumberScheduled"])
+        return wanted, min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))), current
+    wanted = int((item.get("spec") or {}).get("replicas", 1))
+    return wanted, min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))), current
 
 
 def name_of(item: Object) -> str:
