@@ -154,6 +154,25 @@ def test_who_is_behind_is_said_by_name_with_what_the_first_etcd_says_that_does_n
     assert seen.seen == f"{agreement}; etcd on infra-cp-3 is Preparing, health ?: Something happened"
 
 
+@pytest.mark.parametrize("said", [DOWN, WRONG_CA], ids=["down", "another authority"])
+def test_a_machine_that_does_not_say_why_it_is_behind_does_not_hide_that_it_is(said: Said):
+    machines = Machines(cp_1=member_of("cp-1", "cp-2"), cp_2=member_of("cp-1", "cp-2"))
+    answer, asked_before = machines.runner.script, []
+
+    def once(argv: list[str]) -> Said | None:
+        if machines.address("infra-cp-3") not in argv:
+            return answer(argv)
+        asked_before.append(argv)
+        return answer(argv) if len(asked_before) == 1 else said
+
+    machines.runner.script = once
+
+    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+
+    assert seen.seen == "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
+    assert len(asked_before) == 2
+
+
 def test_a_member_that_is_unwell_is_not_waited_past():
     machines = Machines(cp_1=member_of(*ALL), cp_2=Machine(etcd="Running", health="Fail", members=member_of(*ALL).members), cp_3=member_of(*ALL))
 

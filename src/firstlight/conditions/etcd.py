@@ -13,7 +13,7 @@ from firstlight.conditions.naming import several
 from firstlight.conditions.talos import service_text
 from firstlight.definition.model import Cluster, Node
 from firstlight.errors import FirstlightError
-from firstlight.tools.talosctl import Talosctl
+from firstlight.tools.talosctl import Service, Talosctl
 
 ETCD_WAITS = ("Initialized", "Waiting", "Preparing")
 """States of Talos's etcd service before it has a cluster: until it is bootstrapped, or can join one, it stays in `Preparing`."""
@@ -91,13 +91,22 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
 
 
 def _why_behind(talosctl: Talosctl, cluster: Cluster, behind: frozenset[str]) -> str:
-    """Return what etcd says on the first node that is behind because its own does not run; empty when all of them run."""
+    """Return what etcd says on the first node that is behind because its own does not run; empty when all of them run, or one does not say."""
     for node in cluster.control_plane:
         if node.hostname in behind:
-            etcd = next((service for service in talosctl.services(str(node.address)) if service.name == "etcd"), None)
+            try:
+                etcd = _etcd_of(talosctl, node)
+            except FirstlightError:
+                # That it is behind is known, and worth more; the next look says what is wrong with it.
+                return ""
             if etcd is not None and etcd.state != "Running":
                 return f"; {service_text(cluster, etcd)}"
     return ""
+
+
+def _etcd_of(talosctl: Talosctl, node: Node) -> Service | None:
+    """Return a node's etcd service, none when the node has not started its services yet."""
+    return next((service for service in talosctl.services(str(node.address)) if service.name == "etcd"), None)
 
 
 def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:
@@ -119,8 +128,7 @@ def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
     Raises:
         FirstlightError: It cannot be told; a retryable one, if it may be told later.
     """
-    address = str(node.address)
-    etcd = next((service for service in talosctl.services(address) if service.name == "etcd"), None)
+    etcd = _etcd_of(talosctl, node)
     if etcd is None:
         raise EtcdUnknown(f"cannot tell whether {node.hostname} has an etcd member: the machine has not started its services yet")
     if etcd.state in ETCD_WAITS:
@@ -129,7 +137,7 @@ def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
     if etcd.state != "Running":
         raise EtcdUnknown(f"cannot tell whether {node.hostname} has an etcd member: its etcd is {etcd.state}: {etcd.last or 'no reason given'}")
     # A member that has been added and has not started yet has no name.
-    return frozenset(member.hostname for member in talosctl.etcd_members(address) if member.hostname)
+    return frozenset(member.hostname for member in talosctl.etcd_members(str(node.address)) if member.hostname)
 
 
 def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
