@@ -100,6 +100,17 @@ def test_the_values_of_a_release_are_not_shown_whoever_keeps_them(workstation: W
     assert ".status.conditions[*].message" in files["flux/helmreleases.txt"].splitlines()[0]
 
 
+def test_without_a_kubeconfig_the_cluster_is_not_asked_and_its_machines_are(workstation: Workstation):
+    (workstation.home / ".kube" / "k8s-ops-infra").unlink()
+
+    readmes = [unpacked(workstation.collect(workstation.failure(stage)))["README.txt"] for stage in ("20-kubernetes", "30-crds", "70-cilium")]
+    asked = {call[0] for call in workstation.calls}
+    machines_alone = unpacked(workstation.collect(workstation.failure("10-talos")))["README.txt"]
+
+    assert asked == {"talosctl"}
+    assert [text.count("NOT COLLECTED: there is no kubeconfig at") for text in (*readmes, machines_alone)] == [1, 1, 1, 0]
+
+
 def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: Workstation):
     workstation.kubectl()
 

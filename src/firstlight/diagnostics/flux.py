@@ -23,10 +23,7 @@ CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "
 
 
 def objects(failure: Failure, looking: Looking) -> Found:
-    """Yield all of Flux's objects, what is not Ready with its description, or its conditions if it is a HelmRelease, and the logs of the controllers, wherever they run."""
-    if not failure.target.kubeconfig.exists():
-        yield Absent("flux", f"there is no kubeconfig at {failure.target.kubeconfig}")
-        return
+    """Yield all of Flux's objects, the conditions of HelmReleases, what else is not Ready with its description, and the controllers' logs."""
     yield asking("flux/objects.txt", *failure.flux("get", "all", "--all-namespaces"))
     yield asking("flux/check.txt", *failure.flux("check", "--timeout", "8s"))
     # Its description would show the values in it.

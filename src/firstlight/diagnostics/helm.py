@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.looking import Looking
-from firstlight.diagnostics.piece import Absent, Found, asking
+from firstlight.diagnostics.piece import Found, asking
 from firstlight.tools.helm import parse_releases
 from firstlight.tools.reading import Unreadable
 
 
 def releases(failure: Failure, looking: Looking) -> Found:
     """Yield the list of releases, and the history of each; a record's values may hold secrets, and are never asked for."""
-    if not failure.target.kubeconfig.exists():
-        yield Absent("helm", f"there is no kubeconfig at {failure.target.kubeconfig}")
-        return
     listing = ("list", "--all-namespaces", "--all")
     yield asking("helm/releases.txt", *failure.helm(*listing))
     answer = looking.ask(failure.helm(*listing, "--output", "json"))

@@ -22,9 +22,6 @@ WORKLOADS = ("deployments", "daemonsets", "statefulsets", "jobs")
 
 def objects(failure: Failure, looking: Looking) -> Found:
     """Yield nodes, workloads and pods with what is wrong with them, and the events."""
-    if not failure.target.kubeconfig.exists():
-        yield Absent("kubernetes", f"there is no kubeconfig at {failure.target.kubeconfig}")
-        return
     yield asking("kubernetes/nodes.txt", *failure.kubectl("get", "nodes", "--output", "wide"))
     yield from _described(failure, looking, "nodes", is_ready)
     yield asking("kubernetes/pods.txt", *failure.kubectl("get", "pods", "--all-namespaces", "--output", "wide"))
@@ -41,9 +38,6 @@ def events(failure: Failure, _looking: Looking) -> Found:
 
 def crds(failure: Failure, _looking: Looking) -> Found:
     """Yield each custom resource definition with its conditions; whole ones would fill the archive."""
-    if not failure.target.kubeconfig.exists():
-        yield Absent("kubernetes", f"there is no kubeconfig at {failure.target.kubeconfig}")
-        return
     yield conditions("kubernetes/crds.txt", failure, "customresourcedefinitions")
 
 
