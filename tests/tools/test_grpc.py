@@ -114,6 +114,8 @@ def talking(said: bytes) -> Iterator[socket.socket]:
                 theirs.sendall(said)
                 if over.wait(0.05):
                     return
+                with contextlib.suppress(BlockingIOError):
+                    theirs.recv(1 << 16, socket.MSG_DONTWAIT)
 
     talker = threading.Thread(target=talk)
     talker.start()
