@@ -6,6 +6,7 @@ import fcntl
 import gzip
 import html
 import os
+import re
 import select
 import signal
 from pathlib import Path
@@ -588,3 +589,48 @@ def test_of_many_conditions_the_first_that_does_not_hold_is_waited_for_and_named
     assert "cannot confirm 7 to be there: not so within 5 s" in result.criterion("all-are-there")["error"]
     # Nobody waits for what comes after it.
     assert len((tiny.world / "looks-030").read_text() if (tiny.world / "looks-030").exists() else "") <= 1
+
+
+def test_many_conditions_share_the_budget_of_their_criterion(tmp_path: Path):
+    tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY})
+    # The seventh pause ends three seconds after the first look.
+    (tiny.world / "gone-7").write_text("7")
+    (tiny.world / "gone-30").touch()
+
+    error = tiny.run().criterion("all-are-there")["error"]
+
+    found = re.search(r"cannot confirm 30 to be there: not so within (\d+) s", error)
+    assert found is not None, error
+    assert int(found.group(1)) <= 2
+
+
+def test_one_of_many_that_did_not_hold_at_its_first_look_was_not_met_already(tmp_path: Path):
+    tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY, "test_10_first.py": GOOD["test_10_first.py"]})
+    tiny.run()
+    undisturbed = tiny.run()
+    for looks in tiny.world.glob("looks-*"):
+        looks.unlink()
+    (tiny.world / "gone-7").write_text("1")
+
+    disturbed = tiny.run()
+
+    assert undisturbed.verdicts["all-are-there"] == "already met"
+    assert disturbed.verdicts["all-are-there"] == "met"
+    assert (tiny.world / "looks-007").read_text() == "xx"
+    assert [len(path.read_text()) for path in sorted(tiny.world.glob("looks-*"))].count(1) == 39
+
+
+MEETING = """
+@criterion("AC1", "every one of many is there", task=1, budget_s=60)
+def test_all_are_there(wait):
+    wait.each({**{number: counted(number) for number in range(16)}, "alice": met("alice"), "bob": met("bob")})
+"""
+
+
+def test_once_what_was_waited_for_holds_the_rest_is_looked_at_together_again(tmp_path: Path):
+    tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MEETING})
+    (tiny.world / "gone-0").write_text("1")
+
+    result = tiny.run()
+
+    assert result.verdicts == {"all-are-there": "met"}, result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 from firstlight.actions import Action
@@ -12,6 +13,7 @@ from firstlight.errors import ActionFailed, FirstlightError
 from firstlight.tools.runner import Runner
 
 WORLD = Path(os.environ.get("FIRSTLIGHT_TEST_WORLD", "/nonexistent"))
+MEETING = threading.Barrier(2)
 SECRET = "hunter2-hunter2-hunter2"
 
 
@@ -68,14 +70,30 @@ def there(name: str) -> Condition[str]:
 
 
 def counted(number: int) -> Condition[int]:
-    """Say that a number is there, unless it is said to be gone; each look is counted."""
+    """Say that a number is there, unless it is said to be gone, for ever or for so many looks; each look is counted."""
 
     def probe() -> Observation[int]:
-        with (WORLD / f"looks-{number:03}").open("a") as stream:
+        looks, gone = WORLD / f"looks-{number:03}", WORLD / f"gone-{number}"
+        with looks.open("a") as stream:
             stream.write("x")
-        return not_yet(f"{number} is gone") if (WORLD / f"gone-{number}").exists() else holds(f"{number} is there", number)
+        is_gone = gone.exists() and len(looks.read_text()) <= float(gone.read_text() or "inf")
+        return not_yet(f"{number} is gone") if is_gone else holds(f"{number} is there", number)
 
     return Condition(f"{number} to be there", probe)
+
+
+def met(name: str) -> Condition[str]:
+    """Say whether somebody else was looked for at the same time."""
+
+    def probe() -> Observation[str]:
+        try:
+            MEETING.wait(timeout=2)
+        except threading.BrokenBarrierError:
+            MEETING.reset()
+            return not_yet(f"{name} is alone")
+        return holds(f"{name} met somebody", name)
+
+    return Condition(f"{name} to meet somebody", probe)
 
 
 def hopeless(name: str) -> Condition[str]:
