@@ -224,10 +224,14 @@ def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
     assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
 
 
-@pytest.mark.parametrize(("factor", "tries"), [("1", 22), ("0.01", 3)], ids=["two minutes", "no time"])
-def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three_attempts(tmp_path: Path, factor: str, tries: int):
-    """Connections break for a minute while control plane nodes join, and each attempt may fail within a second."""
-    tiny = failing(tmp_path, "busy('lamp')")
+@pytest.mark.parametrize(
+    ("action", "factor", "tries"),
+    [("busy('lamp')", "1", 22), ("busy('lamp')", "0.01", 3), ("rationed('lamp')", "1", 3)],
+    ids=["two minutes", "no time", "quota used up"],
+)
+def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three_attempts(tmp_path: Path, action: str, factor: str, tries: int):
+    """Connections break for a minute while control plane nodes join, and each attempt may fail within a second; a quota lasts for an hour."""
+    tiny = failing(tmp_path, action)
 
     result = tiny.run("--budget-factor", factor)
 

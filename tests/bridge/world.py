@@ -10,6 +10,8 @@ from pathlib import Path
 from firstlight.actions import Action
 from firstlight.conditions import Condition, Observation, holds, never, not_yet
 from firstlight.errors import ActionFailed, FirstlightError
+from firstlight.tools.op import RATIONED
+from firstlight.tools.process import CommandResult, ToolFailed
 from firstlight.tools.runner import Runner
 
 WORLD = Path(os.environ.get("FIRSTLIGHT_TEST_WORLD", "/nonexistent"))
@@ -48,6 +50,13 @@ def broken(name: str) -> Action:
 def busy(name: str, times: int = 1000) -> Action:
     """Fail for a reason that passes."""
     return make(name, failing=Busy(f"cannot make {name}: busy"), times=times)
+
+
+def rationed(name: str) -> Action:
+    """Fail because 1Password's quota is used up."""
+    said = "[ERROR] 2026/11/23 07:30:00 Too many requests. Your client has been rate-limited."
+    result = CommandResult("op document create", 1, "", said, 0.1, timed_out=False, output_tail=(said,))
+    return make(name, failing=ToolFailed(result, f"make {name}", rule=RATIONED))
 
 
 def endless(name: str, runner: Runner) -> Action:

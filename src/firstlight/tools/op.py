@@ -14,9 +14,12 @@ VAULT = "k8s-ops"
 MISSING = Rule(r"isn't an item", Class.FATAL)
 """There is a vault, and nothing of that name in it."""
 
+RATIONED = Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029")
+"""The account's quota for an hour or a day is used up, and each further call is one too many as well."""
+
 RULES: tuple[Rule, ...] = (
     MISSING,
-    Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029"),
+    RATIONED,
     Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
     Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL, "FL-201"),
 )
