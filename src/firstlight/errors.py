@@ -11,7 +11,7 @@ FirstlightError
 |- Blocked               something earlier has to be done first
 |- TargetError           the target cannot be brought up, reached or described
 |- JournalUnwritable     what is about to be done cannot be written down first
-`- ClusterLocked         another run holds this cluster
+`- ClusterLocked         another run holds this cluster, or its lock cannot be made
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class JournalUnwritable(FirstlightError):
 
 
 class ClusterLocked(FirstlightError):
-    """Another run holds this cluster; the message says who, where and since when."""
+    """Another run holds this cluster, and the message says who, where and since when; or its lock cannot be made, and it says why."""
 
 
 class NotReady(FirstlightError):

@@ -8,8 +8,8 @@ from pathlib import Path
 from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed, Blocked
+from firstlight.files import write_atomically
 from firstlight.tools.athand import learn_configuration
-from firstlight.tools.files import write_atomically
 from firstlight.tools.kubeclient import KubeconfigUnusable
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.op import VAULT, OnePassword, document_title

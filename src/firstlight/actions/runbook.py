@@ -7,7 +7,7 @@ from pathlib import Path
 from firstlight.actions.action import Action
 from firstlight.clock import Clock
 from firstlight.errors import ActionFailed
-from firstlight.tools.files import write_atomically
+from firstlight.files import write_atomically
 
 BEGIN, END = "<!-- timings:begin -->", "<!-- timings:end -->"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from firstlight.tools.files import write_atomically
+from firstlight.files import write_atomically
 
 PIECE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 8 * 1024 * 1024

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from firstlight.files import sweep
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a file's text through a neighbour that is renamed over it, always the same one: a run that is killed meanwhile leaves no more."""
+    """Replace a file's text through a neighbour that is renamed over it.
+
+    Each process has its own: several plans may be made at once. What one left behind that was killed goes with the next one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(f".{path.name}.new")
+    sweep(path)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         neighbour.write_text(text, encoding="utf-8")
         neighbour.replace(path)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from firstlight.tools.files import write_atomically
+from firstlight.files import write_atomically
 
 TALOSCONFIG_AGE_DAYS_MAX = 300
 """Talos issues the admin's client certificate for a year; a new one is made well before that."""

@@ -108,7 +108,7 @@ class Kubernetes:
         Raises:
             ApiUnavailable: The API server, or the node's kubelet, does not connect us.
         """
-        # Half of a second, and needed once in a run at most.
+        # To import this takes half a second, and most stages connect to no pod.
         from kubernetes.client import CoreV1Api
         from kubernetes.stream import portforward
 

@@ -18,9 +18,9 @@ import yaml
 
 from firstlight.definition.machineplan import GenerationPlan, MachinePlan, plan_generation
 from firstlight.errors import ToolMissing
+from firstlight.files import write_atomically
 from firstlight.tools import configstamp
 from firstlight.tools.athand import learn_configuration
-from firstlight.tools.files import write_atomically
 from firstlight.tools.sops import Sops
 from firstlight.tools.together import together
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.files import write_atomically
+from firstlight.files import write_atomically
 
 
 def test_a_file_is_made_with_its_folder_private(tmp_path: Path):
@@ -70,7 +70,7 @@ def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_no
     code = f"""
 import os, signal
 from pathlib import Path
-from firstlight.tools.files import write_atomically
+from firstlight.files import write_atomically
 
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 write_atomically(Path({str(path)!r}), "secret")

@@ -16,7 +16,7 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> 
         OSError: The folder cannot be made or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _sweep(path)
+    sweep(path)
     # Named after its writer, so that whoever writes next knows whether it is still being written.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
     try:
@@ -32,7 +32,7 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> 
         raise
 
 
-def _sweep(path: Path) -> None:
+def sweep(path: Path) -> None:
     """Remove what writers of this file left behind when they were killed: what it holds may be a secret."""
     form = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.[a-z0-9_]+")
     for neighbour in path.parent.iterdir():
