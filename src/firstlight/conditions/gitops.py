@@ -109,6 +109,10 @@ def handed_off_without_rollout(kubernetes: Kubernetes, cluster: Cluster) -> Cond
     return Condition("the hand-off to cause no rollout", probe)
 
 
+CHECK_FAILED = "check failed"
+FAILURES_MAX = 3
+
+
 def flux_check_passes(flux: Flux) -> Condition[str]:
     """Say when `flux check` passes; a failure that its table does not know is final."""
 
@@ -116,7 +120,9 @@ def flux_check_passes(flux: Flux) -> Condition[str]:
         result = flux.check()
         if result.ok:
             return holds(result.said, result.stderr or result.stdout or result.said)
-        wrong = next(iter(parse_failures(result.stderr)), result.said)
+        # The first failure may be what follows from another one; the last line only says that there were some.
+        failures = [line for line in parse_failures(result.stderr) if line != CHECK_FAILED]
+        wrong = "; ".join(failures[:FAILURES_MAX]) or result.said
         rule = classify(RULES, result.stderr)
         final = not result.timed_out and (rule is None or rule.meaning is Class.FATAL)
         return never(wrong) if final else not_yet(wrong)
