@@ -23,6 +23,7 @@ class Machine:
     Attributes:
         etcd: The state of its etcd service, empty when the service has not been loaded yet, as early in a boot.
         members: Whom its etcd lists, or what it says instead.
+        last: The last event of each of its services.
         other: States and healths of further services.
         fails: What it says to everything, when it cannot be asked at all.
         version, time, resources: What it says to these questions.
@@ -31,6 +32,7 @@ class Machine:
     etcd: str = "Preparing"
     members: tuple[str, ...] | Said = ()
     health: str = "OK"
+    last: str = "Something happened"
     other: dict[str, tuple[str, str]] = field(default_factory=lambda: {"apid": ("Running", "OK")})
     fails: Said | None = None
     version: str = "v1.12.0"
@@ -92,7 +94,7 @@ class Machines:
 def services_table(address: str, machine: Machine) -> str:
     """Return what `talosctl services` prints for a machine."""
     etcd = {"etcd": (machine.etcd, machine.health if machine.etcd == "Running" else "?")} if machine.etcd else {}
-    rows = [(address, name, state, health, "3s ago", "Something happened") for name, (state, health) in sorted({**machine.other, **etcd}.items())]
+    rows = [(address, name, state, health, "3s ago", machine.last) for name, (state, health) in sorted({**machine.other, **etcd}.items())]
     return table(("NODE", "SERVICE", "STATE", "HEALTH", "LAST CHANGE", "LAST EVENT"), *rows)
 
 

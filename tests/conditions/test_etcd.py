@@ -85,6 +85,28 @@ def test_an_etcd_that_is_neither_running_nor_waiting_says_why():
         etcd_claims(machines.talosctl, machines.cluster)
 
 
+GAVE_UP = Machine(
+    etcd="Failed", last="Failed to run pre stage: failed to build initial etcd cluster: failed to build cluster arguments: 1 error(s) occurred:"
+)
+
+
+def test_an_etcd_that_gave_up_looking_for_a_cluster_has_none():
+    """So it is on every machine that was configured more than half an hour before its bootstrap."""
+    machines = Machines(cp_1=GAVE_UP, cp_2=GAVE_UP, cp_3=GAVE_UP)
+
+    assert etcd_claims(machines.talosctl, machines.cluster) == {}
+
+
+def test_a_member_that_gave_up_joining_says_so():
+    there = member_of("cp-1", "cp-3")
+    machines = Machines(cp_1=there, cp_2=GAVE_UP, cp_3=there)
+
+    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+
+    assert not seen.hopeless
+    assert "failed to build initial etcd cluster" in seen.seen
+
+
 def test_strangers_in_etcd_stop_the_run():
     machines = Machines(cp_1=member_of("cp-1", "old-1"))
 

@@ -222,6 +222,18 @@ def real(entry: str) -> Said:
     return captured(entry)
 
 
+NOTHING_OF_FLUX = (
+    'checking failed: customresourcedefinitions.apiextensions.k8s.io "gitrepositories.source.toolkit.fluxcd.io" not found; '
+    "no controllers found in the 'flux-system' namespace with the label selector 'app.kubernetes.io/part-of=flux'; "
+    "no crds found with the label selector 'app.kubernetes.io/part-of=flux'"
+)
+ANOTHER_CA = (
+    'Kubernetes API call failed: Get "https://127.25.213.10:6443/version": tls: failed to verify certificate: x509: certificate signed by unknown authority; '
+    'checking failed: failed to get server groups: Get "https://127.25.213.10:6443/api": tls: failed to verify certificate: x509: certificate signed by '
+    "unknown authority"
+)
+
+
 @pytest.mark.parametrize(
     ("said", "holds", "hopeless", "text"),
     [
@@ -230,9 +242,7 @@ def real(entry: str) -> Said:
             real("flux-check-before"),
             False,
             False,
-            'checking failed: customresourcedefinitions.apiextensions.k8s.io "gitrepositories.source.toolkit.fluxcd.io" not found; '
-            "no controllers found in the 'flux-system' namespace with the label selector 'app.kubernetes.io/part-of=flux'; "
-            "no crds found with the label selector 'app.kubernetes.io/part-of=flux'",
+            NOTHING_OF_FLUX,
         ),
         (
             real("flux-check-crds-only"),
@@ -244,9 +254,7 @@ def real(entry: str) -> Said:
             real("flux-check-other-ca"),
             False,
             True,
-            'Kubernetes API call failed: Get "https://127.25.213.10:6443/version": tls: failed to verify certificate: x509: certificate signed by '
-            'unknown authority; checking failed: failed to get server groups: Get "https://127.25.213.10:6443/api": tls: failed to verify certificate: '
-            "x509: certificate signed by unknown authority",
+            ANOTHER_CA,
         ),
         (
             Said(stderr="✗ Kubernetes v1.20.0 does not match >=1.32.0-0\n✗ check failed", exit_code=1),

@@ -105,6 +105,19 @@ def test_row_01_a_bootstrap_whose_answer_is_lost_counts_once_members_prove_it(be
     bench.stage = "begun"
 
 
+def test_machines_that_were_configured_long_ago_are_bootstrapped_all_the_same(bench: Bench):
+    """Their etcd has waited for half an hour and given up; Talos bootstraps it, and starts it anew."""
+    bench.at("fresh")
+
+    with bench.faults.machine("infra-cp-1", etcd_join_times_out=True):
+        said = bench.run("-k", "etcd_is_bootstrapped")
+
+    assert said.code == 0, said.text[-4000:]
+    assert said.verdict(BOOTSTRAPPED) == "met"
+    assert accepted_bootstraps(bench) == 1
+    bench.stage = "begun"
+
+
 def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench: Bench):
     bench.at("fresh")
     talosconfig = bench.rehearsal.lab_description["talosconfig"]

@@ -122,6 +122,8 @@ def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str
 def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
     """Ask one control plane node which etcd members it knows, by name; none when its etcd waits for a cluster to join, or to be made.
 
+    One that has given up waiting has none either: machines that were configured half an hour ago can still be bootstrapped.
+
     An etcd that runs and does not answer, as without a quorum, is a cluster all the same. So is perhaps one that is neither running nor
     waiting: what it is will be seen in a moment.
 
@@ -131,7 +133,7 @@ def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
     etcd = _etcd_of(talosctl, node)
     if etcd is None:
         raise EtcdUnknown(f"cannot tell whether {node.hostname} has an etcd member: the machine has not started its services yet")
-    if etcd.state in ETCD_WAITS:
+    if etcd.state in ETCD_WAITS or etcd.found_no_etcd_to_join:
         # `etcd members` only fails there, slowly; the service's own state is the plain answer.
         return None
     if etcd.state != "Running":

@@ -33,7 +33,7 @@ ROWS = (
         id="FL-013",
         title="etcd cannot join",
         pattern=r"failed to build (initial etcd cluster|cluster arguments)",
-        cause="For half an hour this control plane node reached no etcd member, and its etcd failed; before the bootstrap there is none to reach. "
+        cause="For half an hour this control plane node reached no etcd member, and its etcd failed; before the bootstrap there is none to reach, which hinders no bootstrap. "
         "Talos starts it again only at the next boot, which comes by itself 70 minutes after the last one.",
         remedy="Check that control plane nodes reach each other on ports 2379, 2380 and 50000, and that all of them list the same members. "
         "Then reboot the node: Talos refuses to restart etcd alone.",

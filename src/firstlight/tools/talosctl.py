@@ -69,6 +69,11 @@ class Service:
     health: str
     last: str
 
+    @property
+    def found_no_etcd_to_join(self) -> bool:
+        """Whether it is an etcd that gave up after half an hour: it looks for a cluster only where it has no data (Talos's `Etcd.argsForControlPlane`)."""
+        return self.state == "Failed" and "failed to build initial etcd cluster" in self.last
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
