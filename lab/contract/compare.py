@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -27,6 +28,7 @@ class Difference:
         real: Patterns of whole lines that only the real machines may say.
         simulated: Patterns of whole lines that only the simulated ones may say.
         reason: Why it is so, for people.
+        by_chance: Whether it may stay away.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Difference:
     real: tuple[str, ...]
     simulated: tuple[str, ...]
     reason: str
+    by_chance: bool = False
 
     def covers(self, call: str, side: str, line: str) -> bool:
         """Whether it explains a line that one side alone has."""
@@ -45,10 +48,12 @@ class Difference:
 def differences() -> tuple[Difference, ...]:
     """Return the honest differences."""
     read = yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))
-    return tuple(
-        Difference(name, tuple(said["calls"]), tuple(said.get("real", ())), tuple(said.get("simulated", ())), " ".join(said["reason"].split()))
-        for name, said in read["differences"].items()
-    )
+    return tuple(_difference(name, said) for name, said in read["differences"].items())
+
+
+def _difference(name: str, said: dict[str, Any]) -> Difference:
+    calls, real, simulated = (tuple(said.get(key, ())) for key in ("calls", "real", "simulated"))
+    return Difference(name, calls, real, simulated, " ".join(said["reason"].split()), by_chance=said.get("by chance", False))
 
 
 @cache
@@ -75,7 +80,7 @@ class Comparison:
 def compare(call: str, real: Answer, simulated: Answer, listed: Sequence[Difference] | None = None) -> Comparison:
     """Compare what both said to a call, `state/name`; the listed differences are those of the project unless others are given."""
     listed = differences() if listed is None else listed
-    before, after = _lines(real), _lines(simulated)
+    before, after = lines(real), lines(simulated)
     unexplained, used = [], set()
     for line in difflib.ndiff(before, after):
         side, text = line[0], line[2:]
@@ -90,7 +95,8 @@ def compare(call: str, real: Answer, simulated: Answer, listed: Sequence[Differe
     return Comparison(tuple(unexplained), frozenset(used), diff)
 
 
-def _lines(answer: Answer) -> list[str]:
+def lines(answer: Answer) -> list[str]:
+    """Return an answer as it is compared."""
     return list(_said(answer))
 
 

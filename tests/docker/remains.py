@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +39,9 @@ def _network() -> Iterator[str]:
 
 
 def _control_groups(cgroups: Path) -> Iterator[str]:
-    for folder in cgroups.rglob("*"):
-        if folder.is_dir() and ("firstlight" in folder.name or "docker" in folder.name):
-            yield f"control group {folder}"
+    # A group may go away while we look, which `os.walk` takes as it comes.
+    for folder, groups, _ in os.walk(cgroups):
+        yield from (f"control group {folder}/{name}" for name in groups if "firstlight" in name or "docker" in name)
 
 
 def _processes(proc: Path) -> Iterator[str]:
