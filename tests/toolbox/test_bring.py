@@ -58,6 +58,30 @@ def test_a_tool_is_built_and_linked_and_no_other_one(extended):
     assert subprocess.run([extended.places.bin / "plane"], capture_output=True, text=True, check=True).stdout == "chisel-server v1.2.3\n"
 
 
+def test_what_will_be_done_is_said_before_it_is_done(extended):
+    brought(extended, "plane")
+
+    before, _, _ = extended.shown.getvalue().partition("tools: building")
+    assert "plane" in before
+    assert str(extended.places.built) in before
+    assert "GB of disk" in before
+
+
+def test_what_changes_while_it_is_built_is_built_once_more(extended):
+    extended.between_halves(f"""
+        if [ ! -f "$here/changed" ]; then
+            touch "$here/changed"
+            echo "example.com/glue v1.0.0 h1:bbbb=" >>{extended.places.root}/tools/small/go.sum
+        fi
+    """)
+
+    brought(extended, "plane")
+
+    assert extended.go_calls.count("build") == 2
+    assert "built once more" in extended.shown.getvalue()
+    assert linked(extended) == ["plane"]
+
+
 def test_a_tool_that_is_there_is_not_built_again(extended):
     brought(extended, "plane")
     extended.between_halves("exit 1")

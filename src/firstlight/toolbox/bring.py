@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstlight.errors import FirstlightError, ToolMissing
+from firstlight.errors import FirstlightError
 from firstlight.toolbox.filelock import locked
-from firstlight.toolbox.gobuild import build_tools
-from firstlight.toolbox.resolve import Origin, resolve
-from firstlight.toolbox.setup import point
+from firstlight.toolbox.setup import point, provide, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,13 +27,7 @@ def bring(names: Sequence[str], pins: Pins, places: Places, environ: Mapping[str
         extra = sorted(pins.tools.keys() - pins.usual().tools.keys())
         raise FirstlightError(f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n  beyond set-up  {', '.join(extra)}")
     with locked(places.root / ".tools" / "setup.lock", display.say):
-        found = resolve(pins, places, environ, names=names, install=display.say)
-        missing = [entry.tool for entry in found.values() if entry.origin is Origin.MISSING]
-        for build in pins.builds.values():
-            if tools := [tool for tool in missing if tool.build == build.name]:
-                build_tools(build, tools, pins=pins, places=places, environ=environ, display=display)
-        found = resolve(pins, places, environ, names=names) if missing else found
+        found, failures = provide(pins, places, environ, display, names=names)
+        require(found, failures)
         for name, entry in found.items():
-            if entry.origin is Origin.MISSING:
-                raise ToolMissing(name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
             point(places.bin / name, entry.path)

@@ -15,7 +15,7 @@ from firstlight.toolbox.stamp import is_fresh, read_inputs, write_stamp
 from firstlight.toolbox.toolchain import bring_go
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -34,25 +34,43 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
         on_demand = pins.tools.keys() - pins.usual().tools.keys()
         pins = pins.usual()
         inputs = read_inputs(pins, places)
-        found = resolve(pins, places, environ, install=display.say)
-        for remark in (remark for entry in found.values() for remark in entry.remarks):
-            display.say(remark)
-        failures = _build_missing(found, pins, places, environ, display)
-        found = resolve(pins, places, environ) if _missing(found) else found
-        if _missing(found) and not failures:
-            display.say("what is built changed meanwhile, so it is built once more")
-            failures = _build_missing(found, pins, places, environ, display)
-            found = resolve(pins, places, environ)
+        found, failures = provide(pins, places, environ, display)
         # What is there is linked even if another build failed, so that what can work works.
         _link(found, places, keep=on_demand)
-        if failures:
-            raise _all(failures)
-        for entry in found.values():
-            if entry.origin is Origin.MISSING:
-                raise ToolMissing(entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
+        require(found, failures)
         _assemble_all(pins, places, environ, display)
         write_stamp(inputs, pins, places)
         display.say(f"{len(found)} tools in {places.bin}, {len(pins.charts)} charts in {places.charts}")
+
+
+def provide(
+    pins: Pins, places: Places, environ: Mapping[str, str], display: Display, *, names: Iterable[str] | None = None
+) -> tuple[dict[str, Resolved], list[FirstlightError]]:
+    """Find tools, all of them unless said otherwise, and build what is missing; return where each is, and the failures of builds."""
+    found = resolve(pins, places, environ, names=names, install=display.say)
+    for remark in (remark for entry in found.values() for remark in entry.remarks):
+        display.say(remark)
+    failures = _build_missing(found, pins, places, environ, display)
+    found = resolve(pins, places, environ, names=names) if _missing(found) else found
+    if _missing(found) and not failures:
+        display.say("what is built changed meanwhile, so it is built once more")
+        failures = _build_missing(found, pins, places, environ, display)
+        found = resolve(pins, places, environ, names=names)
+    return found, failures
+
+
+def require(found: Mapping[str, Resolved], failures: list[FirstlightError]) -> None:
+    """Refuse when a tool is not there.
+
+    Raises:
+        FirstlightError: A build failed.
+        ToolMissing: A tool cannot be had.
+    """
+    if failures:
+        raise _all(failures)
+    for entry in found.values():
+        if entry.origin is Origin.MISSING:
+            raise ToolMissing(entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
 
 
 def _missing(found: Mapping[str, Resolved]) -> dict[str, list[Tool]]:
