@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from firstlight.tools.together import AT_ONCE, together
 from tests.definitions import CHECKOUT
+from tests.waiting import CLOCK, until
 
 
 def test_answers_come_in_the_order_of_the_questions():
@@ -69,16 +69,14 @@ together(partial(ask, number) for number in range(4))
 def test_ctrl_c_ends_the_commands_of_all_threads_and_what_they_go_on_to(tmp_path: Path):
     words = [sys.executable, "-c", INTERRUPTED, str(tmp_path), "40"]
     with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, stderr=subprocess.PIPE, text=True) as process:
-        deadline_s = time.monotonic() + 60
-        while len(pids_in(tmp_path)) < 4 and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+        until(lambda: len(pids_in(tmp_path)) >= 4, within_s=60)
         process.send_signal(signal.SIGINT)
-        told_s = time.monotonic()
+        told_s = CLOCK.monotonic()
         _, said = process.communicate(timeout=60)
 
     assert len(pids_in(tmp_path)) >= 4
     assert "KeyboardInterrupt" in said
-    assert time.monotonic() - told_s < 15
+    assert CLOCK.monotonic() - told_s < 15
     assert [pid for pid in pids_in(tmp_path) if Path(f"/proc/{pid}").exists()] == []
 
 
