@@ -71,7 +71,7 @@ def summary(ledger: Ledger, seed: int) -> str:
         parts += [
             f"## {HEADS[kind]}",
             "",
-            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged; {missed} more {CAME_TOO_LATE}, {skipped} {NOT_NEEDED}.",
+            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged, {missed} {LATE}, {skipped} {NOT_NEEDED}.",
             "",
             *_table(hit),
             "",
@@ -85,7 +85,7 @@ def _troubles(line: dict[str, Any]) -> list[str]:
     return [*line["troubles"], *(f"{each['shot']}: {trouble}" for each in line["struck"] for trouble in each["troubles"])]
 
 
-CAME_TOO_LATE = "came after their run's end"
+LATE = "came after their run's end"
 NOT_NEEDED = "met an action that was not needed"
 
 HEADS = {
