@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 class FirstlightError(Exception):
     """The root of the tree: `message` says what could not be done, `next_step` what to do about it.
 
-    `retryable` says whether the same attempt, made again, may succeed; what is not known to be so is not.
+    `retryable` says whether the same attempt, made again, may succeed; what is not known to be so is not. `pause_s` says how many seconds
+    it should not be made again, where each attempt makes things worse.
     """
 
     retryable: bool = False
+    pause_s: float = 0.0
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message)

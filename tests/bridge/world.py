@@ -10,7 +10,8 @@ from pathlib import Path
 from firstlight.actions import Action
 from firstlight.conditions import Condition, Observation, holds, never, not_yet
 from firstlight.errors import ActionFailed, FirstlightError
-from firstlight.tools.op import RATIONED
+from firstlight.tools.classification import classify
+from firstlight.tools.op import RULES as OP_RULES
 from firstlight.tools.process import CommandResult, ToolFailed
 from firstlight.tools.runner import Runner
 
@@ -56,7 +57,7 @@ def rationed(name: str) -> Action:
     """Fail because 1Password's quota is used up."""
     said = "[ERROR] 2026/11/23 07:30:00 Too many requests. Your client has been rate-limited."
     result = CommandResult("op document create", 1, "", said, 0.1, timed_out=False, output_tail=(said,))
-    return make(name, failing=ToolFailed(result, f"make {name}", rule=RATIONED))
+    return make(name, failing=ToolFailed(result, f"make {name}", rule=classify(OP_RULES, said)))
 
 
 def endless(name: str, runner: Runner) -> Action:

@@ -65,6 +65,16 @@ def test_a_failure_that_may_pass_is_an_observation():
     assert (value, seen) == ("lamp", ["cannot look: busy", "on"])
 
 
+def test_what_each_look_makes_worse_is_left_alone_for_a_while_within_the_budget():
+    rationed, clock = Busy("too many requests"), FakeClock()
+    rationed.pause_s = 15.0
+
+    with pytest.raises(NotReady, match="too many requests"):
+        wait_for(condition(rationed), budget_s=40, clock=clock)
+
+    assert clock.pauses == [15.0, 15.0, pytest.approx(10.0, abs=0.1)]
+
+
 def test_an_unknown_failure_stops_at_once():
     clock = FakeClock()
 

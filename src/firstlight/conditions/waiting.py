@@ -53,7 +53,7 @@ def wait_for(condition: Condition[T], *, budget_s: float, clock: Clock, observer
     last = ""
     while True:
         attempts += 1
-        observation = _look(condition)
+        observation, leave_alone_s = _look(condition)
         elapsed_s = clock.monotonic() - started
         if observation.seen != last:
             last = observation.seen
@@ -70,18 +70,18 @@ def wait_for(condition: Condition[T], *, budget_s: float, clock: Clock, observer
         if condition.changed is not None:
             _watch(condition, min(left_s, LONGEST_WATCH_S), clock)
         else:
-            clock.sleep(min(left_s, pause_s))
+            clock.sleep(min(left_s, max(pause_s, leave_alone_s)))
             pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
 
 
-def _look(condition: Condition[T]) -> Observation[T]:
-    """Take one look; a failure that may pass is an observation, any other is the caller's."""
+def _look(condition: Condition[T]) -> tuple[Observation[T], float]:
+    """Take one look, and say how many seconds none should follow; a failure that may pass is an observation, any other is the caller's."""
     try:
-        return condition.probe()
+        return condition.probe(), 0.0
     except FirstlightError as error:
         if not error.retryable:
             raise
-        return not_yet(error.summary)
+        return not_yet(error.summary), error.pause_s
 
 
 def _watch(condition: Condition[T], longest_s: float, clock: Clock) -> None:

@@ -28,11 +28,13 @@ class Rule:
         pattern: Searched for in standard error, without regard to case.
         meaning: What to do about it.
         row: The row of the failure catalogue (`FL-001`), empty for what is not in it.
+        pause_s: How long to leave it alone before it is asked again, in seconds; nothing where asking costs nothing.
     """
 
     pattern: str
     meaning: Class
     row: str = ""
+    pause_s: float = 0.0
 
     def matches(self, text: str) -> bool:
         """Report whether the tool said it."""

@@ -14,12 +14,10 @@ VAULT = "k8s-ops"
 MISSING = Rule(r"isn't an item", Class.FATAL)
 """There is a vault, and nothing of that name in it."""
 
-RATIONED = Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029")
-"""The account's quota for an hour or a day is used up, and each further call is one too many as well."""
-
 RULES: tuple[Rule, ...] = (
     MISSING,
-    RATIONED,
+    # The account's quota for an hour or a day is used up, and each further call is one too many as well.
+    Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029", pause_s=15.0),
     Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
     Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL, "FL-201"),
 )

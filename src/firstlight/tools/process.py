@@ -111,6 +111,7 @@ class ToolFailed(FirstlightError):
         self.result = result
         self.rule = rule
         self.retryable = result.timed_out or (rule is not None and rule.meaning in (Class.RETRY, Class.WAIT))
+        self.pause_s = rule.pause_s if rule is not None else 0.0
 
     @property
     def summary(self) -> str:
