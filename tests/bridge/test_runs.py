@@ -240,6 +240,27 @@ def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three
     assert [line["event"] for line in result.journal if line["event"].startswith("Action")] == ["ActionBegun", "ActionEnded"] * tries
 
 
+def test_a_look_that_has_to_wait_is_told_with_what_it_saw(tmp_path: Path):
+    result = failing(tmp_path, "hidden('lamp', 2)").run()
+
+    lamp = result.criterion("there-is-a-lamp")
+    assert lamp["verdict"] == "met"
+    assert [one["seen"] for one in lamp["observations"]][:2] == ["cannot look at lamp: it is dark", "lamp is missing"]
+    wait = lamp["waits"][0]
+    assert (wait["condition"], wait["ok"], wait["attempts"]) == ("a look at whether to make lamp", True, 3)
+    assert "cannot look at lamp: it is dark" in result.output
+
+
+def test_what_can_never_be_looked_at_is_given_up_with_what_was_seen(tmp_path: Path):
+    result = failing(tmp_path, "hidden('lamp', 1000)").run("--budget-factor", "0.01")
+
+    lamp = result.criterion("there-is-a-lamp")
+    assert (result.code, lamp["verdict"]) == (1, "not ready in time")
+    assert "cannot confirm a look at whether to make lamp" in lamp["error"]
+    assert "last seen cannot look at lamp: it is dark" in lamp["error"]
+    assert [wait["ok"] for wait in lamp["waits"]] == [False]
+
+
 def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from firstlight.actions import Action
@@ -51,6 +52,20 @@ def broken(name: str) -> Action:
 def busy(name: str, times: int = 1000) -> Action:
     """Fail for a reason that passes."""
     return make(name, failing=Busy(f"cannot make {name}: busy"), times=times)
+
+
+def hidden(name: str, looks: int) -> Action:
+    """Cannot be looked at, the first so many times."""
+    made, tries = make(name), WORLD / f"{name}.looks"
+
+    def need() -> str | None:
+        looked = len(tries.read_text()) + 1 if tries.exists() else 1
+        tries.write_text("x" * looked)
+        if looked <= looks:
+            raise Busy(f"cannot look at {name}: it is dark")
+        return made.need()
+
+    return replace(made, need=need)
 
 
 def rationed(name: str) -> Action:
