@@ -20,7 +20,7 @@ def test_no_other_etcd_cluster_exists(talosctl: Talosctl, cluster: Cluster, wait
     assert seen.members <= cluster.control_plane_names
 
 
-@criterion("AC1", "etcd is bootstrapped, once", task=2, budget_s=300, needs=TALOS, boxes=("`talosctl bootstrap` completed successfully",))
+@criterion("AC1", "etcd is bootstrapped, once", task=2, budget_s=600, needs=TALOS, boxes=("`talosctl bootstrap` completed successfully",))
 def test_etcd_is_bootstrapped_once(etcd_bootstrapped: None, talosctl: Talosctl, cluster: Cluster, wait: Waiter) -> None:
     seen = wait(etcd_bootstrapped_on(talosctl, cluster))
 

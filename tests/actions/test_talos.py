@@ -84,10 +84,14 @@ def test_a_refusal_for_now_is_asked_again():
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [captured("bootstrap-not-booted"), captured("bootstrap-time-unsynced"), captured("bootstrap-node-down"), Said()]
 
-    action(machines, clock).act()
+    told: list[str] = []
+
+    bootstrap_etcd(machines.talosctl, machines.cluster, clock, observer=lambda seen, _: told.append(seen)).act()
 
     assert machines.bootstrapped == [FIRST] * 4
     assert 0 < clock.seconds < 5
+    refusals = ("bootstrap is not available yet", "time is not in sync yet", "connection refused", "accepted")
+    assert [text in seen for text, seen in zip(refusals, told, strict=True)] == [True] * 4
 
 
 @pytest.mark.parametrize("refusal", ["bootstrap-worker", "bootstrap-multiple", "bootstrap-wrong-ca"])

@@ -162,6 +162,24 @@ def test_waiting_is_never_silent_for_long_and_never_chatty():
     assert lines[0] == f"{ASCII.waiting} still waiting for etcd to be healthy: last seen 2 of 3 members (15.0 s of 5 m)"
 
 
+def test_acting_tells_what_the_action_has_seen_last_until_the_next_action():
+    display, clock, stream = plain()
+    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "bootstrap etcd", ""))
+    heard(display, Observed(ONE.id, "bootstrap etcd", "time is not in sync yet", 1.0))
+
+    clock.sleep(20)
+    display.tick()
+    heard(display, ActionBegun(ONE.id, "install Cilium", ""))
+    clock.sleep(20)
+    display.tick()
+
+    lines = [line for line in stream.getvalue().splitlines() if "still" in line]
+    assert lines == [
+        f"{ASCII.action} still bootstrap etcd: last seen time is not in sync yet (20.0 s)",
+        f"{ASCII.action} still install Cilium (20.0 s)",
+    ]
+
+
 def test_acting_tells_the_last_line_of_the_command_that_runs():
     display, clock, stream = plain()
     heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "install Cilium", ""))

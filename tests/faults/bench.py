@@ -225,7 +225,7 @@ def names_it(said: Said, case: Case) -> None:
     assert case.says in error, error
     assert case.hint in said.hints(case.criterion), error
     assert f"{case.hint}:" in said.text
-    assert "Traceback" not in said.text
+    assert "Traceback" not in said.text, said.text[max(0, said.text.index("Traceback") - 500) :][:4000]
 
 
 def bench_of(rehearsal: Rehearsal) -> Bench:

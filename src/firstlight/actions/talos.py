@@ -9,7 +9,7 @@ from firstlight.actions.action import Action
 from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
 from firstlight.conditions.etcd import etcd_claims, etcd_problem
-from firstlight.conditions.waiting import wait_for
+from firstlight.conditions.waiting import Observer, wait_for
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed
 from firstlight.events import DONE_BEFORE
@@ -23,8 +23,8 @@ BOOTSTRAP_RETRY_S = 600.0
 """How long a machine may say "not yet": Talos's own client retries as long."""
 
 
-def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock, *, patience: float = 1.0) -> Action:
-    """Bootstrap etcd on the first control plane node, never on another, never when any node already has members."""
+def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock, *, patience: float = 1.0, observer: Observer | None = None) -> Action:
+    """Bootstrap etcd on the first control plane node, never on another, never when any node already has members; the observer is told each refusal."""
     node = cluster.first_control_plane
     address = str(node.address)
 
@@ -34,7 +34,7 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock, *, patien
         return None if claims else "no control plane node has any etcd member"
 
     def act() -> str:
-        return wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S * patience, clock=clock)[0]
+        return wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S * patience, clock=clock, observer=observer)[0]
 
     return Action(
         title=f"bootstrap etcd on {node.hostname} ({address})",

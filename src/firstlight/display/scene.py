@@ -67,12 +67,12 @@ class Scene:
 
     def doing(self, now_s: float) -> tuple[bool, str]:
         """Return whether it waits (else it acts), and what for, with what was last seen and for how long."""
+        seen = f": last seen {self.last_seen}" if self.last_seen else ""
         if self.condition:
-            seen = f": last seen {self.last_seen}" if self.last_seen else ""
             budget = f" of {budget_text(self.wait_budget_s)}" if self.wait_budget_s else ""
             return True, f"waiting for {self.condition}{seen} ({span_text(now_s - self.wait_since_s)}{budget})"
         if self.action:
-            return False, f"{self.action} ({span_text(now_s - self.action_since_s)})"
+            return False, f"{self.action}{seen} ({span_text(now_s - self.action_since_s)})"
         spent = span_text(now_s - self.current_since_s)
         return True, f"looking at {self.current.title if self.current else 'nothing'} ({spent})"
 
@@ -88,9 +88,9 @@ class Scene:
     def _step(self, event: Event, now_s: float) -> None:
         match event:
             case ActionBegun():
-                self.action, self.action_since_s = event.action, now_s
+                self.action, self.action_since_s, self.last_seen = event.action, now_s, ""
             case ActionEnded():
-                self.action = ""
+                self.action = self.last_seen = ""
             case WaitStarted():
                 self.condition, self.wait_since_s = event.condition, now_s
                 self.wait_budget_s, self.last_seen = event.budget_s, ""

@@ -129,7 +129,8 @@ class Gathered:
         name = told.action
         match told:
             case ActionBegun():
-                self.acted = True
+                # Whatever was waited for before was not for what it brings about.
+                self.acted, self.waiting_since_s = True, None
                 self.actions[name] = ActionRecord(name, told.reason, True, None, 0.0, "")
             case ActionSkipped():
                 self.actions[name] = ActionRecord(name, "", False, True, 0.0, "")
