@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.bridge.tiny import Tiny
+from tests.waiting import until
 
 BEGUN_S = 200
 """A tiny run begins its action within two seconds; beside ten builds it has taken sixty."""
@@ -222,6 +224,22 @@ def test_a_terminal_that_goes_away_without_a_word_stops_no_bootstrap(tiny: Tiny)
 
     assert (result.code, result.verdicts) == (0, {"there-is-a-lamp": "met"})
     assert begun(tiny)[-1] == "RunEnded"
+
+
+def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_nothing(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
+    tiny, start = at_work
+    process = start()
+    numbers = itertools.cycle((signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+
+    over = until(lambda: process.send_signal(next(numbers)) or process.poll() is not None, within_s=60, pause_s=0.02)
+    result = tiny.finish(process)
+
+    assert over
+    assert result.code == 2, result.output
+    assert begun(tiny)[-1] == "RunEnded"
+    assert result.report["head"]["state"] == "interrupted"
+    assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_a_terminal_that_hangs_up_ends_the_run_in_order(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):

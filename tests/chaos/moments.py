@@ -133,5 +133,6 @@ class _Striker:
         threading.Timer(self._instant.later_s, self._strike).start()
 
     def _strike(self) -> None:
+        # It may come again while the run is being ended: who presses Ctrl+C presses it again.
         _tell("struck")
         strike(os.getpid(), self._instant.blow, self._mark)

@@ -215,6 +215,12 @@ def end_running() -> None:
         end_group(child)
 
 
+def kill_running() -> None:
+    """End every child that still runs, without asking it."""
+    for child in tuple(_RUNNING):
+        _signal_group(child, signal.SIGKILL)
+
+
 def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
