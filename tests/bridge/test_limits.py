@@ -242,6 +242,17 @@ def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_no
     assert "Traceback" not in result.output
 
 
+def test_a_signal_after_the_last_criterion_changes_nothing(tmp_path: Path):
+    tiny = tiny_with(tmp_path / "tiny", "make('lamp')")
+    late = "import os, signal\n\ndef pytest_sessionfinish():\n    [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]\n"
+    (tiny.root / "bootstrap_tests" / "conftest.py").write_text(late)
+
+    result = tiny.run()
+
+    assert (result.code, result.verdicts) == (0, {"there-is-a-lamp": "met"})
+    assert "report: reports/infra-nodes/report.html" in result.output
+
+
 def test_a_terminal_that_hangs_up_ends_the_run_in_order(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
     """A real controlling terminal: its kernel sends SIGHUP when the window is closed, and what is printed after that goes nowhere."""
     tiny, start = at_work

@@ -134,7 +134,7 @@ class Bench:
         reached = not criterion or self._began(criterion)
         if reached:
             self._watch(process, later_s)
-        struck, struck_at = time.monotonic(), time.time()
+        struck = time.monotonic()
         missed = not reached or process.poll() is not None
         if not missed:
             strike(process.pid, blow, str(self.state))
@@ -142,8 +142,8 @@ class Bench:
         code = self.wait(process, ENDING_S if reached else 0)
         self._note_first_action()
         now = time.monotonic()
-        # Nothing outlives SIGKILL; and who had said the last word before the signal had nothing left to end.
-        missed = missed or (self._said_the_last_word(struck_at) if blow.is_orderly else code not in (-signal.SIGKILL, HUNG))
+        # Nothing outlives SIGKILL; and who heard the signal after its last criterion ends as if there had been none.
+        missed = missed or code == 0 or not (blow.is_orderly or code in (-signal.SIGKILL, HUNG))
         where = _where(self.told.read_text().splitlines())
         return Ended(code, output.read_text(errors="replace"), now - started, now - struck, missed, reached=reached, where=where)
 
@@ -202,10 +202,6 @@ class Bench:
 
     def _began(self, criterion: str) -> bool:
         return any(line.endswith(f" {criterion}") for line in self.told.read_text().splitlines())
-
-    def _said_the_last_word(self, at: float) -> bool:
-        last = self.journal()[-1:]
-        return any(line["event"] == "RunEnded" and datetime.fromisoformat(line["at"]).timestamp() < at for line in last)
 
     def _note_first_action(self) -> None:
         if self.first_begun is None:
