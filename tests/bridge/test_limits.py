@@ -242,6 +242,42 @@ def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_no
     assert "Traceback" not in result.output
 
 
+LEAKS = """
+import gc
+import socket
+import pytest
+
+class Ring:
+    def __init__(self):
+        self.itself, self.socket = self, socket.socket()
+
+def pytest_runtest_call():
+    Ring()
+    gc.collect()
+
+def pytest_sessionfinish():
+    Ring()
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop():
+    result = yield
+    Ring()
+    return result
+"""
+"""Sockets that nobody closes and only the garbage collector finds, within criteria, between and after them, as an aborted connection of some library's."""
+
+
+def test_what_a_library_leaves_open_fails_no_bootstrap(tmp_path: Path):
+    tiny = tiny_with(tmp_path / "tiny", "make('lamp')")
+    (tiny.root / "bootstrap_tests" / "conftest.py").write_text(LEAKS)
+
+    result = tiny.run()
+
+    assert (result.code, result.verdicts) == (0, {"there-is-a-lamp": "met"})
+    assert "Traceback" not in result.output
+    assert "Warning" not in result.output
+
+
 def test_a_signal_after_the_last_criterion_changes_nothing(tmp_path: Path):
     tiny = tiny_with(tmp_path / "tiny", "make('lamp')")
     late = "import os, signal\n\ndef pytest_sessionfinish():\n    [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]\n"
