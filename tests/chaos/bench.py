@@ -160,7 +160,8 @@ class Bench:
 
     def unmet(self) -> list[str]:
         """Return every criterion that the last report does not call met, or not verifiable here."""
-        verdicts = self.rehearsal.verdicts()
+        # A run of a part of the checklist says nothing of the rest.
+        verdicts = {name: verdict for name, verdict in self.rehearsal.verdicts().items() if verdict is not None or not self.words}
         return [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict not in COMPLETE] or ([] if verdicts else ["no criteria"])
 
     def journal(self) -> list[dict[str, Any]]:

@@ -145,7 +145,7 @@ def test_diagnostics_of_etcd_are_of_the_machine_that_is_behind(story: Story):
 def test_diagnostics_of_a_crd_say_why_it_is_not_established(story: Story):
     files = diagnostics(story.runs["a CRD is claimed"])
 
-    assert re.search(r"^certificates\.cert-manager\.io .*NamesAccepted.*False", files["kubernetes/crds.txt"], re.MULTILINE)
+    assert re.search(r"^<none> +certificates\.cert-manager\.io .*NamesAccepted.*False", files["kubernetes/crds.txt"], re.MULTILINE)
     assert "cert-manager-crds" in files["helm/releases.txt"]
     assert "helm/history-kube-system-cert-manager-crds.txt" in files
     assert "kubernetes/events.txt" in files
