@@ -27,6 +27,9 @@ ENDING_S = 90.0
 
 POLL_S = 0.01
 
+CLOCKS_APART_S = 0.5
+"""What a run that does not heed a signal goes on for is longer."""
+
 COMPLETE = (Verdict.MET, Verdict.ALREADY_MET, Verdict.NOT_VERIFIABLE)
 """What every criterion has to be in the end."""
 
@@ -134,7 +137,7 @@ class Bench:
         reached = not criterion or self._began(criterion)
         if reached:
             self._watch(process, later_s)
-        struck = time.monotonic()
+        struck, struck_at = time.monotonic(), time.time()
         missed = not reached or process.poll() is not None
         if not missed:
             strike(process.pid, blow, str(self.state))
@@ -142,8 +145,8 @@ class Bench:
         code = self.wait(process, ENDING_S if reached else 0)
         self._note_first_action()
         now = time.monotonic()
-        # Nothing outlives SIGKILL; and who heard the signal after its last criterion ends as if there had been none.
-        missed = missed or code == 0 or not (blow.is_orderly or code in (-signal.SIGKILL, HUNG))
+        # Nothing outlives SIGKILL; and only who heard the signal after its last criterion ends as if there had been none.
+        missed = missed or (code == 0 and self._was_over(struck_at) if blow.is_orderly else code not in (-signal.SIGKILL, HUNG))
         where = _where(self.told.read_text().splitlines())
         return Ended(code, output.read_text(errors="replace"), now - started, now - struck, missed, reached=reached, where=where)
 
@@ -203,6 +206,11 @@ class Bench:
 
     def _began(self, criterion: str) -> bool:
         return any(line.endswith(f" {criterion}") for line in self.told.read_text().splitlines())
+
+    def _was_over(self, at: float) -> bool:
+        """Whether the last run had said its last word at that time; the journal's clock may be some milliseconds off."""
+        last = self.journal()[-1:]
+        return any(line["event"] == "RunEnded" and datetime.fromisoformat(line["at"]).timestamp() < at + CLOCKS_APART_S for line in last)
 
     def _note_first_action(self) -> None:
         if self.first_begun is None:

@@ -138,3 +138,22 @@ def test_a_criterion_is_seen_also_when_another_one_has_followed(tmp_path: Path):
 
     assert (ended.code, ended.missed, ended.reached) == (-9, False, True)
     assert ended.where == ("10-talos", "vip")
+
+
+@dataclass(frozen=True)
+class Deaf(Rehearsal):
+    """A run that ends well when it is told to end, as if nobody had said a word."""
+
+    def pytest_command(self, *words: str) -> list[str]:
+        waits = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})"
+        tells = f"open({str(self.root.parent / 'told')!r}, 'a').write(sys.argv[1])"
+        return [sys.executable, "-c", f"{waits}; {tells}; signal.sigwait({{signal.SIGTERM}})", *words]
+
+
+def test_a_run_that_does_not_heed_a_signal_has_not_ended_before_it(tmp_path: Path):
+    root = tmp_path / "checkout"
+    root.mkdir()
+
+    ended = Bench(Deaf(root, tmp_path / "state"), (f"{time.time():.3f} 10-talos {ETCD}\n",), run_s=20.0).ended_after(ETCD, 0.1, Blow.TERMINATE)
+
+    assert (ended.code, ended.missed, ended.reached) == (0, False, True)
