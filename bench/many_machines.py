@@ -33,7 +33,9 @@ LINES_A_MACHINE = 1500
 
 def main(counts: list[int]) -> int:
     """Write one line for each number of machines."""
-    sys.stdout.write("machines  load s  configs' inputs s  report s  page s  page KiB  json KiB  pods read s  memory MiB\n")
+    sys.stdout.write(
+        "machines  load s  configs' inputs s  report s  page s  page KiB  json KiB  pods read s  memory MiB\n"
+    )
     for count in counts:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             sys.stdout.write(_row(count, Path(folder)))
@@ -47,7 +49,12 @@ def _row(count: int, folder: Path) -> str:
     keeper = Keeper(folder / "report")
     _, report_s = _timed(lambda: [keeper.hear(stamped) for stamped in run_on(count)])
     report = keeper.report()
-    html, page_s = _timed(lambda: page.above(report, "") + json.dumps([rows.entry(one, report, "") for one in report.criteria]))
+    html, page_s = _timed(
+        lambda: (
+            page.above(report, "")
+            + json.dumps([rows.entry(one, report, "") for one in report.criteria])
+        )
+    )
     line = '                    "containerID": "containerd://0123456789abcdef0123456789abcdef",'
     program = f"for _ in range({count * LINES_A_MACHINE}): print({line!r})"
     mask = Masker([f"secret-{number:032}" for number in range(20)])

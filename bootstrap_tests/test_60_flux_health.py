@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.conditions.gitops import flux_check_passes, flux_has_no_failure, handed_off_without_rollout, helm_releases_ready
+from firstlight.conditions.gitops import (
+    flux_check_passes,
+    flux_has_no_failure,
+    handed_off_without_rollout,
+    helm_releases_ready,
+)
 from firstlight.conditions.workloads import deployment, workload_runs
 from firstlight.definition.model import Cluster
 from firstlight.target import Capability
@@ -13,11 +18,18 @@ from firstlight.tools.kubernetes import Kubernetes
 from fixtures.criterion import criterion
 from fixtures.performing import Waiter
 
-CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
+CONTROLLERS = (
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+    "notification-controller",
+)
 HELM = (Capability.HELM_CONTROLLER,)
 
 
-@criterion("AC5", "flux check passes", task=6, budget_s=300, boxes=("`flux check` passes all checks",))
+@criterion(
+    "AC5", "flux check passes", task=6, budget_s=300, boxes=("`flux check` passes all checks",)
+)
 def test_flux_check_passes(flux: Flux, wait: Waiter) -> None:
     assert "all checks passed" in wait(flux_check_passes(flux))
 
@@ -29,8 +41,12 @@ def test_controller_is_healthy(name: str, kubernetes: Kubernetes, wait: Waiter) 
 
 
 @criterion("AC5", "Flux has taken over every release", task=6, budget_s=600, needs=HELM)
-def test_flux_has_taken_over_every_release(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
-    assert wait(helm_releases_ready(kubernetes, cluster)).keys() >= {release.name for release in cluster.releases}
+def test_flux_has_taken_over_every_release(
+    kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+) -> None:
+    assert wait(helm_releases_ready(kubernetes, cluster)).keys() >= {
+        release.name for release in cluster.releases
+    }
 
 
 @criterion("AC5", "flux get all shows no failure", task=6, budget_s=300)
@@ -39,5 +55,7 @@ def test_flux_get_all_shows_no_failure(flux: Flux, wait: Waiter) -> None:
 
 
 @criterion("AC5", "the hand-off to Flux caused no rollout", task=6, budget_s=60, needs=HELM)
-def test_the_hand_off_caused_no_rollout(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
+def test_the_hand_off_caused_no_rollout(
+    kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+) -> None:
     assert wait(handed_off_without_rollout(kubernetes, cluster)) > 0

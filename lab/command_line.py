@@ -49,11 +49,15 @@ def _run(lab: Lab, options: argparse.Namespace, paths: LabPaths) -> int:
     started = clock.monotonic()
     if options.command == "up":
         acted = import_module(f"lab.{lab.target}.lifecycle").up(paths, _say, fresh=options.fresh)
-        _say(f"lab of {paths.cluster}: up{'' if acted else ', nothing to do'} ({clock.monotonic() - started:.1f} s)")
+        _say(
+            f"lab of {paths.cluster}: up{'' if acted else ', nothing to do'} ({clock.monotonic() - started:.1f} s)"
+        )
         return 0
     if options.command == "down":
         found = import_module(f"lab.{lab.target}.ending").down(paths, _say)
-        _say(f"lab of {paths.cluster}: {'gone' if found else 'there was none'} ({clock.monotonic() - started:.1f} s)")
+        _say(
+            f"lab of {paths.cluster}: {'gone' if found else 'there was none'} ({clock.monotonic() - started:.1f} s)"
+        )
         return 0
     if options.command == "env":
         from lab.simulated.description import exports
@@ -72,7 +76,9 @@ def _run(lab: Lab, options: argparse.Namespace, paths: LabPaths) -> int:
 
 def _parser(lab: Lab) -> argparse.ArgumentParser:
     program = f"python -m lab.{lab.target}"
-    parser = argparse.ArgumentParser(prog=program, description=f"The {lab.target} target's own command line.")
+    parser = argparse.ArgumentParser(
+        prog=program, description=f"The {lab.target} target's own command line."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("up", "bring the lab up, or find it up"),
@@ -82,12 +88,18 @@ def _parser(lab: Lab) -> argparse.ArgumentParser:
         ("logs", lab.logs),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--cluster", default="infra", help="the cluster that the lab plays (default: infra)")
+        command.add_argument(
+            "--cluster", default="infra", help="the cluster that the lab plays (default: infra)"
+        )
         if name == "up":
-            command.add_argument("--fresh", action="store_true", help="end and remove what is there first")
+            command.add_argument(
+                "--fresh", action="store_true", help="end and remove what is there first"
+            )
         if name == "logs":
             command.add_argument("name", nargs="?", default="", help="one log or machine alone")
-            command.add_argument("--lines", type=int, default=20, help="how many lines of each (default: 20)")
+            command.add_argument(
+                "--lines", type=int, default=20, help="how many lines of each (default: 20)"
+            )
     return parser
 
 

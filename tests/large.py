@@ -18,7 +18,9 @@ FIRST_WORKER = IPv4Address("10.25.8.10")
 def lay_out(root: Path, nodes: int = NODES) -> Path:
     """Write the definition with so many machines into a folder, and return it."""
     for name in ("clusters", "bootstrap"):
-        shutil.copytree(CHECKOUT / name, root / name, ignore=shutil.ignore_patterns("clusterconfig"))
+        shutil.copytree(
+            CHECKOUT / name, root / name, ignore=shutil.ignore_patterns("clusterconfig")
+        )
     shutil.copy(CHECKOUT / ".sops.yaml", root)
     for path in (root / "clusters" / "infra").rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
@@ -27,7 +29,9 @@ def lay_out(root: Path, nodes: int = NODES) -> Path:
     inventory = root / "clusters" / "infra" / "talos" / "talconfig.yaml"
     data = yaml.safe_load(inventory.read_text(encoding="utf-8"))
     control_plane = [node for node in data["nodes"] if node["controlPlane"]]
-    workers = [_worker(data["nodes"][-1], number) for number in range(1, nodes - len(control_plane) + 1)]
+    workers = [
+        _worker(data["nodes"][-1], number) for number in range(1, nodes - len(control_plane) + 1)
+    ]
     data["nodes"] = [_widened(node, node["ipAddress"]) for node in control_plane] + workers
     inventory.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return root
@@ -41,4 +45,9 @@ def _worker(like: dict[str, object], number: int) -> dict[str, object]:
 def _widened(node: dict[str, object], address: str) -> dict[str, object]:
     interfaces = node["networkInterfaces"]
     assert isinstance(interfaces, list)
-    return {**node, "networkInterfaces": [{**interface, "addresses": [f"{address}/22"]} for interface in interfaces]}
+    return {
+        **node,
+        "networkInterfaces": [
+            {**interface, "addresses": [f"{address}/22"]} for interface in interfaces
+        ],
+    }

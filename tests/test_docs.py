@@ -21,7 +21,14 @@ from fixtures.stages import STEPS
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = ROOT / "docs" / "runbooks" / "bootstrap.md"
-DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "reports" / "README.md", ROOT / "lab" / "simulated" / "charts" / "README.md"])
+DOCS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "reports" / "README.md",
+        ROOT / "lab" / "simulated" / "charts" / "README.md",
+    ]
+)
 
 # The story's validation checklist, in its words.
 STORY_BOXES = (
@@ -72,7 +79,11 @@ class Criterion:
 
 @cache
 def criteria() -> tuple[Criterion, ...]:
-    return tuple(found for file in sorted((ROOT / "bootstrap_tests").glob("test_*.py")) for found in criteria_of(file))
+    return tuple(
+        found
+        for file in sorted((ROOT / "bootstrap_tests").glob("test_*.py"))
+        for found in criteria_of(file)
+    )
 
 
 def criteria_of(file: Path) -> Iterator[Criterion]:
@@ -88,7 +99,9 @@ def criteria_of(file: Path) -> Iterator[Criterion]:
             mark = marks["criterion"].args[0]
             boxes = ticked(mark, marks)
             anchor = name.removeprefix("test_").replace("_", "-")
-            yield Criterion(anchor, file.stem, test.__code__.co_firstlineno, boxes, mark.acceptance, mark.after)
+            yield Criterion(
+                anchor, file.stem, test.__code__.co_firstlineno, boxes, mark.acceptance, mark.after
+            )
 
 
 def ticked(mark: criterion.Criterion, marks: dict[str, Any]) -> tuple[str, ...]:
@@ -96,7 +109,11 @@ def ticked(mark: criterion.Criterion, marks: dict[str, Any]) -> tuple[str, ...]:
     if "parametrize" not in marks:
         return mark.boxes
     parameters = [str(parameter) for parameter in marks["parametrize"].args[1]]
-    return tuple(box for box in mark.boxes if any(criterion._is_about(box, parameter) for parameter in parameters))
+    return tuple(
+        box
+        for box in mark.boxes
+        if any(criterion._is_about(box, parameter) for parameter in parameters)
+    )
 
 
 def anchors(path: Path) -> list[str]:
@@ -124,17 +141,28 @@ def test_a_section_says_what_is_checked_how_by_hand_and_what_to_do(anchor: str) 
 
 def test_a_section_says_what_its_criterion_changes() -> None:
     """A criterion that has an action fixture changes something; two that test the network make pods without one."""
-    actions = set(re.findall(r"^def (\w+)\([^)]*perform: Performer", (ROOT / "fixtures" / "actions.py").read_text(), re.MULTILINE))
+    actions = set(
+        re.findall(
+            r"^def (\w+)\([^)]*perform: Performer",
+            (ROOT / "fixtures" / "actions.py").read_text(),
+            re.MULTILINE,
+        )
+    )
     acting = {"cilium-connectivity-test-passes", "coredns-answers-pods-of-other-nodes"}
     for found in criteria():
         source = (ROOT / "bootstrap_tests" / f"{found.file}.py").read_text()
-        signature = re.search(rf"def test_{found.name.replace('-', '_')}\((.*?)\) ->", source, re.DOTALL)
+        signature = re.search(
+            rf"def test_{found.name.replace('-', '_')}\((.*?)\) ->", source, re.DOTALL
+        )
         assert signature is not None
         if actions & set(re.findall(r"(\w+):", signature.group(1))):
             acting.add(found.name)
 
     said = {
-        anchor for anchor in anchors(RUNBOOK) if "- **Acts.** " in re.split(r"\n<a id=", RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1])[0]
+        anchor
+        for anchor in anchors(RUNBOOK)
+        if "- **Acts.** "
+        in re.split(r"\n<a id=", RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1])[0]
     }
 
     assert said == acting
@@ -154,7 +182,9 @@ def test_no_criterion_ticks_a_box_that_the_story_does_not_have() -> None:
 
 
 def test_every_acceptance_criterion_of_the_story_has_criteria() -> None:
-    assert {name for found in criteria() for name in found.stories} == {f"AC{number}" for number in range(1, 8)}
+    assert {name for found in criteria() for name in found.stories} == {
+        f"AC{number}" for number in range(1, 8)
+    }
 
 
 def test_a_criterion_waits_only_for_criteria_that_there_are() -> None:
@@ -170,7 +200,11 @@ def tasks() -> frozenset[str]:
     for name, include in top["includes"].items():
         folder = include if isinstance(include, str) else include["taskfile"]
         included = yaml.safe_load((ROOT / folder / "Taskfile.yaml").read_text())["tasks"]
-        found |= {name if task == "default" else f"{name}:{task}" for task in included if not (included[task] or {}).get("internal")}
+        found |= {
+            name if task == "default" else f"{name}:{task}"
+            for task in included
+            if not (included[task] or {}).get("internal")
+        }
     return frozenset(found)
 
 
@@ -181,16 +215,24 @@ def test_every_task_of_the_story_exists(task: str) -> None:
 
 def test_both_clusters_have_the_same_tasks() -> None:
     def of(cluster: str) -> set[str]:
-        return {task.removeprefix(f"bootstrap:{cluster}") for task in tasks() if re.fullmatch(rf"bootstrap:{cluster}(:.*)?", task)}
+        return {
+            task.removeprefix(f"bootstrap:{cluster}")
+            for task in tasks()
+            if re.fullmatch(rf"bootstrap:{cluster}(:.*)?", task)
+        }
 
     assert of("infra") == of("apps")
 
 
 def test_every_stage_that_a_task_selects_can_be_selected() -> None:
-    stages = {found.file.removeprefix("test_").split("_", 1)[1].replace("_", "-") for found in criteria()}
+    stages = {
+        found.file.removeprefix("test_").split("_", 1)[1].replace("_", "-") for found in criteria()
+    }
     named = set()
     for file in ROOT.glob(".taskfiles/*/Taskfile.yaml"):
-        named |= set(re.findall(r"STAGE: ([\w-]+)\}", file.read_text())) | set(re.findall(r"--stage ([\w-]+)", file.read_text()))
+        named |= set(re.findall(r"STAGE: ([\w-]+)\}", file.read_text())) | set(
+            re.findall(r"--stage ([\w-]+)", file.read_text())
+        )
 
     assert named
     assert named <= stages | set(STEPS)
@@ -205,7 +247,11 @@ def expanded(word: str) -> list[str]:
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_task_that_is_named_exists(document: Path) -> None:
     text = document.read_text().replace("<cluster>", "infra")
-    named = [word for found in re.findall(r"\./task ([a-z][\w:{},-]*)", text) for word in expanded(found.rstrip(",:"))]
+    named = [
+        word
+        for found in re.findall(r"\./task ([a-z][\w:{},-]*)", text)
+        for word in expanded(found.rstrip(",:"))
+    ]
 
     assert [task for task in named if task not in tasks()] == []
 
@@ -223,10 +269,13 @@ def test_every_module_that_is_named_can_be_run(document: Path) -> None:
 def test_every_path_that_is_named_exists(document: Path) -> None:
     """Paths in code spans, if they have no placeholder and are not made by a run."""
     spans = re.findall(
-        r"`((?:src|fixtures|lab|tools|tests|docs|clusters|bootstrap|bootstrap_tests|\.taskfiles|\.ci)/[\w./-]*)`", document.read_text()
+        r"`((?:src|fixtures|lab|tools|tests|docs|clusters|bootstrap|bootstrap_tests|\.taskfiles|\.ci)/[\w./-]*)`",
+        document.read_text(),
     )
 
-    assert [path for path in spans if not (ROOT / path).exists() and "clusterconfig" not in path] == []
+    assert [
+        path for path in spans if not (ROOT / path).exists() and "clusterconfig" not in path
+    ] == []
 
 
 def slug(heading: str) -> str:
@@ -238,7 +287,12 @@ def slug(heading: str) -> str:
 @cache
 def places(path: Path) -> frozenset[str]:
     text = path.read_text()
-    return frozenset({*anchors(path), *(slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE))})
+    return frozenset(
+        {
+            *anchors(path),
+            *(slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)),
+        }
+    )
 
 
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -269,12 +323,20 @@ def test_the_glossary_knows_every_verdict() -> None:
     assert [verdict for verdict in Verdict if f"**{verdict}**" not in text] == []
 
 
-@pytest.mark.parametrize("decision", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "decision", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda path: path.stem
+)
 def test_a_decision_has_its_parts(decision: Path) -> None:
     text = decision.read_text()
 
     assert re.match(rf"# {int(decision.name[:4])}\. ", text)
-    for part in ("**Status**: ", "\n## Context\n", "\n## Decision\n", "\n## Consequences\n", "\n## Rejected\n"):
+    for part in (
+        "**Status**: ",
+        "\n## Context\n",
+        "\n## Decision\n",
+        "\n## Consequences\n",
+        "\n## Rejected\n",
+    ):
         assert text.count(part) == 1, part
 
 

@@ -41,7 +41,14 @@ def test_a_file_that_others_could_read_is_replaced_by_a_private_one(tmp_path: Pa
 def test_it_is_private_before_anything_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen: list[tuple[int, int]] = []
     fchmod = os.fchmod
-    monkeypatch.setattr(os, "fchmod", lambda descriptor, mode: (seen.append((os.fstat(descriptor).st_size, mode)), fchmod(descriptor, mode)))
+    monkeypatch.setattr(
+        os,
+        "fchmod",
+        lambda descriptor, mode: (
+            seen.append((os.fstat(descriptor).st_size, mode)),
+            fchmod(descriptor, mode),
+        ),
+    )
 
     write_atomically(tmp_path / "file", "secret", mode=0o640)
 
@@ -49,7 +56,9 @@ def test_it_is_private_before_anything_is_in_it(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("broken", ["fsync", "fchmod"])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str):
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+):
     path = tmp_path / "file"
     path.write_text("old")
 

@@ -14,7 +14,18 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("src", "fixtures", "lab", "bootstrap_tests")
-SKIPPED = {".git", ".venv", ".tools", ".mypy_cache", ".ruff_cache", ".import_linter_cache", "__pycache__", "clusterconfig", ".task", "node_modules"}
+SKIPPED = {
+    ".git",
+    ".venv",
+    ".tools",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".import_linter_cache",
+    "__pycache__",
+    "clusterconfig",
+    ".task",
+    "node_modules",
+}
 
 # Where a rule does not hold, and why.
 SLEEPERS = {
@@ -40,7 +51,9 @@ def files() -> tuple[Path, ...]:
         names[:] = sorted(name for name in names if name not in SKIPPED)
         found += [Path(folder) / name for name in here]
     reports = ROOT / "reports"
-    return tuple(path for path in sorted(found) if reports not in path.parents or path.name == "README.md")
+    return tuple(
+        path for path in sorted(found) if reports not in path.parents or path.name == "README.md"
+    )
 
 
 def named(path: Path) -> str:
@@ -50,10 +63,16 @@ def named(path: Path) -> str:
 @cache
 def modules(*folders: str) -> tuple[tuple[str, ast.Module], ...]:
     inside = tuple(f"{folder}/" for folder in folders)
-    return tuple((named(path), ast.parse(path.read_text())) for path in files() if path.suffix == ".py" and named(path).startswith(inside))
+    return tuple(
+        (named(path), ast.parse(path.read_text()))
+        for path in files()
+        if path.suffix == ".py" and named(path).startswith(inside)
+    )
 
 
-def places(holds: Callable[[ast.AST], bool], *folders: str, but: frozenset[str] | set[str] = frozenset()) -> list[str]:
+def places(
+    holds: Callable[[ast.AST], bool], *folders: str, but: frozenset[str] | set[str] = frozenset()
+) -> list[str]:
     """Return file and line of everything that a rule forbids."""
     return [
         f"{name}:{getattr(node, 'lineno', 1)}"
@@ -84,12 +103,16 @@ def imports(node: ast.AST) -> Iterator[str]:
 
 
 def imports_any(*names: str) -> Callable[[ast.AST], bool]:
-    return lambda node: any(found == name or found.startswith(f"{name}.") for found in imports(node) for name in names)
+    return lambda node: any(
+        found == name or found.startswith(f"{name}.") for found in imports(node) for name in names
+    )
 
 
 def has_shell(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and any(
-        word.arg == "shell" and not (isinstance(word.value, ast.Constant) and word.value.value is False) for word in node.keywords
+        word.arg == "shell"
+        and not (isinstance(word.value, ast.Constant) and word.value.value is False)
+        for word in node.keywords
     )
 
 
@@ -97,7 +120,9 @@ def swallows_everything(node: ast.AST) -> bool:
     if not isinstance(node, ast.ExceptHandler):
         return False
     kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
-    wide = node.type is None or any(kind is not None and dotted(kind) in ("Exception", "BaseException") for kind in kinds)
+    wide = node.type is None or any(
+        kind is not None and dotted(kind) in ("Exception", "BaseException") for kind in kinds
+    )
     return wide and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
 
 
@@ -110,8 +135,16 @@ def test_the_rules_see_the_code() -> None:
 SEEN = {
     "a shell": (has_shell, "run('ls', shell=True)", "run(['ls'], shell=False)"),
     "a sleep": (calls("time.sleep"), "time.sleep(1)", "clock.sleep(1)"),
-    "a bare except": (swallows_everything, "try:\n  f()\nexcept:\n  pass", "try:\n  f()\nexcept OSError:\n  pass"),
-    "a wide except": (swallows_everything, "try:\n  f()\nexcept (OSError, Exception):\n  pass", "try:\n  f()\nexcept Exception:\n  undo()\n  raise"),
+    "a bare except": (
+        swallows_everything,
+        "try:\n  f()\nexcept:\n  pass",
+        "try:\n  f()\nexcept OSError:\n  pass",
+    ),
+    "a wide except": (
+        swallows_everything,
+        "try:\n  f()\nexcept (OSError, Exception):\n  pass",
+        "try:\n  f()\nexcept Exception:\n  undo()\n  raise",
+    ),
     "an import": (imports_any("pytest"), "from pytest import fixture", "import pytest_order"),
 }
 
@@ -126,7 +159,10 @@ def test_a_rule_sees_what_it_forbids_and_nothing_else(what: str) -> None:
 
 def test_no_shell_runs() -> None:
     assert places(has_shell) == []
-    assert places(calls("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")) == []
+    assert (
+        places(calls("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"))
+        == []
+    )
 
 
 def test_time_passes_in_one_place() -> None:
@@ -134,7 +170,14 @@ def test_time_passes_in_one_place() -> None:
 
 
 def test_nothing_sleeps_in_the_projects_own_tests() -> None:
-    assert places(calls("time.sleep", "CLOCK.sleep"), "tests", but={"tests/test_tidy.py", "tests/waiting.py"}) == []
+    assert (
+        places(
+            calls("time.sleep", "CLOCK.sleep"),
+            "tests",
+            but={"tests/test_tidy.py", "tests/waiting.py"},
+        )
+        == []
+    )
 
 
 def test_nothing_prints() -> None:
@@ -158,11 +201,18 @@ def test_processes_are_started_where_it_is_declared() -> None:
 
 def test_the_library_gives_no_verdict_by_assert() -> None:
     """pytest does not rewrite the library's assertions, and `python -O` drops them; one that narrows a type is none."""
-    assert places(lambda node: isinstance(node, ast.Assert) and not narrows(node.test), "src", "lab") == []
+    assert (
+        places(lambda node: isinstance(node, ast.Assert) and not narrows(node.test), "src", "lab")
+        == []
+    )
 
 
 def narrows(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot) and isinstance(test.comparators[0], ast.Constant)
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.ops[0], ast.IsNot)
+        and isinstance(test.comparators[0], ast.Constant)
+    )
 
 
 @pytest.mark.parametrize("folder", [*SOURCES, "tests"])
@@ -177,32 +227,52 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_every_package_of_the_library_says_what_it_is() -> None:
-    packages = [path for path in (ROOT / "src" / "firstlight").rglob("*") if path.is_dir() and any(path.glob("*.py"))]
+    packages = [
+        path
+        for path in (ROOT / "src" / "firstlight").rglob("*")
+        if path.is_dir() and any(path.glob("*.py"))
+    ]
 
     assert [named(package) for package in packages if not (package / "__init__.py").is_file()] == []
 
 
 @pytest.mark.parametrize("folder", ["bootstrap", "clusters", "reports"])
 def test_no_python_where_it_would_be_imported_by_accident(folder: str) -> None:
-    assert [named(path) for path in files() if named(path).startswith(f"{folder}/") and path.suffix in (".py", ".pyi")] == []
+    assert [
+        named(path)
+        for path in files()
+        if named(path).startswith(f"{folder}/") and path.suffix in (".py", ".pyi")
+    ] == []
     assert not (ROOT / "src" / "firstlight" / folder).exists()
 
 
 def test_yaml_files_end_in_yaml() -> None:
     examples_of_wrong_definitions = "tests/definition/invalid/"
 
-    assert [named(path) for path in files() if path.suffix == ".yml" and not named(path).startswith(examples_of_wrong_definitions)] == []
+    assert [
+        named(path)
+        for path in files()
+        if path.suffix == ".yml" and not named(path).startswith(examples_of_wrong_definitions)
+    ] == []
 
 
 def test_nothing_is_left_to_be_done() -> None:
     marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
     texts = {".py", ".go", ".md", ".yaml", ".toml", ".gotmpl", ".tpl", ".css", ".js", ""}
 
-    assert [named(path) for path in files() if path.suffix in texts and marks.search(path.read_text(errors="replace"))] == []
+    assert [
+        named(path)
+        for path in files()
+        if path.suffix in texts and marks.search(path.read_text(errors="replace"))
+    ] == []
 
 
 def test_pytest_plugins_are_listed_in_the_root_only() -> None:
-    declaring = [name for name, tree in modules(*SOURCES, "tests") if any(assigns(node, "pytest_plugins") for node in tree.body)]
+    declaring = [
+        name
+        for name, tree in modules(*SOURCES, "tests")
+        if any(assigns(node, "pytest_plugins") for node in tree.body)
+    ]
 
     assert declaring == []
     assert len((ROOT / "conftest.py").read_text().splitlines()) < 30
@@ -217,26 +287,38 @@ def test_every_test_of_the_checklist_is_a_criterion() -> None:
         f"{name}::{node.name}"
         for name, tree in modules("bootstrap_tests")
         for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not decorated(node, "criterion")
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and not decorated(node, "criterion")
     ]
 
     assert plain == []
 
 
 def decorated(node: ast.FunctionDef, name: str) -> bool:
-    return any(isinstance(decorator, ast.Call) and dotted(decorator.func) == name for decorator in node.decorator_list)
+    return any(
+        isinstance(decorator, ast.Call) and dotted(decorator.func) == name
+        for decorator in node.decorator_list
+    )
 
 
 @cache
 def action_fixtures() -> dict[str, ast.FunctionDef]:
     """Return the fixtures that perform an action."""
     tree = dict(modules("fixtures"))["fixtures/actions.py"]
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and "perform" in parameters(node)]
+    found = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and "perform" in parameters(node)
+    ]
     return {node.name: node for node in found}
 
 
 def parameters(node: ast.FunctionDef) -> list[str]:
-    return [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return [
+        argument.arg
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    ]
 
 
 # Each action fixture and the criterion that it belongs to: its time is billed to the first test that requests it.
@@ -263,7 +345,9 @@ def test_the_first_user_of_an_action_fixture_is_its_own_criterion(fixture: str) 
         node.name
         for _, tree in modules("bootstrap_tests")
         for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and fixture in parameters(node)
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and fixture in parameters(node)
     ]
 
     assert users[:1] == [OWN_CRITERION[fixture]]
@@ -302,11 +386,18 @@ def fixtures_needed(names: set[str]) -> set[str]:
 
 def test_no_criterion_calls_talosctl_on_a_target_without_talos() -> None:
     tests = [
-        node for _, tree in modules("bootstrap_tests") for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        node
+        for _, tree in modules("bootstrap_tests")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
     reaching = {node.name for node in tests if fixtures_needed(set(parameters(node))) & TALOS}
 
-    without = {node.name for node in tests if node.name in reaching and "TALOS" not in ast.unparse(node.decorator_list[-1])}
+    without = {
+        node.name
+        for node in tests
+        if node.name in reaching and "TALOS" not in ast.unparse(node.decorator_list[-1])
+    }
 
     assert "test_etcd_is_bootstrapped_once" in reaching
     assert "test_kubeconfig_is_generated" in reaching
@@ -318,7 +409,9 @@ def test_a_criterions_budget_is_a_number_of_seconds() -> None:
     for name, tree in modules("bootstrap_tests"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and dotted(node.func) == "criterion":
-                budget = next((word.value for word in node.keywords if word.arg == "budget_s"), None)
+                budget = next(
+                    (word.value for word in node.keywords if word.arg == "budget_s"), None
+                )
                 assert isinstance(budget, ast.Constant), f"{name}:{node.lineno}"
                 assert 0 < budget.value <= 1800, f"{name}:{node.lineno}"
 

@@ -39,11 +39,17 @@ def test_a_workflow_may_only_read(workflow: Path) -> None:
 def test_an_action_is_pinned_by_its_commit_with_the_version_beside_it(workflow: Path) -> None:
     used = re.findall(r"uses: (.+)", workflow.read_text())
 
-    assert [line for line in used if not re.fullmatch(r"\./\S+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+    assert [
+        line
+        for line in used
+        if not re.fullmatch(r"\./\S+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+    ] == []
 
 
 def test_every_workflow_uses_an_action_at_the_same_commit() -> None:
-    used = {line for path in WORKFLOWS for line in re.findall(r"uses: (\w\S+)@(\w+)", path.read_text())}
+    used = {
+        line for path in WORKFLOWS for line in re.findall(r"uses: (\w\S+)@(\w+)", path.read_text())
+    }
 
     assert len({name for name, _ in used}) == len(used)
 
@@ -53,8 +59,15 @@ def test_a_workflow_runs_tasks_that_there_are(workflow: Path) -> None:
     named = re.findall(r'\./task "?([a-z$][\w$:-]*)', workflow.read_text())
 
     # Only a target's own logs are named by a variable.
-    targets = {"simulated", *re.findall(r"target: (\w+)", "".join(path.read_text() for path in WORKFLOWS))}
-    written_out = [task.replace("$TARGET", target) for task in named for target in (targets if "$TARGET" in task else {""})]
+    targets = {
+        "simulated",
+        *re.findall(r"target: (\w+)", "".join(path.read_text() for path in WORKFLOWS)),
+    }
+    written_out = [
+        task.replace("$TARGET", target)
+        for task in named
+        for target in (targets if "$TARGET" in task else {""})
+    ]
     assert [task for task in written_out if task not in tasks()] == []
 
 
@@ -62,7 +75,9 @@ def test_a_workflow_runs_tasks_that_there_are(workflow: Path) -> None:
 def test_whatever_becomes_of_a_run_its_report_journal_and_logs_are_kept(name: str) -> None:
     done = steps(ROOT / ".github" / "workflows" / f"{name}.yaml")
     (gather,) = [step for step in done if step.get("run") == ".ci/keep"]
-    (upload,) = [step for step in done if step.get("uses", "").startswith("actions/upload-artifact@")]
+    (upload,) = [
+        step for step in done if step.get("uses", "").startswith("actions/upload-artifact@")
+    ]
 
     assert (gather["if"], upload["if"]) == ("always()", "always()")
     assert (upload["with"]["path"], upload["with"]["if-no-files-found"]) == ("kept/", "error")
@@ -70,9 +85,13 @@ def test_whatever_becomes_of_a_run_its_report_journal_and_logs_are_kept(name: st
 
 
 def test_pull_requests_see_tests_and_rehearsal() -> None:
-    runs = [step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yaml") if "run" in step]
+    runs = [
+        step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yaml") if "run" in step
+    ]
 
-    assert [command for command in runs if command in ("./task check", "./task test", "./task rehearse")] == [
+    assert [
+        command for command in runs if command in ("./task check", "./task test", "./task rehearse")
+    ] == [
         "./task check",
         "./task test",
         "./task rehearse",
@@ -80,7 +99,9 @@ def test_pull_requests_see_tests_and_rehearsal() -> None:
 
 
 @pytest.mark.parametrize(("name", "target"), [("talos", "docker"), ("kind", "kind")])
-def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(name: str, target: str) -> None:
+def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(
+    name: str, target: str
+) -> None:
     content = load(ROOT / ".github" / "workflows" / f"{name}.yaml")
     (job,) = content["jobs"].values()
 
@@ -90,7 +111,9 @@ def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(name: str, 
 
 def test_every_night_sees_faults_and_random_ends_of_runs() -> None:
     path = ROOT / ".github" / "workflows" / "reliability.yaml"
-    tasks_run = {step["run"].split()[1] for step in steps(path) if step.get("run", "").startswith("./task ")}
+    tasks_run = {
+        step["run"].split()[1] for step in steps(path) if step.get("run", "").startswith("./task ")
+    }
 
     assert "schedule" in load(path)[True]
     assert {"faults", "chaos"} <= tasks_run
@@ -118,9 +141,19 @@ def checkout(tmp_path: Path) -> Path:
 def keep(root: Path) -> tuple[set[str], str]:
     """Run the script as the workflows do; return what it kept and what it showed."""
     shown = root.parent / "step-summary.md"
-    environment = {"PATH": os.environ["PATH"], "HOME": str(root.parent / "home"), "GITHUB_STEP_SUMMARY": str(shown)}
-    subprocess.run([root / ".ci" / "keep"], env=environment, check=True, capture_output=True, timeout=30)
-    return {str(path.relative_to(root / "kept")) for path in (root / "kept").rglob("*") if path.is_file()}, shown.read_text()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(root.parent / "home"),
+        "GITHUB_STEP_SUMMARY": str(shown),
+    }
+    subprocess.run(
+        [root / ".ci" / "keep"], env=environment, check=True, capture_output=True, timeout=30
+    )
+    return {
+        str(path.relative_to(root / "kept"))
+        for path in (root / "kept").rglob("*")
+        if path.is_file()
+    }, shown.read_text()
 
 
 def test_what_ci_keeps_is_report_journal_and_logs_and_no_key(checkout: Path) -> None:

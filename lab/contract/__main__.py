@@ -27,9 +27,17 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; errors are said on standard error, with what to do next."""
     parser = argparse.ArgumentParser(prog="python -m lab.contract", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    capture = commands.add_parser("capture", help="ask real Talos in containers, and keep the answers in tests/contract/real")
-    capture.add_argument("--keep", action="store_true", help="leave the machines as they are afterwards (./task docker:down CLUSTER=contract)")
-    commands.add_parser("differences", help="show where simulated machines are honestly not like real ones, and why")
+    capture = commands.add_parser(
+        "capture", help="ask real Talos in containers, and keep the answers in tests/contract/real"
+    )
+    capture.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the machines as they are afterwards (./task docker:down CLUSTER=contract)",
+    )
+    commands.add_parser(
+        "differences", help="show where simulated machines are honestly not like real ones, and why"
+    )
     options = parser.parse_args(argv)
     try:
         return _capture(keep=options.keep) if options.command == "capture" else _differences()
@@ -40,7 +48,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _capture(*, keep: bool) -> int:
     paths = lab_paths(CLUSTER, target="docker")
-    chosen = Settings("3+1", os.environ.get(SUBNET_VARIABLE) or SUBNET, os.environ.get(IMAGES_VARIABLE) or "auto")
+    chosen = Settings(
+        "3+1", os.environ.get(SUBNET_VARIABLE) or SUBNET, os.environ.get(IMAGES_VARIABLE) or "auto"
+    )
     check(chosen)
     clock = SystemClock()
     started = clock.monotonic()
@@ -53,7 +63,9 @@ def _capture(*, keep: bool) -> int:
             machines.start()
             for state, said in walk(machines):
                 file = answers.write(answers.REAL, state, said, machines.origin)
-                _say(f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} ({clock.monotonic() - started:.0f} s)")
+                _say(
+                    f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} ({clock.monotonic() - started:.0f} s)"
+                )
         finally:
             if not keep:
                 machines.stop()
@@ -63,7 +75,9 @@ def _capture(*, keep: bool) -> int:
 
 def _differences() -> int:
     for difference in differences():
-        _say(f"{difference.name}\n  in        {', '.join(difference.calls)}\n  because   {difference.reason}")
+        _say(
+            f"{difference.name}\n  in        {', '.join(difference.calls)}\n  because   {difference.reason}"
+        )
     for name, reason in not_captured().items():
         _say(f"not captured: {name}\n  because   {reason}")
     return 0

@@ -68,7 +68,8 @@ class Asking:
         result = self.call(call)
         if result.timed_out and not call.is_patient:
             raise TargetError(
-                f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}", next_step=_LOOK
+                f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}",
+                next_step=_LOOK,
             )
         if self.raw is not None:
             self._keep(self.raw / state / f"{call.name}.txt", result)
@@ -78,8 +79,16 @@ class Asking:
         """Make a call and return what was said, word for word."""
         meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
         words = [word.format_map(meant) for word in call.words]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.files["home"]), "TALOSCONFIG": str(self.talosconfigs[call.caller])}
-        return run([self.talosctl, *words], timeout_s=call.timeout_s, env={**environment, **self.surroundings})
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.files["home"]),
+            "TALOSCONFIG": str(self.talosconfigs[call.caller]),
+        }
+        return run(
+            [self.talosctl, *words],
+            timeout_s=call.timeout_s,
+            env={**environment, **self.surroundings},
+        )
 
     def answer(self, call: Call, result: CommandResult) -> Answer:
         """Return the answer that a result is."""
@@ -126,7 +135,9 @@ class _Blocks(yaml.SafeDumper):
 
 
 def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
 
 
 _Blocks.add_representer(str, _block)
@@ -134,11 +145,22 @@ _Blocks.add_representer(str, _block)
 
 def write(folder: Path, state: State, answers: Mapping[str, Answer], captured_from: str) -> Path:
     """Keep the answers of a state in a file, and return it."""
-    said = {name: {**asdict(answer), "codes": list(answer.codes)} for name, answer in answers.items()}
-    text = yaml.dump({"state": state.title, "from": captured_from, "answers": said}, Dumper=_Blocks, sort_keys=False, width=4096, allow_unicode=True)
+    said = {
+        name: {**asdict(answer), "codes": list(answer.codes)} for name, answer in answers.items()
+    }
+    text = yaml.dump(
+        {"state": state.title, "from": captured_from, "answers": said},
+        Dumper=_Blocks,
+        sort_keys=False,
+        width=4096,
+        allow_unicode=True,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{state.name}.yaml"
-    file.write_text(f"# Real machines said this. It is written by ./task lab:contract, never by hand.\n---\n{text}", encoding="utf-8")
+    file.write_text(
+        f"# Real machines said this. It is written by ./task lab:contract, never by hand.\n---\n{text}",
+        encoding="utf-8",
+    )
     return file
 
 
@@ -148,4 +170,7 @@ def read(folder: Path, state: str) -> dict[str, Answer]:
     if not file.exists():
         return {}
     kept = yaml.safe_load(file.read_text(encoding="utf-8"))["answers"]
-    return {name: Answer(said["exit"], tuple(said["codes"]), said["stdout"], said["stderr"]) for name, said in kept.items()}
+    return {
+        name: Answer(said["exit"], tuple(said["codes"]), said["stdout"], said["stderr"])
+        for name, said in kept.items()
+    }

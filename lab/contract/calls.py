@@ -43,7 +43,9 @@ class Call:
     @property
     def answers_in_any_order(self) -> bool:
         """Whether several machines are asked at once, and whoever is first answers first, or etcd, which sorts members by ids drawn at random."""
-        return self.words[-2:] == ("etcd", "members") or any("," in word for name, word in pairwise(self.words) if name == "--nodes")
+        return self.words[-2:] == ("etcd", "members") or any(
+            "," in word for name, word in pairwise(self.words) if name == "--nodes"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ def states() -> tuple[State, ...]:
 
 
 def _state(name: str, said: Mapping[str, Any]) -> State:
-    signs = tuple(Sign(Call("sign", tuple(shlex.split(words))), pattern) for words, pattern in said["until"])
+    signs = tuple(
+        Sign(Call("sign", tuple(shlex.split(words))), pattern) for words, pattern in said["until"]
+    )
     calls = tuple(_call(call, what) for call, what in said["calls"].items())
     return State(name, said["title"], signs, calls, float(said.get("within_s", STATE_S)))
 
@@ -89,4 +93,9 @@ def _state(name: str, said: Mapping[str, Any]) -> State:
 def _call(name: str, what: str | Mapping[str, Any]) -> Call:
     if isinstance(what, str):
         return Call(name, tuple(shlex.split(what)))
-    return Call(name, tuple(shlex.split(what["words"])), what.get("as", ADMIN), float(what.get("timeout_s", CALL_S)))
+    return Call(
+        name,
+        tuple(shlex.split(what["words"])),
+        what.get("as", ADMIN),
+        float(what.get("timeout_s", CALL_S)),
+    )

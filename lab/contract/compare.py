@@ -41,7 +41,9 @@ class Difference:
     def covers(self, call: str, side: str, line: str) -> bool:
         """Whether it explains a line that one side alone has."""
         patterns = self.real if side == "-" else self.simulated
-        return any(fnmatchcase(call, wanted) for wanted in self.calls) and any(re.fullmatch(pattern, line) for pattern in patterns)
+        return any(fnmatchcase(call, wanted) for wanted in self.calls) and any(
+            re.fullmatch(pattern, line) for pattern in patterns
+        )
 
 
 @cache
@@ -53,13 +55,25 @@ def differences() -> tuple[Difference, ...]:
 
 def _difference(name: str, said: dict[str, Any]) -> Difference:
     calls, real, simulated = (tuple(said.get(key, ())) for key in ("calls", "real", "simulated"))
-    return Difference(name, calls, real, simulated, " ".join(said["reason"].split()), by_chance=said.get("by chance", False))
+    return Difference(
+        name,
+        calls,
+        real,
+        simulated,
+        " ".join(said["reason"].split()),
+        by_chance=said.get("by chance", False),
+    )
 
 
 @cache
 def not_captured() -> dict[str, str]:
     """Return what real machines in containers cannot be asked, `state/call` or a state, and why."""
-    return {name: " ".join(reason.split()) for name, reason in yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))["not captured"].items()}
+    return {
+        name: " ".join(reason.split())
+        for name, reason in yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))[
+            "not captured"
+        ].items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,9 @@ class Comparison:
     diff: str
 
 
-def compare(call: str, real: Answer, simulated: Answer, listed: Sequence[Difference] | None = None) -> Comparison:
+def compare(
+    call: str, real: Answer, simulated: Answer, listed: Sequence[Difference] | None = None
+) -> Comparison:
     """Compare what both said to a call, `state/name`; the listed differences are those of the project unless others are given."""
     listed = differences() if listed is None else listed
     before, after = lines(real), lines(simulated)
@@ -86,7 +102,9 @@ def compare(call: str, real: Answer, simulated: Answer, listed: Sequence[Differe
         side, text = line[0], line[2:]
         if side not in "+-":
             continue
-        explained = next((difference.name for difference in listed if difference.covers(call, side, text)), None)
+        explained = next(
+            (difference.name for difference in listed if difference.covers(call, side, text)), None
+        )
         if explained is None:
             unexplained.append(f"{side} {text}")
         else:

@@ -24,19 +24,27 @@ _RUN_S = 120.0
 _MTU = 1500
 
 # Files are written before the last phase of the boot sequence. One that cannot be written holds it up for five minutes.
-_HELD_UP = {"machine": {"files": [{"op": "append", "path": "/var/nosuchfile", "content": "x", "permissions": 0o644}]}}
+_HELD_UP = {
+    "machine": {
+        "files": [{"op": "append", "path": "/var/nosuchfile", "content": "x", "permissions": 0o644}]
+    }
+}
 
 
 class ContainerMachines:
     """Real machines in containers: three control planes and a worker."""
 
-    def __init__(self, paths: LabPaths, chosen: Settings, say: Callable[[str], None], raw: Path) -> None:
+    def __init__(
+        self, paths: LabPaths, chosen: Settings, say: Callable[[str], None], raw: Path
+    ) -> None:
         """Prepare the machines; `raw` is where their answers are kept word for word."""
         self._paths, self._subnet, self._say, self._raw = paths, chosen.network, say, raw
         self._host = read_host()
         self._offline = supply.is_offline(chosen)
         self._here = Circumstances(chosen, self._host.cgroup_version, self._offline)
-        places = {name: str(self._subnet.network_address + number) for name, number in PLACES.items()}
+        places = {
+            name: str(self._subnet.network_address + number) for name, number in PLACES.items()
+        }
         self._material = Material(paths.state / "material", paths.tools / "talosctl", places)
         self._image = f"ghcr.io/siderolabs/talos:{self._material.talos}"
         self._engine: Engine
@@ -45,7 +53,9 @@ class ContainerMachines:
     def asking(self) -> Asking:
         """How they are asked."""
         material = self._material
-        return Asking(material.talosctl, material.talosconfigs, material.places, material.files, raw=self._raw)
+        return Asking(
+            material.talosctl, material.talosconfigs, material.places, material.files, raw=self._raw
+        )
 
     @property
     def origin(self) -> str:
@@ -55,18 +65,41 @@ class ContainerMachines:
 
     def start(self) -> None:
         """Have engine, network, images and configurations; no machine yet."""
-        for folder in (self._paths.state, self._paths.run, self._paths.logs, self._paths.home, self._material.folder):
+        for folder in (
+            self._paths.state,
+            self._paths.run,
+            self._paths.logs,
+            self._paths.home,
+            self._material.folder,
+        ):
             private_dir(folder)
         self._engine = own_engine.engine_for(self._paths, self._host, self._say, SystemClock())
         name, label = ending.network_name(self._paths), str(self._paths.state)
         if not self._engine.inspect("network", [name]):
-            routes.require_free(self._subnet, self._host.routes, [IPv4Network("10.96.0.0/12"), IPv4Network("10.244.0.0/16")])
-        network.ensure(self._engine, name, label, self._subnet, _MTU, ended_by=f"./task docker:down CLUSTER={CLUSTER}")
+            routes.require_free(
+                self._subnet,
+                self._host.routes,
+                [IPv4Network("10.96.0.0/12"), IPv4Network("10.244.0.0/16")],
+            )
+        network.ensure(
+            self._engine,
+            name,
+            label,
+            self._subnet,
+            _MTU,
+            ended_by=f"./task docker:down CLUSTER={CLUSTER}",
+        )
         if self._offline:
             self._serve_images()
-        documents = [document for document in container_documents(self._here) if document.get("kind") != "TimeSyncConfig"]
+        documents = [
+            document
+            for document in container_documents(self._here)
+            if document.get("kind") != "TimeSyncConfig"
+        ]
         self._material.make(documents)
-        self._material.write_config("cp-2", self._material.folder / "held-up.yaml", [*documents, _HELD_UP])
+        self._material.write_config(
+            "cp-2", self._material.folder / "held-up.yaml", [*documents, _HELD_UP]
+        )
 
     def enter(self, state: str) -> None:
         """Bring the machines into a state."""
@@ -83,7 +116,9 @@ class ContainerMachines:
                 for number, node in enumerate(NODES):
                     self._give_network(node, number)
             case "down":
-                self._engine.call("kill", self._machine("worker-1", "").container).raise_on_failure("cut the worker's power")
+                self._engine.call("kill", self._machine("worker-1", "").container).raise_on_failure(
+                    "cut the worker's power"
+                )
             case _:
                 pass
 
@@ -102,23 +137,41 @@ class ContainerMachines:
                 services.wait_until_ready(self._paths, service, SystemClock())
 
     def _machine(self, node: str, config: str) -> machines.Machine:
-        return machines.Machine(f"{CLUSTER}-{node}", IPv4Address(self._material.places[node]), config)
+        return machines.Machine(
+            f"{CLUSTER}-{node}", IPv4Address(self._material.places[node]), config
+        )
 
     def _run(self, node: str, config: Path | None) -> None:
         """Start a machine, without a configuration if there is none."""
         machine = self._machine(node, config.read_text(encoding="utf-8") if config else "")
-        machines.start(self._engine, machine, image=self._image, network=ending.network_name(self._paths), label=str(self._paths.state))
+        machines.start(
+            self._engine,
+            machine,
+            image=self._image,
+            network=ending.network_name(self._paths),
+            label=str(self._paths.state),
+        )
 
     def _remove(self, node: str) -> None:
         machine = self._machine(node, "")
         words = ["rm", "--force", "--volumes", machine.container]
-        self._engine.call(*words, timeout_s=_RUN_S).raise_on_failure(f"remove the machine {machine.hostname}")
+        self._engine.call(*words, timeout_s=_RUN_S).raise_on_failure(
+            f"remove the machine {machine.hostname}"
+        )
 
     def _give_network(self, node: str, number: int) -> None:
         """Put a plain bridge where a CNI would put its configuration: enough for the kubelet to call its node ready."""
         file = self._material.folder / "10-contract.conflist"
         ipam = {"type": "host-local", "ranges": [[{"subnet": f"10.244.{number}.0/24"}]]}
-        bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "ipam": ipam}
-        write_atomic(file, json.dumps({"cniVersion": "1.0.0", "name": "contract", "plugins": [bridge]}))
+        bridge = {
+            "type": "bridge",
+            "bridge": "cni0",
+            "isGateway": True,
+            "ipMasq": False,
+            "ipam": ipam,
+        }
+        write_atomic(
+            file, json.dumps({"cniVersion": "1.0.0", "name": "contract", "plugins": [bridge]})
+        )
         target = f"{self._machine(node, '').container}:/etc/cni/net.d/{file.name}"
         self._engine.call("cp", str(file), target).raise_on_failure(f"give {node} a network")

@@ -20,7 +20,11 @@ class Rule:
 
 
 RULES = (
-    Rule(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>", "drawn at random"),
+    Rule(
+        r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
+        "<uuid>",
+        "drawn at random",
+    ),
     Rule(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>", "the time of day"),
     Rule(r"\b\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\b", "<time>", "the time of day"),
     Rule(r"\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s) ago", "<some time> ago", "the age of an event"),
@@ -32,9 +36,15 @@ RULES = (
         "how much etcd has written",
     ),
     Rule(r"\b[0-9a-f]{16}\b", "<id>", "a member of etcd, drawn at random"),
-    Rule(r"(?m)^(\S* +[a-z0-9-]+ +[A-Z][A-Za-z]+ +\S+) +\d+\b", r"\1 <version>", "how often a resource has changed"),
+    Rule(
+        r"(?m)^(\S* +[a-z0-9-]+ +[A-Z][A-Za-z]+ +\S+) +\d+\b",
+        r"\1 <version>",
+        "how often a resource has changed",
+    ),
     Rule(r"(?m)^( +version:) \d+$", r"\1 <version>", "how often a resource has changed"),
-    Rule(r"(?m)^(\s*(?:SHA|Built|Go version|OS/Arch):).*$", r"\1 <build>", "how a program was built"),
+    Rule(
+        r"(?m)^(\s*(?:SHA|Built|Go version|OS/Arch):).*$", r"\1 <build>", "how a program was built"
+    ),
     Rule(r"[ \t]{2,}|\t", " ", "columns as wide as an address"),
     Rule(r"(?m)^ | $", "", "columns as wide as an address"),
 )
@@ -48,4 +58,6 @@ def normalise(text: str, places: Mapping[str, str]) -> str:
     for rule in RULES:
         text = re.sub(rule.pattern, rule.written, text)
     # Lists of machines in the order of etcd's members, which follow ids that are drawn at random.
-    return re.sub(r'\["[^\]]*"\]', lambda listed: "[" + " ".join(sorted(listed[0][1:-1].split())) + "]", text)
+    return re.sub(
+        r'\["[^\]]*"\]', lambda listed: "[" + " ".join(sorted(listed[0][1:-1].split())) + "]", text
+    )

@@ -52,7 +52,11 @@ class SimulatedMachines:
         """Prepare the machines; `network` is the first three numbers of their addresses, such as `127.27.1`."""
         self._paths = LabPaths(cluster=CLUSTER, state=folder.resolve() / CLUSTER, checkout=checkout)
         self._network = network
-        self._material = Material(self._paths.state / "material", self._paths.tools / "talosctl", {k: f"{network}.{v}" for k, v in PLACES.items()})
+        self._material = Material(
+            self._paths.state / "material",
+            self._paths.tools / "talosctl",
+            {k: f"{network}.{v}" for k, v in PLACES.items()},
+        )
 
     @property
     def asking(self) -> Asking:
@@ -62,15 +66,27 @@ class SimulatedMachines:
 
     def start(self) -> None:
         """Start the machines; the first one has no configuration on its disk."""
-        for folder in (self._paths.state, self._paths.run, self._paths.logs, self._paths.home, self._paths.charts, self._material.folder):
+        for folder in (
+            self._paths.state,
+            self._paths.run,
+            self._paths.logs,
+            self._paths.home,
+            self._paths.charts,
+            self._material.folder,
+        ):
             private_dir(folder)
         self._material.make()
         data = self._description()
         write_atomic(self._paths.machines_config, json.dumps(data))
         disks = {f"{CLUSTER}-cp-1": {"etcd_cluster": "", "wiped": True}}
-        write_atomic(self._paths.state / "machines-state.json", json.dumps({"version": 1, "cluster": CLUSTER, "etcd_clusters": [], "disks": disks}))
+        write_atomic(
+            self._paths.state / "machines-state.json",
+            json.dumps({"version": 1, "cluster": CLUSTER, "etcd_clusters": [], "disks": disks}),
+        )
         self._set_faults("maintenance")
-        service = services.machines(self._paths, listeners(data), [self._material.config(node) for node in NODES])
+        service = services.machines(
+            self._paths, listeners(data), [self._material.config(node) for node in NODES]
+        )
         services.begin(self._paths, service, lambda _text: None)
         services.wait_until_ready(self._paths, service, SystemClock())
 
@@ -83,15 +99,23 @@ class SimulatedMachines:
 
     def _give_network(self) -> None:
         """Have an agent of Cilium's on every node: simulated nodes take it for their network."""
-        words: list[str | Path] = [self._paths.tools / "kubectl", "--kubeconfig", self._material.files["scratch"] / "kubeconfig"]
-        result = run([*words, "apply", "--filename", "-"], timeout_s=_APPLY_S, input=yaml.safe_dump(_AGENTS))
+        words: list[str | Path] = [
+            self._paths.tools / "kubectl",
+            "--kubeconfig",
+            self._material.files["scratch"] / "kubeconfig",
+        ]
+        result = run(
+            [*words, "apply", "--filename", "-"], timeout_s=_APPLY_S, input=yaml.safe_dump(_AGENTS)
+        )
         result.raise_on_failure("give the machines of the contract a network")
 
     def stop(self) -> None:
         """End everything that was started."""
         marked = tuple(processes.marked(self._paths.state))
         if left := daemon.end(marked, self._paths.state, terminate_s=15.0, kill_s=5.0):
-            raise TargetError(f"cannot end the simulated machines of the contract: process {left[0]} does not end")
+            raise TargetError(
+                f"cannot end the simulated machines of the contract: process {left[0]} does not end"
+            )
 
     def _set_faults(self, state: str) -> None:
         nodes = {f"{CLUSTER}-{node}": fault for node, fault in _FAULTS[state].items()}
@@ -107,7 +131,12 @@ class SimulatedMachines:
             "talos_version": self._material.talos,
             "kubernetes_version": self._material.kubernetes,
             "nodes": [
-                {"hostname": f"{CLUSTER}-{node}", "address": places[node], "role": role, "machine_config": str(self._material.config(node))}
+                {
+                    "hostname": f"{CLUSTER}-{node}",
+                    "address": places[node],
+                    "role": role,
+                    "machine_config": str(self._material.config(node)),
+                }
                 for node, role in NODES.items()
             ],
             "tools_dir": str(self._paths.tools),

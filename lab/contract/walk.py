@@ -35,6 +35,14 @@ def _ask(asking: Asking, state: State) -> dict[str, Answer]:
     # Those that only wait and change nothing wait at the same time, before the others.
     patient = [call for call in state.calls if call.is_patient]
     with ThreadPoolExecutor(max_workers=max(len(patient), 1)) as pool:
-        answers = dict(zip((call.name for call in patient), pool.map(lambda call: asking.ask(state.name, call), patient), strict=True))
-    answers |= {call.name: asking.ask(state.name, call) for call in state.calls if not call.is_patient}
+        answers = dict(
+            zip(
+                (call.name for call in patient),
+                pool.map(lambda call: asking.ask(state.name, call), patient),
+                strict=True,
+            )
+        )
+    answers |= {
+        call.name: asking.ask(state.name, call) for call in state.calls if not call.is_patient
+    }
     return {call.name: answers[call.name] for call in state.calls}

@@ -33,11 +33,19 @@ class _Query(ctypes.Structure):
 
 
 class _Id(ctypes.Structure):
-    _fields_ = (("id", ctypes.c_uint32), ("next_id", ctypes.c_uint32), ("open_flags", ctypes.c_uint32))
+    _fields_ = (
+        ("id", ctypes.c_uint32),
+        ("next_id", ctypes.c_uint32),
+        ("open_flags", ctypes.c_uint32),
+    )
 
 
 class _Info(ctypes.Structure):
-    _fields_ = (("bpf_fd", ctypes.c_uint32), ("info_len", ctypes.c_uint32), ("info", ctypes.c_uint64))
+    _fields_ = (
+        ("bpf_fd", ctypes.c_uint32),
+        ("info_len", ctypes.c_uint32),
+        ("info", ctypes.c_uint64),
+    )
 
 
 def attached_programs(cgroup: Path) -> tuple[str, ...] | None:
@@ -46,7 +54,9 @@ def attached_programs(cgroup: Path) -> tuple[str, ...] | None:
         return None
     descriptor = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        ids = {number for attach_type in _ATTACH_TYPES for number in _query(descriptor, attach_type)}
+        ids = {
+            number for attach_type in _ATTACH_TYPES for number in _query(descriptor, attach_type)
+        }
     finally:
         os.close(descriptor)
     return tuple(sorted(_name(number) for number in ids))
@@ -66,11 +76,23 @@ def _name(number: int) -> str:
         told = ctypes.create_string_buffer(_INFO_BYTES)
         if _bpf(_INFO_BY_FD, _Info(descriptor, _INFO_BYTES, ctypes.addressof(told))) != 0:
             return f"program {number}"
-        return told.raw[_NAME_OFFSET : _NAME_OFFSET + _NAME_BYTES].split(b"\0")[0].decode(errors="replace") or f"program {number}"
+        return (
+            told.raw[_NAME_OFFSET : _NAME_OFFSET + _NAME_BYTES]
+            .split(b"\0")[0]
+            .decode(errors="replace")
+            or f"program {number}"
+        )
     finally:
         os.close(descriptor)
 
 
 def _bpf(command: int, attributes: ctypes.Structure) -> int:
     library = ctypes.CDLL(None, use_errno=True)
-    return int(library.syscall(_NR_BPF[platform.machine()], command, ctypes.byref(attributes), ctypes.sizeof(attributes)))
+    return int(
+        library.syscall(
+            _NR_BPF[platform.machine()],
+            command,
+            ctypes.byref(attributes),
+            ctypes.sizeof(attributes),
+        )
+    )

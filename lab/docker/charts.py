@@ -22,5 +22,7 @@ def folders(checkout: Path, tool_charts: Path) -> list[Path]:
     """
     real = tool_charts / CILIUM
     if not (real / "Chart.yaml").exists():
-        raise TargetError(f"cannot package Cilium's chart: {real} holds none", next_step="./task tools:setup")
+        raise TargetError(
+            f"cannot package Cilium's chart: {real} holds none", next_step="./task tools:setup"
+        )
     return [real, *(folder for folder in stand_ins(checkout) if folder.name != CILIUM)]

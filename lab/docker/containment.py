@@ -15,7 +15,9 @@ from lab.docker.engine import Engine
 _CGROUP2 = "cgroup2"
 
 
-def require_own_cgroup_namespace(engine: Engine, container: str, proc: Path = Path("/proc")) -> None:
+def require_own_cgroup_namespace(
+    engine: Engine, container: str, proc: Path = Path("/proc")
+) -> None:
     """Make sure that a container has a control group namespace of its own.
 
     Raises:
@@ -38,7 +40,9 @@ def _seen(engine: Engine, container: str, proc: Path) -> str:
     if mode != "private":
         return f"its control group namespace is {mode or 'unknown'}"
     try:
-        inside, here = (str((proc / whose / "ns" / "cgroup").readlink()) for whose in (str(pid), "self"))
+        inside, here = (
+            str((proc / whose / "ns" / "cgroup").readlink()) for whose in (str(pid), "self")
+        )
     except OSError:
         # Only root may look at another user's process; then the engine's word has to do.
         return ""

@@ -75,7 +75,10 @@ def for_containers(source: Source, cluster: str, here: Circumstances) -> Source:
             f"cannot put the machines of {network} on {subnet}: both must be of one size",
             next_step=f"choose a network like 10.5.0.0/{network.prefixlen}",
         )
-    files = {path: _moved(content, network, subnet) if is_of(path, cluster) else content for path, content in source.files.items()}
+    files = {
+        path: _moved(content, network, subnet) if is_of(path, cluster) else content
+        for path, content in source.files.items()
+    }
     talos = Path("clusters") / cluster / "talos"
     inventory = yaml.safe_load(files[talos / "talconfig.yaml"])
     trim(inventory, here.settings)
@@ -84,8 +87,14 @@ def for_containers(source: Source, cluster: str, here: Circumstances) -> Source:
     files[talos / "talconfig.yaml"] = dumped([inventory])
     release = Path("clusters") / cluster / "flux" / "config" / "cilium" / "helmrelease.yaml"
     if release in files:
-        files[release] = _with_values(files[release], [CILIUM_VALUES, *([OFFLINE_CILIUM_VALUES] if here.offline else [])])
-    services = {cluster: Endpoints(gateway_of(subnet), registry_port=CHARTS_REGISTRY_PORT, serves_charts=here.offline)}
+        files[release] = _with_values(
+            files[release], [CILIUM_VALUES, *([OFFLINE_CILIUM_VALUES] if here.offline else [])]
+        )
+    services = {
+        cluster: Endpoints(
+            gateway_of(subnet), registry_port=CHARTS_REGISTRY_PORT, serves_charts=here.offline
+        )
+    }
     return Source(dict(sorted(files.items())), {}, services, source.revision)
 
 
@@ -116,15 +125,26 @@ def merged(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(into)
     for key, value in other.items():
         there = result.get(key)
-        result[key] = merged(there, value) if isinstance(there, dict) and isinstance(value, dict) else value
+        result[key] = (
+            merged(there, value) if isinstance(there, dict) and isinstance(value, dict) else value
+        )
     return result
 
 
-def mirror_documents(gateway: IPv4Address, registries: Iterable[str] = MIRRORED) -> list[dict[str, Any]]:
+def mirror_documents(
+    gateway: IPv4Address, registries: Iterable[str] = MIRRORED
+) -> list[dict[str, Any]]:
     """Return Talos's own configuration of a registry mirror, as an operator of a site without internet writes it too."""
     endpoint = {"url": f"http://{gateway}:{MIRROR_PORT}"}
     return [
-        {"apiVersion": "v1alpha1", "kind": "RegistryMirrorConfig", "name": name, "endpoints": [endpoint], "skipFallback": True} for name in registries
+        {
+            "apiVersion": "v1alpha1",
+            "kind": "RegistryMirrorConfig",
+            "name": name,
+            "endpoints": [endpoint],
+            "skipFallback": True,
+        }
+        for name in registries
     ]
 
 
@@ -150,16 +170,29 @@ def _use_containers_link(inventory: dict[str, Any]) -> None:
             interface["interface"] = LINK
 
 
-def _with_patches(talos: Path, inventory: dict[str, Any], files: Mapping[Path, bytes], here: Circumstances) -> dict[Path, bytes]:
+def _with_patches(
+    talos: Path, inventory: dict[str, Any], files: Mapping[Path, bytes], here: Circumstances
+) -> dict[Path, bytes]:
     """Return the patch files that change, and name in the inventory those that are left; ours comes last, so it has the last word."""
     changed: dict[Path, bytes] = {}
     dropped = {*_NOT_HERE, *(["RegistryMirrorConfig"] if here.offline else [])}
-    for owner in (inventory, inventory.get("controlPlane", {}), inventory.get("worker", {}), *inventory["nodes"]):
+    for owner in (
+        inventory,
+        inventory.get("controlPlane", {}),
+        inventory.get("worker", {}),
+        *inventory["nodes"],
+    ):
         kept = []
         for named in owner.get("patches", []):
             path = talos / str(named).removeprefix("@").removeprefix("./")
-            documents = list(yaml.safe_load_all(files[path] if str(named).startswith("@") else named))
-            left = [document for document in documents if not (isinstance(document, dict) and document.get("kind") in dropped)]
+            documents = list(
+                yaml.safe_load_all(files[path] if str(named).startswith("@") else named)
+            )
+            left = [
+                document
+                for document in documents
+                if not (isinstance(document, dict) and document.get("kind") in dropped)
+            ]
             if not left:
                 continue
             kept.append(named)
@@ -175,7 +208,12 @@ def container_documents(here: Circumstances) -> list[dict[str, Any]]:
     """Return what the machine config of a container has besides the definition."""
     kubelet: dict[str, Any] = {
         # A laptop's disk is fuller than a server's: at the usual 15 % everything would be evicted.
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%"},
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "1%",
+            "nodefs.inodesFree": "1%",
+            "imagefs.available": "1%",
+        },
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
     }
@@ -183,11 +221,22 @@ def container_documents(here: Circumstances) -> list[dict[str, Any]]:
         kubelet["failCgroupV1"] = False
     documents: list[dict[str, Any]] = [
         # Machines that share a kernel share its clock and its network: there is nothing to synchronise or to discover.
-        {"machine": {"kubelet": {"extraConfig": kubelet}}, "cluster": {"discovery": {"enabled": False}}},
+        {
+            "machine": {"kubelet": {"extraConfig": kubelet}},
+            "cluster": {"discovery": {"enabled": False}},
+        },
         # Nobody answers there, which `talosctl time` is told at once; a server that cannot be reached would be waited for.
-        {"apiVersion": "v1alpha1", "kind": "TimeSyncConfig", "enabled": False, "ntp": {"servers": ["127.0.0.1"]}},
+        {
+            "apiVersion": "v1alpha1",
+            "kind": "TimeSyncConfig",
+            "enabled": False,
+            "ntp": {"servers": ["127.0.0.1"]},
+        },
     ]
-    return [*documents, *(mirror_documents(gateway_of(here.settings.network)) if here.offline else [])]
+    return [
+        *documents,
+        *(mirror_documents(gateway_of(here.settings.network)) if here.offline else []),
+    ]
 
 
 def _with_values(content: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes:

@@ -29,7 +29,15 @@ def environment(paths: LabPaths, lab: Endpoints, settings: Settings) -> dict[str
     return description.environment(paths, paths.cluster, lab, settings.subnet)
 
 
-def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, settings: Settings, recipient: str, engine: Engine, mirror: Mirror | None) -> None:
+def write(
+    paths: LabPaths,
+    cluster: Cluster,
+    lab: Endpoints,
+    settings: Settings,
+    recipient: str,
+    engine: Engine,
+    mirror: Mirror | None,
+) -> None:
     """Write `lab.json` if it says something else."""
     said = description.of_every_lab(paths, lab, recipient) | {
         "talosconfig": str(cluster.talosconfig),
@@ -37,10 +45,20 @@ def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, settings: Settings,
         "nodes": settings.nodes,
         "subnet": settings.subnet,
         "images": "mirror" if mirror is not None else "registries",
-        "addresses": {"lab": str(lab.address), "vip": str(cluster.vip), "nodes": {node.hostname: str(node.address) for node in cluster.nodes}},
-        "stand_ins": [_CONTAINERS, *(mirror.stand_ins() if mirror else []), *(s for s in description.STAND_INS if s["name"] in _OF_THE_LAB)],
+        "addresses": {
+            "lab": str(lab.address),
+            "vip": str(cluster.vip),
+            "nodes": {node.hostname: str(node.address) for node in cluster.nodes},
+        },
+        "stand_ins": [
+            _CONTAINERS,
+            *(mirror.stand_ins() if mirror else []),
+            *(s for s in description.STAND_INS if s["name"] in _OF_THE_LAB),
+        ],
         "capabilities": [*CAPABILITIES, *(() if mirror else FROM_REGISTRIES)],
-        "connectivity": connectivity(load_pins(paths.checkout / "tools" / "versions.toml")) if mirror else {},
+        "connectivity": connectivity(load_pins(paths.checkout / "tools" / "versions.toml"))
+        if mirror
+        else {},
         "environment": environment(paths, lab, settings),
     }
     description.keep(paths, said)

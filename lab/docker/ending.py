@@ -53,9 +53,15 @@ def remove_objects(engine: Engine, label: str, say: Say) -> bool:
     """Remove every container, volume and network that carries a lab's label; report whether there was one."""
     wanted = f"{LABEL}={label}"
     removed = False
-    for kind, words in (("container", ["rm", "--force", "--volumes"]), ("volume", ["rm", "--force"]), ("network", ["rm"])):
+    for kind, words in (
+        ("container", ["rm", "--force", "--volumes"]),
+        ("volume", ["rm", "--force"]),
+        ("network", ["rm"]),
+    ):
         if ids := engine.labelled(kind, wanted):
-            engine.call(kind, *words, *ids, timeout_s=_REMOVE_S).raise_on_failure(f"remove the lab's {kind}s")
+            engine.call(kind, *words, *ids, timeout_s=_REMOVE_S).raise_on_failure(
+                f"remove the lab's {kind}s"
+            )
             say(f"removed {len(ids)} {kind}{'' if len(ids) == 1 else 's'}")
             removed = True
     return removed
@@ -104,6 +110,10 @@ def _stop(paths: LabPaths) -> None:
 
 
 def _unmount_below(state: Path, mounts: Path = Path("/proc/mounts")) -> None:
-    inside = [line.split()[1] for line in mounts.read_text(encoding="utf-8").splitlines() if line.split()[1].startswith(f"{state}/")]
+    inside = [
+        line.split()[1]
+        for line in mounts.read_text(encoding="utf-8").splitlines()
+        if line.split()[1].startswith(f"{state}/")
+    ]
     for place in reversed(inside):
         run(["umount", "--lazy", place], timeout_s=_UMOUNT_S).raise_on_failure(f"unmount {place}")

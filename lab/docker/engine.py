@@ -20,7 +20,9 @@ API_MIN = (1, 41)
 CALL_S = 60.0
 """The engine answers in tenths of a second; removing a container whose processes do not end takes ten."""
 
-_TOO_NEW = re.compile(r"client version (\S+) is too new\. Maximum supported API version is (\d+\.\d+)")
+_TOO_NEW = re.compile(
+    r"client version (\S+) is too new\. Maximum supported API version is (\d+\.\d+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,12 @@ class Engine:
     version: str
     is_ours: bool
 
-    def call(self, *words: str, timeout_s: float = CALL_S, secret_environment: Mapping[str, str] | None = None) -> CommandResult:
+    def call(
+        self,
+        *words: str,
+        timeout_s: float = CALL_S,
+        secret_environment: Mapping[str, str] | None = None,
+    ) -> CommandResult:
         """Run one command of Docker's; the caller judges the answer.
 
         Args:
@@ -46,7 +53,12 @@ class Engine:
             secret_environment: Variables that the command hands on by name, so that their values are in no argument list.
         """
         environment = {**self.environment, **(secret_environment or {})}
-        return run(["docker", *words], timeout_s=timeout_s, env=environment, mask=Masker((secret_environment or {}).values()))
+        return run(
+            ["docker", *words],
+            timeout_s=timeout_s,
+            env=environment,
+            mask=Masker((secret_environment or {}).values()),
+        )
 
     def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the engine knows of these objects; what does not exist is left out."""
@@ -59,7 +71,14 @@ class Engine:
 
     def labelled(self, kind: str, label: str) -> list[str]:
         """Return the ids of all objects of a kind that carry a label."""
-        words = [kind, "ls", "--quiet", "--filter", f"label={label}", *(["--all"] if kind == "container" else [])]
+        words = [
+            kind,
+            "ls",
+            "--quiet",
+            "--filter",
+            f"label={label}",
+            *(["--all"] if kind == "container" else []),
+        ]
         return self.call(*words).raise_on_failure(f"list the lab's {kind}s").stdout.split()
 
 
@@ -71,7 +90,10 @@ def find_engine(environ: Mapping[str, str] = os.environ) -> Engine | None:
         TargetError: An engine answers that cannot do what is needed; the message says what that is.
     """
     if shutil.which("docker", path=environ.get("PATH")) is None:
-        raise ToolMissing("docker", next_step="install Docker's command line, 20.10 or later (Debian: apt install docker.io)")
+        raise ToolMissing(
+            "docker",
+            next_step="install Docker's command line, 20.10 or later (Debian: apt install docker.io)",
+        )
     return ask(dict(environ), is_ours=False)
 
 
@@ -101,5 +123,7 @@ def ask(environment: Mapping[str, str], *, is_ours: bool) -> Engine | None:
             next_step="install Docker Engine 20.10 or later",
         )
     if server.get("Os") != "linux":
-        raise TargetError(f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, and Talos is Linux")
+        raise TargetError(
+            f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, and Talos is Linux"
+        )
     return Engine(environment, version, is_ours=is_ours)

@@ -32,7 +32,9 @@ class Host:
 def read_host(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> Host:
     """Look at this computer."""
     is_root = os.geteuid() == 0
-    bounding = _bounding_set((proc / "self" / "status").read_text(encoding="ascii", errors="replace"))
+    bounding = _bounding_set(
+        (proc / "self" / "status").read_text(encoding="ascii", errors="replace")
+    )
     return Host(
         is_root=is_root,
         is_restricted=is_root and not bounding >> _SYS_RESOURCE & 1,
@@ -42,4 +44,6 @@ def read_host(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup"))
 
 
 def _bounding_set(status: str) -> int:
-    return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapBnd:")), 0)
+    return next(
+        (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapBnd:")), 0
+    )

@@ -14,7 +14,16 @@ from firstlight.errors import TargetError
 from firstlight.events import Bus
 from firstlight.tools.machineconfig import generate_machine_configs
 from firstlight.tools.runner import Runner
-from lab.docker import containment, description, machines, network, own_engine, routes, settings, supply
+from lab.docker import (
+    containment,
+    description,
+    machines,
+    network,
+    own_engine,
+    routes,
+    settings,
+    supply,
+)
 from lab.docker.definition import Circumstances, for_containers
 from lab.docker.ending import end_lab, network_name
 from lab.docker.engine import Engine
@@ -52,7 +61,9 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
         source = read_checkout(paths.checkout)
         if paths.cluster not in source.networks:
             known = ", ".join(sorted(source.networks)) or "none"
-            raise TargetError(f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}")
+            raise TargetError(
+                f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}"
+            )
         chosen = settings.choose(paths, os.environ, fresh=fresh)
         return _Up(paths, source, chosen, say, clock).run()
 
@@ -60,7 +71,9 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
 class _Up:
     """One `up`: what it works on, and whether it did anything."""
 
-    def __init__(self, paths: LabPaths, source: Source, chosen: Settings, say: Say, clock: Clock) -> None:
+    def __init__(
+        self, paths: LabPaths, source: Source, chosen: Settings, say: Say, clock: Clock
+    ) -> None:
         self._paths = paths
         self._settings = chosen
         self._host = read_host()
@@ -80,30 +93,49 @@ class _Up:
         self._network(engine)
         recipient = workstation.prepare(self._paths, self._lab)
         waiting = [self._begin(service) for service in self._services()]
-        workstation.copy_definition(self._paths, self._source, self._lab, recipient, self._environment(), self._say)
+        workstation.copy_definition(
+            self._paths, self._source, self._lab, recipient, self._environment(), self._say
+        )
         cluster = self._machine_configs()
         for service in waiting:
             services.wait_until_ready(self._paths, service, self._clock)
         self._machines(engine, cluster)
-        description.write(self._paths, cluster, self._lab, self._settings, recipient, engine, self._mirror)
+        description.write(
+            self._paths, cluster, self._lab, self._settings, recipient, engine, self._mirror
+        )
         return self._acted
 
     def _network(self, engine: Engine) -> None:
         name, subnet = network_name(self._paths), self._settings.network
         cluster = load(self._paths.checkout, self._paths.cluster)
         if not engine.inspect("network", [name]):
-            routes.require_free(subnet, self._host.routes, [cluster.node_network, *cluster.pod_networks, *cluster.service_networks])
+            routes.require_free(
+                subnet,
+                self._host.routes,
+                [cluster.node_network, *cluster.pod_networks, *cluster.service_networks],
+            )
             for pods in cluster.pod_networks:
                 network.require_pods_free(pods, self._host)
         mtu = max((node.mtu for node in cluster.nodes), default=0) or 1500
-        if network.ensure(engine, name, str(self._paths.state), subnet, mtu, ended_by=f"./task docker:down CLUSTER={cluster.name}"):
+        if network.ensure(
+            engine,
+            name,
+            str(self._paths.state),
+            subnet,
+            mtu,
+            ended_by=f"./task docker:down CLUSTER={cluster.name}",
+        ):
             self._say(f"network: {subnet}, MTU {mtu}, this computer is {self._lab.address}")
         # Its first machine, at its address on this subnet.
         first = cluster.first_control_plane
-        via = subnet.network_address + (int(first.address) - int(cluster.node_network.network_address))
+        via = subnet.network_address + (
+            int(first.address) - int(cluster.node_network.network_address)
+        )
         for pods in cluster.pod_networks:
             if network.route_pods(pods, via, read_host()):
-                self._say(f"network: this computer reaches pods ({pods}) by way of {first.hostname}")
+                self._say(
+                    f"network: this computer reaches pods ({pods}) by way of {first.hostname}"
+                )
 
     def _services(self) -> list[Service]:
         found = [services.git_server(self._paths, self._lab)]
@@ -116,10 +148,17 @@ class _Up:
 
     def _machine_configs(self) -> Cluster:
         cluster = load(self._paths.tree, self._paths.cluster)
-        runner = Runner(environment=self._environment(), root=self._paths.tree, bus=Bus(self._clock), criterion=lambda: "")
+        runner = Runner(
+            environment=self._environment(),
+            root=self._paths.tree,
+            bus=Bus(self._clock),
+            criterion=lambda: "",
+        )
         generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
         if not generated.reused:
-            self._say(f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}")
+            self._say(
+                f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}"
+            )
         return cluster
 
     def _machines(self, engine: Engine, cluster: Cluster) -> None:

@@ -20,7 +20,14 @@ CONFIG_LABEL = "firstlight.machine-config"
 """A digest of what a machine was started with: a changed definition must not pass for the machine's own."""
 
 _TMPFS = ("/run", "/system", "/tmp")  # noqa: S108 - paths inside the container, as Talos's documentation has them
-_VOLUMES = ("/system/state", "/var", "/etc/cni", "/etc/kubernetes", "/usr/libexec/kubernetes", "/opt")
+_VOLUMES = (
+    "/system/state",
+    "/var",
+    "/etc/cni",
+    "/etc/kubernetes",
+    "/usr/libexec/kubernetes",
+    "/opt",
+)
 _AT_ONCE = 6
 _RUN_S = 120.0
 
@@ -52,19 +59,52 @@ class Machine:
 
 def machines_of(cluster: Cluster) -> list[Machine]:
     """Return the machines of a definition whose machine configs are generated."""
-    return [Machine(node.hostname, node.address, cluster.machine_config(node).read_text(encoding="utf-8")) for node in cluster.nodes]
+    return [
+        Machine(
+            node.hostname, node.address, cluster.machine_config(node).read_text(encoding="utf-8")
+        )
+        for node in cluster.nodes
+    ]
 
 
 def arguments(machine: Machine, *, image: str, network: str, label: str) -> list[str]:
     """Return the words of `docker run` for a machine; its config is not among them, it goes by the environment."""
-    words = ["run", "--detach", "--name", machine.container, "--hostname", machine.hostname, "--network", network, "--ip", str(machine.address)]
+    words = [
+        "run",
+        "--detach",
+        "--name",
+        machine.container,
+        "--hostname",
+        machine.hostname,
+        "--network",
+        network,
+        "--ip",
+        str(machine.address),
+    ]
     words += ["--label", f"{LABEL}={label}", "--label", f"{CONFIG_LABEL}={machine.digest}"]
     # Never without the last: Cilium would hang its programs on this computer's own control group, and break its network.
-    words += ["--read-only", "--privileged", "--security-opt", "seccomp=unconfined", "--cgroupns=private"]
+    words += [
+        "--read-only",
+        "--privileged",
+        "--security-opt",
+        "seccomp=unconfined",
+        "--cgroupns=private",
+    ]
     words += [word for path in _TMPFS for word in ("--mount", f"type=tmpfs,destination={path}")]
-    words += [word for path in _VOLUMES for word in ("--mount", f"type=volume,destination={path},volume-label={LABEL}={label}")]
+    words += [
+        word
+        for path in _VOLUMES
+        for word in ("--mount", f"type=volume,destination={path},volume-label={LABEL}={label}")
+    ]
     # As a machine does, it comes back after a reboot, and stays off when it was switched off.
-    words += ["--restart", "unless-stopped", "--log-driver", "json-file", "--log-opt", "max-size=20m"]
+    words += [
+        "--restart",
+        "unless-stopped",
+        "--log-driver",
+        "json-file",
+        "--log-opt",
+        "max-size=20m",
+    ]
     return [*words, "--env", "PLATFORM=container", "--env", "USERDATA", image]
 
 
@@ -75,20 +115,35 @@ def start(engine: Engine, machine: Machine, *, image: str, network: str, label: 
         TargetError: It shares this computer's control groups.
         ToolFailed: The engine refuses.
     """
-    secret = {"USERDATA": base64.b64encode(machine.config.encode()).decode()} if machine.config else {}
+    secret = (
+        {"USERDATA": base64.b64encode(machine.config.encode()).decode()} if machine.config else {}
+    )
     words = arguments(machine, image=image, network=network, label=label)
-    engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(f"start the machine {machine.hostname}")
+    engine.call(*words, timeout_s=_RUN_S, secret_environment=secret).raise_on_failure(
+        f"start the machine {machine.hostname}"
+    )
     require_own_cgroup_namespace(engine, machine.container)
 
 
-def ensure(engine: Engine, machines: Sequence[Machine], *, image: str, network: str, label: str, say: Callable[[str], None]) -> bool:
+def ensure(
+    engine: Engine,
+    machines: Sequence[Machine],
+    *,
+    image: str,
+    network: str,
+    label: str,
+    say: Callable[[str], None],
+) -> bool:
     """Have every machine running, each in a control group namespace of its own; report whether one had to be started.
 
     Raises:
         TargetError: A machine runs with another config, is somebody else's, or shares this computer's control groups.
         ToolFailed: The engine refuses.
     """
-    found = {str(each["Name"]).lstrip("/"): each for each in engine.inspect("container", [machine.container for machine in machines])}
+    found = {
+        str(each["Name"]).lstrip("/"): each
+        for each in engine.inspect("container", [machine.container for machine in machines])
+    }
 
     def one(machine: Machine) -> str:
         there = found.get(machine.container)
@@ -98,7 +153,9 @@ def ensure(engine: Engine, machines: Sequence[Machine], *, image: str, network: 
         _require_same(there, machine, label)
         done = "" if there["State"]["Running"] else "started again"
         if done:
-            engine.call("start", machine.container, timeout_s=_RUN_S).raise_on_failure(f"start the machine {machine.hostname} again")
+            engine.call("start", machine.container, timeout_s=_RUN_S).raise_on_failure(
+                f"start the machine {machine.hostname} again"
+            )
         require_own_cgroup_namespace(engine, machine.container)
         return done
 

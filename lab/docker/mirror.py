@@ -38,7 +38,9 @@ class Mirror:
 
     def package_charts(self, environment: Mapping[str, str]) -> bool:
         """Put the packaged charts into the lab; report whether that had to be done."""
-        return packaging.package(self._paths, charts.folders(self._paths.checkout, self._paths.tool_charts), environment)
+        return packaging.package(
+            self._paths, charts.folders(self._paths.checkout, self._paths.tool_charts), environment
+        )
 
     def services(self, lab: Endpoints) -> list[Service]:
         """Describe the servers of images and charts."""
@@ -51,9 +53,13 @@ class Mirror:
             ToolFailed: The engine does not take it.
         """
         node = self._images.node
-        if node.identifier in {str(each["Id"]) for each in engine.inspect("image", [node.reference])}:
+        if node.identifier in {
+            str(each["Id"]) for each in engine.inspect("image", [node.reference])
+        }:
             return False
-        engine.call("load", "--input", str(node.archive), timeout_s=_LOAD_S).raise_on_failure(f"load {node.reference} into the engine")
+        engine.call("load", "--input", str(node.archive), timeout_s=_LOAD_S).raise_on_failure(
+            f"load {node.reference} into the engine"
+        )
         return True
 
     def stand_ins(self) -> list[dict[str, str]]:
@@ -79,13 +85,28 @@ class Mirror:
         argv = self._images.registry_command(address, MIRROR_PORT)
         stamp = digest_of([self._images.registry, self._images.config], argv)
         listener = Listener("the images' registry", address, MIRROR_PORT)
-        return Service("registry", tuple(argv), services.surroundings(self._paths), None, stamp, (listener,))
+        return Service(
+            "registry", tuple(argv), services.surroundings(self._paths), None, stamp, (listener,)
+        )
 
     def _charts(self, lab: Endpoints) -> Service:
         program, ready = self._paths.tools / BINARY, self._paths.run / "charts.ready"
-        ports = {"the OCI registry of the charts": CHARTS_REGISTRY_PORT, "the Helm repository": CHARTS_PORT}
+        ports = {
+            "the OCI registry of the charts": CHARTS_REGISTRY_PORT,
+            "the Helm repository": CHARTS_PORT,
+        }
         listeners = tuple(Listener(name, str(lab.address), port) for name, port in ports.items())
-        argv = [str(program), "--charts", str(self._paths.charts), "--address", str(lab.address), "--registry-port", str(CHARTS_REGISTRY_PORT)]
+        argv = [
+            str(program),
+            "--charts",
+            str(self._paths.charts),
+            "--address",
+            str(lab.address),
+            "--registry-port",
+            str(CHARTS_REGISTRY_PORT),
+        ]
         argv += ["--repository-port", str(CHARTS_PORT), "--ready", str(ready)]
         stamp = digest_of([program.resolve(), self._paths.charts / packaging.MARK], argv)
-        return Service("charts", tuple(argv), services.surroundings(self._paths), ready, stamp, listeners)
+        return Service(
+            "charts", tuple(argv), services.surroundings(self._paths), ready, stamp, listeners
+        )

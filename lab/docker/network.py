@@ -15,7 +15,16 @@ LABEL = "firstlight.lab"
 _ROUTE_S = 10.0
 
 
-def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int, *, ended_by: str, chosen_from: IPv4Network | None = None) -> bool:
+def ensure(
+    engine: Engine,
+    name: str,
+    label: str,
+    subnet: IPv4Network,
+    mtu: int,
+    *,
+    ended_by: str,
+    chosen_from: IPv4Network | None = None,
+) -> bool:
     """Have the network, with fixed addresses and the definition's MTU; report whether it had to be made.
 
     Args:
@@ -36,7 +45,18 @@ def ensure(engine: Engine, name: str, label: str, subnet: IPv4Network, mtu: int,
     if found:
         _require_ours(found[0], name, label, subnet, ended_by)
     else:
-        words = ["network", "create", "--driver", "bridge", "--subnet", str(subnet), "--gateway", str(gateway), "--label", f"{LABEL}={label}"]
+        words = [
+            "network",
+            "create",
+            "--driver",
+            "bridge",
+            "--subnet",
+            str(subnet),
+            "--gateway",
+            str(gateway),
+            "--label",
+            f"{LABEL}={label}",
+        ]
         words += ["--ip-range", str(chosen_from)] if chosen_from is not None else []
         words += ["--opt", f"com.docker.network.driver.mtu={mtu}", name]
         engine.call(*words).raise_on_failure(f"make the network {subnet} of the node containers")
@@ -56,10 +76,15 @@ def gateway_of(subnet: IPv4Network) -> IPv4Address:
 
 def is_ours(address: IPv4Address) -> bool:
     """Whether an address is one of this computer's."""
-    return any(route.kind == "LOCAL" and route.network == IPv4Network(address) for route in read_host().routes)
+    return any(
+        route.kind == "LOCAL" and route.network == IPv4Network(address)
+        for route in read_host().routes
+    )
 
 
-def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4Network, ended_by: str) -> None:
+def _require_ours(
+    found: dict[str, object], name: str, label: str, subnet: IPv4Network, ended_by: str
+) -> None:
     labels, ipam = found.get("Labels") or {}, found.get("IPAM") or {}
     owner = labels.get(LABEL, "") if isinstance(labels, dict) else ""
     if owner != label:
@@ -67,9 +92,16 @@ def _require_ours(found: dict[str, object], name: str, label: str, subnet: IPv4N
             f"cannot use the network {name}: it belongs to {owner or 'something else'}",
             next_step=f"end the lab that it belongs to, or `docker network rm {name}`",
         )
-    subnets = [str(entry.get("Subnet")) for entry in ipam.get("Config") or []] if isinstance(ipam, dict) else []
+    subnets = (
+        [str(entry.get("Subnet")) for entry in ipam.get("Config") or []]
+        if isinstance(ipam, dict)
+        else []
+    )
     if subnets != [str(subnet)]:
-        raise TargetError(f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}", next_step=f"{ended_by}, then again")
+        raise TargetError(
+            f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}",
+            next_step=f"{ended_by}, then again",
+        )
 
 
 def require_pods_free(pods: IPv4Network, host: Host) -> None:
@@ -100,7 +132,9 @@ def route_pods(pods: IPv4Network, via: IPv4Address, host: Host) -> bool:
     require_pods_free(pods, host)
     words = ["ip", "route", "add", str(pods), "via", str(via)]
     if host.is_root:
-        run(words, timeout_s=_ROUTE_S).raise_on_failure(f"give this computer a route to the pods ({pods})")
+        run(words, timeout_s=_ROUTE_S).raise_on_failure(
+            f"give this computer a route to the pods ({pods})"
+        )
         return True
     try:
         made = run(["sudo", "--non-interactive", *words], timeout_s=_ROUTE_S).ok

@@ -53,16 +53,25 @@ def needed(paths: LabPaths, host: Host, environ: dict[str, str]) -> None:
     Raises:
         TargetError: It cannot; the message says exactly what is missing.
     """
-    missing = [name for name in ("dockerd", "containerd", "runc") if shutil.which(name, path=_path(environ)) is None]
+    missing = [
+        name
+        for name in ("dockerd", "containerd", "runc")
+        if shutil.which(name, path=_path(environ)) is None
+    ]
     if not host.is_root or missing:
-        reason = f"{', '.join(missing)} not installed" if missing else "only root can start one for the lab"
+        reason = (
+            f"{', '.join(missing)} not installed"
+            if missing
+            else "only root can start one for the lab"
+        )
         raise TargetError(
             f"cannot find a container engine: none answers ({environ.get('DOCKER_HOST') or 'unix:///var/run/docker.sock'}), and {reason}",
             next_step="start Docker (20.10 or later) and let this user reach it; or as root install dockerd, containerd and runc (Debian: docker.io)",
         )
     if len(str(_socket(paths))) > _SOCKET_CHARS_MAX:
         raise TargetError(
-            f"cannot start an engine below {paths.state}: the path is too long for a socket", next_step="set XDG_STATE_HOME to a shorter folder"
+            f"cannot start an engine below {paths.state}: the path is too long for a socket",
+            next_step="set XDG_STATE_HOME to a shorter folder",
         )
 
 
@@ -80,9 +89,15 @@ def start(paths: LabPaths, host: Host, say: Callable[[str], None], clock: Clock)
     while (engine := ask(client_environment(paths), is_ours=True)) is None:
         if daemon.running(paths, NAME) is None or clock.monotonic() > deadline:
             log = paths.logs / f"{NAME}.log"
-            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:] if log.exists() else []
+            tail = (
+                log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+                if log.exists()
+                else []
+            )
             raise TargetError(
-                "cannot start the lab's engine: dockerd does not answer\n  log       " + "\n            ".join(tail), next_step=f"see {log}"
+                "cannot start the lab's engine: dockerd does not answer\n  log       "
+                + "\n            ".join(tail),
+                next_step=f"see {log}",
             )
         clock.sleep(_PAUSE_S)
     return engine
@@ -113,14 +128,22 @@ def describe(paths: LabPaths, host: Host) -> Service:
     ]
     if host.is_restricted:
         argv += ["--add-runtime", f"restricted={_shim(root)}", "--default-runtime", "restricted"]
-    environment = {"PATH": _path(os.environ), "HOME": str(paths.home), "TMPDIR": str(private_dir(root / "tmp"))}
+    environment = {
+        "PATH": _path(os.environ),
+        "HOME": str(paths.home),
+        "TMPDIR": str(private_dir(root / "tmp")),
+    }
     return Service(NAME, tuple(argv), environment, root / "dockerd.pid", digest_of([], argv), ())
 
 
 def client_environment(paths: LabPaths) -> dict[str, str]:
     """Return the environment in which Docker's command line reaches the lab's engine, and no other one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
-    return {**kept, "DOCKER_HOST": f"unix://{_socket(paths)}", "DOCKER_CONFIG": str(folder(paths) / "client")}
+    return {
+        **kept,
+        "DOCKER_HOST": f"unix://{_socket(paths)}",
+        "DOCKER_CONFIG": str(folder(paths) / "client"),
+    }
 
 
 def folder(paths: LabPaths) -> Path:

@@ -30,7 +30,11 @@ class Route:
     kind: str
 
     def __str__(self) -> str:
-        return f"{self.network.network_address}, an address of this computer" if self.kind == "LOCAL" else f"{self.network}, a route of this computer"
+        return (
+            f"{self.network.network_address}, an address of this computer"
+            if self.kind == "LOCAL"
+            else f"{self.network}, a route of this computer"
+        )
 
 
 def read_routes(fib_trie: str) -> tuple[Route, ...]:
@@ -45,7 +49,12 @@ def read_routes(fib_trie: str) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def require_free(subnet: IPv4Network, routes: Iterable[Route], definition: Iterable[IPv4Network], variable: str = SUBNET_VARIABLE) -> None:
+def require_free(
+    subnet: IPv4Network,
+    routes: Iterable[Route],
+    definition: Iterable[IPv4Network],
+    variable: str = SUBNET_VARIABLE,
+) -> None:
     """Make sure that containers on a subnet hide nothing that this computer, or the definition, knows by these addresses.
 
     Args:
@@ -60,7 +69,16 @@ def require_free(subnet: IPv4Network, routes: Iterable[Route], definition: Itera
     other = f"choose a free network: {variable}=10.99.0.0/24"
     for network in definition:
         if subnet.overlaps(network):
-            raise TargetError(f"cannot use {subnet} for node containers: the definition itself uses {network}", next_step=other)
+            raise TargetError(
+                f"cannot use {subnet} for node containers: the definition itself uses {network}",
+                next_step=other,
+            )
     for route in routes:
-        if route.network != _DEFAULT and not route.network.overlaps(_LOOPBACK) and subnet.overlaps(route.network):
-            raise TargetError(f"cannot use {subnet} for node containers: it overlaps {route}", next_step=other)
+        if (
+            route.network != _DEFAULT
+            and not route.network.overlaps(_LOOPBACK)
+            and subnet.overlaps(route.network)
+        ):
+            raise TargetError(
+                f"cannot use {subnet} for node containers: it overlaps {route}", next_step=other
+            )

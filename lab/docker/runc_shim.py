@@ -21,7 +21,9 @@ def permitted(process: dict[str, Any]) -> dict[str, Any]:
     if int(allowed.get("oomScoreAdj") or 0) < 0:
         del allowed["oomScoreAdj"]
     capabilities = allowed.get("capabilities") or {}
-    allowed["capabilities"] = {kind: [name for name in names if name != _REFUSED] for kind, names in capabilities.items()}
+    allowed["capabilities"] = {
+        kind: [name for name in names if name != _REFUSED] for kind, names in capabilities.items()
+    }
     return allowed
 
 
@@ -34,7 +36,9 @@ def edit(arguments: list[str]) -> None:
         file.write_text(json.dumps(config), encoding="utf-8")
     if process := _value(arguments, "--process", "-p"):
         file = Path(process)
-        file.write_text(json.dumps(permitted(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
+        file.write_text(
+            json.dumps(permitted(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8"
+        )
 
 
 def _value(arguments: list[str], *names: str) -> str:

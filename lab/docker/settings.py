@@ -58,9 +58,13 @@ def choose(paths: LabPaths, environ: Mapping[str, str], *, fresh: bool) -> Setti
     Raises:
         TargetError: One makes no sense, or a lab that is up was made with another.
     """
-    said = {name: environ[variable] for name, variable in _VARIABLES.items() if environ.get(variable)}
+    said = {
+        name: environ[variable] for name, variable in _VARIABLES.items() if environ.get(variable)
+    }
     file = paths.state / "settings.json"
-    made: dict[str, str] = {} if fresh or not file.exists() else json.loads(file.read_text(encoding="utf-8"))
+    made: dict[str, str] = (
+        {} if fresh or not file.exists() else json.loads(file.read_text(encoding="utf-8"))
+    )
     for name, value in said.items():
         if made and made[name] != value and "auto" not in (made[name], value):
             raise TargetError(
@@ -84,10 +88,14 @@ def check(settings: Settings) -> None:
         TargetError: One makes none; the message says which, and what would.
     """
     if not _SIZE.fullmatch(settings.nodes):
-        raise TargetError(f"cannot make {settings.nodes!r} nodes: say control planes and workers, as in 3+3", next_step=f"{NODES_VARIABLE}=1+1")
+        raise TargetError(
+            f"cannot make {settings.nodes!r} nodes: say control planes and workers, as in 3+3",
+            next_step=f"{NODES_VARIABLE}=1+1",
+        )
     if settings.images not in IMAGES:
         raise TargetError(
-            f"cannot take images from {settings.images!r}: {IMAGES_VARIABLE} is one of {', '.join(IMAGES)}", next_step=f"{IMAGES_VARIABLE}=auto"
+            f"cannot take images from {settings.images!r}: {IMAGES_VARIABLE} is one of {', '.join(IMAGES)}",
+            next_step=f"{IMAGES_VARIABLE}=auto",
         )
     network_of(settings.subnet, SUBNET_VARIABLE, _DEFAULTS["subnet"])
 
@@ -107,9 +115,12 @@ def network_of(said: str, variable: str, default: str) -> IPv4Network:
     try:
         network = IPv4Network(said)
     except ValueError as error:
-        raise TargetError(f"cannot use {said!r} for node containers: {error}", next_step=other) from error
+        raise TargetError(
+            f"cannot use {said!r} for node containers: {error}", next_step=other
+        ) from error
     if not network.is_private or network.prefixlen > _PREFIX_MAX:
         raise TargetError(
-            f"cannot use {network} for node containers: it must be a private network of at least {2 ** (32 - _PREFIX_MAX)} addresses", next_step=other
+            f"cannot use {network} for node containers: it must be a private network of at least {2 ** (32 - _PREFIX_MAX)} addresses",
+            next_step=other,
         )
     return network

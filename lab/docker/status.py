@@ -37,7 +37,10 @@ def observe(paths: LabPaths) -> Status:
         if service is not None:
             lines.append(f"  process    {name:<12} {service.pid} since {service.since}")
     ordered = sorted(machines, key=lambda one: str(one["Config"]["Hostname"]))
-    lines += [f"  machine    {each['Config']['Hostname']:<16} {_address(each):<16} {each['State']['Status']}" for each in ordered]
+    lines += [
+        f"  machine    {each['Config']['Hostname']:<16} {_address(each):<16} {each['State']['Status']}"
+        for each in ordered
+    ]
     lines.append(f"  host       {_host()}")
     return Status(is_up, tuple(lines))
 
@@ -45,7 +48,11 @@ def observe(paths: LabPaths) -> Status:
 def current_engine(paths: LabPaths) -> Engine | None:
     """Return the engine that a lab's machines are in, if it answers now."""
     try:
-        return ask(own_engine.client_environment(paths), is_ours=True) if own_engine.folder(paths).exists() else find_engine()
+        return (
+            ask(own_engine.client_environment(paths), is_ours=True)
+            if own_engine.folder(paths).exists()
+            else find_engine()
+        )
     except FirstlightError:
         return None
 
@@ -62,11 +69,16 @@ def tails(paths: LabPaths, name: str, lines: int) -> Iterator[str]:
         TargetError: There is no such log.
     """
     engine = current_engine(paths)
-    machines = {str(each["Config"]["Hostname"]): str(each["Id"]) for each in (containers(engine, paths) if engine else [])}
+    machines = {
+        str(each["Config"]["Hostname"]): str(each["Id"])
+        for each in (containers(engine, paths) if engine else [])
+    }
     yield from with_consoles(engine, machines, paths, name, lines)
 
 
-def with_consoles(engine: Engine | None, machines: Mapping[str, str], paths: LabPaths, name: str, lines: int) -> Iterator[str]:
+def with_consoles(
+    engine: Engine | None, machines: Mapping[str, str], paths: LabPaths, name: str, lines: int
+) -> Iterator[str]:
     """Yield the last lines of a lab's logs, and of its containers' consoles.
 
     Args:

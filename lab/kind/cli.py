@@ -40,18 +40,45 @@ class Kind:
 
     def create(self, config: Path, on_line: Callable[[str], None]) -> None:
         """Make the cluster; no node is waited for, as none can be Ready without a CNI."""
-        words = ("create", "cluster", "--name", self.name, "--config", str(config), "--kubeconfig", str(self.kubeconfig), "--wait", "0s")
-        self._call(*words, timeout_s=CREATE_S, on_line=on_line).raise_on_failure(f"make the kind cluster {self.name}")
+        words = (
+            "create",
+            "cluster",
+            "--name",
+            self.name,
+            "--config",
+            str(config),
+            "--kubeconfig",
+            str(self.kubeconfig),
+            "--wait",
+            "0s",
+        )
+        self._call(*words, timeout_s=CREATE_S, on_line=on_line).raise_on_failure(
+            f"make the kind cluster {self.name}"
+        )
 
     def delete(self) -> None:
         """Remove the cluster with all of its containers and volumes."""
         words = ("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
-        self._call(*words, timeout_s=DELETE_S).raise_on_failure(f"remove the kind cluster {self.name}")
+        self._call(*words, timeout_s=DELETE_S).raise_on_failure(
+            f"remove the kind cluster {self.name}"
+        )
 
     def kubeconfig_text(self) -> str:
         """Return the administrator's kubeconfig."""
-        return self._call("get", "kubeconfig", "--name", self.name).raise_on_failure(f"read the kubeconfig of the kind cluster {self.name}").stdout
+        return (
+            self._call("get", "kubeconfig", "--name", self.name)
+            .raise_on_failure(f"read the kubeconfig of the kind cluster {self.name}")
+            .stdout
+        )
 
-    def _call(self, *words: str, timeout_s: float = _CALL_S, on_line: Callable[[str], None] | None = None) -> CommandResult:
-        environment = {**self.environment, "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
-        return run([str(self.program), *words], timeout_s=timeout_s, env=environment, on_line=on_line)
+    def _call(
+        self, *words: str, timeout_s: float = _CALL_S, on_line: Callable[[str], None] | None = None
+    ) -> CommandResult:
+        environment = {
+            **self.environment,
+            "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network,
+            "KIND_EXPERIMENTAL_PROVIDER": "docker",
+        }
+        return run(
+            [str(self.program), *words], timeout_s=timeout_s, env=environment, on_line=on_line
+        )

@@ -11,13 +11,18 @@ import yaml
 from firstlight.definition.model import Cluster, Role
 from firstlight.errors import TargetError
 
-IMAGES: Mapping[str, str] = {"v1.35.0": "kindest/node:v1.35.0@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f"}
+IMAGES: Mapping[str, str] = {
+    "v1.35.0": "kindest/node:v1.35.0@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f"
+}
 """The node image of each version of Kubernetes, by its digest: kind's maintainers push a tag again when they rebuild an image."""
 
 _SKIPPED_PHASES = ("preflight", "addon/kube-proxy", "addon/coredns")
 """kind skips the first two by itself; its list is replaced. CoreDNS is a release of ours, and Helm adopts nobody else's."""
 
-_CRI_SECTIONS: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
+_CRI_SECTIONS: Mapping[int, str] = {
+    2: "io.containerd.grpc.v1.cri",
+    3: "io.containerd.cri.v1.images",
+}
 """Where a containerd of each configuration version is told about images; kind applies the patch of the version that it finds."""
 
 
@@ -38,7 +43,9 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
             f"cannot make {cluster.name} with kind: no node image for Kubernetes {cluster.kubernetes_version} is pinned, only for {', '.join(IMAGES)}",
             next_step="add it to IMAGES in lab/kind/config.py, from the release notes of kind",
         )
-    roles = ["control-plane" if node.role is Role.CONTROL_PLANE else "worker" for node in cluster.nodes]
+    roles = [
+        "control-plane" if node.role is Role.CONTROL_PLANE else "worker" for node in cluster.nodes
+    ]
     _require_endpoint(cluster, roles.count("control-plane"))
     # containerd looks for mirrors where Spegel writes them: on Talos's path, as the definition has it.
     mirrors = str(cluster.release("spegel").values["spegel"]["containerdRegistryConfigPath"])
@@ -61,7 +68,10 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
         },
         "nodes": [{"role": role, "image": image} for role in roles],
         "kubeadmConfigPatches": [_cluster_patch(addresses), _init_patch()],
-        "containerdConfigPatches": [_containerd_patch(version, section, mirrors) for version, section in _CRI_SECTIONS.items()],
+        "containerdConfigPatches": [
+            _containerd_patch(version, section, mirrors)
+            for version, section in _CRI_SECTIONS.items()
+        ],
     }
 
 
@@ -76,14 +86,22 @@ def _require_endpoint(cluster: Cluster, control_planes: int) -> None:
 
 def _cluster_patch(addresses: IPv4Network) -> str:
     names = ["localhost", "127.0.0.1", *map(str, list(addresses)[:-1])]
-    return yaml.safe_dump({"kind": "ClusterConfiguration", "apiServer": {"certSANs": names}}, sort_keys=False)
+    return yaml.safe_dump(
+        {"kind": "ClusterConfiguration", "apiServer": {"certSANs": names}}, sort_keys=False
+    )
 
 
 def _init_patch() -> str:
-    return yaml.safe_dump({"kind": "InitConfiguration", "skipPhases": list(_SKIPPED_PHASES)}, sort_keys=False)
+    return yaml.safe_dump(
+        {"kind": "InitConfiguration", "skipPhases": list(_SKIPPED_PHASES)}, sort_keys=False
+    )
 
 
 def _containerd_patch(version: int, section: str, mirrors: str) -> str:
     # Spegel hands on the layers as they were pulled, so they are kept after they were unpacked.
-    layers = f'[plugins."{section}".containerd]' if version == min(_CRI_SECTIONS) else f'[plugins."{section}"]'
+    layers = (
+        f'[plugins."{section}".containerd]'
+        if version == min(_CRI_SECTIONS)
+        else f'[plugins."{section}"]'
+    )
     return f'version = {version}\n{layers}\n  discard_unpacked_layers = false\n[plugins."{section}".registry]\n  config_path = "{mirrors}"\n'

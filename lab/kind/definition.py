@@ -22,12 +22,20 @@ def for_kind(source: Source, cluster: Cluster, subnet: IPv4Network, found: Found
     """Return the definition of one cluster as kind made it; other clusters stay as they are."""
     network = source.networks[cluster.name]
     nodes = _matched(cluster, found)
-    moved = {**{address: node.address for address, node in nodes.items()}, cluster.vip: found.endpoint}
+    moved = {
+        **{address: node.address for address, node in nodes.items()},
+        cluster.vip: found.endpoint,
+    }
 
     def move(address: IPv4Address) -> IPv4Address:
-        return moved.get(address, subnet.network_address + (int(address) - int(network.network_address)))
+        return moved.get(
+            address, subnet.network_address + (int(address) - int(network.network_address))
+        )
 
-    files = {path: _moved(content, network, move) if is_of(path, cluster.name) else content for path, content in source.files.items()}
+    files = {
+        path: _moved(content, network, move) if is_of(path, cluster.name) else content
+        for path, content in source.files.items()
+    }
     inventory_file = Path("clusters") / cluster.name / "talos" / "talconfig.yaml"
     inventory = yaml.safe_load(files[inventory_file])
     names = {str(node.address): node.hostname for node in nodes.values()}
@@ -46,7 +54,8 @@ def require_same_size(subnet: IPv4Network, defined: IPv4Network) -> None:
     """
     if subnet.prefixlen != defined.prefixlen:
         raise TargetError(
-            f"cannot put the machines of {defined} on {subnet}: both must be of one size", next_step=f"{SUBNET_VARIABLE}=10.6.0.0/{defined.prefixlen}"
+            f"cannot put the machines of {defined} on {subnet}: both must be of one size",
+            next_step=f"{SUBNET_VARIABLE}=10.6.0.0/{defined.prefixlen}",
         )
 
 
@@ -56,6 +65,8 @@ def _matched(cluster: Cluster, found: Found) -> dict[IPv4Address, Node]:
     return {node.address: left[node.role is Role.CONTROL_PLANE].pop(0) for node in cluster.nodes}
 
 
-def _moved(content: bytes, network: IPv4Network, move: Callable[[IPv4Address], IPv4Address]) -> bytes:
+def _moved(
+    content: bytes, network: IPv4Network, move: Callable[[IPv4Address], IPv4Address]
+) -> bytes:
     text = content.decode(errors="surrogateescape")
     return map_addresses(text, [network], move).encode(errors="surrogateescape")

@@ -31,13 +31,22 @@ def environment(paths: LabPaths, lab: Endpoints, subnet: str) -> dict[str, str]:
     return description.environment(paths, paths.cluster, lab, subnet)
 
 
-def write(paths: LabPaths, cluster: Cluster, lab: Endpoints, subnet: str, recipient: str, engine: Engine) -> None:
+def write(
+    paths: LabPaths, cluster: Cluster, lab: Endpoints, subnet: str, recipient: str, engine: Engine
+) -> None:
     """Write `lab.json` if it says something else."""
     said = description.of_every_lab(paths, lab, recipient) | {
         "engine": {"version": engine.version},
         "subnet": subnet,
-        "addresses": {"lab": str(lab.address), "vip": str(cluster.vip), "nodes": {node.hostname: str(node.address) for node in cluster.nodes}},
-        "stand_ins": [_KIND, *(stand_in for stand_in in description.STAND_INS if stand_in["name"] in _OF_THE_LAB)],
+        "addresses": {
+            "lab": str(lab.address),
+            "vip": str(cluster.vip),
+            "nodes": {node.hostname: str(node.address) for node in cluster.nodes},
+        },
+        "stand_ins": [
+            _KIND,
+            *(stand_in for stand_in in description.STAND_INS if stand_in["name"] in _OF_THE_LAB),
+        ],
         "capabilities": list(CAPABILITIES),
         "reasons": REASONS,
         "environment": environment(paths, lab, subnet),

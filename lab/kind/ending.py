@@ -43,7 +43,9 @@ def _remove(engine: Engine, paths: LabPaths, say: Say) -> bool:
     if there:
         if not kind.program.exists():
             raise ToolMissing(
-                "kind", seen=f"not in {paths.tools}, and its cluster {kind.name} is to be removed", next_step="./task tools:bring TOOLS=kind"
+                "kind",
+                seen=f"not in {paths.tools}, and its cluster {kind.name} is to be removed",
+                next_step="./task tools:bring TOOLS=kind",
             )
         kind.delete()
         say(f"removed the kind cluster {kind.name}, {len(there)} containers")

@@ -67,10 +67,13 @@ def require_platform(paths: LabPaths, host: Host | None = None) -> None:
         )
     if (host or read_host()).cgroup_version != 2:  # noqa: PLR2004 - the version of control groups
         raise TargetError(
-            "cannot bring up the kind target: Kubernetes 1.35 wants control groups of version 2", next_step="./task rehearse needs none"
+            "cannot bring up the kind target: Kubernetes 1.35 wants control groups of version 2",
+            next_step="./task rehearse needs none",
         )
     if not (paths.tools / "kind").exists():
-        raise ToolMissing("kind", seen=f"not in {paths.tools}", next_step="./task tools:bring TOOLS=kind")
+        raise ToolMissing(
+            "kind", seen=f"not in {paths.tools}", next_step="./task tools:bring TOOLS=kind"
+        )
     require_tools(paths, _NEEDED)
 
 
@@ -83,7 +86,10 @@ def require_engine(environ: Mapping[str, str]) -> Engine:
     """
     engine = find_engine(environ)
     if engine is None:
-        raise TargetError("cannot bring up the kind target: no container engine answers", next_step="start Docker; `docker version` says more")
+        raise TargetError(
+            "cannot bring up the kind target: no container engine answers",
+            next_step="start Docker; `docker version` says more",
+        )
     return engine
 
 
@@ -102,7 +108,10 @@ class _Up:
     def run(self) -> bool:
         # What is wrong with definition or host is said before anything is made.
         require_same_size(self._subnet, self._cluster.node_network)
-        config = yaml.safe_dump(kind_config(self._cluster, self._kind.name, given_by_the_engine(self._subnet)), sort_keys=False)
+        config = yaml.safe_dump(
+            kind_config(self._cluster, self._kind.name, given_by_the_engine(self._subnet)),
+            sort_keys=False,
+        )
         engine = require_engine(os.environ)
         self._kind = kind_of(self._paths, engine.environment)
         private_dir(self._paths.state)
@@ -110,24 +119,42 @@ class _Up:
         if make(self._kind, config, self._paths, self._say_to):
             self._acted = True
         found = find_nodes(engine, self._kind.name, self._kind.network)
-        require_all(found, self._kind.name, [node.role is Role.CONTROL_PLANE for node in self._cluster.nodes])
+        require_all(
+            found,
+            self._kind.name,
+            [node.role is Role.CONTROL_PLANE for node in self._cluster.nodes],
+        )
         first = found.control_planes[0]
         for pods in self._cluster.pod_networks:
             if network.route_pods(pods, first.address, read_host()):
-                self._say(f"network: this computer reaches pods ({pods}) by way of {first.hostname}")
+                self._say(
+                    f"network: this computer reaches pods ({pods}) by way of {first.hostname}"
+                )
         self._workstation(engine, found)
         return self._acted
 
     def _network(self, engine: Engine) -> None:
         if not engine.inspect("network", [self._kind.network]):
-            own: list[IPv4Network] = [self._cluster.node_network, *self._cluster.pod_networks, *self._cluster.service_networks]
+            own: list[IPv4Network] = [
+                self._cluster.node_network,
+                *self._cluster.pod_networks,
+                *self._cluster.service_networks,
+            ]
             routes.require_free(self._subnet, read_host().routes, own, SUBNET_VARIABLE)
             for pods in self._cluster.pod_networks:
                 network.require_pods_free(pods, read_host())
         mtu = max((node.mtu for node in self._cluster.nodes), default=0) or 1500
         chosen_from = given_by_the_engine(self._subnet)
         ended_by = f"./task kind:down CLUSTER={self._cluster.name}"
-        if network.ensure(engine, self._kind.network, str(self._paths.state), self._subnet, mtu, ended_by=ended_by, chosen_from=chosen_from):
+        if network.ensure(
+            engine,
+            self._kind.network,
+            str(self._paths.state),
+            self._subnet,
+            mtu,
+            ended_by=ended_by,
+            chosen_from=chosen_from,
+        ):
             self._say(f"network: {self._subnet}, MTU {mtu}")
 
     def _workstation(self, engine: Engine, found: Found) -> None:
@@ -141,7 +168,9 @@ class _Up:
         environment = {**os.environ, **description.environment(self._paths, lab, str(self._subnet))}
         workstation.copy_definition(self._paths, source, lab, recipient, environment, self._say)
         cluster = load(self._paths.tree, self._paths.cluster)
-        if kubeconfig.export(self._paths, kubeconfig.renamed(self._kind.kubeconfig_text(), cluster)):
+        if kubeconfig.export(
+            self._paths, kubeconfig.renamed(self._kind.kubeconfig_text(), cluster)
+        ):
             self._say(f"kubeconfig: {self._paths.kubeconfig}, context {cluster.context}")
         services.wait_until_ready(self._paths, git, self._clock)
         description.write(self._paths, cluster, lab, str(self._subnet), recipient, engine)

@@ -48,7 +48,9 @@ def find_nodes(engine: Engine, name: str, network: str) -> Found:
     Raises:
         TargetError: One of them does not run, or has no address on the lab's network.
     """
-    containers = engine.inspect("container", engine.labelled("container", f"{CLUSTER_LABEL}={name}"))
+    containers = engine.inspect(
+        "container", engine.labelled("container", f"{CLUSTER_LABEL}={name}")
+    )
     stopped = sorted(_name(each) for each in containers if not each["State"]["Running"])
     if stopped or not containers:
         raise TargetError(
@@ -56,13 +58,22 @@ def find_nodes(engine: Engine, name: str, network: str) -> Found:
             next_step="./task kind:down, then again: kind's nodes do not come back whole",
         )
     found = [
-        (str(each["Config"]["Labels"].get(_ROLE_LABEL, "")), Node(_name(each), _is_control_plane(each), _address(each, network)))
+        (
+            str(each["Config"]["Labels"].get(_ROLE_LABEL, "")),
+            Node(_name(each), _is_control_plane(each), _address(each, network)),
+        )
         for each in containers
     ]
     endpoints = [node.address for role, node in found if role == _ENDPOINT]
-    nodes = sorted((node for role, node in found if role != _ENDPOINT), key=lambda node: _numbered(node.hostname))
+    nodes = sorted(
+        (node for role, node in found if role != _ENDPOINT),
+        key=lambda node: _numbered(node.hostname),
+    )
     if not endpoints:
-        raise TargetError(f"cannot use the kind cluster {name}: it has no load balancer", next_step="./task kind:down, then again")
+        raise TargetError(
+            f"cannot use the kind cluster {name}: it has no load balancer",
+            next_step="./task kind:down, then again",
+        )
     return Found(
         control_planes=tuple(node for node in nodes if node.is_control_plane),
         workers=tuple(node for node in nodes if not node.is_control_plane),
@@ -81,7 +92,10 @@ def require_all(found: Found, name: str, wanted: Sequence[bool]) -> None:
     Raises:
         TargetError: It has others.
     """
-    there, defined = (len(found.control_planes), len(found.workers)), (sum(wanted), len(wanted) - sum(wanted))
+    there, defined = (
+        (len(found.control_planes), len(found.workers)),
+        (sum(wanted), len(wanted) - sum(wanted)),
+    )
     if there != defined:
         raise TargetError(
             f"cannot use the kind cluster {name}: it has {there[0]}+{there[1]} nodes, the definition {defined[0]}+{defined[1]}",
@@ -102,7 +116,8 @@ def _address(container: Mapping[str, Any], network: str) -> IPv4Address:
         return IPv4Address(container["NetworkSettings"]["Networks"][network]["IPAddress"])
     except (KeyError, AddressValueError) as error:
         raise TargetError(
-            f"cannot use the container {_name(container)}: it has no address on the network {network}", next_step="./task kind:down, then again"
+            f"cannot use the container {_name(container)}: it has no address on the network {network}",
+            next_step="./task kind:down, then again",
         ) from error
 
 

@@ -30,4 +30,6 @@ def given_by_the_engine(subnet: IPv4Network) -> IPv4Network:
 def kind_of(paths: LabPaths, environ: Mapping[str, str]) -> Kind:
     """Return kind for a lab's cluster; its names tell it from every other cluster of the operator's."""
     name = f"firstlight-{paths.cluster}"
-    return Kind(paths.tools / "kind", name, f"{name}-kind", paths.state / "kind.kubeconfig", dict(environ))
+    return Kind(
+        paths.tools / "kind", name, f"{name}-kind", paths.state / "kind.kubeconfig", dict(environ)
+    )

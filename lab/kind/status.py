@@ -21,13 +21,21 @@ def observe(paths: LabPaths) -> Status:
     engine = _engine()
     nodes = _containers(engine, paths)
     git = daemon.running(paths, "git-server")
-    is_up = paths.description.exists() and bool(nodes) and all(each["State"]["Running"] for each in nodes.values()) and git is not None
+    is_up = (
+        paths.description.exists()
+        and bool(nodes)
+        and all(each["State"]["Running"] for each in nodes.values())
+        and git is not None
+    )
     lines = [
         f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
         f"  state      {paths.state}{'' if paths.state.exists() else ' (not there)'}",
         f"  engine     {engine.version if engine else 'none answers'}",
         f"  process    {'git-server':<12} {f'{git.pid} since {git.since}' if git else 'not running'}",
-        *(f"  node       {name:<40} {each['State']['Status']}" for name, each in sorted(nodes.items())),
+        *(
+            f"  node       {name:<40} {each['State']['Status']}"
+            for name, each in sorted(nodes.items())
+        ),
     ]
     return Status(is_up, tuple(lines))
 
@@ -46,7 +54,10 @@ def tails(paths: LabPaths, name: str, lines: int) -> Iterator[str]:
 def _containers(engine: Engine | None, paths: LabPaths) -> dict[str, dict[str, Any]]:
     if engine is None:
         return {}
-    found = engine.inspect("container", engine.labelled("container", f"{CLUSTER_LABEL}={kind_of(paths, os.environ).name}"))
+    found = engine.inspect(
+        "container",
+        engine.labelled("container", f"{CLUSTER_LABEL}={kind_of(paths, os.environ).name}"),
+    )
     return {str(each["Config"]["Hostname"]): each for each in found}
 
 

@@ -68,7 +68,11 @@ def endpoints(network: IPv4Network) -> Endpoints:
     return Endpoints(on_loopback(network.network_address + 1))
 
 
-def map_addresses(text: str, networks: Sequence[IPv4Network], move: Callable[[IPv4Address], IPv4Address] = on_loopback) -> str:
+def map_addresses(
+    text: str,
+    networks: Sequence[IPv4Network],
+    move: Callable[[IPv4Address], IPv4Address] = on_loopback,
+) -> str:
     """Return a text with every address of these networks moved, to loopback unless said otherwise; a text without one comes back as it was."""
 
     def replace(match: re.Match[str]) -> str:
@@ -92,7 +96,16 @@ def node_network(talconfig: Path) -> IPv4Network:
     try:
         data = yaml.safe_load(talconfig.read_text(encoding="utf-8"))
         networks = {_interface(node).network for node in data["nodes"]}
-    except (OSError, yaml.YAMLError, AddressValueError, NetmaskValueError, KeyError, TypeError, ValueError, StopIteration) as error:
+    except (
+        OSError,
+        yaml.YAMLError,
+        AddressValueError,
+        NetmaskValueError,
+        KeyError,
+        TypeError,
+        ValueError,
+        StopIteration,
+    ) as error:
         raise TargetError(
             f"cannot read the node network of {talconfig}: {type(error).__name__}: {error}",
             next_step="write it as clusters/infra/talos/talconfig.yaml is written",

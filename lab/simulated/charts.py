@@ -28,7 +28,9 @@ def stand_ins(checkout: Path) -> list[Path]:
     Raises:
         TargetError: There are none.
     """
-    folders = sorted(file.parent for file in (checkout / "lab" / "simulated" / "charts").glob("*/Chart.yaml"))
+    folders = sorted(
+        file.parent for file in (checkout / "lab" / "simulated" / "charts").glob("*/Chart.yaml")
+    )
     if not folders:
         raise TargetError("cannot package the stand-in charts: lab/simulated/charts holds none")
     return folders
@@ -43,7 +45,10 @@ def package(paths: LabPaths, folders: list[Path], environment: Mapping[str, str]
     """
     crds = sorted((paths.tool_charts / FLUX_CRDS / "files").glob("*.yaml"))
     if not crds:
-        raise TargetError(f"cannot package {FLUX_CHART}: {paths.tool_charts / FLUX_CRDS} holds no CRDs", next_step="./task tools:setup")
+        raise TargetError(
+            f"cannot package {FLUX_CHART}: {paths.tool_charts / FLUX_CRDS} holds no CRDs",
+            next_step="./task tools:setup",
+        )
     digest = _digest([*folders, *crds])
     mark = paths.charts / MARK
     if mark.exists() and mark.read_text(encoding="ascii") == digest:
@@ -57,7 +62,9 @@ def package(paths: LabPaths, folders: list[Path], environment: Mapping[str, str]
     return True
 
 
-def _build(target: Path, folders: list[Path], crds: list[Path], environment: Mapping[str, str]) -> None:
+def _build(
+    target: Path, folders: list[Path], crds: list[Path], environment: Mapping[str, str]
+) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as temporary:
         work, packaged = Path(temporary) / "charts", Path(temporary) / "packaged"
@@ -70,7 +77,9 @@ def _build(target: Path, folders: list[Path], crds: list[Path], environment: Map
 
         def one(name: str) -> None:
             words = ["helm", "package", str(work / name), "--destination", str(packaged)]
-            run(words, timeout_s=_HELM_S, env=environment).raise_on_failure(f"package the chart {name}")
+            run(words, timeout_s=_HELM_S, env=environment).raise_on_failure(
+                f"package the chart {name}"
+            )
 
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
             list(pool.map(one, [folder.name for folder in folders]))

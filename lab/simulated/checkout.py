@@ -56,7 +56,9 @@ def read_checkout(checkout: Path) -> Source:
     """
     files = {path: (checkout / path).read_bytes() for path in _listing(checkout)}
     if not files:
-        raise TargetError(f"cannot copy the definition of {checkout}: there is neither clusters/ nor bootstrap/")
+        raise TargetError(
+            f"cannot copy the definition of {checkout}: there is neither clusters/ nor bootstrap/"
+        )
     inventories = [path for path in files if path.match("clusters/*/talos/talconfig.yaml")]
     networks = {path.parts[1]: node_network(checkout / path) for path in inventories}
     head = git(checkout, "rev-parse", "HEAD")
@@ -65,11 +67,21 @@ def read_checkout(checkout: Path) -> Source:
 
 
 def _listing(checkout: Path) -> Iterator[Path]:
-    listed = git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS)
+    listed = git(
+        checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS
+    )
     if listed.ok:
         names = sorted(set(filter(None, listed.stdout.split("\0"))))
     else:
         # A checkout without Git: an unpacked archive. What Git would ignore is known by name.
-        found = [path for part in PARTS for path in ((checkout / part).rglob("*") if (checkout / part).is_dir() else [checkout / part])]
-        names = sorted(str(path.relative_to(checkout)) for path in found if "clusterconfig" not in path.parts)
+        found = [
+            path
+            for part in PARTS
+            for path in (
+                (checkout / part).rglob("*") if (checkout / part).is_dir() else [checkout / part]
+            )
+        ]
+        names = sorted(
+            str(path.relative_to(checkout)) for path in found if "clusterconfig" not in path.parts
+        )
     yield from (Path(name) for name in names if (checkout / name).is_file())

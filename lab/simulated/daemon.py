@@ -35,7 +35,9 @@ class Daemon:
     stamp: str
 
 
-def start(paths: LabPaths, name: str, argv: Sequence[str], environment: Mapping[str, str], *, stamp: str) -> Daemon:
+def start(
+    paths: LabPaths, name: str, argv: Sequence[str], environment: Mapping[str, str], *, stamp: str
+) -> Daemon:
     """Start a process of the lab in a session of its own; its output goes to its log."""
     paths.logs.mkdir(parents=True, exist_ok=True)
     with (paths.logs / f"{name}.log").open("ab") as log:
@@ -49,7 +51,13 @@ def start(paths: LabPaths, name: str, argv: Sequence[str], environment: Mapping[
             start_new_session=True,
         )
     daemon = Daemon(name, child.pid, datetime.now(UTC).isoformat(timespec="seconds"), stamp)
-    record = {"pid": child.pid, "started": processes.start_time(child.pid), "boot": processes.boot(), "since": daemon.since, "stamp": stamp}
+    record = {
+        "pid": child.pid,
+        "started": processes.start_time(child.pid),
+        "boot": processes.boot(),
+        "since": daemon.since,
+        "stamp": stamp,
+    }
     write_atomic(paths.run / f"{name}.json", json.dumps(record) + "\n")
     # It is not ours to wait for; without this, Python warns of it at exit.
     child.returncode = 0
@@ -63,7 +71,10 @@ def running(paths: LabPaths, name: str) -> Daemon | None:
     except (OSError, ValueError):
         return None
     pid = int(record["pid"])
-    if (processes.start_time(pid), processes.boot()) != (record["started"], record.get("boot")) or processes.is_zombie(pid):
+    if (processes.start_time(pid), processes.boot()) != (
+        record["started"],
+        record.get("boot"),
+    ) or processes.is_zombie(pid):
         return None
     return Daemon(name, pid, str(record["since"]), str(record["stamp"]))
 

@@ -52,9 +52,20 @@ STAND_INS = (
 )
 
 
-def environment(paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: Mapping[str, str] = os.environ) -> dict[str, str]:
+def environment(
+    paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: Mapping[str, str] = os.environ
+) -> dict[str, str]:
     """Return what a command needs in its environment to work on this lab and nowhere else."""
-    no_proxy = ",".join(part for part in (outer.get("NO_PROXY") or outer.get("no_proxy") or "", str(lab.address), vip, "127.0.0.1") if part)
+    no_proxy = ",".join(
+        part
+        for part in (
+            outer.get("NO_PROXY") or outer.get("no_proxy") or "",
+            str(lab.address),
+            vip,
+            "127.0.0.1",
+        )
+        if part
+    )
     return {
         "PATH": f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}",
         "HOME": str(paths.home),
@@ -63,7 +74,9 @@ def environment(paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: 
         "XDG_CONFIG_HOME": str(paths.home / ".config"),
         "XDG_DATA_HOME": str(paths.home / ".local" / "share"),
         "SOPS_AGE_KEY_FILE": str(paths.age_keys),
-        "TALOSCONFIG": str(paths.tree / "clusters" / cluster / "talos" / "clusterconfig" / "talosconfig"),
+        "TALOSCONFIG": str(
+            paths.tree / "clusters" / cluster / "talos" / "clusterconfig" / "talosconfig"
+        ),
         "KUBECONFIG": str(paths.kubeconfig),
         "FIRSTLIGHT_CHARTS": str(paths.tool_charts),
         "NO_PROXY": no_proxy,
@@ -72,7 +85,15 @@ def environment(paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: 
     }
 
 
-BY_HAND = ("PATH", "KUBECONFIG", "TALOSCONFIG", "SOPS_AGE_KEY_FILE", "FIRSTLIGHT_CHARTS", "NO_PROXY", "no_proxy")
+BY_HAND = (
+    "PATH",
+    "KUBECONFIG",
+    "TALOSCONFIG",
+    "SOPS_AGE_KEY_FILE",
+    "FIRSTLIGHT_CHARTS",
+    "NO_PROXY",
+    "no_proxy",
+)
 """What a person's shell needs. Not HOME, which is theirs, and not the mark: `down` would end their shell's programs."""
 
 
@@ -86,10 +107,14 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
         said = json.loads(paths.description.read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError) as error:
         raise TargetError(
-            f"cannot tell the environment of the lab of {paths.cluster}: it is not up", next_step=f"./task {paths.target}:up CLUSTER={paths.cluster}"
+            f"cannot tell the environment of the lab of {paths.cluster}: it is not up",
+            next_step=f"./task {paths.target}:up CLUSTER={paths.cluster}",
         ) from error
     search_path = f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}"
-    return [f"export {name}={shlex.quote(search_path if name == 'PATH' else said[name])}" for name in BY_HAND]
+    return [
+        f"export {name}={shlex.quote(search_path if name == 'PATH' else said[name])}"
+        for name in BY_HAND
+    ]
 
 
 def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, Any]:
@@ -101,7 +126,11 @@ def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, A
         "tree": str(paths.tree),
         "home": str(paths.home),
         "kubeconfig": str(paths.kubeconfig),
-        "git": {"url": lab.git_url, "repository": str(paths.repository), "known_hosts": str(paths.known_hosts)},
+        "git": {
+            "url": lab.git_url,
+            "repository": str(paths.repository),
+            "known_hosts": str(paths.known_hosts),
+        },
         "age_recipient": recipient,
         "logs": str(paths.logs),
     }
@@ -120,12 +149,25 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
     has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
     surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))
     said = of_every_lab(paths, lab, recipient)
-    said["git"] |= {"address": str(lab.address), "port": GIT_PORT, "deploy_keys": str(paths.git / "deploy-keys.json")}
+    said["git"] |= {
+        "address": str(lab.address),
+        "port": GIT_PORT,
+        "deploy_keys": str(paths.git / "deploy-keys.json"),
+    }
     said |= {
         "bin": [str(paths.bin), str(paths.tools)],
         "talosconfig": surroundings["TALOSCONFIG"],
-        "charts": {"registry": lab.registry, "repository": lab.charts_url, "folder": str(paths.charts)},
-        "addresses": {"lab": str(lab.address), "vip": machines["vip"], "endpoint": machines["endpoint"], "nodes": machines["nodes"]},
+        "charts": {
+            "registry": lab.registry,
+            "repository": lab.charts_url,
+            "folder": str(paths.charts),
+        },
+        "addresses": {
+            "lab": str(lab.address),
+            "vip": machines["vip"],
+            "endpoint": machines["endpoint"],
+            "nodes": machines["nodes"],
+        },
         "vault": str(paths.vault),
         "op_session": str(paths.op_session),
         "audit_log": str(paths.state / "audit.log"),

@@ -19,7 +19,13 @@ _ROUNDS_MAX = 5
 """A process that is ended may have started another a moment before."""
 
 
-def down(paths: LabPaths, say: Callable[[str], None], *, clock: Clock | None = None, end: Callable[[], bool] | None = None) -> bool:
+def down(
+    paths: LabPaths,
+    say: Callable[[str], None],
+    *,
+    clock: Clock | None = None,
+    end: Callable[[], bool] | None = None,
+) -> bool:
     """End the lab and remove everything of it; report whether there was anything.
 
     Args:
@@ -58,7 +64,8 @@ def end_lab(paths: LabPaths, say: Callable[[str], None]) -> bool:
             shutil.rmtree(paths.state)
         except OSError as error:
             raise TargetError(
-                f"cannot remove the lab's folder {paths.state}: {error.strerror} ({error.filename})", next_step=f"rm -r {paths.state}"
+                f"cannot remove the lab's folder {paths.state}: {error.strerror} ({error.filename})",
+                next_step=f"rm -r {paths.state}",
             ) from error
         say(f"removed {paths.state}")
     return existed or ended > 0

@@ -50,11 +50,15 @@ class Faults:
     @contextmanager
     def machine(self, hostname: str, **switches: object) -> Iterator[None]:
         """Break one machine, or every one of them, `*`: see `faults.Set` in the machines' package `faults` for the switches."""
-        with self._said_of_one("nodes", hostname, {**self._said.get("nodes", {}).get(hostname, {}), **switches}):
+        with self._said_of_one(
+            "nodes", hostname, {**self._said.get("nodes", {}).get(hostname, {}), **switches}
+        ):
             yield
 
     @contextmanager
-    def pods(self, beginning: str, fault: str, *, container: str = "", message: str = "") -> Iterator[None]:
+    def pods(
+        self, beginning: str, fault: str, *, container: str = "", message: str = ""
+    ) -> Iterator[None]:
         """Break the pods that have not started yet and whose `namespace/name` begins so.
 
         Args:
@@ -63,7 +67,9 @@ class Faults:
             container: Which container; all of them, or the first, without it.
             message: What is heard of it.
         """
-        with self._said_of_one("pods", beginning, {"fault": fault, "container": container, "message": message}):
+        with self._said_of_one(
+            "pods", beginning, {"fault": fault, "container": container, "message": message}
+        ):
             yield
 
     @contextmanager
@@ -93,7 +99,9 @@ class Faults:
             os.kill(pid, signal.SIGCONT)
 
     def _pid(self, program: str) -> int:
-        file = self.paths.state / "kwok" / "clusters" / self.paths.cluster / "pids" / f"{program}.pid"
+        file = (
+            self.paths.state / "kwok" / "clusters" / self.paths.cluster / "pids" / f"{program}.pid"
+        )
         pid = int(file.read_text()) if file.is_file() else 0
         if not pid or processes.state_of(pid) != str(self.paths.state):
             raise ProcessLookupError(f"{program} of {self.paths.state} does not run")

@@ -21,7 +21,9 @@ CHUNK_BYTES = 64 * 1024
 
 READ_ONLY = "ERROR: The key you are authenticating with has been marked as read only.\n"
 NOT_FOUND = "ERROR: Repository not found.\n"
-NO_SHELL = "Hi there! You've successfully authenticated, but this host does not provide shell access.\n"
+NO_SHELL = (
+    "Hi there! You've successfully authenticated, but this host does not provide shell access.\n"
+)
 
 _GIT_PROTOCOL = re.compile(r"version=[0-9]")
 
@@ -31,16 +33,29 @@ class GitHost:
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
-        self._names = {f"{prefix}{repository.name}" for prefix in ("", "/")} | {f"{prefix}{repository.stem}" for prefix in ("", "/")}
+        self._names = {f"{prefix}{repository.name}" for prefix in ("", "/")} | {
+            f"{prefix}{repository.stem}" for prefix in ("", "/")
+        }
         self._running = 0
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Answer one session; whatever goes wrong ends this session alone."""
         key = process.get_extra_info("deploy_key")
-        refusal = NOT_FOUND if key.get("other_repository") else self._refusal(process.command, read_only=bool(key["read_only"]))
+        refusal = (
+            NOT_FOUND
+            if key.get("other_repository")
+            else self._refusal(process.command, read_only=bool(key["read_only"]))
+        )
         if refusal or self._running >= CONNECTIONS_MAX:
-            LOG.info("%s: %r refused: %s", key["title"], process.command, (refusal or "too many sessions").strip())
-            process.stderr.write((refusal or "ERROR: Too many sessions, try again later.\n").encode())
+            LOG.info(
+                "%s: %r refused: %s",
+                key["title"],
+                process.command,
+                (refusal or "too many sessions").strip(),
+            )
+            process.stderr.write(
+                (refusal or "ERROR: Too many sessions, try again later.\n").encode()
+            )
             process.exit(1)
             return
         self._running += 1
@@ -82,7 +97,9 @@ class GitHost:
         asking = asyncio.create_task(_ask(process, git))
         try:
             async with asyncio.timeout(SESSION_SECONDS_MAX):
-                await asyncio.gather(_answer(git.stdout, process.stdout), _answer(git.stderr, process.stderr))
+                await asyncio.gather(
+                    _answer(git.stdout, process.stdout), _answer(git.stderr, process.stderr)
+                )
                 return await git.wait()
         except TimeoutError:
             LOG.warning("%r took more than %d s", process.command, SESSION_SECONDS_MAX)
@@ -113,7 +130,11 @@ async def _answer(source: asyncio.StreamReader | None, sink: asyncssh.SSHWriter[
 
 
 def _git_environment(protocol: str) -> dict[str, str]:
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
     # What a client may set reaches git only in the one form that git knows.
     if _GIT_PROTOCOL.fullmatch(protocol):
         environment["GIT_PROTOCOL"] = protocol

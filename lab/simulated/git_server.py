@@ -44,7 +44,11 @@ class DeployKeys:
         found = None if fault == "unregistered" else self._registered(public)
         if found is not None and fault == "read_write":
             return {**found, "read_only": False}
-        return {**found, "other_repository": True} if found is not None and fault == "other_repository" else found
+        return (
+            {**found, "other_repository": True}
+            if found is not None and fault == "other_repository"
+            else found
+        )
 
     def _registered(self, public: asyncssh.SSHKey) -> Mapping[str, object] | None:
         try:
@@ -87,7 +91,9 @@ class Session(asyncssh.SSHServer):
         return True
 
 
-async def listen(address: str, port: int, *, host_key: Path | asyncssh.SSHKey, keys_file: Path, repository: Path) -> asyncssh.SSHAcceptor:
+async def listen(
+    address: str, port: int, *, host_key: Path | asyncssh.SSHKey, keys_file: Path, repository: Path
+) -> asyncssh.SSHAcceptor:
     """Start to listen; port 0 takes any free one."""
     host = GitHost(repository)
     keys = DeployKeys(keys_file)
@@ -116,7 +122,13 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
-    acceptor = await listen(address, port, host_key=git / "host_key", keys_file=git / "deploy-keys.json", repository=git / "k8s-ops.git")
+    acceptor = await listen(
+        address,
+        port,
+        host_key=git / "host_key",
+        keys_file=git / "deploy-keys.json",
+        repository=git / "k8s-ops.git",
+    )
     port = acceptor.get_port()
     write_atomic(ready, f"{address} {port}\n")
     LOG.info("listening on %s:%d", address, port)
@@ -134,12 +146,22 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
     acceptor.close()
 
 
-async def _open_again(git: Path, address: str, port: int, fault: str) -> asyncssh.SSHAcceptor | None:
+async def _open_again(
+    git: Path, address: str, port: int, fault: str
+) -> asyncssh.SSHAcceptor | None:
     """Open the port as the fault wants it, or leave it closed."""
     if fault == DOWN:
         return None
-    key: Path | asyncssh.SSHKey = asyncssh.generate_private_key("ssh-ed25519") if fault == HOST_KEY else git / "host_key"
-    return await listen(address, port, host_key=key, keys_file=git / "deploy-keys.json", repository=git / "k8s-ops.git")
+    key: Path | asyncssh.SSHKey = (
+        asyncssh.generate_private_key("ssh-ed25519") if fault == HOST_KEY else git / "host_key"
+    )
+    return await listen(
+        address,
+        port,
+        host_key=key,
+        keys_file=git / "deploy-keys.json",
+        repository=git / "k8s-ops.git",
+    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -149,12 +171,21 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
+    )
     # The library's own lines tell of every packet.
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     (options.state / "run").mkdir(parents=True, exist_ok=True)
     try:
-        asyncio.run(serve_until_ended(options.state / "git", options.state / "run" / "git-server.ready", options.address, options.port))
+        asyncio.run(
+            serve_until_ended(
+                options.state / "git",
+                options.state / "run" / "git-server.ready",
+                options.address,
+                options.port,
+            )
+        )
     except OSError as error:
         LOG.critical("cannot listen on %s:%d: %s", options.address, options.port, error)
         return 1

@@ -43,7 +43,11 @@ def age_recipient(paths: LabPaths) -> str:
         private_dir(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     # The form that age-keygen writes.
-    write_atomic(paths.age_keys, f"# created: {created}\n# public key: {identity.to_public()}\n{identity}\n", mode=0o600)
+    write_atomic(
+        paths.age_keys,
+        f"# created: {created}\n# public key: {identity.to_public()}\n{identity}\n",
+        mode=0o600,
+    )
     write_atomic(paths.age_recipient, f"{identity.to_public()}\n")
     return str(identity.to_public())
 
@@ -54,10 +58,15 @@ def age_key(paths: LabPaths) -> str:
     Raises:
         TargetError: It is not where the story has it.
     """
-    lines = paths.age_keys.read_text(encoding="utf-8").splitlines() if paths.age_keys.exists() else []
+    lines = (
+        paths.age_keys.read_text(encoding="utf-8").splitlines() if paths.age_keys.exists() else []
+    )
     found = next((line.strip() for line in lines if line.startswith(_SECRET_PREFIX)), "")
     if not found:
-        raise TargetError(f"cannot read the lab's AGE key: there is none in {paths.age_keys}", next_step="put it back, or start anew with FRESH=1")
+        raise TargetError(
+            f"cannot read the lab's AGE key: there is none in {paths.age_keys}",
+            next_step="put it back, or start anew with FRESH=1",
+        )
     return found
 
 
@@ -77,7 +86,10 @@ def new_deploy_key(comment: str) -> DeployKey:
     import asyncssh
 
     key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
-    return DeployKey(identity=key.export_private_key("openssh").decode(), public=key.export_public_key("openssh").decode().strip())
+    return DeployKey(
+        identity=key.export_private_key("openssh").decode(),
+        public=key.export_public_key("openssh").decode().strip(),
+    )
 
 
 def host_key(path: Path) -> str:

@@ -43,14 +43,18 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
         source = _read(paths)
         if paths.cluster not in source.networks:
             known = ", ".join(sorted(source.networks)) or "none"
-            raise TargetError(f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}")
+            raise TargetError(
+                f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}"
+            )
         return _Up(paths, source, endpoints(source.networks[paths.cluster]), say, clock).run()
 
 
 class _Up:
     """One `up`: what it works on, and whether it did anything."""
 
-    def __init__(self, paths: LabPaths, source: Source, lab: Endpoints, say: Say, clock: Clock) -> None:
+    def __init__(
+        self, paths: LabPaths, source: Source, lab: Endpoints, say: Say, clock: Clock
+    ) -> None:
         self._paths = paths
         self._source = source
         self._lab = lab
@@ -62,10 +66,17 @@ class _Up:
         recipient = workstation.prepare(self._paths, self._lab)
         with ThreadPoolExecutor(max_workers=1) as pool:
             # helm and the tree have nothing to do with each other, and each waits for processes of its own.
-            packaging = pool.submit(charts.package, self._paths, charts.stand_ins(self._paths.checkout), self._environment())
+            packaging = pool.submit(
+                charts.package,
+                self._paths,
+                charts.stand_ins(self._paths.checkout),
+                self._environment(),
+            )
             git = services.git_server(self._paths, self._lab)
             self._begin(git)
-            workstation.copy_definition(self._paths, self._source, self._lab, recipient, self._environment(), self._say)
+            workstation.copy_definition(
+                self._paths, self._source, self._lab, recipient, self._environment(), self._say
+            )
             if packaging.result():
                 self._say(f"charts: packaged to {self._paths.charts}")
         data, configs = self._machine_configs()
@@ -80,22 +91,36 @@ class _Up:
         """Return what the machines are told, and their configs; both are made anew only if the inventory changed."""
         mark = self._paths.run / "inventory.digest"
         digest = machines.inventory_digest(self._paths, self._paths.cluster)
-        if mark.exists() and mark.read_text(encoding="ascii") == digest and self._paths.machines_config.exists():
+        if (
+            mark.exists()
+            and mark.read_text(encoding="ascii") == digest
+            and self._paths.machines_config.exists()
+        ):
             data = json.loads(self._paths.machines_config.read_text(encoding="utf-8"))
             configs = [Path(node["machine_config"]) for node in data["nodes"]]
             if all(config.exists() for config in configs):
                 return data, configs
         cluster = load(self._paths.tree, self._paths.cluster)
-        runner = Runner(environment=self._environment(), root=self._paths.tree, bus=Bus(self._clock), criterion=lambda: "")
+        runner = Runner(
+            environment=self._environment(),
+            root=self._paths.tree,
+            bus=Bus(self._clock),
+            criterion=lambda: "",
+        )
         generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
         data = machines.configuration(self._paths, cluster, self._lab)
         machines.write_configuration(self._paths, data)
         write_atomic(mark, digest)
-        self._say(f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}")
+        self._say(
+            f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}"
+        )
         return data, [cluster.machine_config(node) for node in cluster.nodes]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **description.environment(self._paths, self._paths.cluster, self._lab, "")}
+        return {
+            **os.environ,
+            **description.environment(self._paths, self._paths.cluster, self._lab, ""),
+        }
 
     def _begin(self, service: services.Service) -> None:
         if not services.is_current(self._paths, service):

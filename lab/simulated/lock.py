@@ -37,7 +37,11 @@ def holding(paths: LabPaths, doing: str, clock: Clock, *, wait_s: float = WAIT_S
         clock.sleep(_PAUSE_S)
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} ({doing}) since {datetime.now(UTC).isoformat(timespec='seconds')}".encode(), 0)
+        os.pwrite(
+            descriptor,
+            f"process {os.getpid()} ({doing}) since {datetime.now(UTC).isoformat(timespec='seconds')}".encode(),
+            0,
+        )
         yield
     finally:
         os.close(descriptor)

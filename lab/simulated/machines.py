@@ -56,14 +56,21 @@ def configuration(paths: LabPaths, cluster: Cluster, lab: Endpoints) -> dict[str
 def write_configuration(paths: LabPaths, data: Mapping[str, object]) -> None:
     """Write `machines.json` if it says something else."""
     text = json.dumps(data, indent=2) + "\n"
-    if not paths.machines_config.exists() or paths.machines_config.read_text(encoding="utf-8") != text:
+    if (
+        not paths.machines_config.exists()
+        or paths.machines_config.read_text(encoding="utf-8") != text
+    ):
         write_atomic(paths.machines_config, text)
 
 
 def inventory_digest(paths: LabPaths, cluster: str) -> str:
     """Return a digest of everything that machine configs and `machines.json` are made from."""
     talos = paths.tree / "clusters" / cluster / "talos"
-    files = [file for file in sorted(talos.rglob("*")) if file.is_file() and "clusterconfig" not in file.relative_to(talos).parts]
+    files = [
+        file
+        for file in sorted(talos.rglob("*"))
+        if file.is_file() and "clusterconfig" not in file.relative_to(talos).parts
+    ]
     words = [str(paths.tools), json.dumps(TIMINGS), *_controllers(paths)]
     return digest_of([*files, (paths.tools / "talosctl").resolve()], words)
 
@@ -77,7 +84,9 @@ def digest_of(files: Sequence[Path], words: Sequence[str] = ()) -> str:
         if status is None:
             continue
         is_program = status.st_mode & 0o111
-        total.update(f"{status.st_size} {status.st_mtime_ns}".encode() if is_program else file.read_bytes())
+        total.update(
+            f"{status.st_size} {status.st_mtime_ns}".encode() if is_program else file.read_bytes()
+        )
     return total.hexdigest()
 
 
@@ -91,10 +100,23 @@ def listeners(data: Mapping[str, object]) -> tuple[Listener, ...]:
     return (
         Listener("the OCI registry", lab, REGISTRY_PORT),
         Listener("the Helm repository", lab, CHARTS_PORT),
-        *(Listener(f"the Talos API of {node['hostname']}", node["address"], TALOS_PORT, essential=False) for node in nodes),
+        *(
+            Listener(
+                f"the Talos API of {node['hostname']}", node["address"], TALOS_PORT, essential=False
+            )
+            for node in nodes
+        ),
         Listener("the Talos API of the VIP", vip, TALOS_PORT, essential=False),
         Listener("the Kubernetes API of the VIP", vip, KUBERNETES_PORT, essential=False),
-        *(Listener(f"the Kubernetes API of {node['hostname']}", node["address"], KUBERNETES_PORT, essential=False) for node in control_plane),
+        *(
+            Listener(
+                f"the Kubernetes API of {node['hostname']}",
+                node["address"],
+                KUBERNETES_PORT,
+                essential=False,
+            )
+            for node in control_plane
+        ),
     )
 
 

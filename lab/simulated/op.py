@@ -38,7 +38,10 @@ COMMANDS: Mapping[tuple[str, ...], tuple[Callable[[Request], str], Mapping[str, 
     ("read",): (read, {"-n": "no-newline", "--no-newline": "no-newline"}),
     ("inject",): (inject, {"-i": "in-file=", "--in-file": "in-file="}),
     ("item", "get"): (item_get, {"--vault": "vault=", "--format": "format=", "--reveal": "reveal"}),
-    ("document", "create"): (document_create, {"--vault": "vault=", "--title": "title=", "--file-name": "file-name=", "--tags": "tags="}),
+    ("document", "create"): (
+        document_create,
+        {"--vault": "vault=", "--title": "title=", "--file-name": "file-name=", "--tags": "tags="},
+    ),
     ("document", "edit"): (document_edit, {"--vault": "vault=", "--file-name": "file-name="}),
     ("document", "get"): (document_get, {"--vault": "vault="}),
 }

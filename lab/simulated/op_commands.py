@@ -58,7 +58,9 @@ class Request:
         name = self.flags.get("vault", "Private")
         found = account.vault(name)
         if found is None:
-            raise Refused(f'"{name}" isn\'t a vault in this account. Specify the vault with its ID or name.')
+            raise Refused(
+                f'"{name}" isn\'t a vault in this account. Specify the vault with its ID or name.'
+            )
         return found
 
     def one_word(self) -> str:
@@ -101,7 +103,9 @@ def read(request: Request) -> str:
     try:
         account = request.account()
     except Refused as refusal:
-        raise Refused(f"could not read secret '{reference}': error initializing client: {refusal}") from None
+        raise Refused(
+            f"could not read secret '{reference}': error initializing client: {refusal}"
+        ) from None
     return resolve_for_read(account, reference) + ("" if "no-newline" in request.flags else "\n")
 
 
@@ -126,12 +130,20 @@ def document_create(request: Request) -> str:
     """Store a document; one of the same title stays beside it, as in 1Password."""
     content = _content(request.words[0] if request.words else "-")
     file_name = request.flags.get("file-name") or request.flags.get("title") or "document"
-    item = Item(request.flags.get("title", file_name), category="DOCUMENT", file_name=file_name, content=content)
+    item = Item(
+        request.flags.get("title", file_name),
+        category="DOCUMENT",
+        file_name=file_name,
+        content=content,
+    )
     with changing(request.vault_file, request.key()) as account:
         vault = request.vault(account)
         vault.items.append(item)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return json.dumps({"uuid": item.id, "createdAt": now, "updatedAt": now, "vaultUuid": vault.id}) + "\n"
+    return (
+        json.dumps({"uuid": item.id, "createdAt": now, "updatedAt": now, "vaultUuid": vault.id})
+        + "\n"
+    )
 
 
 def document_edit(request: Request) -> str:
@@ -162,7 +174,9 @@ def _content(source: str) -> str:
         with Path(source).open(encoding="utf-8") as stream:
             return stream.read(INPUT_BYTES_MAX)
     except OSError as error:
-        raise Refused(f"could not read file: open {source}: {(error.strerror or '').lower()}") from None
+        raise Refused(
+            f"could not read file: open {source}: {(error.strerror or '').lower()}"
+        ) from None
 
 
 def _require_document(item: Item) -> None:
@@ -183,11 +197,16 @@ def _item_json(vault: Vault, item: Item) -> dict[str, object]:
                 "type": "CONCEALED",
                 "label": entry.label,
                 "value": entry.value,
-                "reference": "op://" + "/".join(part for part in (vault.name, item.title, entry.section, entry.label) if part),
+                "reference": "op://"
+                + "/".join(
+                    part for part in (vault.name, item.title, entry.section, entry.label) if part
+                ),
             }
             for entry in item.fields
         ],
     }
     if item.file_name:
-        data["files"] = [{"id": item.id, "name": item.file_name, "size": len(item.content.encode())}]
+        data["files"] = [
+            {"id": item.id, "name": item.file_name, "size": len(item.content.encode())}
+        ]
     return data

@@ -139,7 +139,13 @@ class LabPaths:
         return self.checkout / ".tools" / "charts"
 
 
-def lab_paths(cluster: str, *, target: str = "simulated", environ: Mapping[str, str] = os.environ, checkout: Path | None = None) -> LabPaths:
+def lab_paths(
+    cluster: str,
+    *,
+    target: str = "simulated",
+    environ: Mapping[str, str] = os.environ,
+    checkout: Path | None = None,
+) -> LabPaths:
     """Return the paths of a cluster's lab.
 
     A process of a lab has the lab's home folder for its own, so there the mark says where labs are kept.
@@ -148,13 +154,22 @@ def lab_paths(cluster: str, *, target: str = "simulated", environ: Mapping[str, 
         TargetError: The name is no cluster name; it would become a path.
     """
     if not _CLUSTER_NAME.fullmatch(cluster):
-        raise TargetError(f"cannot name a lab {cluster!r}: a cluster name is lower-case letters, digits and dashes")
+        raise TargetError(
+            f"cannot name a lab {cluster!r}: a cluster name is lower-case letters, digits and dashes"
+        )
     if environ.get(MARK):
         root = Path(environ[MARK]).parent
     else:
-        base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
+        base = environ.get("XDG_STATE_HOME") or str(
+            Path(environ.get("HOME", "~")).expanduser() / ".local" / "state"
+        )
         root = Path(base) / "firstlight" / target
-    return LabPaths(cluster=cluster, state=root.resolve() / cluster, checkout=checkout or Path(__file__).resolve().parents[2], target=target)
+    return LabPaths(
+        cluster=cluster,
+        state=root.resolve() / cluster,
+        checkout=checkout or Path(__file__).resolve().parents[2],
+        target=target,
+    )
 
 
 def private_dir(path: Path) -> Path:

@@ -43,7 +43,10 @@ class Listener:
 
     def answers(self) -> bool:
         """Whether something accepts connections there."""
-        with suppress(OSError), socket.create_connection((self.address, self.port), timeout=_CONNECT_S):
+        with (
+            suppress(OSError),
+            socket.create_connection((self.address, self.port), timeout=_CONNECT_S),
+        ):
             return True
         return False
 
@@ -73,7 +76,8 @@ def require_free(paths: LabPaths, listeners: Iterable[Listener]) -> None:
         holder = _holder(listener)
         if holder.pid is None or processes.state_of(holder.pid) != str(paths.state):
             raise TargetError(
-                f"cannot use {listener} for {listener.name}: the port is taken\n  held by   {_describe(holder)}", next_step=_advice(holder)
+                f"cannot use {listener} for {listener.name}: the port is taken\n  held by   {_describe(holder)}",
+                next_step=_advice(holder),
             )
 
 
@@ -89,7 +93,8 @@ def _can_bind(listener: Listener) -> bool:
             if error.errno == errno.EADDRINUSE:
                 return False
             raise TargetError(
-                f"cannot use {listener} for {listener.name}: {error.strerror}", next_step="`ip address show lo` must show 127.0.0.1/8"
+                f"cannot use {listener} for {listener.name}: {error.strerror}",
+                next_step="`ip address show lo` must show 127.0.0.1/8",
             ) from error
     return True
 
@@ -136,7 +141,11 @@ def _listening() -> Iterator[tuple[str, int, int, str]]:
 
 def _readable(address: str) -> str:
     # The kernel writes an address in the machine's byte order.
-    return socket.inet_ntoa(struct.pack("=I", int(address, 16))) if len(address) == _IPV4_DIGITS else ""
+    return (
+        socket.inet_ntoa(struct.pack("=I", int(address, 16)))
+        if len(address) == _IPV4_DIGITS
+        else ""
+    )
 
 
 def _process_with(inode: str) -> int | None:

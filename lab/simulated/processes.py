@@ -85,7 +85,12 @@ def _environment(pid: int) -> bytes:
 def _stat(pid: int) -> list[str]:
     """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
     with suppress(OSError):
-        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return (
+            (_PROC / str(pid) / "stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
     return []
 
 

@@ -25,5 +25,16 @@ def git(folder: Path, *words: str) -> CommandResult:
         environment[f"GIT_{role}_NAME"] = "firstlight lab"
         environment[f"GIT_{role}_EMAIL"] = "lab@firstlight.invalid"
     # The checkout may belong to another user (a container's mount); it is only read.
-    argv = ["git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-C", str(folder), *words]
+    argv = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "gc.auto=0",
+        "-C",
+        str(folder),
+        *words,
+    ]
     return run(argv, timeout_s=_GIT_S, env=environment)

@@ -31,7 +31,9 @@ def is_sealed(path: Path) -> bool:
     return path.name.endswith(SUFFIX) and path.name != SUFFIX
 
 
-def stand_in(path: Path, text: str, *, cluster: str, talos_version: str, environment: Mapping[str, str]) -> str:
+def stand_in(
+    path: Path, text: str, *, cluster: str, talos_version: str, environment: Mapping[str, str]
+) -> str:
     """Return what an encrypted file of the checkout holds in the lab, in plain text: never to be written as it is.
 
     Only the lab's own cluster has machines, so only its Talos secrets must be real ones.
@@ -41,13 +43,22 @@ def stand_in(path: Path, text: str, *, cluster: str, talos_version: str, environ
         ToolFailed: talosctl did not make the secrets of a cluster.
     """
     if path.name == TALOS_SECRETS and path.parts[1] == cluster:
-        words = ["talosctl", "gen", "secrets", "--output-file", "-", "--talos-version", talos_version]
+        words = [
+            "talosctl",
+            "gen",
+            "secrets",
+            "--output-file",
+            "-",
+            "--talos-version",
+            talos_version,
+        ]
         result = run(words, timeout_s=_TALOSCTL_S, env=environment)
         return result.raise_on_failure(f"generate the secrets for {path}").stdout
     documents = list(yaml.safe_load_all(text))
     if any(not isinstance(document, dict) or "sops" not in document for document in documents):
         raise TargetError(
-            f"cannot copy {path}: it is not encrypted", next_step=f"sops encrypt --in-place {path}, and change every secret that was in it"
+            f"cannot copy {path}: it is not encrypted",
+            next_step=f"sops encrypt --in-place {path}, and change every secret that was in it",
         )
     for document in documents:
         document.pop("sops")
@@ -60,7 +71,17 @@ def encrypt(path: Path, plain: str, *, tree: Path, environment: Mapping[str, str
     Raises:
         ToolFailed: sops refused.
     """
-    words = ["sops", "encrypt", "--filename-override", str(path), "--input-type", "yaml", "--output-type", "yaml", "/dev/stdin"]
+    words = [
+        "sops",
+        "encrypt",
+        "--filename-override",
+        str(path),
+        "--input-type",
+        "yaml",
+        "--output-type",
+        "yaml",
+        "/dev/stdin",
+    ]
     result = run(words, timeout_s=_SOPS_S, input=plain, env=environment, cwd=tree)
     return result.raise_on_failure(f"encrypt {path}").stdout
 

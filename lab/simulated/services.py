@@ -53,7 +53,10 @@ class Service:
 def git_server(paths: LabPaths, lab: Endpoints) -> Service:
     """Describe the Git server."""
     listener = Listener("the Git remote", str(lab.address), GIT_PORT)
-    programs = [paths.checkout / "lab" / "simulated" / name for name in ("git_server.py", "git_host.py", "faults.py")]
+    programs = [
+        paths.checkout / "lab" / "simulated" / name
+        for name in ("git_server.py", "git_host.py", "faults.py")
+    ]
     argv = (
         sys.executable,
         "-m",
@@ -66,15 +69,21 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
         str(GIT_PORT),
     )
     stamp = digest_of([*programs, paths.git / "host_key.pub"], argv)
-    return Service("git-server", argv, surroundings(paths), paths.run / "git-server.ready", stamp, (listener,))
+    return Service(
+        "git-server", argv, surroundings(paths), paths.run / "git-server.ready", stamp, (listener,)
+    )
 
 
 def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[Path]) -> Service:
     """Describe the simulated machines."""
     program = paths.tools / BINARY
     argv = (str(program), "--lab", str(paths.machines_config))
-    stamp = digest_of([program.resolve(), paths.machines_config, paths.charts / charts.MARK, *configs], argv)
-    return Service("machines", argv, surroundings(paths), paths.run / "machines.ready", stamp, tuple(listeners))
+    stamp = digest_of(
+        [program.resolve(), paths.machines_config, paths.charts / charts.MARK, *configs], argv
+    )
+    return Service(
+        "machines", argv, surroundings(paths), paths.run / "machines.ready", stamp, tuple(listeners)
+    )
 
 
 def is_current(paths: LabPaths, service: Service) -> bool:
@@ -91,20 +100,29 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
         TargetError: Somebody else has its address, or the old one does not end.
     """
     found = daemon.running(paths, service.name)
-    old = {*processes.same_command(paths.state, service.argv), *([found.pid] if found is not None else [])}
+    old = {
+        *processes.same_command(paths.state, service.argv),
+        *([found.pid] if found is not None else []),
+    }
     if old:
         say(f"{service.name}: restarting, what it runs on has changed")
         left = daemon.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
         if left:
-            raise TargetError(f"cannot restart {service.name}: process {left[0]} does not end, not even when killed")
+            raise TargetError(
+                f"cannot restart {service.name}: process {left[0]} does not end, not even when killed"
+            )
     if service.ready is not None:
         service.ready.unlink(missing_ok=True)
     ports.require_free(paths, service.listeners)
-    started = daemon.start(paths, service.name, service.argv, service.environment, stamp=service.stamp)
+    started = daemon.start(
+        paths, service.name, service.argv, service.environment, stamp=service.stamp
+    )
     say(f"{service.name}: started, process {started.pid}")
 
 
-def wait_until_ready(paths: LabPaths, service: Service, clock: Clock, *, budget_s: float = READY_S) -> None:
+def wait_until_ready(
+    paths: LabPaths, service: Service, clock: Clock, *, budget_s: float = READY_S
+) -> None:
     """Wait until a service says that it listens, and does.
 
     Raises:
@@ -116,7 +134,10 @@ def wait_until_ready(paths: LabPaths, service: Service, clock: Clock, *, budget_
         if not last:
             return
         if daemon.running(paths, service.name) is None:
-            raise TargetError(f"cannot start {service.name}: it ended at once\n{_log_tail(paths, service.name)}", next_step=_logs(paths))
+            raise TargetError(
+                f"cannot start {service.name}: it ended at once\n{_log_tail(paths, service.name)}",
+                next_step=_logs(paths),
+            )
         if clock.monotonic() > deadline:
             raise TargetError(
                 f"cannot start {service.name}: not ready within {budget_s:.0f} s\n  last seen {last}\n{_log_tail(paths, service.name)}",
@@ -128,12 +149,23 @@ def wait_until_ready(paths: LabPaths, service: Service, clock: Clock, *, budget_
 def _missing(service: Service) -> str:
     if service.ready is not None and not service.ready.exists():
         return f"no {service.ready.name} yet"
-    return next((f"nobody answers on {listener} ({listener.name})" for listener in service.essential if not listener.answers()), "")
+    return next(
+        (
+            f"nobody answers on {listener} ({listener.name})"
+            for listener in service.essential
+            if not listener.answers()
+        ),
+        "",
+    )
 
 
 def _log_tail(paths: LabPaths, name: str) -> str:
     log = paths.logs / f"{name}.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:] if log.exists() else []
+    lines = (
+        log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+        if log.exists()
+        else []
+    )
     return "  log       " + "\n            ".join(lines or ["(empty)"])
 
 

@@ -40,15 +40,22 @@ def observe(paths: LabPaths) -> Status:
         answers = dict(zip(listeners, pool.map(Listener.answers, listeners), strict=True))
     essential = [answer for listener, answer in answers.items() if listener.essential]
     is_up = all(found.values()) and bool(essential) and all(essential)
-    others = len(list(processes.marked(paths.state))) - sum(1 for service in found.values() if service is not None)
+    others = len(list(processes.marked(paths.state))) - sum(
+        1 for service in found.values() if service is not None
+    )
     lines = [
         f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
         f"  state      {paths.state}{'' if paths.state.exists() else ' (not there)'}",
     ]
     for name, service in found.items():
-        lines.append(f"  process    {name:<12} {f'{service.pid} since {service.since}' if service else 'not running'}")
+        lines.append(
+            f"  process    {name:<12} {f'{service.pid} since {service.since}' if service else 'not running'}"
+        )
     lines.append(f"  process    {'others':<12} {others}")
-    lines += [f"  listener   {listener!s:<20} {_answer(listener, answer):<12} {listener.name}" for listener, answer in answers.items()]
+    lines += [
+        f"  listener   {listener!s:<20} {_answer(listener, answer):<12} {listener.name}"
+        for listener, answer in answers.items()
+    ]
     if paths.state.exists():
         lines.append(f"  bootstrap  {'done' if is_bootstrapped(paths) else 'not yet'}")
     return Status(is_up, tuple(lines))
@@ -71,7 +78,9 @@ def tails(paths: LabPaths, name: str = "", lines: int = _TAIL_LINES) -> Iterator
     logs = [log for log in _logs(paths) if log.stem == name or not name]
     if not logs:
         known = ", ".join(log.stem for log in _logs(paths)) or "none"
-        raise TargetError(f"cannot show logs of {paths.cluster}: there is none {f'called {name}' if name else 'yet'}\n  there are {known}")
+        raise TargetError(
+            f"cannot show logs of {paths.cluster}: there is none {f'called {name}' if name else 'yet'}\n  there are {known}"
+        )
     for log in logs:
         yield f"==> {log}"
         yield from _last_lines(log, lines)
@@ -82,7 +91,10 @@ def _listeners(paths: LabPaths) -> tuple[Listener, ...]:
         data = json.loads(paths.machines_config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
-    return (Listener("the Git remote", str(data["lab_address"]), GIT_PORT), *machines.listeners(data))
+    return (
+        Listener("the Git remote", str(data["lab_address"]), GIT_PORT),
+        *machines.listeners(data),
+    )
 
 
 def _answer(listener: Listener, answers: bool) -> str:
@@ -94,7 +106,16 @@ def _answer(listener: Listener, answers: bool) -> str:
 def _logs(paths: LabPaths) -> list[Path]:
     folders = (paths.logs, paths.state / "kwok")
     found = [log for folder in folders for log in folder.rglob("*.log")]
-    return sorted([*found, *(paths.state / name for name in ("audit.log", "talos-calls.jsonl") if (paths.state / name).exists())])
+    return sorted(
+        [
+            *found,
+            *(
+                paths.state / name
+                for name in ("audit.log", "talos-calls.jsonl")
+                if (paths.state / name).exists()
+            ),
+        ]
+    )
 
 
 def _last_lines(log: Path, lines: int) -> list[str]:

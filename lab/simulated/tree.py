@@ -41,7 +41,9 @@ class TreeState:
     sealed: dict[str, str] = field(default_factory=dict)
 
 
-def refresh(paths: LabPaths, source: Source, recipient: str, environment: Mapping[str, str]) -> bool:
+def refresh(
+    paths: LabPaths, source: Source, recipient: str, environment: Mapping[str, str]
+) -> bool:
     """Make the tree what the checkout says; report whether anything had to change.
 
     Raises:
@@ -60,7 +62,10 @@ def refresh(paths: LabPaths, source: Source, recipient: str, environment: Mappin
     kept = _seal(paths, source, remembered, environment)
     _remove_others(paths.tree, {*texts, *map(Path, kept)})
     head = _commit(paths, f"definition of the checkout at {source.revision or 'no commit'}")
-    write_atomic(paths.state / "tree-state.json", json.dumps({"digest": digest, "head": head, "sealed": kept}, indent=2) + "\n")
+    write_atomic(
+        paths.state / "tree-state.json",
+        json.dumps({"digest": digest, "head": head, "sealed": kept}, indent=2) + "\n",
+    )
     return True
 
 
@@ -71,8 +76,16 @@ def head(paths: LabPaths) -> str:
 
 
 def _texts(source: Source, recipient: str) -> dict[Path, bytes]:
-    decoded = {path: content.decode(errors="surrogateescape") for path, content in source.files.items() if not sealed.is_sealed(path)}
-    remotes = sources.git_urls(text for path, text in decoded.items() if path.parts[0] == "bootstrap" and sources.is_yaml(path))
+    decoded = {
+        path: content.decode(errors="surrogateescape")
+        for path, content in source.files.items()
+        if not sealed.is_sealed(path)
+    }
+    remotes = sources.git_urls(
+        text
+        for path, text in decoded.items()
+        if path.parts[0] == "bootstrap" and sources.is_yaml(path)
+    )
     networks = list(source.networks.values())
     texts = {}
     for path, original in decoded.items():
@@ -84,16 +97,31 @@ def _texts(source: Source, recipient: str) -> dict[Path, bytes]:
     return texts
 
 
-def _seal(paths: LabPaths, source: Source, remembered: TreeState, environment: Mapping[str, str]) -> dict[str, str]:
+def _seal(
+    paths: LabPaths, source: Source, remembered: TreeState, environment: Mapping[str, str]
+) -> dict[str, str]:
     originals = {path: content for path, content in source.files.items() if sealed.is_sealed(path)}
     kept = {str(path): hashlib.sha256(content).hexdigest() for path, content in originals.items()}
 
     def seal(path: Path) -> None:
         version = _talos_version(source, path)
-        plain = sealed.stand_in(path, originals[path].decode(), cluster=paths.cluster, talos_version=version, environment=environment)
-        _write(paths.tree / path, sealed.encrypt(path, plain, tree=paths.tree, environment=environment).encode())
+        plain = sealed.stand_in(
+            path,
+            originals[path].decode(),
+            cluster=paths.cluster,
+            talos_version=version,
+            environment=environment,
+        )
+        _write(
+            paths.tree / path,
+            sealed.encrypt(path, plain, tree=paths.tree, environment=environment).encode(),
+        )
 
-    changed = [path for path in originals if remembered.sealed.get(str(path)) != kept[str(path)] or not (paths.tree / path).exists()]
+    changed = [
+        path
+        for path in originals
+        if remembered.sealed.get(str(path)) != kept[str(path)] or not (paths.tree / path).exists()
+    ]
     # Each waits for processes of its own; talosctl making keys takes longest.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         list(pool.map(seal, changed))
@@ -108,23 +136,38 @@ def _talos_version(source: Source, path: Path) -> str:
 
 def _remembered(paths: LabPaths) -> TreeState:
     try:
-        return TreeState(**json.loads((paths.state / "tree-state.json").read_text(encoding="utf-8")))
+        return TreeState(
+            **json.loads((paths.state / "tree-state.json").read_text(encoding="utf-8"))
+        )
     except (OSError, ValueError, TypeError):
         # Never written, or by code that remembered other things: the tree is made anew.
         return TreeState()
 
 
 def _is_sound(paths: LabPaths) -> bool:
-    return (paths.tree / ".git" / "HEAD").exists() and (paths.tree / "clusters").is_dir() and bool(head(paths))
+    return (
+        (paths.tree / ".git" / "HEAD").exists()
+        and (paths.tree / "clusters").is_dir()
+        and bool(head(paths))
+    )
 
 
 def _prepare(paths: LabPaths) -> None:
     if not (paths.repository / "HEAD").exists():
         paths.git.mkdir(parents=True, exist_ok=True)
-        git(paths.git, "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(paths.repository)).raise_on_failure("make the Git remote")
+        git(
+            paths.git,
+            "init",
+            "--quiet",
+            "--bare",
+            f"--initial-branch={BRANCH}",
+            str(paths.repository),
+        ).raise_on_failure("make the Git remote")
     if not (paths.tree / ".git" / "HEAD").exists():
         paths.tree.mkdir(parents=True, exist_ok=True)
-        git(paths.tree, "init", "--quiet", f"--initial-branch={BRANCH}").raise_on_failure("make the work tree")
+        git(paths.tree, "init", "--quiet", f"--initial-branch={BRANCH}").raise_on_failure(
+            "make the work tree"
+        )
     # The lab's lock is held, so a lock file is what a killed run left.
     (paths.tree / ".git" / "index.lock").unlink(missing_ok=True)
     write_atomic(paths.tree / ".git" / "info" / "exclude", "clusterconfig/\n")
@@ -146,8 +189,16 @@ def _remove_others(tree: Path, wanted: set[Path]) -> None:
 def _commit(paths: LabPaths, message: str) -> str:
     git(paths.tree, "add", "--all").raise_on_failure("add to the lab's tree")
     if not git(paths.tree, "diff", "--cached", "--quiet").ok:
-        git(paths.tree, "commit", "--quiet", "--message", message).raise_on_failure("commit to the lab's tree")
+        git(paths.tree, "commit", "--quiet", "--message", message).raise_on_failure(
+            "commit to the lab's tree"
+        )
     # The checkout decides: whatever else was pushed for a trial is replaced.
-    pushed = git(paths.tree, "push", "--quiet", "--force", str(paths.repository), f"HEAD:refs/heads/{BRANCH}")
+    pushed = git(
+        paths.tree, "push", "--quiet", "--force", str(paths.repository), f"HEAD:refs/heads/{BRANCH}"
+    )
     pushed.raise_on_failure("push the lab's tree")
-    return git(paths.tree, "rev-parse", "HEAD").raise_on_failure("read the lab's commit").stdout.strip()
+    return (
+        git(paths.tree, "rev-parse", "HEAD")
+        .raise_on_failure("read the lab's commit")
+        .stdout.strip()
+    )

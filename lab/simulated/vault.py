@@ -118,7 +118,10 @@ def read_account(path: Path, key: str) -> Account:
             Vault(
                 vault["name"],
                 vault["id"],
-                [Item(**{**item, "fields": [Field(**entry) for entry in item["fields"]]}) for item in vault["items"]],
+                [
+                    Item(**{**item, "fields": [Field(**entry) for entry in item["fields"]]})
+                    for item in vault["items"]
+                ],
             )
             for vault in data["vaults"]
         ]
@@ -127,7 +130,9 @@ def read_account(path: Path, key: str) -> Account:
 
 def write_account(path: Path, key: str, account: Account) -> None:
     """Encrypt the account into the file, whole or not at all."""
-    sealed = encrypt(json.dumps(asdict(account)).encode(), [x25519.Identity.from_str(key).to_public()])
+    sealed = encrypt(
+        json.dumps(asdict(account)).encode(), [x25519.Identity.from_str(key).to_public()]
+    )
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

@@ -22,7 +22,9 @@ from lab.simulated.paths import LabPaths, write_atomic
 from lab.simulated.sealed import STAND_IN_PREFIX
 from lab.simulated.vault import changing
 
-_REFERENCE = re.compile(r"op://(?P<vault>[\w.\- ]+)/(?P<item>[\w.\- ]+)(?:/(?P<section>[\w.\- ]+))?/(?P<field>[\w.\- ]+)")
+_REFERENCE = re.compile(
+    r"op://(?P<vault>[\w.\- ]+)/(?P<item>[\w.\- ]+)(?:/(?P<section>[\w.\- ]+))?/(?P<field>[\w.\- ]+)"
+)
 _ENCLOSED = re.compile(r"\{\{\s*(op://[^}]*?)\s*\}\}")
 DEPLOY_KEY_FIELDS = ("identity", "identity.pub", "known_hosts")
 
@@ -60,8 +62,17 @@ def fill(paths: LabPaths, template: str, lab: Endpoints) -> int:
             if place.base64:
                 value = base64.b64encode(value.encode()).decode()
             reference = place.reference
-            account.store(reference["vault"], reference["item"], reference["section"] or "", reference["field"], value)
-    write_atomic(noted, json.dumps(sorted(filled | {place.reference.group() for place in new}), indent=2) + "\n")
+            account.store(
+                reference["vault"],
+                reference["item"],
+                reference["section"] or "",
+                reference["field"],
+                value,
+            )
+    write_atomic(
+        noted,
+        json.dumps(sorted(filled | {place.reference.group() for place in new}), indent=2) + "\n",
+    )
     return len(new)
 
 
@@ -74,7 +85,10 @@ def places(template: str) -> Iterator[Place]:
     try:
         documents = list(yaml.safe_load_all(_ENCLOSED.sub(r"\1", template)))
     except yaml.YAMLError as error:
-        raise TargetError(f"cannot fill the vault: secrets.yaml.tpl is no valid YAML: {error}", next_step="mend the template") from error
+        raise TargetError(
+            f"cannot fill the vault: secrets.yaml.tpl is no valid YAML: {error}",
+            next_step="mend the template",
+        ) from error
     for document in documents:
         if isinstance(document, dict):
             yield from _walk(document, (), is_secret=document.get("kind") == "Secret")
@@ -90,7 +104,9 @@ def _walk(value: Any, where: tuple[str, ...], *, is_secret: bool) -> Iterator[Pl
     elif isinstance(value, str):
         in_secret = is_secret and len(where) == 2 and where[0] in {"data", "stringData"}  # noqa: PLR2004 - data and the key
         for reference in _REFERENCE.finditer(value):
-            yield Place(reference, where[1] if in_secret else "", base64=in_secret and where[0] == "data")
+            yield Place(
+                reference, where[1] if in_secret else "", base64=in_secret and where[0] == "data"
+            )
 
 
 def _value(key: str, paths: LabPaths, lab: Endpoints, deploy_key: dict[str, str]) -> str:
@@ -107,4 +123,8 @@ def _new_deploy_key(paths: LabPaths, lab: Endpoints) -> Mapping[str, str]:
     made = keys.new_deploy_key(f"flux@{paths.cluster}")
     keys.register(paths.git / "deploy-keys.json", keys.READ_ONLY_TITLE, made.public, read_only=True)
     known_hosts = f"{lab.known_host} {keys.host_key(paths.git / 'host_key')}\n"
-    return {"identity": made.identity, "identity.pub": made.public + "\n", "known_hosts": known_hosts}
+    return {
+        "identity": made.identity,
+        "identity.pub": made.public + "\n",
+        "known_hosts": known_hosts,
+    }

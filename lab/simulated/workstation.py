@@ -15,19 +15,33 @@ from lab.simulated.paths import LabPaths, private_dir, write_atomic
 
 def prepare(paths: LabPaths, lab: Endpoints) -> str:
     """Have the lab's folders, keys and commands; return the recipient that the definition's copy is encrypted to."""
-    for folder in (paths.state, paths.run, paths.logs, paths.home / ".kube", paths.known_hosts.parent):
+    for folder in (
+        paths.state,
+        paths.run,
+        paths.logs,
+        paths.home / ".kube",
+        paths.known_hosts.parent,
+    ):
         private_dir(folder)
     recipient = keys.age_recipient(paths)
     keys.vault_key(paths)
     known_host = f"{lab.known_host} {keys.host_key(paths.git / 'host_key')}\n"
-    if not paths.known_hosts.exists() or paths.known_hosts.read_text(encoding="ascii") != known_host:
+    if (
+        not paths.known_hosts.exists()
+        or paths.known_hosts.read_text(encoding="ascii") != known_host
+    ):
         write_atomic(paths.known_hosts, known_host, mode=0o600)
     _write_op(paths)
     return recipient
 
 
 def copy_definition(
-    paths: LabPaths, source: Source, lab: Endpoints, recipient: str, environment: Mapping[str, str], say: Callable[[str], None]
+    paths: LabPaths,
+    source: Source,
+    lab: Endpoints,
+    recipient: str,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> None:
     """Make the lab's copy of the definition what the checkout says, and put a value behind each of its op:// references."""
     if tree.refresh(paths, source, recipient, environment):

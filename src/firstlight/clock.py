@@ -72,7 +72,9 @@ class Uptime:
     @classmethod
     def now(cls) -> Uptime:
         """Return the present moment."""
-        return cls(_boot(), time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
+        return cls(
+            _boot(), time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+        )
 
     def before(self, moment: datetime, current: Uptime) -> datetime | None:
         """Return when this was by a wall clock that says `moment` at `current`; none when it was another boot."""

@@ -83,13 +83,17 @@ class DefinitionError(FirstlightError):
         self.problems = tuple(problems)
         listing = "\n".join(f"  {problem}" for problem in self.problems)
         plural = "problem" if len(self.problems) == 1 else "problems"
-        super().__init__(f"cannot load the definition of {name}: {len(self.problems)} {plural}\n{listing}")
+        super().__init__(
+            f"cannot load the definition of {name}: {len(self.problems)} {plural}\n{listing}"
+        )
 
 
 class ToolMissing(FirstlightError):
     """A pinned tool is not to be found; the next step says how it is had."""
 
-    def __init__(self, tool: str, *, seen: str = "not found", next_step: str = "./task tools:setup") -> None:
+    def __init__(
+        self, tool: str, *, seen: str = "not found", next_step: str = "./task tools:setup"
+    ) -> None:
         super().__init__(f"cannot find {tool}: {seen}", next_step=next_step)
         self.tool = tool
 
@@ -117,7 +121,9 @@ class ClusterLocked(FirstlightError):
 class NotReady(FirstlightError):
     """A condition did not hold within its budget; it always carries the last observation."""
 
-    def __init__(self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int) -> None:
+    def __init__(
+        self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int
+    ) -> None:
         super().__init__(
             f"cannot confirm {condition}: not so within {budget_s:.0f} s\n  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)"
         )
@@ -131,6 +137,10 @@ class NotReady(FirstlightError):
 class Hopeless(NotReady):
     """A condition can no longer come true: waiting on would only hide it."""
 
-    def __init__(self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int) -> None:
-        super().__init__(condition, last=last, elapsed_s=elapsed_s, budget_s=budget_s, attempts=attempts)
+    def __init__(
+        self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int
+    ) -> None:
+        super().__init__(
+            condition, last=last, elapsed_s=elapsed_s, budget_s=budget_s, attempts=attempts
+        )
         self.message = f"cannot confirm {condition}: waiting longer will not help\n  last seen {last} (after {elapsed_s:.1f} s)"

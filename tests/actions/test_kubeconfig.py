@@ -55,10 +55,26 @@ def two_clusters() -> dict[str, Any]:
 
 WRONG: dict[str, tuple[object, int, str]] = {
     "readable": (content(), 0o644, "has mode 0644, not 0600"),
-    "another context": (content(context="admin@apps"), 0o600, "has no context admin@infra, only admin@apps"),
-    "another server": (content("https://10.99.0.1:6443"), 0o600, "points at https://10.99.0.1:6443, not at https://10.25.11.10:6443"),
-    "right server in another cluster": (two_clusters(), 0o600, "points at https://10.99.0.1:6443, not at https://10.25.11.10:6443"),
-    "dangling context": ({**content(), "clusters": []}, 0o600, "points at nothing, not at https://10.25.11.10:6443"),
+    "another context": (
+        content(context="admin@apps"),
+        0o600,
+        "has no context admin@infra, only admin@apps",
+    ),
+    "another server": (
+        content("https://10.99.0.1:6443"),
+        0o600,
+        "points at https://10.99.0.1:6443, not at https://10.25.11.10:6443",
+    ),
+    "right server in another cluster": (
+        two_clusters(),
+        0o600,
+        "points at https://10.99.0.1:6443, not at https://10.25.11.10:6443",
+    ),
+    "dangling context": (
+        {**content(), "clusters": []},
+        0o600,
+        "points at nothing, not at https://10.25.11.10:6443",
+    ),
     "empty": ("", 0o600, "has no context admin@infra, only none"),
     "text": ("hunter2", 0o600, "is no kubeconfig: AttributeError"),
     "list": ([1], 0o600, "is no kubeconfig: AttributeError"),
@@ -97,7 +113,13 @@ def talos_says(data: object) -> Callable[[list[str]], Said | None]:
 
 
 def action(runner: ScriptedRunner, path: Path):
-    return generate_kubeconfig(Talosctl(runner, CLUSTER.talosconfig), CLUSTER, path, runner, Kubernetes(path, CLUSTER.context))
+    return generate_kubeconfig(
+        Talosctl(runner, CLUSTER.talosconfig),
+        CLUSTER,
+        path,
+        runner,
+        Kubernetes(path, CLUSTER.context),
+    )
 
 
 def test_a_kubeconfig_is_generated_private_from_a_nodes_own_address(path: Path):
@@ -124,7 +146,10 @@ def test_its_keys_are_masked_from_then_on(path: Path):
 def test_a_kubeconfig_of_another_cluster_is_an_error_and_not_left_behind_as_ours(path: Path):
     generate = action(ScriptedRunner(talos_says(content(context="admin@apps"))), path)
 
-    with pytest.raises(ActionFailed, match=r"cannot use the kubeconfig that infra-cp-1 made: .* has no context admin@infra, only admin@apps"):
+    with pytest.raises(
+        ActionFailed,
+        match=r"cannot use the kubeconfig that infra-cp-1 made: .* has no context admin@infra, only admin@apps",
+    ):
         generate.act()
 
 
@@ -151,13 +176,25 @@ def looked_at(api_url: str, tmp_path: Path) -> str | None:
     data = content()
     data["clusters"][0]["cluster"]["server"] = api_url
     path = write(tmp_path / "k", data)
-    cluster = CLUSTER.__class__(**{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "endpoint": api_url})
+    cluster = CLUSTER.__class__(
+        **{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "endpoint": api_url}
+    )
     runner = scripted({})
-    return generate_kubeconfig(Talosctl(runner, cluster.talosconfig), cluster, path, runner, Kubernetes(path, cluster.context)).need()
+    return generate_kubeconfig(
+        Talosctl(runner, cluster.talosconfig),
+        cluster,
+        path,
+        runner,
+        Kubernetes(path, cluster.context),
+    ).need()
 
 
-@pytest.mark.parametrize(("code", "needed"), [(401, True), (403, True), (500, False), (503, False), (404, False)])
-def test_a_kubeconfig_that_the_cluster_refuses_is_made_anew(api: ApiServer, tmp_path: Path, code: int, needed: bool):
+@pytest.mark.parametrize(
+    ("code", "needed"), [(401, True), (403, True), (500, False), (503, False), (404, False)]
+)
+def test_a_kubeconfig_that_the_cluster_refuses_is_made_anew(
+    api: ApiServer, tmp_path: Path, code: int, needed: bool
+):
     """Credentials that are refused are another cluster's; a server that is starting says nothing about them."""
     api.special["/readyz"] = refusal(code)
 
@@ -184,7 +221,9 @@ def test_a_kubeconfig_that_no_client_can_use_is_made_anew(path: Path):
 
 
 def pushed(document: Said, tmp_path: Path, text: str = "kubeconfig\n"):
-    runner = scripted({"op document get": document, "op document create": Said(), "op document edit": Said()})
+    runner = scripted(
+        {"op document get": document, "op document create": Said(), "op document edit": Said()}
+    )
     return runner, push_kubeconfig(OnePassword(runner), CLUSTER, write(tmp_path / "k", text))
 
 
@@ -226,5 +265,8 @@ def test_a_vault_that_cannot_be_read_is_no_missing_document(tmp_path: Path, fail
 def test_there_is_nothing_to_push_before_it_is_generated(path: Path):
     push = push_kubeconfig(OnePassword(scripted({})), CLUSTER, path)
 
-    with pytest.raises(Blocked, match=f"cannot push kubeconfig-infra to 1Password: there is no kubeconfig at {path}"):
+    with pytest.raises(
+        Blocked,
+        match=f"cannot push kubeconfig-infra to 1Password: there is no kubeconfig at {path}",
+    ):
         push.need()

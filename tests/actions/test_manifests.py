@@ -17,7 +17,13 @@ from firstlight.errors import FirstlightError
 from firstlight.tools.kubectl import FIELD_MANAGER, Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.manifests import difference, missing_from, read_manifests
-from firstlight.tools.objects import CONFIG_MAPS, GIT_REPOSITORIES, KUSTOMIZATIONS, NAMESPACES, SECRETS
+from firstlight.tools.objects import (
+    CONFIG_MAPS,
+    GIT_REPOSITORIES,
+    KUSTOMIZATIONS,
+    NAMESPACES,
+    SECRETS,
+)
 from firstlight.tools.op import OnePassword
 from firstlight.tools.reading import Unreadable
 from tests.definitions import infra
@@ -28,14 +34,21 @@ CLUSTER = infra()
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4))
 names = st.text(max_size=3)
-trees = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)), max_leaves=12)
+trees = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    max_leaves=12,
+)
 
 
 def with_extras(value: Any, draw: Any) -> Any:
     """Return a value with more keys in each of its mappings."""
     if isinstance(value, dict):
         extras = draw(st.dictionaries(names, scalars, max_size=2))
-        return {**{key: more for key, more in extras.items() if key not in value}, **{key: with_extras(inner, draw) for key, inner in value.items()}}
+        return {
+            **{key: more for key, more in extras.items() if key not in value},
+            **{key: with_extras(inner, draw) for key, inner in value.items()},
+        }
     return [with_extras(inner, draw) for inner in value] if isinstance(value, list) else value
 
 
@@ -77,18 +90,26 @@ def test_any_leaf_that_differs_is_found(wanted: Any, data: st.DataObject):
     assert missing_from(wanted, live["root"]) is not None
 
 
-@given(wanted=st.dictionaries(names, st.integers(min_value=1), min_size=1, max_size=4), data=st.data())
+@given(
+    wanted=st.dictionaries(names, st.integers(min_value=1), min_size=1, max_size=4), data=st.data()
+)
 def test_any_key_that_is_gone_is_found(wanted: dict[str, int], data: st.DataObject):
     gone = data.draw(st.sampled_from(sorted(wanted)))
 
-    assert missing_from(wanted, {key: value for key, value in wanted.items() if key != gone}) == gone
+    assert (
+        missing_from(wanted, {key: value for key, value in wanted.items() if key != gone}) == gone
+    )
 
 
 @pytest.mark.parametrize(
     ("wanted", "live", "where"),
     [
         ({"spec": {"a": 1}}, {"spec": {"a": 2}}, "spec.a"),
-        ({"spec": {"ports": [{"port": 1}, {"port": 2}]}}, {"spec": {"ports": [{"port": 1}, {"port": 3}]}}, "spec.ports[1].port"),
+        (
+            {"spec": {"ports": [{"port": 1}, {"port": 2}]}},
+            {"spec": {"ports": [{"port": 1}, {"port": 3}]}},
+            "spec.ports[1].port",
+        ),
         ({"list": [1]}, {"list": []}, "list"),
         ({"list": [1]}, {"list": [1, 2]}, "list"),
         ([1], [], ""),
@@ -118,14 +139,22 @@ def kubernetes(api: ApiServer, tmp_path: Path) -> Kubernetes:
 
 
 def secret(**data: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "x"}, "type": "Opaque", "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "x"},
+        "type": "Opaque",
+        "data": data,
+    }
 
 
 def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def test_a_secret_in_clear_is_the_same_as_the_encoded_one_that_is_kept(api: ApiServer, kubernetes: Kubernetes):
+def test_a_secret_in_clear_is_the_same_as_the_encoded_one_that_is_kept(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(SECRETS, secret(key=encoded("hunter2"), more=encoded("x")))
     wanted = {**secret(), "data": None, "stringData": {"key": "hunter2"}}
 
@@ -143,14 +172,18 @@ def test_base64_with_line_breaks_is_the_same_as_without(api: ApiServer, kubernet
 def test_a_secret_that_differs_is_named_without_its_value(api: ApiServer, kubernetes: Kubernetes):
     api.hold(SECRETS, secret(key=encoded("hunter2")))
 
-    assert difference(kubernetes, [secret(key=encoded("hunter3"))]) == "Secret x/s differs at data.key"
+    assert (
+        difference(kubernetes, [secret(key=encoded("hunter3"))]) == "Secret x/s differs at data.key"
+    )
 
 
 def test_what_does_not_exist_is_named(api: ApiServer, kubernetes: Kubernetes):
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}}
 
     assert difference(kubernetes, [namespace, secret()]) == "Namespace flux-system does not exist"
-    api.hold(NAMESPACES, {"metadata": {"name": "flux-system"}, "apiVersion": "v1", "kind": "Namespace"})
+    api.hold(
+        NAMESPACES, {"metadata": {"name": "flux-system"}, "apiVersion": "v1", "kind": "Namespace"}
+    )
     assert difference(kubernetes, [namespace, secret()]) == "Secret x/s does not exist"
 
 
@@ -161,8 +194,14 @@ def test_a_status_in_a_manifest_is_not_compared(api: ApiServer, kubernetes: Kube
 
 
 def test_a_kind_that_is_fluxs_business_is_refused_in_our_own_words(kubernetes: Kubernetes):
-    with pytest.raises(FirstlightError, match=r"cannot compare Deployment web: bootstrap/ is for Namespace, Secret, .* alone; let Flux apply it"):
-        difference(kubernetes, [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}])
+    with pytest.raises(
+        FirstlightError,
+        match=r"cannot compare Deployment web: bootstrap/ is for Namespace, Secret, .* alone; let Flux apply it",
+    ):
+        difference(
+            kubernetes,
+            [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}],
+        )
 
 
 def test_lists_are_taken_apart_and_empty_documents_left_out():
@@ -172,10 +211,20 @@ def test_lists_are_taken_apart_and_empty_documents_left_out():
 
 
 @pytest.mark.parametrize(
-    "text", ["hunter2", "[hunter2]", "kind: A", "apiVersion: v1\nkind: A\nmetadata: hunter2", "{apiVersion: v1, kind: A, metadata: {}}"]
+    "text",
+    [
+        "hunter2",
+        "[hunter2]",
+        "kind: A",
+        "apiVersion: v1\nkind: A\nmetadata: hunter2",
+        "{apiVersion: v1, kind: A, metadata: {}}",
+    ],
 )
 def test_what_is_no_object_is_said_and_not_quoted(text: str):
-    with pytest.raises(Unreadable, match=r"cannot read the secrets: object 1 lacks apiVersion, kind or metadata\.name") as caught:
+    with pytest.raises(
+        Unreadable,
+        match=r"cannot read the secrets: object 1 lacks apiVersion, kind or metadata\.name",
+    ) as caught:
         read_manifests(text, "the secrets")
 
     assert "hunter2" not in str(caught.value)
@@ -185,8 +234,19 @@ TEMPLATE = "apiVersion: v1\nkind: Secret\nmetadata: {{name: sops-age, namespace:
 
 
 def secrets_action(kubernetes: Kubernetes, injected: str, kubectl: Said | None = None):
-    runner = scripted({"op inject": Said(injected), "kubectl": kubectl or Said("secret/sops-age serverside-applied\n")})
-    return runner, apply_secrets(OnePassword(runner), Kubectl(runner, Path("kubeconfig"), CLUSTER.context), kubernetes, CLUSTER, runner)
+    runner = scripted(
+        {
+            "op inject": Said(injected),
+            "kubectl": kubectl or Said("secret/sops-age serverside-applied\n"),
+        }
+    )
+    return runner, apply_secrets(
+        OnePassword(runner),
+        Kubectl(runner, Path("kubeconfig"), CLUSTER.context),
+        kubernetes,
+        CLUSTER,
+        runner,
+    )
 
 
 def test_secrets_go_through_pipes_and_are_masked_and_injected_once(kubernetes: Kubernetes):
@@ -198,7 +258,10 @@ def test_secrets_go_through_pipes_and_are_masked_and_injected_once(kubernetes: K
 
     assert [called.argv[0] for called in runner.called] == ["op", "kubectl"]
     assert runner.called[1].input == TEMPLATE.format("AGE-hunter2")
-    assert f"--server-side --force-conflicts --field-manager {FIELD_MANAGER} --filename -" in runner.called[1].line
+    assert (
+        f"--server-side --force-conflicts --field-manager {FIELD_MANAGER} --filename -"
+        in runner.called[1].line
+    )
     assert "hunter2" not in "".join(called.line for called in runner.called)
     assert runner.mask("AGE-hunter2") == "********"
 
@@ -216,11 +279,16 @@ def test_secrets_that_the_cluster_holds_are_not_needed(api: ApiServer, kubernete
     assert action.need() is None
 
 
-@pytest.mark.parametrize("value", ["hunter2: hunter2: x", "*hunter2", "'hunter2", "!hunter2 x", "|\nhunter2"])
+@pytest.mark.parametrize(
+    "value", ["hunter2: hunter2: x", "*hunter2", "'hunter2", "!hunter2 x", "|\nhunter2"]
+)
 def test_a_secret_that_breaks_the_yaml_around_it_is_never_shown(kubernetes: Kubernetes, value: str):
     _, action = secrets_action(kubernetes, TEMPLATE.format(value))
 
-    with pytest.raises(Unreadable, match=r"cannot read secrets\.yaml\.tpl with its secrets: it is no YAML from line \d+, column \d+ on") as caught:
+    with pytest.raises(
+        Unreadable,
+        match=r"cannot read secrets\.yaml\.tpl with its secrets: it is no YAML from line \d+, column \d+ on",
+    ) as caught:
         action.need()
 
     assert "hunter2" not in str(caught.value)
@@ -229,9 +297,13 @@ def test_a_secret_that_breaks_the_yaml_around_it_is_never_shown(kubernetes: Kube
 
 
 def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass(kubernetes: Kubernetes):
-    _, action = secrets_action(kubernetes, TEMPLATE.format("AGE-hunter2"), captured("kubectl-no-quorum"))
+    _, action = secrets_action(
+        kubernetes, TEMPLATE.format("AGE-hunter2"), captured("kubectl-no-quorum")
+    )
 
-    with pytest.raises(FirstlightError, match="cannot apply the bootstrap secrets: kubectl exited 1") as caught:
+    with pytest.raises(
+        FirstlightError, match="cannot apply the bootstrap secrets: kubectl exited 1"
+    ) as caught:
         action.act()
 
     assert caught.value.retryable
@@ -239,7 +311,9 @@ def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass(kubern
 
 def test_fluxs_first_objects_are_those_of_the_definition(kubernetes: Kubernetes, api: ApiServer):
     runner = scripted({"kubectl": Said()})
-    action = apply_flux_resources(Kubectl(runner, Path("kubeconfig"), CLUSTER.context), kubernetes, CLUSTER)
+    action = apply_flux_resources(
+        Kubectl(runner, Path("kubeconfig"), CLUSTER.context), kubernetes, CLUSTER
+    )
 
     assert str(action.need()).endswith(" does not exist")
     action.act()
@@ -250,5 +324,12 @@ def test_fluxs_first_objects_are_those_of_the_definition(kubernetes: Kubernetes,
         ("Kustomization", CLUSTER.sync.kustomization),
     }
     for kind in (NAMESPACES, SECRETS, CONFIG_MAPS, GIT_REPOSITORIES, KUSTOMIZATIONS):
-        api.hold(kind, *(item for item in objects if f"{item['kind'].lower()}s".replace("repositorys", "repositories") == kind.plural))
+        api.hold(
+            kind,
+            *(
+                item
+                for item in objects
+                if f"{item['kind'].lower()}s".replace("repositorys", "repositories") == kind.plural
+            ),
+        )
     assert action.need() is None

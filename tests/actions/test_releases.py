@@ -22,7 +22,14 @@ CLUSTER = infra()
 CILIUM, COREDNS, SPEGEL = (CLUSTER.release(name) for name in ("cilium", "coredns", "spegel"))
 
 
-def row(name: str, status: str = "deployed", *, namespace: str = "kube-system", chart: str = "", revision: int = 1) -> dict[str, str]:
+def row(
+    name: str,
+    status: str = "deployed",
+    *,
+    namespace: str = "kube-system",
+    chart: str = "",
+    revision: int = 1,
+) -> dict[str, str]:
     return {
         "name": name,
         "namespace": namespace,
@@ -36,7 +43,14 @@ def row(name: str, status: str = "deployed", *, namespace: str = "kube-system", 
 
 def deployed(name: str, **changes: Any) -> dict[str, str]:
     release = CLUSTER.release(name)
-    return row(name, **{"namespace": release.namespace, "chart": f"{release.chart}-{release.version}", **changes})
+    return row(
+        name,
+        **{
+            "namespace": release.namespace,
+            "chart": f"{release.chart}-{release.version}",
+            **changes,
+        },
+    )
 
 
 def listed(*rows: dict[str, str]) -> Said:
@@ -44,10 +58,16 @@ def listed(*rows: dict[str, str]) -> Said:
 
 
 def history(*statuses: str) -> Said:
-    return Said(json.dumps([{"revision": number, "status": status} for number, status in enumerate(statuses, 1)]))
+    return Said(
+        json.dumps(
+            [{"revision": number, "status": status} for number, status in enumerate(statuses, 1)]
+        )
+    )
 
 
-def cluster_with(*rows: dict[str, str], values: object = None, past: Said | None = None, sync: Said | None = None):
+def cluster_with(
+    *rows: dict[str, str], values: object = None, past: Said | None = None, sync: Said | None = None
+):
     runner = scripted(
         {
             "list --all-namespaces": listed(*rows),
@@ -59,7 +79,11 @@ def cluster_with(*rows: dict[str, str], values: object = None, past: Said | None
             "list --output json --skip-charts": captured("helmfile-list-crds"),
         }
     )
-    return runner, Helm(runner, Path("kubeconfig"), CLUSTER.context), Helmfile(runner, CLUSTER.bootstrap_dir, Path("kubeconfig"), CLUSTER.context)
+    return (
+        runner,
+        Helm(runner, Path("kubeconfig"), CLUSTER.context),
+        Helmfile(runner, CLUSTER.bootstrap_dir, Path("kubeconfig"), CLUSTER.context),
+    )
 
 
 NO_CLUSTER = Kubernetes(Path("kubeconfig"), CLUSTER.context)
@@ -85,11 +109,28 @@ def test_a_release_that_is_there_as_defined_is_not_installed():
         ((deployed("cilium", namespace="elsewhere"),), "cilium is not installed"),
         ((deployed("cilium", status="failed", revision=3),), "cilium is failed (revision 3)"),
         ((deployed("cilium", status="pending-install"),), "cilium is pending-install (revision 1)"),
-        ((deployed("cilium", chart="cilium-1.18.4"),), f"cilium is cilium-1.18.4, not cilium-{CILIUM.version}"),
-        ((deployed("cilium", chart=f"cilium-1{CILIUM.version}"),), f"cilium is cilium-1{CILIUM.version}, not cilium-{CILIUM.version}"),
-        ((deployed("cilium", chart=f"other-{CILIUM.version}"),), f"cilium is other-{CILIUM.version}, not cilium-{CILIUM.version}"),
+        (
+            (deployed("cilium", chart="cilium-1.18.4"),),
+            f"cilium is cilium-1.18.4, not cilium-{CILIUM.version}",
+        ),
+        (
+            (deployed("cilium", chart=f"cilium-1{CILIUM.version}"),),
+            f"cilium is cilium-1{CILIUM.version}, not cilium-{CILIUM.version}",
+        ),
+        (
+            (deployed("cilium", chart=f"other-{CILIUM.version}"),),
+            f"cilium is other-{CILIUM.version}, not cilium-{CILIUM.version}",
+        ),
     ],
-    ids=["none", "in another namespace", "failed", "pending", "older", "a longer number", "another chart"],
+    ids=[
+        "none",
+        "in another namespace",
+        "failed",
+        "pending",
+        "older",
+        "a longer number",
+        "another chart",
+    ],
 )
 def test_why_a_release_is_installed_is_said(found: tuple[dict[str, str], ...], why: str):
     _, action = install(CILIUM, *found, values=dict(CILIUM.values))
@@ -97,7 +138,11 @@ def test_why_a_release_is_installed_is_said(found: tuple[dict[str, str], ...], w
     assert action.need() == why
 
 
-@pytest.mark.parametrize("chart", [f"cilium-v{CILIUM.version}", f"cilium-{CILIUM.version}+4f3a2b1c"], ids=["leading v", "digest"])
+@pytest.mark.parametrize(
+    "chart",
+    [f"cilium-v{CILIUM.version}", f"cilium-{CILIUM.version}+4f3a2b1c"],
+    ids=["leading v", "digest"],
+)
 def test_how_a_chart_writes_its_version_makes_no_difference(chart: str):
     """Flux may put the digest of what it pulled behind the version."""
     _, action = install(CILIUM, deployed("cilium", chart=chart), values=dict(CILIUM.values))
@@ -124,7 +169,9 @@ def test_a_list_that_is_cut_off_makes_nothing_needed():
 def test_a_release_waits_for_those_before_it():
     runner, action = install(SPEGEL, deployed("cilium"), deployed("coredns", status="failed"))
 
-    with pytest.raises(ActionFailed, match="cannot install spegel: coredns must be deployed before it") as caught:
+    with pytest.raises(
+        ActionFailed, match="cannot install spegel: coredns must be deployed before it"
+    ) as caught:
         action.act()
 
     assert caught.value.next_step == "./task bootstrap:infra:apps"
@@ -151,7 +198,11 @@ MENDED = {
         history("failed", "pending-upgrade"),
         "uninstall cilium",
     ),
-    "upgrade": (deployed("cilium", status="pending-upgrade", revision=3), history("superseded", "deployed", "pending-upgrade"), "rollback cilium 2 "),
+    "upgrade": (
+        deployed("cilium", status="pending-upgrade", revision=3),
+        history("superseded", "deployed", "pending-upgrade"),
+        "rollback cilium 2 ",
+    ),
     "upgrade after a failed one": (
         deployed("cilium", status="pending-upgrade", revision=3),
         history("deployed", "failed", "pending-upgrade"),
@@ -162,7 +213,11 @@ MENDED = {
         history("superseded", "deployed", "pending-upgrade", "pending-rollback"),
         "rollback cilium 2 ",
     ),
-    "our own removal": (deployed("cilium", status="uninstalling"), history("uninstalling"), "uninstall cilium"),
+    "our own removal": (
+        deployed("cilium", status="uninstalling"),
+        history("uninstalling"),
+        "uninstall cilium",
+    ),
 }
 
 
@@ -188,7 +243,11 @@ def test_what_helm_itself_can_go_on_from_is_left_to_it(status: str):
 
 
 def test_a_release_of_the_same_name_elsewhere_is_never_touched():
-    runner, action = install(CILIUM, deployed("cilium", namespace="staging", status="pending-install"), deployed("cilium"))
+    runner, action = install(
+        CILIUM,
+        deployed("cilium", namespace="staging", status="pending-install"),
+        deployed("cilium"),
+    )
 
     action.act()
 
@@ -223,7 +282,15 @@ def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass():
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("failure", ["helm-list-other-ca", "helm-list-unauthorized", "helm-list-no-context", "helm-list-no-kubeconfig"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        "helm-list-other-ca",
+        "helm-list-unauthorized",
+        "helm-list-no-context",
+        "helm-list-no-kubeconfig",
+    ],
+)
 def test_a_cluster_that_will_never_let_us_in_is_not_asked_again(failure: str):
     runner, helm, helmfile = cluster_with()
     runner.script = lambda _: captured(failure)
@@ -255,10 +322,14 @@ def crds(tmp_path: Path, version: str, *rows: dict[str, str], missing: str = "")
         folder = tmp_path / name
         folder.mkdir()
         (folder / "Chart.yaml").write_text(f"name: {name}\nversion: {version}\n")
-        listing.append({"name": name, "namespace": "kube-system", "chart": str(folder), "version": ""})
+        listing.append(
+            {"name": name, "namespace": "kube-system", "chart": str(folder), "version": ""}
+        )
     runner, helm, helmfile = cluster_with(*rows)
     script = runner.script
-    runner.script = lambda argv: Said(json.dumps(listing)) if "--skip-charts" in argv else script(argv)
+    runner.script = lambda argv: (
+        Said(json.dumps(listing)) if "--skip-charts" in argv else script(argv)
+    )
     return runner, apply_crds(helmfile, helm, CLUSTER)
 
 
@@ -275,7 +346,9 @@ def test_crds_of_the_charts_version_are_not_applied(tmp_path: Path):
 def test_crds_of_an_older_chart_are_applied_anew(tmp_path: Path):
     _, action = crds(tmp_path, "1.18.6", *crd_rows("1.18.5"))
 
-    assert action.need() == "gateway-api-crds is gateway-api-crds-1.18.5, not gateway-api-crds-1.18.6"
+    assert (
+        action.need() == "gateway-api-crds is gateway-api-crds-1.18.5, not gateway-api-crds-1.18.6"
+    )
 
 
 def test_crds_that_are_elsewhere_are_not_ours(tmp_path: Path):
@@ -289,16 +362,25 @@ def test_crds_left_half_way_are_mended_first(tmp_path: Path):
 
     action.act()
 
-    assert [line.split(" --namespace")[0].split()[-1] for line in runner.changed[:-1]] == list(CLUSTER.crd_releases)
-    assert runner.changed[-1].endswith("00-crds.yaml --kube-context admin@infra --no-color sync --hide-notes")
+    assert [line.split(" --namespace")[0].split()[-1] for line in runner.changed[:-1]] == list(
+        CLUSTER.crd_releases
+    )
+    assert runner.changed[-1].endswith(
+        "00-crds.yaml --kube-context admin@infra --no-color sync --hide-notes"
+    )
 
 
 def test_a_crd_release_that_helmfile_does_not_know_is_named(tmp_path: Path):
     _, action = crds(tmp_path, "1.18.5", missing="cilium-crds")
 
-    with pytest.raises(ActionFailed, match=r"cannot apply the CRDs: helmfile lists no release cilium-crds in 00-crds\.yaml"):
+    with pytest.raises(
+        ActionFailed,
+        match=r"cannot apply the CRDs: helmfile lists no release cilium-crds in 00-crds\.yaml",
+    ):
         action.need()
 
 
 def test_what_helmfile_lists_is_what_the_definition_names():
-    assert {release["name"] for release in CAPTURED["helmfile-list-crds"]["expected"]} == set(CLUSTER.crd_releases)
+    assert {release["name"] for release in CAPTURED["helmfile-list-crds"]["expected"]} == set(
+        CLUSTER.crd_releases
+    )

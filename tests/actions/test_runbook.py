@@ -21,12 +21,20 @@ def runbook(tmp_path: Path) -> Path:
     return path
 
 
-def write(path: Path, ready_s: float | None, verified_s: float | None, cluster: str = "infra", target: str = "nodes"):
+def write(
+    path: Path,
+    ready_s: float | None,
+    verified_s: float | None,
+    cluster: str = "infra",
+    target: str = "nodes",
+):
     return write_timings(path, cluster, target, ready_s, verified_s, FakeClock())
 
 
 def rows(path: Path) -> list[str]:
-    return [line for line in path.read_text().splitlines() if line.startswith(("| infra", "| apps"))]
+    return [
+        line for line in path.read_text().splitlines() if line.startswith(("| infra", "| apps"))
+    ]
 
 
 def test_the_timing_is_written_between_the_markers_and_nothing_else_changes(runbook: Path):
@@ -35,7 +43,10 @@ def test_the_timing_is_written_between_the_markers_and_nothing_else_changes(runb
     assert action.need() == "bootstrap.md has no row of this run"
     action.act()
 
-    assert runbook.read_text() == f"{BEFORE}{BEGIN}\n{HEAD}| infra | nodes | 2026-11-23 | 14 m 03 s | 18 m 42 s |\n{END}{AFTER}"
+    assert (
+        runbook.read_text()
+        == f"{BEFORE}{BEGIN}\n{HEAD}| infra | nodes | 2026-11-23 | 14 m 03 s | 18 m 42 s |\n{END}{AFTER}"
+    )
     assert runbook.stat().st_mode & 0o777 == 0o644
 
 
@@ -59,7 +70,9 @@ def test_the_same_clusters_row_is_replaced_and_others_are_kept_in_order(runbook:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no markers", BEGIN, END, f"{END}\n{BEGIN}", f"{BEGIN} only"], ids=["empty", "none", "begin", "end", "in the wrong order", "half"]
+    "text",
+    ["", "no markers", BEGIN, END, f"{END}\n{BEGIN}", f"{BEGIN} only"],
+    ids=["empty", "none", "begin", "end", "in the wrong order", "half"],
 )
 def test_a_runbook_without_its_markers_is_left_alone(tmp_path: Path, text: str):
     path = tmp_path / "bootstrap.md"
@@ -67,7 +80,10 @@ def test_a_runbook_without_its_markers_is_left_alone(tmp_path: Path, text: str):
     action = write(path, 1, 2)
 
     for do in (action.need, action.act):
-        with pytest.raises(ActionFailed, match="it lacks the markers <!-- timings:begin --> and <!-- timings:end -->"):
+        with pytest.raises(
+            ActionFailed,
+            match="it lacks the markers <!-- timings:begin --> and <!-- timings:end -->",
+        ):
             do()
     assert path.read_text() == text
 
@@ -78,9 +94,17 @@ def test_a_runbook_that_is_not_there_is_an_error(tmp_path: Path):
 
 
 def test_the_projects_own_runbook_has_the_markers():
-    assert write(CHECKOUT / "docs" / "runbooks" / "bootstrap.md", 1.0, 2.0, cluster="no-such-cluster").need() == "bootstrap.md has no row of this run"
+    assert (
+        write(
+            CHECKOUT / "docs" / "runbooks" / "bootstrap.md", 1.0, 2.0, cluster="no-such-cluster"
+        ).need()
+        == "bootstrap.md has no row of this run"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 m 00 s"), (59.9, "0 m 59 s"), (60, "1 m 00 s"), (3600, "60 m 00 s"), (None, "not yet")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 m 00 s"), (59.9, "0 m 59 s"), (60, "1 m 00 s"), (3600, "60 m 00 s"), (None, "not yet")],
+)
 def test_a_span_is_written_as_people_read_it(seconds: float | None, text: str):
     assert minutes(seconds) == text

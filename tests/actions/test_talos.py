@@ -50,7 +50,8 @@ def test_strangers_stop_it():
     machines = Machines(cp_2=member_of("cp-2", "old-7"))
 
     with pytest.raises(
-        ActionFailed, match="cannot bootstrap etcd on infra-cp-1: etcd has members that the definition does not know: infra-old-7"
+        ActionFailed,
+        match="cannot bootstrap etcd on infra-cp-1: etcd has members that the definition does not know: infra-old-7",
     ) as caught:
         action(machines).need()
 
@@ -60,13 +61,21 @@ def test_strangers_stop_it():
 def test_two_clusters_stop_it():
     machines = Machines(cp_1=member_of("cp-1"), cp_2=member_of("cp-2"))
 
-    with pytest.raises(ActionFailed, match="cannot bootstrap etcd on infra-cp-1: more than one etcd cluster claims these machines"):
+    with pytest.raises(
+        ActionFailed,
+        match="cannot bootstrap etcd on infra-cp-1: more than one etcd cluster claims these machines",
+    ):
         action(machines).need()
 
 
 @pytest.mark.parametrize(
     "machine",
-    [Machine(etcd="Running", members=NO_LEADER), Machine(etcd=""), Machine(fails=DOWN), Machine(etcd="Failed")],
+    [
+        Machine(etcd="Running", members=NO_LEADER),
+        Machine(etcd=""),
+        Machine(fails=DOWN),
+        Machine(etcd="Failed"),
+    ],
     ids=["no quorum", "booting", "down", "failed"],
 )
 @pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
@@ -82,24 +91,40 @@ def test_it_is_not_needed_as_long_as_one_node_cannot_be_judged(name: str, machin
 
 def test_a_refusal_for_now_is_asked_again():
     machines, clock = Machines(), FakeClock()
-    machines.bootstraps = [captured("bootstrap-not-booted"), captured("bootstrap-time-unsynced"), captured("bootstrap-node-down"), Said()]
+    machines.bootstraps = [
+        captured("bootstrap-not-booted"),
+        captured("bootstrap-time-unsynced"),
+        captured("bootstrap-node-down"),
+        Said(),
+    ]
 
     told: list[str] = []
 
-    bootstrap_etcd(machines.talosctl, machines.cluster, clock, observer=lambda seen, _: told.append(seen)).act()
+    bootstrap_etcd(
+        machines.talosctl, machines.cluster, clock, observer=lambda seen, _: told.append(seen)
+    ).act()
 
     assert machines.bootstrapped == [FIRST] * 4
     assert 0 < clock.seconds < 5
-    refusals = ("bootstrap is not available yet", "time is not in sync yet", "connection refused", "accepted")
+    refusals = (
+        "bootstrap is not available yet",
+        "time is not in sync yet",
+        "connection refused",
+        "accepted",
+    )
     assert [text in seen for text, seen in zip(refusals, told, strict=True)] == [True] * 4
 
 
-@pytest.mark.parametrize("refusal", ["bootstrap-worker", "bootstrap-multiple", "bootstrap-wrong-ca"])
+@pytest.mark.parametrize(
+    "refusal", ["bootstrap-worker", "bootstrap-multiple", "bootstrap-wrong-ca"]
+)
 def test_a_refusal_for_good_ends_it_at_once(refusal: str):
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [captured(refusal)]
 
-    with pytest.raises(ToolFailed, match=f"cannot bootstrap etcd on {FIRST}: talosctl exited 1") as caught:
+    with pytest.raises(
+        ToolFailed, match=f"cannot bootstrap etcd on {FIRST}: talosctl exited 1"
+    ) as caught:
         action(machines, clock).act()
 
     assert caught.value.next_step == "docs/runbooks/bootstrap.md#etcd-is-bootstrapped-once"
@@ -108,7 +133,9 @@ def test_a_refusal_for_good_ends_it_at_once(refusal: str):
 
 def test_an_unknown_refusal_ends_it_at_once():
     machines = Machines()
-    machines.bootstraps = [Said(stderr="rpc error: code = Internal desc = the moon is in the way", exit_code=1)]
+    machines.bootstraps = [
+        Said(stderr="rpc error: code = Internal desc = the moon is in the way", exit_code=1)
+    ]
 
     with pytest.raises(ToolFailed, match="the moon is in the way"):
         action(machines).act()
@@ -144,7 +171,9 @@ def test_already_exists_without_a_member_is_no_success_and_is_not_asked_again():
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [ALREADY_EXISTS]
 
-    with pytest.raises(NotReady, match="last seen etcd's data directory is not empty, and etcd lists no member yet"):
+    with pytest.raises(
+        NotReady, match="last seen etcd's data directory is not empty, and etcd lists no member yet"
+    ):
         action(machines, clock).act()
 
     assert machines.bootstrapped == [FIRST]
@@ -156,7 +185,9 @@ def test_already_exists_of_another_cluster_stops_it():
     machines.bootstraps = [ALREADY_EXISTS]
     machines.after_bootstrap = {"infra-cp-1": member_of("cp-1", "old-7")}
 
-    with pytest.raises(ActionFailed, match="members that the definition does not know: infra-old-7"):
+    with pytest.raises(
+        ActionFailed, match="members that the definition does not know: infra-old-7"
+    ):
         action(machines).act()
 
 
@@ -182,7 +213,10 @@ def test_a_call_that_was_never_carried_out_is_made_again():
 def test_a_broken_connection_is_followed_by_a_refusal_that_is_proven():
     machines = Machines()
     machines.bootstraps = [
-        Said(stderr="error executing bootstrap: rpc error: code = Unavailable desc = error reading from server: EOF", exit_code=1),
+        Said(
+            stderr="error executing bootstrap: rpc error: code = Unavailable desc = error reading from server: EOF",
+            exit_code=1,
+        ),
         ALREADY_EXISTS,
     ]
     machines.after_bootstrap = {"infra-cp-1": member_of("cp-1")}

@@ -66,7 +66,9 @@ def begun(tiny: Tiny) -> list[str]:
     return [line["event"] for line in tiny.journal()]
 
 
-def test_a_second_run_is_told_who_is_at_work_and_takes_nothing_from_the_first(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
+def test_a_second_run_is_told_who_is_at_work_and_takes_nothing_from_the_first(
+    at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
+):
     tiny, start = at_work
     first = start()
     report = (tiny.root / "reports" / "infra-nodes" / "report.json").read_text()
@@ -86,11 +88,17 @@ def test_a_second_run_is_told_who_is_at_work_and_takes_nothing_from_the_first(at
     assert (done.code, begun(tiny)) == (2, ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"])
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), 4194305], ids=["another-users", "a-living-one", "none-at-all"])
+@pytest.mark.parametrize(
+    "pid", [1, os.getpid(), 4194305], ids=["another-users", "a-living-one", "none-at-all"]
+)
 def test_a_lock_file_holds_nothing_by_what_it_says(tiny: Tiny, pid: int):
     """Only the kernel's lock counts: whoever has the dead run's process id by now is not asked, and not ended."""
     tiny.state.mkdir(parents=True)
-    (tiny.state / "run.lock").write_text(json.dumps({"owner": "carol", "host": "desk-3", "pid": pid, "since": "2026-11-23T07:32:00+00:00"}))
+    (tiny.state / "run.lock").write_text(
+        json.dumps(
+            {"owner": "carol", "host": "desk-3", "pid": pid, "since": "2026-11-23T07:32:00+00:00"}
+        )
+    )
 
     result = tiny.run()
 
@@ -101,7 +109,16 @@ def test_a_lock_file_holds_nothing_by_what_it_says(tiny: Tiny, pid: int):
 def on_small_disks(*places: tuple[Path, str]) -> list[str]:
     """Return the start of a command that has file systems of its own, each as small as said; root is not needed where user namespaces are allowed."""
     mounts = "".join(f"mount -t tmpfs -o size={size} tmpfs {place}\n" for place, size in places)
-    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", f'{mounts}exec "$@"', "sh"]
+    words = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-ec",
+        f'{mounts}exec "$@"',
+        "sh",
+    ]
     tried = subprocess.run([*words, "true"], capture_output=True, check=False, timeout=30)
     if tried.returncode:
         pytest.skip("this system lets nobody but root mount a small disk")
@@ -128,7 +145,10 @@ def test_a_disk_that_is_full_of_journal_begins_no_action(tiny: Tiny):
     result = tiny.run(within=[*on_small_disks((tiny.state, "60k")), "sh", "-c", filled, "sh"])
 
     assert result.code == 1, result.output
-    assert f"cannot write the journal {tiny.state}/journal.jsonl: No space left on device" in result.output
+    assert (
+        f"cannot write the journal {tiny.state}/journal.jsonl: No space left on device"
+        in result.output
+    )
     assert "next      make room" in result.output
     assert not (tiny.world / "lamp").exists()
     assert "Traceback" not in result.output
@@ -183,7 +203,10 @@ def test_a_report_folder_that_cannot_be_written_is_refused_before_anything_is_to
     result = tiny.run("--report-dir", str(tiny.root / "taken" / "here"))
 
     assert result.code == pytest.ExitCode.USAGE_ERROR
-    assert f"cannot write the report into {tiny.root}/taken/here: Not a directory; give another folder with --report-dir DIR" in result.output
+    assert (
+        f"cannot write the report into {tiny.root}/taken/here: Not a directory; give another folder with --report-dir DIR"
+        in result.output
+    )
     assert not tiny.state.exists()
     assert list(tiny.world.iterdir()) == []
 
@@ -226,12 +249,18 @@ def test_a_terminal_that_goes_away_without_a_word_stops_no_bootstrap(tiny: Tiny)
     assert begun(tiny)[-1] == "RunEnded"
 
 
-def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_nothing(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
+def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_nothing(
+    at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
+):
     tiny, start = at_work
     process = start()
     numbers = itertools.cycle((signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
-    over = until(lambda: process.send_signal(next(numbers)) or process.poll() is not None, within_s=60, pause_s=0.02)
+    over = until(
+        lambda: process.send_signal(next(numbers)) or process.poll() is not None,
+        within_s=60,
+        pause_s=0.02,
+    )
     result = tiny.finish(process)
 
     assert over
@@ -289,7 +318,9 @@ def test_a_signal_after_the_last_criterion_changes_nothing(tmp_path: Path):
     assert "report: reports/infra-nodes/report.html" in result.output
 
 
-def test_a_terminal_that_hangs_up_ends_the_run_in_order(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
+def test_a_terminal_that_hangs_up_ends_the_run_in_order(
+    at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
+):
     """A real controlling terminal: its kernel sends SIGHUP when the window is closed, and what is printed after that goes nowhere."""
     tiny, start = at_work
     master, slave = pty.openpty()

@@ -13,20 +13,40 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def pytest_run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("bootstrap_tests",), "cannot run the checklist without a cluster: add --cluster NAME"),
-        (("bootstrap_tests", "--stage", "talos"), "cannot use --stage alone: it needs --cluster NAME"),
-        (("bootstrap_tests", "--target", "nodes"), "cannot use --target alone: it needs --cluster NAME"),
+        (
+            ("bootstrap_tests", "--stage", "talos"),
+            "cannot use --stage alone: it needs --cluster NAME",
+        ),
+        (
+            ("bootstrap_tests", "--target", "nodes"),
+            "cannot use --target alone: it needs --cluster NAME",
+        ),
         (("bootstrap_tests", "--plan"), "cannot use --plan alone: it needs --cluster NAME"),
-        (("bootstrap_tests", "--cluster", "infra", "--target", "moon"), "there is no such target; one of simulated, docker, kind, nodes"),
-        (("bootstrap_tests", "--cluster", "infra", "-n", "2"), "cannot use -n with --cluster: criteria are ordered"),
-        (("bootstrap_tests", "--cluster", "infra", "-x"), "cannot use -x or --maxfail with --cluster"),
-        (("bootstrap_tests", "--cluster", "infra", "--stage", "talks"), "cannot select stage talks: there is none; one of"),
+        (
+            ("bootstrap_tests", "--cluster", "infra", "--target", "moon"),
+            "there is no such target; one of simulated, docker, kind, nodes",
+        ),
+        (
+            ("bootstrap_tests", "--cluster", "infra", "-n", "2"),
+            "cannot use -n with --cluster: criteria are ordered",
+        ),
+        (
+            ("bootstrap_tests", "--cluster", "infra", "-x"),
+            "cannot use -x or --maxfail with --cluster",
+        ),
+        (
+            ("bootstrap_tests", "--cluster", "infra", "--stage", "talks"),
+            "cannot select stage talks: there is none; one of",
+        ),
         (("bootstrap_tests", "--cluster", "nowhere"), "nowhere"),
     ],
     ids=lambda value: "_".join(value[1:]) or "bare" if isinstance(value, tuple) else "",
@@ -43,13 +63,20 @@ def test_a_refused_run_leaves_the_last_report_as_it_is(tmp_path: Path):
     for name in ("report.html", "report.json"):
         (tmp_path / name).write_text("the last run's")
 
-    result = pytest_run("bootstrap_tests", "--cluster", "infra", "--stage", "talks", "--report-dir", str(tmp_path))
+    result = pytest_run(
+        "bootstrap_tests", "--cluster", "infra", "--stage", "talks", "--report-dir", str(tmp_path)
+    )
 
     assert result.returncode == pytest.ExitCode.USAGE_ERROR
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"report.html": "the last run's", "report.json": "the last run's"}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "report.html": "the last run's",
+        "report.json": "the last run's",
+    }
 
 
-def test_collecting_lists_the_checklist_and_touches_no_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_collecting_lists_the_checklist_and_touches_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     result = pytest_run("bootstrap_tests", "--cluster", "infra", "--collect-only", "-q")
@@ -60,7 +87,14 @@ def test_collecting_lists_the_checklist_and_touches_no_target(tmp_path: Path, mo
 
 
 def test_run_order_is_file_order_whatever_order_files_are_named_in():
-    result = pytest_run("bootstrap_tests/test_90_timing.py", "bootstrap_tests/test_10_talos.py", "--cluster", "infra", "--collect-only", "-q")
+    result = pytest_run(
+        "bootstrap_tests/test_90_timing.py",
+        "bootstrap_tests/test_10_talos.py",
+        "--cluster",
+        "infra",
+        "--collect-only",
+        "-q",
+    )
 
     lines = [line for line in result.stdout.splitlines() if "::" in line]
     assert lines == sorted(lines, key=lambda line: line.split("::")[0])
@@ -68,6 +102,10 @@ def test_run_order_is_file_order_whatever_order_files_are_named_in():
 
 
 def test_a_stage_selects_its_own_criteria_alone():
-    result = pytest_run("bootstrap_tests", "--cluster", "infra", "--stage", "wait-crds", "--collect-only", "-q")
+    result = pytest_run(
+        "bootstrap_tests", "--cluster", "infra", "--stage", "wait-crds", "--collect-only", "-q"
+    )
 
-    assert {line.split("[")[0] for line in result.stdout.splitlines() if "::" in line} == {"bootstrap_tests/test_30_crds.py::test_crd_is_established"}
+    assert {line.split("[")[0] for line in result.stdout.splitlines() if "::" in line} == {
+        "bootstrap_tests/test_30_crds.py::test_crd_is_established"
+    }

@@ -60,7 +60,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, Result
     """Run a checklist in which all is well, twice; its files are named in the wrong order."""
     tiny = Tiny(tmp_path_factory.mktemp("good"), GOOD)
     (tiny.world / "socket").write_text("there")
-    return tiny, tiny.run("bootstrap_tests/test_70_second.py", "bootstrap_tests/test_10_first.py"), tiny.run()
+    return (
+        tiny,
+        tiny.run("bootstrap_tests/test_70_second.py", "bootstrap_tests/test_10_first.py"),
+        tiny.run(),
+    )
 
 
 def test_a_run_in_which_all_is_well_ends_with_zero(good: tuple[Tiny, Result, Result]):
@@ -81,7 +85,14 @@ def test_criteria_run_in_the_order_of_their_stages_and_files(good: tuple[Tiny, R
     _, first, _ = good
 
     ended = [line["id"] for line in first.events("CriterionEnded")]
-    assert ended == ["there-is-a-lamp", "there-is-a-bulb", "there-is-a-socket", "light-travels", "it-is-still-there-lamp", "it-is-still-there-bulb"]
+    assert ended == [
+        "there-is-a-lamp",
+        "there-is-a-bulb",
+        "there-is-a-socket",
+        "light-travels",
+        "it-is-still-there-lamp",
+        "it-is-still-there-bulb",
+    ]
 
 
 def test_a_failure_that_passes_is_followed_by_another_attempt(good: tuple[Tiny, Result, Result]):
@@ -106,7 +117,9 @@ def test_a_failure_that_passes_is_followed_by_another_attempt(good: tuple[Tiny, 
 def test_what_cannot_be_verified_says_why(good: tuple[Tiny, Result, Result]):
     _, first, _ = good
 
-    assert first.criterion("light-travels")["reason"].startswith("datapath: there is no Cilium datapath here")
+    assert first.criterion("light-travels")["reason"].startswith(
+        "datapath: there is no Cilium datapath here"
+    )
     assert "not verifiable here" in first.output
 
 
@@ -120,7 +133,9 @@ def test_a_second_run_acts_on_nothing(good: tuple[Tiny, Result, Result]):
     _, first, second = good
 
     assert second.code == 0, second.output
-    assert {verdict for name, verdict in second.verdicts.items() if name != "light-travels"} == {"already met"}
+    assert {verdict for name, verdict in second.verdicts.items() if name != "light-travels"} == {
+        "already met"
+    }
     assert len(second.events("ActionBegun")) == len(first.events("ActionBegun"))
     assert "resume" not in second.output
     assert "to go on:" not in second.output
@@ -152,34 +167,58 @@ def test_the_ladder_is_there(wait):
 @pytest.fixture(scope="module")
 def unready(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """Run a checklist whose preflight finds several things missing."""
-    return Tiny(tmp_path_factory.mktemp("unready"), {"test_00_preflight.py": PREFLIGHT, **GOOD}).run()
+    return Tiny(
+        tmp_path_factory.mktemp("unready"), {"test_00_preflight.py": PREFLIGHT, **GOOD}
+    ).run()
 
 
 def test_preflight_names_everything_that_is_missing_before_it_stops(unready: Result):
     assert unready.code == 1
-    assert [unready.verdicts[name] for name in ("there-is-a-fuse", "there-is-daylight", "the-ladder-is-there")] == [
+    assert [
+        unready.verdicts[name]
+        for name in ("there-is-a-fuse", "there-is-daylight", "the-ladder-is-there")
+    ] == [
         "not ready in time",
         "met",
         "not ready in time",
     ]
 
 
-def test_what_comes_after_a_failure_is_not_reached_and_neither_is_what_comes_after_that(unready: Result):
-    assert unready.criterion("the-fuse-is-whole")["reason"] == "there-is-a-fuse came first and failed"
-    assert unready.criterion("the-fuse-is-cold")["reason"] == "the-fuse-is-whole came first and was not reached"
-    assert {unready.verdicts[name] for name in ("the-fuse-is-whole", "the-fuse-is-cold")} == {"not reached"}
+def test_what_comes_after_a_failure_is_not_reached_and_neither_is_what_comes_after_that(
+    unready: Result,
+):
+    assert (
+        unready.criterion("the-fuse-is-whole")["reason"] == "there-is-a-fuse came first and failed"
+    )
+    assert (
+        unready.criterion("the-fuse-is-cold")["reason"]
+        == "the-fuse-is-whole came first and was not reached"
+    )
+    assert {unready.verdicts[name] for name in ("the-fuse-is-whole", "the-fuse-is-cold")} == {
+        "not reached"
+    }
 
 
 def test_later_stages_are_not_reached_and_nothing_is_done(unready: Result):
-    assert {verdict for name, verdict in unready.verdicts.items() if name.startswith(("there-is-a-lamp", "light", "it-is"))} == {"not reached"}
+    assert {
+        verdict
+        for name, verdict in unready.verdicts.items()
+        if name.startswith(("there-is-a-lamp", "light", "it-is"))
+    } == {"not reached"}
     assert unready.events("ActionBegun") == []
     assert unready.criterion("there-is-a-lamp")["reason"] == "there-is-a-fuse came first and failed"
 
 
 def test_a_wait_that_was_in_vain_says_what_it_saw_last_and_what_to_do(unready: Result):
-    assert "cannot confirm fuse to be there: not so within 2 s\n" in unready.criterion("there-is-a-fuse")["error"]
+    assert (
+        "cannot confirm fuse to be there: not so within 2 s\n"
+        in unready.criterion("there-is-a-fuse")["error"]
+    )
     assert "last seen fuse is not there" in unready.criterion("there-is-a-fuse")["error"]
-    assert "cannot confirm ladder to be there: waiting longer will not help" in unready.criterion("the-ladder-is-there")["error"]
+    assert (
+        "cannot confirm ladder to be there: waiting longer will not help"
+        in unready.criterion("the-ladder-is-there")["error"]
+    )
     assert "./task bootstrap:infra TARGET=nodes" in unready.output
     assert "Traceback" not in unready.output
 
@@ -202,7 +241,9 @@ def test_there_is_light(wait):
 
 
 def failing(tmp_path: Path, action: str) -> Tiny:
-    return Tiny(tmp_path / "tiny", {name: text.format(action=action) for name, text in FAILING.items()})
+    return Tiny(
+        tmp_path / "tiny", {name: text.format(action=action) for name, text in FAILING.items()}
+    )
 
 
 @pytest.fixture
@@ -216,7 +257,10 @@ def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
 
     assert result.code == 1
     assert result.verdicts == {"there-is-a-lamp": "action failed", "there-is-light": "not reached"}
-    assert "cannot make lamp: it fell apart\n  next      pick up the pieces" in result.criterion("there-is-a-lamp")["error"]
+    assert (
+        "cannot make lamp: it fell apart\n  next      pick up the pieces"
+        in result.criterion("there-is-a-lamp")["error"]
+    )
     assert result.output.count("it fell apart") == 1
     (ended,) = result.events("ActionEnded")
     assert (ended["ok"], ended["detail"]) == (False, "cannot make lamp: it fell apart")
@@ -229,7 +273,9 @@ def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
     [("busy('lamp')", "1", 22), ("busy('lamp')", "0.01", 3), ("rationed('lamp')", "1", 3)],
     ids=["two minutes", "no time", "quota used up"],
 )
-def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three_attempts(tmp_path: Path, action: str, factor: str, tries: int):
+def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three_attempts(
+    tmp_path: Path, action: str, factor: str, tries: int
+):
     """Connections break for a minute while control plane nodes join, and each attempt may fail within a second; a quota lasts for an hour."""
     tiny = failing(tmp_path, action)
 
@@ -237,7 +283,10 @@ def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three
 
     assert (result.code, result.verdicts["there-is-a-lamp"]) == (1, "action failed")
     assert len((tiny.world / "lamp.tries").read_text()) == tries
-    assert [line["event"] for line in result.journal if line["event"].startswith("Action")] == ["ActionBegun", "ActionEnded"] * tries
+    assert [line["event"] for line in result.journal if line["event"].startswith("Action")] == [
+        "ActionBegun",
+        "ActionEnded",
+    ] * tries
 
 
 def test_a_look_that_has_to_wait_is_told_with_what_it_saw(tmp_path: Path):
@@ -245,9 +294,16 @@ def test_a_look_that_has_to_wait_is_told_with_what_it_saw(tmp_path: Path):
 
     lamp = result.criterion("there-is-a-lamp")
     assert lamp["verdict"] == "met"
-    assert [one["seen"] for one in lamp["observations"]][:2] == ["cannot look at lamp: it is dark", "lamp is missing"]
+    assert [one["seen"] for one in lamp["observations"]][:2] == [
+        "cannot look at lamp: it is dark",
+        "lamp is missing",
+    ]
     wait = lamp["waits"][0]
-    assert (wait["condition"], wait["ok"], wait["attempts"]) == ("a look at whether to make lamp", True, 3)
+    assert (wait["condition"], wait["ok"], wait["attempts"]) == (
+        "a look at whether to make lamp",
+        True,
+        3,
+    )
 
 
 def test_what_can_never_be_looked_at_is_given_up_with_what_was_seen(tmp_path: Path):
@@ -267,8 +323,14 @@ def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
 
     assert result.code == 20, result.output
     assert result.verdicts == {"there-is-a-lamp": "will act", "there-is-light": "blocked"}
-    assert result.criterion("there-is-a-lamp")["reason"] == "make lamp, because lamp is missing\n$ touch lamp"
-    assert result.criterion("there-is-light")["reason"] == "by: make lamp\nnow: AssertionError: must not be asked"
+    assert (
+        result.criterion("there-is-a-lamp")["reason"]
+        == "make lamp, because lamp is missing\n$ touch lamp"
+    )
+    assert (
+        result.criterion("there-is-light")["reason"]
+        == "by: make lamp\nnow: AssertionError: must not be asked"
+    )
     assert "1. make lamp" in result.output
     assert list(tiny.world.iterdir()) == []
     assert list(tiny.home.iterdir()) == []
@@ -288,7 +350,9 @@ def test_a_plan_says_what_is_wrong_by_itself_and_fails(tmp_path: Path):
         "there-is-daylight": "met",
         "the-ladder-is-there": "blocked",
     }
-    assert result.criterion("there-is-a-fuse")["error"].startswith("cannot confirm fuse to be there: not so now")
+    assert result.criterion("there-is-a-fuse")["error"].startswith(
+        "cannot confirm fuse to be there: not so now"
+    )
     assert result.criterion("the-fuse-is-whole")["reason"] == "by: there is a fuse"
     assert "plan, nothing was changed; blocked by: there is a fuse (and 1 more)" in result.output
 
@@ -352,7 +416,9 @@ def interrupted(tiny: Tiny, number: signal.Signals) -> tuple[Result, list[int]]:
     reading = os.open(tiny.world / "pids", os.O_RDONLY | os.O_NONBLOCK)
     process = tiny.start()
     try:
-        assert select.select([reading], [], [], 60)[0], process.communicate(timeout=5)[0] if process.poll() is not None else "no action began"
+        assert select.select([reading], [], [], 60)[0], (
+            process.communicate(timeout=5)[0] if process.poll() is not None else "no action began"
+        )
         pids = [int(word) for word in os.read(reading, 100).split()]
         process.send_signal(number)
         return tiny.finish(process), pids
@@ -367,18 +433,29 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_the_way_on(tmp_path: Path, number: signal.Signals):
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
+def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_the_way_on(
+    tmp_path: Path, number: signal.Signals
+):
     tiny = failing(tmp_path, "endless('lamp', request.getfixturevalue('runner'))")
     path = tiny.root / "bootstrap_tests" / "test_10_first.py"
-    path.write_text(path.read_text().replace("def lamp_made(perform)", "def lamp_made(perform, request)"))
+    path.write_text(
+        path.read_text().replace("def lamp_made(perform)", "def lamp_made(perform, request)")
+    )
 
     result, pids = interrupted(tiny, number)
 
     assert result.code == 2, result.output
     assert len(pids) == 2
     assert [pid for pid in pids if alive(pid)] == []
-    assert [line["event"] for line in result.journal] == ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"]
+    assert [line["event"] for line in result.journal] == [
+        "RunStarted",
+        "ActionBegun",
+        "ActionEnded",
+        "RunEnded",
+    ]
     assert result.events("RunEnded")[0]["interrupted"] is True
     assert result.report["head"]["state"] == "interrupted"
     assert (tiny.root / "reports" / "infra-nodes" / "report.html").exists()
@@ -389,17 +466,24 @@ def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_t
 def test_a_run_that_was_killed_is_told_of_and_the_next_one_goes_on(tmp_path: Path):
     tiny = failing(tmp_path, "endless('lamp', request.getfixturevalue('runner'))")
     path = tiny.root / "bootstrap_tests" / "test_10_first.py"
-    path.write_text(path.read_text().replace("def lamp_made(perform)", "def lamp_made(perform, request)"))
+    path.write_text(
+        path.read_text().replace("def lamp_made(perform)", "def lamp_made(perform, request)")
+    )
     killed, pids = interrupted(tiny, signal.SIGKILL)
     assert killed.events("ActionBegun")
     assert not killed.events("ActionEnded")
     path.write_text(
-        path.read_text().replace("endless('lamp', request.getfixturevalue('runner'))", "make('lamp')").replace("must not be asked", "dark")
+        path.read_text()
+        .replace("endless('lamp', request.getfixturevalue('runner'))", "make('lamp')")
+        .replace("must not be asked", "dark")
     )
 
     result = tiny.run()
 
-    assert "an earlier run was cut off while it was about to make lamp: it is looked at anew" in result.output
+    assert (
+        "an earlier run was cut off while it was about to make lamp: it is looked at anew"
+        in result.output
+    )
     assert [pid for pid in pids if alive(pid)] == []
     assert result.verdicts == {"there-is-a-lamp": "met", "there-is-light": "not ready in time"}
 
@@ -408,7 +492,9 @@ def test_a_cluster_that_another_run_holds_is_left_alone(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
     with (tiny.state / "run.lock").open("w") as held:
-        held.write('{"owner": "carol", "host": "desk-3", "pid": 4711, "since": "2026-11-23T07:32:00+00:00"}')
+        held.write(
+            '{"owner": "carol", "host": "desk-3", "pid": 4711, "since": "2026-11-23T07:32:00+00:00"}'
+        )
         held.flush()
         fcntl.flock(held, fcntl.LOCK_EX)
 
@@ -424,11 +510,16 @@ def test_a_cluster_that_another_run_holds_is_left_alone(tmp_path: Path):
 def test_a_damaged_journal_is_set_aside_and_the_run_says_so(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
-    (tiny.state / "journal.jsonl").write_text('{"at": "2026-11-23T07:32:00", "event": "RunStarted"}\nnot ours\n')
+    (tiny.state / "journal.jsonl").write_text(
+        '{"at": "2026-11-23T07:32:00", "event": "RunStarted"}\nnot ours\n'
+    )
 
     result = tiny.run()
 
-    assert "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 1 is not as it was written" in result.output
+    assert (
+        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 1 is not as it was written"
+        in result.output
+    )
     assert (tiny.state / "journal.damaged-1.jsonl").exists()
     assert result.verdicts["there-is-a-lamp"] == "met"
     assert result.journal[0]["event"] == "RunStarted"
@@ -482,18 +573,28 @@ def test_no_secret_is_shown_by_whatever_goes_wrong(tmp_path: Path):
     result = tiny.run()
 
     assert result.code == 1
-    assert [verdict for verdict in result.verdicts.values() if verdict == "not ready in time"] == ["not ready in time"] * 4
-    texts = {path.name: text_of(path) for folder in (tiny.root / "reports" / "infra-nodes", tiny.state) for path in folder.iterdir()}
+    assert [verdict for verdict in result.verdicts.values() if verdict == "not ready in time"] == [
+        "not ready in time"
+    ] * 4
+    texts = {
+        path.name: text_of(path)
+        for folder in (tiny.root / "reports" / "infra-nodes", tiny.state)
+        for path in folder.iterdir()
+    }
     assert {"report.html", "report.json", "journal.jsonl"} <= texts.keys()
     assert [name for name in texts if name.startswith("diagnostics-")]
-    assert [name for name, text in {**texts, "output": result.output}.items() if SECRET in text] == []
+    assert [
+        name for name, text in {**texts, "output": result.output}.items() if SECRET in text
+    ] == []
     assert "the password is ********" in result.criterion("nothing-is-shown-by-a-wait")["error"]
 
 
 def test_a_test_that_skips_itself_was_not_verified(tmp_path: Path):
     tiny = Tiny(
         tmp_path / "tiny",
-        {"test_10_first.py": "\n@criterion('AC1', 'skipped', task=1, budget_s=2)\ndef test_skipped():\n    pytest.skip('not today')\n"},
+        {
+            "test_10_first.py": "\n@criterion('AC1', 'skipped', task=1, budget_s=2)\ndef test_skipped():\n    pytest.skip('not today')\n"
+        },
     )
 
     result = tiny.run()
@@ -599,7 +700,9 @@ def test_many_conditions_that_hold_are_looked_at_once_each(tmp_path: Path):
     criterion = result.criterion("all-are-there")
     assert result.code == 0, result.output
     assert len(criterion["evidence"]) + criterion["evidence_left_off"] == 40
-    assert [len(path.read_text()) for path in sorted((tmp_path / "checkout" / "world").glob("looks-*"))] == [1] * 40
+    assert [
+        len(path.read_text()) for path in sorted((tmp_path / "checkout" / "world").glob("looks-*"))
+    ] == [1] * 40
 
 
 def test_of_many_conditions_the_first_that_does_not_hold_is_waited_for_and_named(tmp_path: Path):
@@ -610,9 +713,15 @@ def test_of_many_conditions_the_first_that_does_not_hold_is_waited_for_and_named
     result = tiny.run()
 
     assert result.code == 1
-    assert "cannot confirm 7 to be there: not so within 5 s" in result.criterion("all-are-there")["error"]
+    assert (
+        "cannot confirm 7 to be there: not so within 5 s"
+        in result.criterion("all-are-there")["error"]
+    )
     # Nobody waits for what comes after it.
-    assert len((tiny.world / "looks-030").read_text() if (tiny.world / "looks-030").exists() else "") <= 1
+    assert (
+        len((tiny.world / "looks-030").read_text() if (tiny.world / "looks-030").exists() else "")
+        <= 1
+    )
 
 
 def test_many_conditions_share_the_budget_of_their_criterion(tmp_path: Path):
@@ -629,7 +738,10 @@ def test_many_conditions_share_the_budget_of_their_criterion(tmp_path: Path):
 
 
 def test_one_of_many_that_did_not_hold_at_its_first_look_was_not_met_already(tmp_path: Path):
-    tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY, "test_10_first.py": GOOD["test_10_first.py"]})
+    tiny = Tiny(
+        tmp_path / "checkout",
+        {"test_00_preflight.py": MANY, "test_10_first.py": GOOD["test_10_first.py"]},
+    )
     tiny.run()
     undisturbed = tiny.run()
     for looks in tiny.world.glob("looks-*"):

@@ -71,7 +71,9 @@ class Tiny:
 
     def __post_init__(self) -> None:
         for name in ("clusters", "bootstrap"):
-            shutil.copytree(CHECKOUT / name, self.root / name, ignore=shutil.ignore_patterns("clusterconfig"))
+            shutil.copytree(
+                CHECKOUT / name, self.root / name, ignore=shutil.ignore_patterns("clusterconfig")
+            )
         for name in (".sops.yaml", "pyproject.toml"):
             shutil.copy(CHECKOUT / name, self.root / name)
         (self.root / "conftest.py").write_text(CONFTEST)
@@ -95,15 +97,47 @@ class Tiny:
         """Where journal and lock are."""
         return self.root / "state" / "firstlight" / "nodes" / "infra"
 
-    def start(self, *words: str, within: Sequence[str] = (), stdin: int | None = None, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *words: str,
+        within: Sequence[str] = (),
+        stdin: int | None = None,
+        stdout: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
         """Start a run, within another command if there is one."""
         environment = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PYTEST", "KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))
         }
-        environment |= {"HOME": str(self.home), "XDG_STATE_HOME": str(self.root / "state"), "FIRSTLIGHT_TEST_WORLD": str(self.world)}
+        environment |= {
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.root / "state"),
+            "FIRSTLIGHT_TEST_WORLD": str(self.world),
+        }
         environment["PYTHONPATH"] = f"{CHECKOUT / 'src'}:{CHECKOUT}"
-        command = [sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "nodes", "-p", "no:hypothesispytest", *words]
-        return subprocess.Popen([*within, *command], cwd=self.root, env=environment, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "bootstrap_tests",
+            "--cluster",
+            "infra",
+            "--target",
+            "nodes",
+            "-p",
+            "no:hypothesispytest",
+            *words,
+        ]
+        return subprocess.Popen(
+            [*within, *command],
+            cwd=self.root,
+            env=environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def run(self, *words: str, within: Sequence[str] = ()) -> Result:
         """Run to the end."""
@@ -116,7 +150,10 @@ class Tiny:
         finally:
             process.kill()
         # A plan writes beside the report of the last run.
-        written = sorted(self.root.glob("reports/infra-nodes*/report.json"), key=lambda path: path.stat().st_mtime_ns)
+        written = sorted(
+            self.root.glob("reports/infra-nodes*/report.json"),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
         document = json.loads(written[-1].read_text())["extra"] if written else {}
         return Result(process.returncode, output, document, self.journal())
 
@@ -138,7 +175,9 @@ class Result:
     @property
     def verdicts(self) -> dict[str, str]:
         """What became of each criterion."""
-        return {criterion["id"]: criterion["verdict"] for criterion in self.report.get("criteria", ())}
+        return {
+            criterion["id"]: criterion["verdict"] for criterion in self.report.get("criteria", ())
+        }
 
     def criterion(self, name: str) -> dict[str, Any]:
         """Return the report of one criterion."""

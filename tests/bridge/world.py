@@ -46,7 +46,10 @@ def make(name: str, *, failing: FirstlightError | None = None, times: int = 1000
 
 def broken(name: str) -> Action:
     """Fail for good."""
-    return make(name, failing=ActionFailed(f"cannot make {name}: it fell apart", next_step="pick up the pieces"))
+    return make(
+        name,
+        failing=ActionFailed(f"cannot make {name}: it fell apart", next_step="pick up the pieces"),
+    )
 
 
 def busy(name: str, times: int = 1000) -> Action:
@@ -71,7 +74,9 @@ def hidden(name: str, looks: int) -> Action:
 def rationed(name: str) -> Action:
     """Fail because 1Password's quota is used up."""
     said = "[ERROR] 2026/11/23 07:30:00 Too many requests. Your client has been rate-limited."
-    result = CommandResult("op document create", 1, "", said, 0.1, timed_out=False, output_tail=(said,))
+    result = CommandResult(
+        "op document create", 1, "", said, 0.1, timed_out=False, output_tail=(said,)
+    )
     return make(name, failing=ToolFailed(result, f"make {name}", rule=classify(OP_RULES, said)))
 
 
@@ -89,7 +94,11 @@ def there(name: str) -> Condition[str]:
     """Say when a file is there."""
 
     def probe() -> Observation[str]:
-        return holds(f"{name} is there", name) if (WORLD / name).exists() else not_yet(f"{name} is not there")
+        return (
+            holds(f"{name} is there", name)
+            if (WORLD / name).exists()
+            else not_yet(f"{name} is not there")
+        )
 
     return Condition(f"{name} to be there", probe)
 

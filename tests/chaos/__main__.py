@@ -50,9 +50,16 @@ def main(argv: Sequence[str]) -> int:
         try:
             if not ledger.timeline():
                 pool.submit(_measure, ledger, FIRST_NETWORK).result()
-            chains = {name: shots for name, shots in _chains(options, ledger).items() if name not in ledger.done()}
+            chains = {
+                name: shots
+                for name, shots in _chains(options, ledger).items()
+                if name not in ledger.done()
+            }
             _say(f"{len(chains)} bootstraps to go, {sum(map(len, chains.values()))} ends of runs")
-            futures = [pool.submit(_one, ledger, name, shots, networks, folder) for name, shots in chains.items()]
+            futures = [
+                pool.submit(_one, ledger, name, shots, networks, folder)
+                for name, shots in chains.items()
+            ]
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
@@ -71,13 +78,18 @@ def _chains(options: argparse.Namespace, ledger: Ledger) -> dict[str, list[Shot]
     chains: dict[str, list[Shot]] = {}
     if options.matrix != "no":
         chains |= {f"matrix-{number}": shots for number, shots in enumerate(matrix())}
-    for kind, count, blows in (("kills", options.kills, KILLS), ("signals", options.signals, ORDERLY)):
+    for kind, count, blows in (
+        ("kills", options.kills, KILLS),
+        ("signals", options.signals, ORDERLY),
+    ):
         for number, kills in chained(count, options.each):
             chains[f"{kind}-{number}"] = random_chain(options.seed, number, timeline, kills, blows)
     return chains
 
 
-def _one(ledger: Ledger, name: str, shots: Sequence[Shot], networks: SimpleQueue[int], folder: Path) -> None:
+def _one(
+    ledger: Ledger, name: str, shots: Sequence[Shot], networks: SimpleQueue[int], folder: Path
+) -> None:
     network = networks.get()
     base = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-"))
     try:
@@ -95,7 +107,11 @@ def _keep_evidence(bench: Bench, place: Path) -> None:
     """Keep what explains a bootstrap that did not converge: each run's output, the lab's logs, the journal, the call log."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for file in (*bench.rehearsal.root.parent.glob("run-*.log"), *bench.state.glob("*.jsonl"), *bench.state.glob("logs/*")):
+    for file in (
+        *bench.rehearsal.root.parent.glob("run-*.log"),
+        *bench.state.glob("*.jsonl"),
+        *bench.state.glob("logs/*"),
+    ):
         shutil.copy(file, place)
     shutil.copytree(bench.rehearsal.root / "reports", place / "reports", dirs_exist_ok=True)
 
@@ -109,13 +125,19 @@ def _measure(ledger: Ledger, network: int) -> None:
         process, output = bench.start({**PLUGIN, TELL: str(bench.told)})
         code = bench.wait(process, RUN_S)
         if code:
-            raise SystemExit(f"cannot measure: the undisturbed run ended with {code}\n{output.read_text()[-3000:]}")
+            raise SystemExit(
+                f"cannot measure: the undisturbed run ended with {code}\n{output.read_text()[-3000:]}"
+            )
         ledger.keep_timeline(timeline_of(bench.told.read_text(), started, time.time()))
     shutil.rmtree(base, ignore_errors=True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./task chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./task chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--signals", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)

@@ -101,7 +101,11 @@ class Bench:
             process = subprocess.Popen(
                 self.rehearsal.pytest_command(*self.words),
                 cwd=self.rehearsal.root,
-                env={**self.rehearsal.environment, "PYTHONPATH": f"{self.rehearsal.environment['PYTHONPATH']}:{CHECKOUT}", **(extra or {})},
+                env={
+                    **self.rehearsal.environment,
+                    "PYTHONPATH": f"{self.rehearsal.environment['PYTHONPATH']}:{CHECKOUT}",
+                    **(extra or {}),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -127,7 +131,15 @@ class Bench:
         struck = [float(line.split()[0]) for line in told if line.endswith(" struck")]
         ending_s = time.time() - struck[0] if struck else 0.0
         skipped = any(line.endswith(" skipped") for line in told)
-        return Ended(code, output.read_text(errors="replace"), time.monotonic() - started, ending_s, not struck, skipped, where=_where(told))
+        return Ended(
+            code,
+            output.read_text(errors="replace"),
+            time.monotonic() - started,
+            ending_s,
+            not struck,
+            skipped,
+            where=_where(told),
+        )
 
     def ended_after(self, criterion: str, later_s: float, blow: Blow) -> Ended:
         """Run the command until so long after a criterion began (the run itself, for an empty one), and end it from outside."""
@@ -146,9 +158,21 @@ class Bench:
         self._note_first_action()
         now = time.monotonic()
         # Nothing outlives SIGKILL; and only who heard the signal after its last criterion ends as if there had been none.
-        missed = missed or (code == 0 and self._was_over(struck_at) if blow.is_orderly else code not in (-signal.SIGKILL, HUNG))
+        missed = missed or (
+            code == 0 and self._was_over(struck_at)
+            if blow.is_orderly
+            else code not in (-signal.SIGKILL, HUNG)
+        )
         where = _where(self.told.read_text().splitlines())
-        return Ended(code, output.read_text(errors="replace"), now - started, now - struck, missed, reached=reached, where=where)
+        return Ended(
+            code,
+            output.read_text(errors="replace"),
+            now - started,
+            now - struck,
+            missed,
+            reached=reached,
+            where=where,
+        )
 
     def troubles(self) -> list[str]:
         """Return everything that is not as it has to be after the command ended well, in words."""
@@ -164,8 +188,14 @@ class Bench:
     def unmet(self) -> list[str]:
         """Return every criterion that the last report does not call met, or not verifiable here."""
         # A run of a part of the checklist says nothing of the rest.
-        verdicts = {name: verdict for name, verdict in self.rehearsal.verdicts().items() if verdict is not None or not self.words}
-        return [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict not in COMPLETE] or ([] if verdicts else ["no criteria"])
+        verdicts = {
+            name: verdict
+            for name, verdict in self.rehearsal.verdicts().items()
+            if verdict is not None or not self.words
+        }
+        return [
+            f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict not in COMPLETE
+        ] or ([] if verdicts else ["no criteria"])
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the journal's whole lines."""
@@ -188,7 +218,12 @@ class Bench:
         self._end(process)
         return HUNG
 
-    def _watch(self, process: subprocess.Popen[bytes], longest_s: float, until: Callable[[], bool] = lambda: False) -> None:
+    def _watch(
+        self,
+        process: subprocess.Popen[bytes],
+        longest_s: float,
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Return when a run has ended, when something is so, or after so long; end it when the campaign is to end.
 
         Raises:
@@ -210,18 +245,35 @@ class Bench:
     def _was_over(self, at: float) -> bool:
         """Whether the last run had said its last word at that time; the journal's clock may be some milliseconds off."""
         last = self.journal()[-1:]
-        return any(line["event"] == "RunEnded" and datetime.fromisoformat(line["at"]).timestamp() < at + CLOCKS_APART_S for line in last)
+        return any(
+            line["event"] == "RunEnded"
+            and datetime.fromisoformat(line["at"]).timestamp() < at + CLOCKS_APART_S
+            for line in last
+        )
 
     def _note_first_action(self) -> None:
         if self.first_begun is None:
-            self.first_begun = next((datetime.fromisoformat(line["at"]) for line in self.journal() if line["event"] == "ActionBegun"), None)
+            self.first_begun = next(
+                (
+                    datetime.fromisoformat(line["at"])
+                    for line in self.journal()
+                    if line["event"] == "ActionBegun"
+                ),
+                None,
+            )
 
     def _releases(self) -> list[str]:
-        listed = self.rehearsal.tool("helm", "list", "--all-namespaces", "--all", "--output", "json")
+        listed = self.rehearsal.tool(
+            "helm", "list", "--all-namespaces", "--all", "--output", "json"
+        )
         if listed.returncode:
             return [f"helm cannot list releases: {listed.stderr.strip()}"]
         rows = json.loads(listed.stdout)
-        return [f"release {row['name']} is {row['status']}" for row in rows if row["status"] != "deployed"] or ([] if rows else ["no releases"])
+        return [
+            f"release {row['name']} is {row['status']}"
+            for row in rows
+            if row["status"] != "deployed"
+        ] or ([] if rows else ["no releases"])
 
     def left(self) -> list[str]:
         return [f"process {pid} is left: {command(pid)[:80]}" for pid in marked(str(self.state))]
@@ -229,22 +281,47 @@ class Bench:
     def _counted_from_the_first_action(self) -> list[str]:
         head = self.rehearsal.report["head"]
         ended = [line for line in self.journal() if line["event"] == "RunEnded"][-1]
-        counted = datetime.fromisoformat(ended["first_action_at"]) if ended["first_action_at"] else None
-        if counted is None or self.first_begun is None or abs((counted - self.first_begun).total_seconds()) > 1:
+        counted = (
+            datetime.fromisoformat(ended["first_action_at"]) if ended["first_action_at"] else None
+        )
+        if (
+            counted is None
+            or self.first_begun is None
+            or abs((counted - self.first_begun).total_seconds()) > 1
+        ):
             return [f"time counts from {counted}, the first action began at {self.first_begun}"]
         verified_s = ended["verified_after_s"]
-        last_met = max(datetime.fromisoformat(line["at"]) for line in self.journal() if line["event"] == "CriterionEnded")
+        last_met = max(
+            datetime.fromisoformat(line["at"])
+            for line in self.journal()
+            if line["event"] == "CriterionEnded"
+        )
         if self.words:
             # A part of the checklist verifies no whole.
             return []
-        if verified_s is None or verified_s > (last_met - self.first_begun).total_seconds() + 1 or head["state"] == "interrupted":
-            return [f"verified after {verified_s} s, of {(last_met - self.first_begun).total_seconds():.0f} s at most"]
+        if (
+            verified_s is None
+            or verified_s > (last_met - self.first_begun).total_seconds() + 1
+            or head["state"] == "interrupted"
+        ):
+            return [
+                f"verified after {verified_s} s, of {(last_met - self.first_begun).total_seconds():.0f} s at most"
+            ]
         return []
 
     def _litter(self) -> list[str]:
         """Return what killed runs left lying about where secrets are: half-written files, temporary folders."""
-        places = (self.state / "home" / ".kube", *self.state.glob("tree/clusters/*/talos/clusterconfig"))
-        found = [path for place in places if place.is_dir() for path in place.iterdir() if path.name.startswith(".") and path.name not in KNOWN]
+        places = (
+            self.state / "home" / ".kube",
+            *self.state.glob("tree/clusters/*/talos/clusterconfig"),
+        )
+        found = [
+            path
+            for place in places
+            if place.is_dir()
+            for path in place.iterdir()
+            if path.name.startswith(".") and path.name not in KNOWN
+        ]
         return [f"{path} is left" for path in found]
 
 
@@ -255,8 +332,14 @@ def _where(told: list[str]) -> tuple[str, str]:
 
 def _bootstrapped_once(state: Path) -> list[str]:
     calls = [json.loads(line) for line in (state / "talos-calls.jsonl").read_text().splitlines()]
-    accepted = [call for call in calls if call["method"].endswith("/Bootstrap") and call["code"] == "OK"]
-    return [] if len(accepted) == 1 else [f"the machines accepted Bootstrap {len(accepted)} times: {accepted}"]
+    accepted = [
+        call for call in calls if call["method"].endswith("/Bootstrap") and call["code"] == "OK"
+    ]
+    return (
+        []
+        if len(accepted) == 1
+        else [f"the machines accepted Bootstrap {len(accepted)} times: {accepted}"]
+    )
 
 
 @contextmanager

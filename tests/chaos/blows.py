@@ -31,7 +31,11 @@ class Blow(StrEnum):
         return self in (Blow.INTERRUPT, Blow.TERMINATE, Blow.HANG_UP)
 
 
-SIGNALS = {Blow.INTERRUPT: signal.SIGINT, Blow.TERMINATE: signal.SIGTERM, Blow.HANG_UP: signal.SIGHUP}
+SIGNALS = {
+    Blow.INTERRUPT: signal.SIGINT,
+    Blow.TERMINATE: signal.SIGTERM,
+    Blow.HANG_UP: signal.SIGHUP,
+}
 
 
 def strike(pid: int, blow: Blow, mark: str) -> None:
@@ -65,7 +69,9 @@ def marked(mark: str) -> Iterator[int]:
     wanted = f"{MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if int(entry.name) != os.getpid() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+            if int(entry.name) != os.getpid() and wanted in (entry / "environ").read_bytes().split(
+                b"\0"
+            ):
                 yield int(entry.name)
 
 
@@ -87,5 +93,11 @@ def descendants(pid: int) -> Iterator[int]:
 def command(pid: int) -> str:
     """Return a process's command line, empty when it is gone."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")
+            .strip()
+        )
     return ""

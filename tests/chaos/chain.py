@@ -81,26 +81,53 @@ def run_chain(bench: Bench, shots: Sequence[Shot], *, say: Callable[[str], None]
     for shot in shots:
         if shot.instant is not None and shot.instant.action == MACHINE_CONFIGS:
             # The lab has made them; without their stamp they have to be made anew.
-            (bench.state / "tree" / "clusters" / "infra" / "talos" / "clusterconfig" / ".generated.json").unlink(missing_ok=True)
+            (
+                bench.state
+                / "tree"
+                / "clusters"
+                / "infra"
+                / "talos"
+                / "clusterconfig"
+                / ".generated.json"
+            ).unlink(missing_ok=True)
         before, began = len(bench.journal()), time.time()
-        ended = bench.ended_at(shot.instant) if shot.instant else bench.ended_after(shot.criterion, shot.later_s, shot.blow)
+        ended = (
+            bench.ended_at(shot.instant)
+            if shot.instant
+            else bench.ended_after(shot.criterion, shot.later_s, shot.blow)
+        )
         _recover(bench, struck, before, began)
-        note = Struck(str(shot), *ended.where, str(shot.blow), ended.code, ended.missed, round(ended.ending_s, 2))
+        note = Struck(
+            str(shot),
+            *ended.where,
+            str(shot.blow),
+            ended.code,
+            ended.missed,
+            round(ended.ending_s, 2),
+        )
         note.skipped = ended.skipped
         note.troubles = _right_after(bench, shot, ended)
         struck.append(note)
-        say(f"{'ended ' if note.hit else 'missed'} {note.shot}{''.join(f'{chr(10)}  TROUBLE {trouble}' for trouble in note.troubles)}")
+        say(
+            f"{'ended ' if note.hit else 'missed'} {note.shot}{''.join(f'{chr(10)}  TROUBLE {trouble}' for trouble in note.troubles)}"
+        )
         if ended.missed:
             # The run went to its end: nothing of this bootstrap is left to be ended, or it failed, which is a trouble.
             break
     before, began = len(bench.journal()), time.time()
     done = bench.finish()
     _recover(bench, struck, before, began)
-    troubles = [*bench.troubles(), *_not_come_past(struck)] if done.code == 0 else [f"the command ended with {done.code}"]
+    troubles = (
+        [*bench.troubles(), *_not_come_past(struck)]
+        if done.code == 0
+        else [f"the command ended with {done.code}"]
+    )
     outcome = Outcome(struck, troubles, round(done.seconds, 1), done.output)
     for each in struck:
         each.converged = outcome.converged and each.hit
-    say(f"{'converged' if outcome.converged else 'NOT CONVERGED'} after {outcome.finished_s} s {'; '.join(troubles)}")
+    say(
+        f"{'converged' if outcome.converged else 'NOT CONVERGED'} after {outcome.finished_s} s {'; '.join(troubles)}"
+    )
     return outcome
 
 
@@ -118,7 +145,11 @@ def _recover(bench: Bench, struck: Sequence[Struck], before: int, began: float) 
 
 
 def _not_come_past(struck: Sequence[Struck]) -> list[str]:
-    return [f"no later run met {each.criterion or 'any criterion'} ({each.shot})" for each in struck if each.hit and each.recovered_s is None]
+    return [
+        f"no later run met {each.criterion or 'any criterion'} ({each.shot})"
+        for each in struck
+        if each.hit and each.recovered_s is None
+    ]
 
 
 def _right_after(bench: Bench, shot: Shot, ended: Ended) -> list[str]:

@@ -21,7 +21,14 @@ class Ledger:
 
     def timeline(self) -> list[Slot]:
         """Return the undisturbed run's timeline, empty before there was one."""
-        return next(([Slot(**slot) for slot in line["timeline"]] for line in self._lines() if "timeline" in line), [])
+        return next(
+            (
+                [Slot(**slot) for slot in line["timeline"]]
+                for line in self._lines()
+                if "timeline" in line
+            ),
+            [],
+        )
 
     def keep_timeline(self, timeline: Sequence[Slot]) -> None:
         """Keep it: the same seed must mean the same instants."""
@@ -60,7 +67,10 @@ def summary(ledger: Ledger, seed: int) -> str:
     timeline = ledger.timeline()
     parts = [f"# Chaos, seed {seed}", ""]
     if timeline:
-        parts += [f"An undisturbed run took {timeline[-1].began_s + timeline[-1].lasted_s:.0f} s.", ""]
+        parts += [
+            f"An undisturbed run took {timeline[-1].began_s + timeline[-1].lasted_s:.0f} s.",
+            "",
+        ]
     for kind in ("matrix", "kills", "signals"):
         chains = {name: line for name, line in done.items() if name.startswith(kind)}
         struck = [Struck(**each) for line in chains.values() for each in line["struck"]]
@@ -82,7 +92,10 @@ def summary(ledger: Ledger, seed: int) -> str:
 
 
 def _troubles(line: dict[str, Any]) -> list[str]:
-    return [*line["troubles"], *(f"{each['shot']}: {trouble}" for each in line["struck"] for trouble in each["troubles"])]
+    return [
+        *line["troubles"],
+        *(f"{each['shot']}: {trouble}" for each in line["struck"] for trouble in each["troubles"]),
+    ]
 
 
 LATE = "came after their run's end"
@@ -96,11 +109,19 @@ HEADS = {
 
 
 def _table(hit: Sequence[Struck]) -> list[str]:
-    rows = ["| stage | ended | converged | recovered after, median | at most | ending took, at most |", "|---|---:|---:|---:|---:|---:|"]
-    for stage in [*sorted({each.stage for each in hit}, key=lambda stage: (stage != "start", stage)), "all"]:
+    rows = [
+        "| stage | ended | converged | recovered after, median | at most | ending took, at most |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for stage in [
+        *sorted({each.stage for each in hit}, key=lambda stage: (stage != "start", stage)),
+        "all",
+    ]:
         of = [each for each in hit if stage in (each.stage, "all")]
         times = [each.recovered_s for each in of if each.recovered_s is not None]
         endings = [each.ending_s for each in of]
         recovered = f"{median(times):.1f} s | {max(times):.1f} s" if times else "- | -"
-        rows.append(f"| {stage} | {len(of)} | {sum(each.converged for each in of)} | {recovered} | {max(endings):.1f} s |")
+        rows.append(
+            f"| {stage} | {len(of)} | {sum(each.converged for each in of)} | {recovered} | {max(endings):.1f} s |"
+        )
     return rows

@@ -17,7 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.events import ActionBegun, ActionEnded, ActionSkipped, CommandStarted, Stamped, WaitEnded, WaitStarted
+from firstlight.events import (
+    ActionBegun,
+    ActionEnded,
+    ActionSkipped,
+    CommandStarted,
+    Stamped,
+    WaitEnded,
+    WaitStarted,
+)
 from fixtures.criterion import describe
 from fixtures.keys import RUN
 from tests.chaos.blows import Blow, strike
@@ -99,9 +107,17 @@ class _Striker:
 
     def before(self, stamped: Stamped) -> None:
         event, moment = stamped.event, self._instant.moment
-        if isinstance(event, ActionBegun) and self._is_it(event.action) and moment is Moment.BEFORE_BEGUN:
+        if (
+            isinstance(event, ActionBegun)
+            and self._is_it(event.action)
+            and moment is Moment.BEFORE_BEGUN
+        ):
             self._strike()
-        if isinstance(event, ActionEnded) and self._is_it(event.action) and moment in (Moment.BEFORE_ENDED, Moment.DURING):
+        if (
+            isinstance(event, ActionEnded)
+            and self._is_it(event.action)
+            and moment in (Moment.BEFORE_ENDED, Moment.DURING)
+        ):
             # An action that was quicker than the blow is struck at its end.
             self._strike()
 
@@ -120,9 +136,15 @@ class _Striker:
                 # A run before was quicker than its blow and all is done: this one has nothing to be ended in. It is ended here, and does not count.
                 _tell("skipped")
                 self._strike()
-            case CommandStarted() if self._acting and moment is Moment.DURING and (event.changes or not self._changes_by_commands):
+            case CommandStarted() if (
+                self._acting
+                and moment is Moment.DURING
+                and (event.changes or not self._changes_by_commands)
+            ):
                 self._strike_later()
-            case WaitStarted() | WaitEnded() if event.criterion == self._acted_in and moment is Moment.WAITING and not self._acting:
+            case WaitStarted() | WaitEnded() if (
+                event.criterion == self._acted_in and moment is Moment.WAITING and not self._acting
+            ):
                 # A wait that is over at once is struck at its end.
                 self._strike_later() if isinstance(event, WaitStarted) else self._strike()
 

@@ -61,7 +61,11 @@ class Shot:
     instant: Instant | None = None
 
     def __str__(self) -> str:
-        return str(self.instant) if self.instant else f"{self.later_s:.2f} s into {self.criterion}, {self.blow}"
+        return (
+            str(self.instant)
+            if self.instant
+            else f"{self.later_s:.2f} s into {self.criterion}, {self.blow}"
+        )
 
 
 def matrix() -> list[list[Shot]]:
@@ -82,20 +86,42 @@ def matrix() -> list[list[Shot]]:
 
 def _chain(blows: Sequence[Blow], *moments: Moment, actions: Sequence[str] = ACTIONS) -> list[Shot]:
     # Each action takes its turn with each blow.
-    instants = [(action, moment, blows[(row + turn) % len(blows)]) for row, action in enumerate(actions) for turn, moment in enumerate(moments)]
-    return [Shot(blow, instant=Instant(action, moment, blow, DURING_S if moment is Moment.DURING else 0.0)) for action, moment, blow in instants]
+    instants = [
+        (action, moment, blows[(row + turn) % len(blows)])
+        for row, action in enumerate(actions)
+        for turn, moment in enumerate(moments)
+    ]
+    return [
+        Shot(
+            blow,
+            instant=Instant(action, moment, blow, DURING_S if moment is Moment.DURING else 0.0),
+        )
+        for action, moment, blow in instants
+    ]
 
 
-def random_chain(seed: int, number: int, timeline: Sequence[Slot], kills: int, blows: Sequence[Blow]) -> list[Shot]:
+def random_chain(
+    seed: int, number: int, timeline: Sequence[Slot], kills: int, blows: Sequence[Blow]
+) -> list[Shot]:
     """Return random instants, spread evenly over an undisturbed run, in run order: each is a later one than that at which the run before ended."""
     draw = random.Random(f"{seed}/{number}")
     total_s = timeline[-1].began_s + timeline[-1].lasted_s
-    return [_shot(draw, at_s, timeline, blows) for at_s in sorted(draw.uniform(0, total_s) for _ in range(kills))]
+    return [
+        _shot(draw, at_s, timeline, blows)
+        for at_s in sorted(draw.uniform(0, total_s) for _ in range(kills))
+    ]
 
 
-def _shot(draw: random.Random, at_s: float, timeline: Sequence[Slot], blows: Sequence[Blow]) -> Shot:
+def _shot(
+    draw: random.Random, at_s: float, timeline: Sequence[Slot], blows: Sequence[Blow]
+) -> Shot:
     slot = next(slot for slot in reversed(timeline) if slot.began_s <= at_s)
-    return Shot(draw.choice(blows), slot.stage, "" if slot.stage == START else slot.criterion, at_s - slot.began_s)
+    return Shot(
+        draw.choice(blows),
+        slot.stage,
+        "" if slot.stage == START else slot.criterion,
+        at_s - slot.began_s,
+    )
 
 
 def timeline_of(told: str, started: float, ended: float) -> list[Slot]:
@@ -103,7 +129,10 @@ def timeline_of(told: str, started: float, ended: float) -> list[Slot]:
     rows = [line.split(" ", 2) for line in told.splitlines()]
     begins = [(START, START, started), *((stage, name, float(at)) for at, stage, name in rows)]
     ends = [at for _, _, at in begins[1:]] + [ended]
-    return [Slot(stage, name, at - started, end - at) for (stage, name, at), end in zip(begins, ends, strict=True)]
+    return [
+        Slot(stage, name, at - started, end - at)
+        for (stage, name, at), end in zip(begins, ends, strict=True)
+    ]
 
 
 def chained(kills: int, per_bootstrap: int) -> Iterator[tuple[int, int]]:

@@ -51,7 +51,11 @@ class Scripted(Bench):
 
     def journal(self) -> list[dict[str, Any]]:
         now = datetime.now(UTC).isoformat()
-        return [{"event": "CriterionEnded", "id": name, "verdict": verdict, "at": now} for name, verdict in self.met.items() if self.finished]
+        return [
+            {"event": "CriterionEnded", "id": name, "verdict": verdict, "at": now}
+            for name, verdict in self.met.items()
+            if self.finished
+        ]
 
 
 def judged(tmp_path: Path, shot: Shot = AT_RANDOM, **script: Any) -> Outcome:
@@ -70,13 +74,29 @@ def test_a_run_that_was_killed_and_gone_on_with_has_converged(tmp_path: Path):
 @pytest.mark.parametrize(
     ("ended", "why"),
     [
-        pytest.param(Ended(HUNG, "", 900.0, where=("10-talos", ETCD)), "it hung, and was killed after 900 s", id="hung"),
-        pytest.param(Ended(1, "", 1.0, missed=True), "it ended with 1 before its blow", id="failed before"),
-        pytest.param(Ended(0, "", 1.0, missed=True, reached=False), f"it went to its end and never came to {ETCD}", id="never came there"),
-        pytest.param(Ended(-9, "", 1.0, skipped=True), "its action was not needed, so it was not ended at that boundary", id="not needed"),
+        pytest.param(
+            Ended(HUNG, "", 900.0, where=("10-talos", ETCD)),
+            "it hung, and was killed after 900 s",
+            id="hung",
+        ),
+        pytest.param(
+            Ended(1, "", 1.0, missed=True), "it ended with 1 before its blow", id="failed before"
+        ),
+        pytest.param(
+            Ended(0, "", 1.0, missed=True, reached=False),
+            f"it went to its end and never came to {ETCD}",
+            id="never came there",
+        ),
+        pytest.param(
+            Ended(-9, "", 1.0, skipped=True),
+            "its action was not needed, so it was not ended at that boundary",
+            id="not needed",
+        ),
     ],
 )
-def test_a_run_that_was_not_ended_as_it_was_to_be_spoils_its_bootstrap(tmp_path: Path, ended: Ended, why: str):
+def test_a_run_that_was_not_ended_as_it_was_to_be_spoils_its_bootstrap(
+    tmp_path: Path, ended: Ended, why: str
+):
     outcome = judged(tmp_path, ended=ended)
 
     assert outcome.struck[0].troubles == [why]
@@ -89,18 +109,24 @@ def test_only_a_random_instant_may_come_after_the_end_of_a_run_that_went_well(tm
 
     assert judged(tmp_path, ended=over).converged
     assert not judged(tmp_path, ended=over).struck[0].converged
-    assert judged(tmp_path, AT_A_BOUNDARY, ended=over).struck[0].troubles == ["it went to its end and never came to that boundary"]
+    assert judged(tmp_path, AT_A_BOUNDARY, ended=over).struck[0].troubles == [
+        "it went to its end and never came to that boundary"
+    ]
 
 
 def test_an_end_that_no_later_run_came_past_has_not_converged(tmp_path: Path):
     outcome = judged(tmp_path, met={"other": Verdict.MET, ETCD: Verdict.NOT_READY})
 
-    assert outcome.troubles == [f"no later run met {ETCD} (1.00 s into {ETCD}, SIGKILL to the process)"]
+    assert outcome.troubles == [
+        f"no later run met {ETCD} (1.00 s into {ETCD}, SIGKILL to the process)"
+    ]
     assert not outcome.struck[0].converged
 
 
 def test_a_bootstrap_that_ends_with_anything_wrong_has_not_converged(tmp_path: Path):
-    assert judged(tmp_path, wrong=["release cilium is pending-install"]).troubles == ["release cilium is pending-install"]
+    assert judged(tmp_path, wrong=["release cilium is pending-install"]).troubles == [
+        "release cilium is pending-install"
+    ]
     assert judged(tmp_path, last=Ended(1, "", 1.0)).troubles == ["the command ended with 1"]
 
 
@@ -126,7 +152,9 @@ def test_a_run_that_hangs_is_ended_and_hangs_nobody_else(tmp_path: Path):
 
 
 def test_a_run_that_hangs_before_the_wanted_criterion_is_ended_too(tmp_path: Path):
-    ended = hanging(tmp_path, f"{time.time():.3f} 00-preflight tools\n").ended_after(ETCD, 0.1, Blow.KILL)
+    ended = hanging(tmp_path, f"{time.time():.3f} 00-preflight tools\n").ended_after(
+        ETCD, 0.1, Blow.KILL
+    )
 
     assert (ended.code, ended.missed, ended.reached) == (HUNG, True, False)
 
@@ -147,13 +175,20 @@ class Deaf(Rehearsal):
     def pytest_command(self, *words: str) -> list[str]:
         waits = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})"
         tells = f"open({str(self.root.parent / 'told')!r}, 'a').write(sys.argv[1])"
-        return [sys.executable, "-c", f"{waits}; {tells}; signal.sigwait({{signal.SIGTERM}})", *words]
+        return [
+            sys.executable,
+            "-c",
+            f"{waits}; {tells}; signal.sigwait({{signal.SIGTERM}})",
+            *words,
+        ]
 
 
 def test_a_run_that_does_not_heed_a_signal_has_not_ended_before_it(tmp_path: Path):
     root = tmp_path / "checkout"
     root.mkdir()
 
-    ended = Bench(Deaf(root, tmp_path / "state"), (f"{time.time():.3f} 10-talos {ETCD}\n",), run_s=20.0).ended_after(ETCD, 0.1, Blow.TERMINATE)
+    ended = Bench(
+        Deaf(root, tmp_path / "state"), (f"{time.time():.3f} 10-talos {ETCD}\n",), run_s=20.0
+    ).ended_after(ETCD, 0.1, Blow.TERMINATE)
 
     assert (ended.code, ended.missed, ended.reached) == (0, False, True)

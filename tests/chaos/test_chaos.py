@@ -14,7 +14,17 @@ from tests.chaos.blows import Blow
 from tests.chaos.chain import Outcome, run_chain
 from tests.chaos.ledger import Ledger, summary
 from tests.chaos.moments import Instant, Moment
-from tests.chaos.plan import ACTIONS, KILLS, START, Shot, Slot, chained, matrix, random_chain, timeline_of
+from tests.chaos.plan import (
+    ACTIONS,
+    KILLS,
+    START,
+    Shot,
+    Slot,
+    chained,
+    matrix,
+    random_chain,
+    timeline_of,
+)
 from tests.rehearsal.conftest import CHECKOUT
 
 pytestmark = pytest.mark.timeout(900)
@@ -39,7 +49,10 @@ def ended_six_times(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     # A shell that starts the tests in the background has them ignore SIGINT, and the runs as well.
     heeded = signal.signal(signal.SIGINT, signal.default_int_handler)
     with bench_on(50, tmp_path_factory.mktemp("chaos"), *STAGES) as bench:
-        yield bench, run_chain(bench, [Shot(instant.blow, instant=instant) for instant in SHOTS], say=print)
+        yield (
+            bench,
+            run_chain(bench, [Shot(instant.blow, instant=instant) for instant in SHOTS], say=print),
+        )
     signal.signal(signal.SIGINT, heeded)
 
 
@@ -52,24 +65,37 @@ def test_the_same_command_converges_after_each_end(ended_six_times: tuple[Bench,
     assert outcome.converged
 
 
-def test_an_action_that_was_cut_off_is_told_of_by_the_next_run(ended_six_times: tuple[Bench, Outcome]):
+def test_an_action_that_was_cut_off_is_told_of_by_the_next_run(
+    ended_six_times: tuple[Bench, Outcome],
+):
     bench, _ = ended_six_times
 
     third = (bench.rehearsal.root.parent / "run-003.log").read_text()
 
-    assert "an earlier run was cut off while it was about to bootstrap etcd on infra-cp-1 (127.25.50.11): it is looked at anew" in third
+    assert (
+        "an earlier run was cut off while it was about to bootstrap etcd on infra-cp-1 (127.25.50.11): it is looked at anew"
+        in third
+    )
 
 
-def test_a_bootstrap_that_the_machines_took_from_a_killed_run_is_not_made_again(ended_six_times: tuple[Bench, Outcome]):
+def test_a_bootstrap_that_the_machines_took_from_a_killed_run_is_not_made_again(
+    ended_six_times: tuple[Bench, Outcome],
+):
     bench, _ = ended_six_times
 
-    calls = [json.loads(line) for line in (bench.state / "talos-calls.jsonl").read_text().splitlines()]
+    calls = [
+        json.loads(line) for line in (bench.state / "talos-calls.jsonl").read_text().splitlines()
+    ]
     codes = [call["code"] for call in calls if call["method"].endswith("/Bootstrap")]
     assert codes.count("OK") == 1
     assert set(codes) <= {"OK", "AlreadyExists"}
 
 
-TIMELINE = (Slot(START, START, 0.0, 5.0), Slot("10-talos", "etcd-runs", 5.0, 4.0), Slot("40-apps", "release-runs-flux", 9.0, 1.0))
+TIMELINE = (
+    Slot(START, START, 0.0, 5.0),
+    Slot("10-talos", "etcd-runs", 5.0, 4.0),
+    Slot("40-apps", "release-runs-flux", 9.0, 1.0),
+)
 
 
 def test_the_same_seed_means_the_same_instants():
@@ -98,19 +124,28 @@ def test_the_matrix_has_every_boundary_of_every_action():
     instants = [shot.instant for chain in matrix() for shot in chain if shot.instant]
 
     every = {(action, moment) for action in ACTIONS for moment in Moment}
-    assert {(instant.action, instant.moment) for instant in instants} == every - {("generate the kubeconfig", Moment.WAITING)}
+    assert {(instant.action, instant.moment) for instant in instants} == every - {
+        ("generate the kubeconfig", Moment.WAITING)
+    }
     assert {instant.blow for instant in instants} == set(Blow)
 
 
 def test_the_documentation_says_how_many_ends_the_matrix_has():
-    assert f"{len(ACTIONS)} actions, {sum(map(len, matrix()))} ends" in (CHECKOUT / "docs" / "reliability.md").read_text()
+    assert (
+        f"{len(ACTIONS)} actions, {sum(map(len, matrix()))} ends"
+        in (CHECKOUT / "docs" / "reliability.md").read_text()
+    )
 
 
 def test_a_timeline_is_made_from_what_a_run_told():
-    assert timeline_of("105.0 10-talos etcd-runs\n109.0 40-apps release-runs-flux\n", 100.0, 110.0) == list(TIMELINE)
+    assert timeline_of(
+        "105.0 10-talos etcd-runs\n109.0 40-apps release-runs-flux\n", 100.0, 110.0
+    ) == list(TIMELINE)
 
 
-def test_a_ledger_says_what_is_done_and_sums_it_up(tmp_path: Path, ended_six_times: tuple[Bench, Outcome]):
+def test_a_ledger_says_what_is_done_and_sums_it_up(
+    tmp_path: Path, ended_six_times: tuple[Bench, Outcome]
+):
     ledger = Ledger(tmp_path / "seed-1.jsonl")
     ledger.keep_timeline(TIMELINE)
     ledger.keep("kills-0", ended_six_times[1])
@@ -121,7 +156,10 @@ def test_a_ledger_says_what_is_done_and_sums_it_up(tmp_path: Path, ended_six_tim
     assert list(again.done()) == ["kills-0"]
     text = summary(again, 1)
     assert "An undisturbed run took 10 s." in text
-    assert "6 ends of 1 bootstraps: 6 converged, 0 came after their run's end, 0 met an action that was not needed." in text
+    assert (
+        "6 ends of 1 bootstraps: 6 converged, 0 came after their run's end, 0 met an action that was not needed."
+        in text
+    )
     assert "| all | 6 | 6 |" in text
 
 
@@ -135,5 +173,8 @@ def test_an_end_after_the_run_is_over_counts_for_nothing(tmp_path: Path):
 
     text = summary(ledger, 1)
 
-    assert "1 ends of 1 bootstraps: 0 converged, 1 came after their run's end, 0 met an action that was not needed." in text
+    assert (
+        "1 ends of 1 bootstraps: 0 converged, 1 came after their run's end, 0 met an action that was not needed."
+        in text
+    )
     assert "- kills-0: release cilium is pending-install" in text

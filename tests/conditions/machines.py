@@ -13,7 +13,10 @@ NO_LEADER = captured("etcd-members-no-quorum")
 DOWN = captured("bootstrap-node-down")
 WRONG_CA = captured("bootstrap-wrong-ca")
 ALREADY_EXISTS = captured("bootstrap-already-exists")
-LEARNER = Said(stderr="error getting members: rpc error: code = FailedPrecondition desc = etcdserver: rpc not supported for learner", exit_code=1)
+LEARNER = Said(
+    stderr="error getting members: rpc error: code = FailedPrecondition desc = etcdserver: rpc not supported for learner",
+    exit_code=1,
+)
 
 
 @dataclass
@@ -46,7 +49,10 @@ class Machines:
     def __init__(self, **machines: Machine) -> None:
         self.cluster: Cluster = infra()
         self.machines = {
-            node.hostname: machines.get(node.hostname.removeprefix("infra-").replace("-", "_"), Machine()) for node in self.cluster.nodes
+            node.hostname: machines.get(
+                node.hostname.removeprefix("infra-").replace("-", "_"), Machine()
+            )
+            for node in self.cluster.nodes
         }
         self.bootstraps: list[Said] = [Said()]
         """What each further call of `bootstrap` is answered; the last for ever."""
@@ -59,12 +65,19 @@ class Machines:
     @property
     def asked(self) -> list[str]:
         """The commands, without what they all have."""
-        return [" ".join(called.argv[called.argv.index("--nodes") + 1 :]) for called in self.runner.called]
+        return [
+            " ".join(called.argv[called.argv.index("--nodes") + 1 :])
+            for called in self.runner.called
+        ]
 
     @property
     def bootstrapped(self) -> list[str]:
         """The addresses that `bootstrap` was called on."""
-        return [called.argv[called.argv.index("--nodes") + 1] for called in self.runner.called if called.argv[-1] == "bootstrap"]
+        return [
+            called.argv[called.argv.index("--nodes") + 1]
+            for called in self.runner.called
+            if called.argv[-1] == "bootstrap"
+        ]
 
     def address(self, hostname: str) -> str:
         """Return a machine's address."""
@@ -72,7 +85,9 @@ class Machines:
 
     def _answer(self, argv: list[str]) -> Said | None:
         address = argv[argv.index("--nodes") + 1]
-        hostname = next(node.hostname for node in self.cluster.nodes if str(node.address) == address)
+        hostname = next(
+            node.hostname for node in self.cluster.nodes if str(node.address) == address
+        )
         machine = self.machines[hostname]
         words = argv[argv.index("--endpoints") + 2 :]
         if words == ["bootstrap"]:
@@ -83,9 +98,16 @@ class Machines:
         answers = {
             "health": self.healthy,
             "services": Said(services_table(address, machine)),
-            "etcd": machine.members if isinstance(machine.members, Said) else Said(members_table(address, machine.members)),
+            "etcd": machine.members
+            if isinstance(machine.members, Said)
+            else Said(members_table(address, machine.members)),
             "version": Said(version_text(address, machine.version)),
-            "time": Said(table(("NODE", "NTP-SERVER", "NODE-TIME", "NTP-SERVER-TIME"), (address, "10.25.10.1", machine.time, machine.time))),
+            "time": Said(
+                table(
+                    ("NODE", "NTP-SERVER", "NODE-TIME", "NTP-SERVER-TIME"),
+                    (address, "10.25.10.1", machine.time, machine.time),
+                )
+            ),
             "get": Said(machine.resources),
         }
         return answers.get(words[0])
@@ -93,26 +115,41 @@ class Machines:
 
 def services_table(address: str, machine: Machine) -> str:
     """Return what `talosctl services` prints for a machine."""
-    etcd = {"etcd": (machine.etcd, machine.health if machine.etcd == "Running" else "?")} if machine.etcd else {}
-    rows = [(address, name, state, health, "3s ago", machine.last) for name, (state, health) in sorted({**machine.other, **etcd}.items())]
+    etcd = (
+        {"etcd": (machine.etcd, machine.health if machine.etcd == "Running" else "?")}
+        if machine.etcd
+        else {}
+    )
+    rows = [
+        (address, name, state, health, "3s ago", machine.last)
+        for name, (state, health) in sorted({**machine.other, **etcd}.items())
+    ]
     return table(("NODE", "SERVICE", "STATE", "HEALTH", "LAST CHANGE", "LAST EVENT"), *rows)
 
 
 def members_table(address: str, members: tuple[str, ...]) -> str:
     """Return what `talosctl etcd members` prints for a machine."""
-    rows = [(address, f"{number:016x}", name, "https://peer:2380", "https://client:2379", "false") for number, name in enumerate(members)]
+    rows = [
+        (address, f"{number:016x}", name, "https://peer:2380", "https://client:2379", "false")
+        for number, name in enumerate(members)
+    ]
     return table(("NODE", "ID", "HOSTNAME", "PEER URLS", "CLIENT URLS", "LEARNER"), *rows)
 
 
 def version_text(address: str, version: str) -> str:
     """Return what `talosctl version --short` prints for a machine."""
-    return f"Client:\nTalos v1.12.0\nServer:\n\tNODE:        {address}\n" + (f"\tTag:         {version}\n" if version else "")
+    return f"Client:\nTalos v1.12.0\nServer:\n\tNODE:        {address}\n" + (
+        f"\tTag:         {version}\n" if version else ""
+    )
 
 
 def table(*rows: tuple[str, ...]) -> str:
     """Align rows as Go's tabwriter does: each column three blanks wider than what is in it."""
     widths = [max(len(cell) for cell in column) + 3 for column in zip(*rows, strict=True)]
-    return "".join("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows)
+    return "".join(
+        "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+        for row in rows
+    )
 
 
 def member_of(*names: str) -> Machine:

@@ -12,9 +12,19 @@ def condition(type_: str, status: str, message: str = "", **more: Any) -> Object
 
 
 def item(
-    name: str, namespace: str = "", *, conditions: tuple[Object, ...] = (), generation: int = 1, spec: Object | None = None, **status: Any
+    name: str,
+    namespace: str = "",
+    *,
+    conditions: tuple[Object, ...] = (),
+    generation: int = 1,
+    spec: Object | None = None,
+    **status: Any,
 ) -> Object:
-    metadata: Object = {"name": name, "generation": generation, "creationTimestamp": "2026-11-23T07:32:00Z"}
+    metadata: Object = {
+        "name": name,
+        "generation": generation,
+        "creationTimestamp": "2026-11-23T07:32:00Z",
+    }
     if namespace:
         metadata["namespace"] = namespace
     made: Object = {"metadata": metadata, "spec": spec or {}}
@@ -28,12 +38,29 @@ def ready(status: str = "True", message: str = "", **more: Any) -> tuple[Object,
 
 
 def pod(
-    name: str, namespace: str = "kube-system", *, node: str = "", owner: str = "", well: bool = True, phase: str = "Running", **status: Any
+    name: str,
+    namespace: str = "kube-system",
+    *,
+    node: str = "",
+    owner: str = "",
+    well: bool = True,
+    phase: str = "Running",
+    **status: Any,
 ) -> Object:
     made = item(
-        name, namespace, conditions=status.pop("conditions", ready("True" if well else "False")), spec={"nodeName": node}, phase=phase, **status
+        name,
+        namespace,
+        conditions=status.pop("conditions", ready("True" if well else "False")),
+        spec={"nodeName": node},
+        phase=phase,
+        **status,
     )
-    made["metadata"].update({"labels": {"app": owner}, "ownerReferences": [{"kind": "DaemonSet", "name": owner}] if owner else []})
+    made["metadata"].update(
+        {
+            "labels": {"app": owner},
+            "ownerReferences": [{"kind": "DaemonSet", "name": owner}] if owner else [],
+        }
+    )
     return made
 
 

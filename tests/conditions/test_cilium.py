@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from firstlight.conditions.cilium import agents_identify, bgp_enabled, datapath_operational, hubble_relay_answers, status_ok
+from firstlight.conditions.cilium import (
+    agents_identify,
+    bgp_enabled,
+    datapath_operational,
+    hubble_relay_answers,
+    status_ok,
+)
 from firstlight.conditions.dns import dns_resolves_across_nodes
 from firstlight.errors import FirstlightError
 from firstlight.tools.cilium import Cilium
@@ -27,7 +33,11 @@ from tests.tools.scripted import Said, scripted
 CLUSTER = infra()
 NAMES = sorted(CLUSTER.node_names)
 CONFIG = {"ClusterID": 1, "ClusterName": "infra", "EnableBGPControlPlane": True}
-STATUS = {"cilium": {"state": "Ok", "msg": "1.18.5"}, "kube-proxy-replacement": {"mode": "True"}, "cluster": {"self": "infra/x"}}
+STATUS = {
+    "cilium": {"state": "Ok", "msg": "1.18.5"},
+    "kube-proxy-replacement": {"mode": "True"},
+    "cluster": {"self": "infra/x"},
+}
 
 
 @pytest.fixture
@@ -45,34 +55,52 @@ def agent(node: str, *, well: bool = True) -> dict[str, Any]:
 
 def cilium(**answers: Said | dict[str, Any]) -> Cilium:
     words = {"config": "cilium-dbg config", "status": "cilium-dbg status", "cli": "status --wait"}
-    said = {words[name]: Said(json.dumps(answer)) if isinstance(answer, dict) else answer for name, answer in answers.items()}
+    said = {
+        words[name]: Said(json.dumps(answer)) if isinstance(answer, dict) else answer
+        for name, answer in answers.items()
+    }
     return Cilium(scripted(said), Path("k"), "c")
 
 
 def test_cilium_status_is_judged_by_its_exit_code():
     assert status_ok(cilium(cli=Said("OK"))).probe().holds
-    seen = status_ok(cilium(cli=Said(stderr="timeout while waiting for status to become successful", exit_code=1))).probe()
-    assert (seen.seen, seen.hopeless) == ("timeout while waiting for status to become successful", False)
+    seen = status_ok(
+        cilium(
+            cli=Said(stderr="timeout while waiting for status to become successful", exit_code=1)
+        )
+    ).probe()
+    assert (seen.seen, seen.hopeless) == (
+        "timeout while waiting for status to become successful",
+        False,
+    )
 
 
-def test_the_agent_of_every_node_is_asked_for_the_clusters_id_and_name(kubernetes: Kubernetes, agents: None):
+def test_the_agent_of_every_node_is_asked_for_the_clusters_id_and_name(
+    kubernetes: Kubernetes, agents: None
+):
     asked = cilium(config=CONFIG)
 
     seen = agents_identify(asked, kubernetes, CLUSTER).probe()
 
     assert seen.value == dict.fromkeys(NAMES, ("1", "infra"))
-    assert [called.argv[6] for called in asked._runner.called] == [f"cilium-{name}" for name in NAMES]
+    assert [called.argv[6] for called in asked._runner.called] == [
+        f"cilium-{name}" for name in NAMES
+    ]
 
 
 @pytest.mark.parametrize("wrong", [{"ClusterID": 2}, {"ClusterName": "apps"}, {"ClusterID": None}])
-def test_an_agent_of_another_identity_is_final(kubernetes: Kubernetes, agents: None, wrong: dict[str, Any]):
+def test_an_agent_of_another_identity_is_final(
+    kubernetes: Kubernetes, agents: None, wrong: dict[str, Any]
+):
     seen = agents_identify(cilium(config={**CONFIG, **wrong}), kubernetes, CLUSTER).probe()
 
     assert seen.hopeless
     assert f"the agent of {NAMES[0]} runs with cluster id" in seen.seen
 
 
-def test_a_node_without_a_ready_agent_is_waited_for(api: ApiServer, kubernetes: Kubernetes, agents: None):
+def test_a_node_without_a_ready_agent_is_waited_for(
+    api: ApiServer, kubernetes: Kubernetes, agents: None
+):
     api.hold(PODS, *(agent(name, well=name != NAMES[0]) for name in NAMES))
 
     for condition in (agents_identify, datapath_operational, bgp_enabled):
@@ -91,7 +119,9 @@ def test_a_node_without_a_ready_agent_is_waited_for(api: ApiServer, kubernetes: 
         ({"cilium": None}, False, False),
     ],
 )
-def test_the_datapath_is_judged_by_the_agents_own_words(kubernetes: Kubernetes, agents: None, change: dict[str, Any], holds: bool, hopeless: bool):
+def test_the_datapath_is_judged_by_the_agents_own_words(
+    kubernetes: Kubernetes, agents: None, change: dict[str, Any], holds: bool, hopeless: bool
+):
     seen = datapath_operational(cilium(status={**STATUS, **change}), kubernetes, CLUSTER).probe()
 
     assert (seen.holds, seen.hopeless) == (holds, hopeless)
@@ -103,13 +133,17 @@ def test_an_agent_that_cannot_be_asked_yet_is_waited_for(kubernetes: Kubernetes,
     assert not datapath_operational(cilium(status=starting), kubernetes, CLUSTER).probe().hopeless
     assert not agents_identify(cilium(config=starting), kubernetes, CLUSTER).probe().hopeless
     with pytest.raises(FirstlightError) as caught:
-        datapath_operational(cilium(status=Said("Defaulted container\n{")), kubernetes, CLUSTER).probe()
+        datapath_operational(
+            cilium(status=Said("Defaulted container\n{")), kubernetes, CLUSTER
+        ).probe()
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize("bgp", [True, False])
 def test_bgp_is_on_by_what_the_agents_run_with(kubernetes: Kubernetes, agents: None, bgp: bool):
-    seen = bgp_enabled(cilium(config={**CONFIG, "EnableBGPControlPlane": bgp}), kubernetes, CLUSTER).probe()
+    seen = bgp_enabled(
+        cilium(config={**CONFIG, "EnableBGPControlPlane": bgp}), kubernetes, CLUSTER
+    ).probe()
 
     assert (seen.value, seen.hopeless) == ((len(NAMES), False) if bgp else (None, True))
 
@@ -137,7 +171,10 @@ def answered(message: bytes) -> bytes:
     """An HTTP/2 answer: settings, a data frame with one gRPC message, and the end of the stream."""
     data = b"\0" + len(message).to_bytes(4, "big") + message
     frames = ((4, 0, 0, b""), (0, 0, 1, data), (1, 5, 1, b""))
-    return b"".join(len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body for kind, flags, stream, body in frames)
+    return b"".join(
+        len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+        for kind, flags, stream, body in frames
+    )
 
 
 HEARS_ALL = bytes([0x08, 0xFF, 0x1F, 0x2A, 2, 0x08, len(NAMES), 0x32, 0])
@@ -146,15 +183,27 @@ RELAY = [pod("hubble-relay-5", owner="hubble-relay")]
 
 
 def test_hubble_relay_must_answer_and_hear_every_node():
-    assert hubble_relay_answers(Relay(RELAY, answered(HEARS_ALL)), CLUSTER).probe().value == len(NAMES)
+    assert hubble_relay_answers(Relay(RELAY, answered(HEARS_ALL)), CLUSTER).probe().value == len(
+        NAMES
+    )
     deaf = hubble_relay_answers(Relay(RELAY, answered(HEARS_TWO)), CLUSTER).probe()
-    assert (deaf.seen, deaf.hopeless) == (f"Hubble Relay hears 2 of {len(NAMES)} nodes, 4095 flows", False)
-    assert hubble_relay_answers(Relay([], b""), CLUSTER).probe().seen == "no pod of Hubble Relay is ready"
+    assert (deaf.seen, deaf.hopeless) == (
+        f"Hubble Relay hears 2 of {len(NAMES)} nodes, 4095 flows",
+        False,
+    )
+    assert (
+        hubble_relay_answers(Relay([], b""), CLUSTER).probe().seen
+        == "no pod of Hubble Relay is ready"
+    )
     gone = Relay([leaving(pod("hubble-relay-4")), *RELAY], answered(HEARS_ALL))
     assert hubble_relay_answers(gone, CLUSTER).probe().value == len(NAMES)
 
 
-@pytest.mark.parametrize("answer", [b"", answered(b"")[:12], b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["hangs up", "cut off", "no HTTP/2"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", answered(b"")[:12], b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+    ids=["hangs up", "cut off", "no HTTP/2"],
+)
 def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
     with pytest.raises(NoAnswer) as caught:
         hubble_relay_answers(Relay(RELAY, answer), CLUSTER).probe()
@@ -165,12 +214,22 @@ def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
 @pytest.fixture
 def dns(api: ApiServer, agents: None) -> None:
     """Two CoreDNS pods on the first two nodes."""
-    servers = [pod(f"coredns-{number}", node=NAMES[number], owner="coredns", podIP=f"10.42.{number}.7") for number in range(2)]
+    servers = [
+        pod(f"coredns-{number}", node=NAMES[number], owner="coredns", podIP=f"10.42.{number}.7")
+        for number in range(2)
+    ]
     for server in servers:
         server["metadata"]["labels"]["k8s-app"] = "kube-dns"
     api.hold(PODS, *servers)
     api.hold(NODES, *(item(name) for name in NAMES))
-    api.hold(DAEMON_SETS, item("cilium", "kube-system", spec={"template": {"spec": {"containers": [{"image": "quay.io/cilium/cilium:v1"}]}}}))
+    api.hold(
+        DAEMON_SETS,
+        item(
+            "cilium",
+            "kube-system",
+            spec={"template": {"spec": {"containers": [{"image": "quay.io/cilium/cilium:v1"}]}}},
+        ),
+    )
 
 
 WELL = Said()
@@ -179,8 +238,27 @@ DONE = {"terminated": {"exitCode": 0, "reason": "Completed"}}
 
 def kubectl(answer: Said, state: object = DONE, *, waited: Said = WELL) -> Kubectl:
     """Return a kubectl whose pods come to this state, and then print this answer."""
-    made = Said(json.dumps({"metadata": {"name": "x"}, "status": {"containerStatuses": [{"name": "client", "state": state}]}}))
-    return Kubectl(scripted({"delete pod": Said(), "create --filename": Said(), "wait": waited, "get pod": made, "logs": answer}), Path("k"), "c")
+    made = Said(
+        json.dumps(
+            {
+                "metadata": {"name": "x"},
+                "status": {"containerStatuses": [{"name": "client", "state": state}]},
+            }
+        )
+    )
+    return Kubectl(
+        scripted(
+            {
+                "delete pod": Said(),
+                "create --filename": Said(),
+                "wait": waited,
+                "get pod": made,
+                "logs": answer,
+            }
+        ),
+        Path("k"),
+        "c",
+    )
 
 
 ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1       DGRAM  \n10.43.0.1       RAW    \n"
@@ -193,13 +271,17 @@ def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dn
 
     assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
     made = [json.loads(called.input) for called in asked._runner.called if called.input]
-    assert [(each["spec"]["nodeName"], each["spec"]["dnsConfig"]["nameservers"]) for each in made] == [
+    assert [
+        (each["spec"]["nodeName"], each["spec"]["dnsConfig"]["nameservers"]) for each in made
+    ] == [
         (NAMES[1], ["10.42.0.7"]),
         (NAMES[2], ["10.42.1.7"]),
     ]
 
 
-def test_a_coredns_pod_that_is_leaving_is_not_asked(api: ApiServer, kubernetes: Kubernetes, dns: None):
+def test_a_coredns_pod_that_is_leaving_is_not_asked(
+    api: ApiServer, kubernetes: Kubernetes, dns: None
+):
     gone = leaving(pod("coredns-9", node=NAMES[2], owner="coredns", podIP="10.42.2.7"))
     gone["metadata"]["labels"]["k8s-app"] = "kube-dns"
     api.kinds[PODS.path()].append(gone)
@@ -209,12 +291,21 @@ def test_a_coredns_pod_that_is_leaving_is_not_asked(api: ApiServer, kubernetes: 
     assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
 
 
-def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwards(kubernetes: Kubernetes, dns: None):
+def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwards(
+    kubernetes: Kubernetes, dns: None
+):
     asked = kubectl(Said(ANSWER))
 
     dns_resolves_across_nodes(kubernetes, asked).probe()
 
-    assert [called.argv[7] for called in asked._runner.called] == ["delete", "create", "wait", "get", "logs", "delete"] * 2
+    assert [called.argv[7] for called in asked._runner.called] == [
+        "delete",
+        "create",
+        "wait",
+        "get",
+        "logs",
+        "delete",
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -222,10 +313,15 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
     [
         (Said("10.9.9.9 STREAM x\n"), "says 10.9.9.9, not 10.43.0.1"),
         (Said(""), "says nothing, not 10.43.0.1"),
-        (Said(stderr="error: unable to upgrade connection", exit_code=1), "error: unable to upgrade connection"),
+        (
+            Said(stderr="error: unable to upgrade connection", exit_code=1),
+            "error: unable to upgrade connection",
+        ),
     ],
 )
-def test_another_answer_or_none_is_said_with_who_asked_whom(kubernetes: Kubernetes, dns: None, answer: Said, seen: str):
+def test_another_answer_or_none_is_said_with_who_asked_whom(
+    kubernetes: Kubernetes, dns: None, answer: Said, seen: str
+):
     observation = dns_resolves_across_nodes(kubernetes, kubectl(answer)).probe()
 
     assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"
@@ -233,30 +329,42 @@ def test_another_answer_or_none_is_said_with_who_asked_whom(kubernetes: Kubernet
 
 
 NO_GETENT = 'OCI runtime create failed: exec: "getent": executable file not found in $PATH'
-LATE = Said(stderr="error: timed out waiting for the condition on pods/firstlight-dns-0", exit_code=1)
+LATE = Said(
+    stderr="error: timed out waiting for the condition on pods/firstlight-dns-0", exit_code=1
+)
 
 
 @pytest.mark.parametrize(
     ("asked", "seen"),
     [
-        (kubectl(Said(), {"terminated": {"exitCode": 2, "reason": "Error"}}), "getent ended with exit code 2, Error"),
+        (
+            kubectl(Said(), {"terminated": {"exitCode": 2, "reason": "Error"}}),
+            "getent ended with exit code 2, Error",
+        ),
         (
             kubectl(Said("getent: cannot\n"), {"terminated": {"exitCode": 2, "reason": "Error"}}),
             "getent ended with exit code 2, Error: getent: cannot",
         ),
         (
-            kubectl(Said(exit_code=1), {"terminated": {"exitCode": 128, "reason": "StartError", "message": NO_GETENT}}),
+            kubectl(
+                Said(exit_code=1),
+                {"terminated": {"exitCode": 128, "reason": "StartError", "message": NO_GETENT}},
+            ),
             f"getent ended with exit code 128, StartError: {NO_GETENT}",
         ),
         (
-            kubectl(Said(), {"waiting": {"reason": "ErrImagePull", "message": "not found"}}, waited=LATE),
+            kubectl(
+                Said(), {"waiting": {"reason": "ErrImagePull", "message": "not found"}}, waited=LATE
+            ),
             f"{LATE.stderr}; ErrImagePull: not found",
         ),
         (kubectl(Said(), {}, waited=LATE), LATE.stderr),
     ],
     ids=["no answer", "words", "no such command", "no image", "nothing"],
 )
-def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(kubernetes: Kubernetes, dns: None, asked: Kubectl, seen: str):
+def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(
+    kubernetes: Kubernetes, dns: None, asked: Kubectl, seen: str
+):
     observation = dns_resolves_across_nodes(kubernetes, asked).probe()
 
     assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"

@@ -30,10 +30,12 @@ REST = """\
 [=] [cilium-test-1] Test [all-ingress-deny] [4/4]
   [-] Scenario [all-ingress-deny/pod-to-pod]
 """
-GOOD = BEGUN + REST + "\n✅ [cilium-test-1] All 2 tests (3 actions) successful, 2 tests skipped, 1 scenarios skipped.\n"
-CURL = (
-    'command "curl -w %{local_ip} --silent http://one.:80" failed: command failed (pod=cilium-test-1/client-5): command terminated with exit code 28'
+GOOD = (
+    BEGUN
+    + REST
+    + "\n✅ [cilium-test-1] All 2 tests (3 actions) successful, 2 tests skipped, 1 scenarios skipped.\n"
 )
+CURL = 'command "curl -w %{local_ip} --silent http://one.:80" failed: command failed (pod=cilium-test-1/client-5): command terminated with exit code 28'
 BAD = (
     BEGUN
     + f".  ❌ .{CURL}\n"
@@ -62,7 +64,10 @@ def test_each_scenario_has_its_standing_and_its_words():
         "no-policies/pod-to-pod": (ScenarioStanding.PASSED, ""),
         "no-policies/pod-to-world": (ScenarioStanding.PASSED, ""),
         "no-policies/pod-to-hostport": (ScenarioStanding.LEFT_OUT, "Feature host-port is disabled"),
-        "client-egress-l7": (ScenarioStanding.NOT_VERIFIABLE, "Envoy cannot be built here (Feature l7-proxy is disabled)"),
+        "client-egress-l7": (
+            ScenarioStanding.NOT_VERIFIABLE,
+            "Envoy cannot be built here (Feature l7-proxy is disabled)",
+        ),
         "egress-gateway": (ScenarioStanding.LEFT_OUT, "skipped by condition"),
         "all-ingress-deny/pod-to-pod": (ScenarioStanding.PASSED, ""),
     }
@@ -72,7 +77,10 @@ def test_each_scenario_has_its_standing_and_its_words():
 def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
     """The CLI says "skipped by user" for it, and that has another reason where the target skips too."""
     lacking = Connectivity(lacks={"skipped by user": "no network but their own"})
-    skipped = GOOD.replace("Skipping test [egress-gateway] [3/4] (skipped by condition)", "Skipping test [check-log-errors] [3/4] (skipped by user)")
+    skipped = GOOD.replace(
+        "Skipping test [egress-gateway] [3/4] (skipped by condition)",
+        "Skipping test [check-log-errors] [3/4] (skipped by user)",
+    )
     found = runner(Said(skipped))
 
     seen = connectivity_passes(Cilium(found, Path("k"), "c"), lacking).probe()
@@ -87,32 +95,56 @@ def test_a_failed_scenario_fails_the_criterion_in_the_tools_words():
     seen = judged(Said(BAD, exit_code=1))
 
     assert seen.hopeless
-    assert seen.seen == f"2 passed, 1 failed, 1 not verifiable here, 2 left out; first no-policies/pod-to-world: {CURL}"
-    assert [one.name for one in seen.scenarios if one.standing is ScenarioStanding.FAILED] == ["no-policies/pod-to-world"]
-
-
-def test_a_test_that_fails_outside_its_scenarios_fails_all_the_same():
-    text = GOOD.replace("✅ [cilium-test-1] All 2 tests (3 actions) successful", "📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (0/3 actions)")
-    seen = judged(Said(text + "Test [all-ingress-deny]:\n", exit_code=1))
-
-    assert [(one.name, one.words) for one in seen.scenarios if one.standing is ScenarioStanding.FAILED] == [
-        ("all-ingress-deny", "failed outside its scenarios")
+    assert (
+        seen.seen
+        == f"2 passed, 1 failed, 1 not verifiable here, 2 left out; first no-policies/pod-to-world: {CURL}"
+    )
+    assert [one.name for one in seen.scenarios if one.standing is ScenarioStanding.FAILED] == [
+        "no-policies/pod-to-world"
     ]
 
 
+def test_a_test_that_fails_outside_its_scenarios_fails_all_the_same():
+    text = GOOD.replace(
+        "✅ [cilium-test-1] All 2 tests (3 actions) successful",
+        "📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (0/3 actions)",
+    )
+    seen = judged(Said(text + "Test [all-ingress-deny]:\n", exit_code=1))
+
+    assert [
+        (one.name, one.words) for one in seen.scenarios if one.standing is ScenarioStanding.FAILED
+    ] == [("all-ingress-deny", "failed outside its scenarios")]
+
+
 def test_words_of_failure_in_a_test_that_passed_are_no_failure():
-    assert judged(Said(GOOD.replace("  [-] Skipping Scenario", "  ❌ Failed to collect metrics\n  [-] Skipping Scenario"))).holds
+    assert judged(
+        Said(
+            GOOD.replace(
+                "  [-] Skipping Scenario", "  ❌ Failed to collect metrics\n  [-] Skipping Scenario"
+            )
+        )
+    ).holds
 
 
 @pytest.mark.parametrize(
     ("said", "seen"),
     [
         (
-            Said(BEGUN, stderr="\nError: connectivity test failed: context deadline exceeded\n", exit_code=1),
+            Said(
+                BEGUN,
+                stderr="\nError: connectivity test failed: context deadline exceeded\n",
+                exit_code=1,
+            ),
             "it ended after 1 of 4 tests (exit code 1): Error: connectivity test failed: context deadline exceeded",
         ),
-        (Said(BEGUN, exit_code=-15, timed_out=True), "it ended after 1 of 4 tests (its time was up): "),
-        (Said(stderr="Error: unable to list nodes\n", exit_code=1), "it ended after 0 of 0 tests (exit code 1): Error: unable to list nodes"),
+        (
+            Said(BEGUN, exit_code=-15, timed_out=True),
+            "it ended after 1 of 4 tests (its time was up): ",
+        ),
+        (
+            Said(stderr="Error: unable to list nodes\n", exit_code=1),
+            "it ended after 0 of 0 tests (exit code 1): Error: unable to list nodes",
+        ),
         (TIMED_OUT, "it ended after 0 of 0 tests (its time was up): no answer"),
     ],
     ids=["cut off", "timed out", "never began", "silent"],
@@ -134,7 +166,11 @@ def test_the_scenario_that_was_running_when_it_was_cut_off_has_not_passed():
 
 
 def test_a_run_in_which_nothing_was_tested_fails():
-    lines = [line for line in GOOD.splitlines(keepends=True) if "] Scenario [" not in line and "Action" not in line]
+    lines = [
+        line
+        for line in GOOD.splitlines(keepends=True)
+        if "] Scenario [" not in line and "Action" not in line
+    ]
 
     seen = judged(Said("".join(lines)))
 
@@ -150,7 +186,11 @@ def test_what_an_earlier_test_left_is_removed_first_and_its_own_afterwards():
 
     connectivity_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
 
-    assert [called.argv[3:5] for called in asked.called] == [["delete", "namespace"], ["connectivity", "test"], ["delete", "namespace"]]
+    assert [called.argv[3:5] for called in asked.called] == [
+        ["delete", "namespace"],
+        ["connectivity", "test"],
+        ["delete", "namespace"],
+    ]
     test = asked.called[1].line
     assert "--verbose" in test
     assert "pod-security.kubernetes.io/enforce=privileged" in test
@@ -158,7 +198,9 @@ def test_what_an_earlier_test_left_is_removed_first_and_its_own_afterwards():
 
 
 def test_it_is_not_run_beside_what_an_earlier_test_left():
-    stuck = Said(stderr="error: timed out waiting for the condition on namespaces/cilium-test-1", exit_code=1)
+    stuck = Said(
+        stderr="error: timed out waiting for the condition on namespaces/cilium-test-1", exit_code=1
+    )
     asked = runner(Said(GOOD), removed=[stuck])
 
     seen = connectivity_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
@@ -182,6 +224,10 @@ def test_what_the_real_cli_printed_is_read():
 
     (failed,) = [one for one in seen.scenarios if one.standing is ScenarioStanding.FAILED]
     assert failed.name == "pod-to-pod-encryption-v2/pod-to-pod-encryption-v2"
-    assert failed.words.startswith("Failed to execute tcpdump on cilium-test-1/host-netns-n9n6v (infra-worker-2): failed to wait for tcpdump")
+    assert failed.words.startswith(
+        "Failed to execute tcpdump on cilium-test-1/host-netns-n9n6v (infra-worker-2): failed to wait for tcpdump"
+    )
     assert len({one.name.split("/")[0] for one in seen.scenarios}) == 121
-    assert sum("l7-proxy" in one.words for one in seen.scenarios) == CAPTURED.count("(Feature l7-proxy is disabled)")
+    assert sum("l7-proxy" in one.words for one in seen.scenarios) == CAPTURED.count(
+        "(Feature l7-proxy is disabled)"
+    )

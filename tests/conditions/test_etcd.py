@@ -5,10 +5,24 @@ from __future__ import annotations
 import pytest
 
 from firstlight.conditions import Condition, Observation
-from firstlight.conditions.etcd import EtcdUnknown, etcd_bootstrapped_on, etcd_claims, etcd_runs, no_foreign_etcd
+from firstlight.conditions.etcd import (
+    EtcdUnknown,
+    etcd_bootstrapped_on,
+    etcd_claims,
+    etcd_runs,
+    no_foreign_etcd,
+)
 from firstlight.errors import FirstlightError
 from firstlight.tools.process import ToolFailed
-from tests.conditions.machines import DOWN, LEARNER, NO_LEADER, WRONG_CA, Machine, Machines, member_of
+from tests.conditions.machines import (
+    DOWN,
+    LEARNER,
+    NO_LEADER,
+    WRONG_CA,
+    Machine,
+    Machines,
+    member_of,
+)
 from tests.tools.scripted import Said
 
 ALL = ("cp-1", "cp-2", "cp-3")
@@ -22,7 +36,10 @@ def test_machines_that_wait_for_a_cluster_claim_none():
     machines = Machines()
 
     assert etcd_claims(machines.talosctl, machines.cluster) == {}
-    assert look(no_foreign_etcd(machines.talosctl, machines.cluster)).seen == "no etcd cluster exists yet"
+    assert (
+        look(no_foreign_etcd(machines.talosctl, machines.cluster)).seen
+        == "no etcd cluster exists yet"
+    )
 
 
 @pytest.mark.parametrize("state", ["Initialized", "Waiting", "Preparing"])
@@ -39,7 +56,9 @@ def test_every_control_plane_node_is_asked_and_no_worker():
 
     etcd_claims(machines.talosctl, machines.cluster)
 
-    assert [asked.split()[0] for asked in machines.asked] == [machines.address(f"infra-cp-{number}") for number in (1, 2, 3)]
+    assert [asked.split()[0] for asked in machines.asked] == [
+        machines.address(f"infra-cp-{number}") for number in (1, 2, 3)
+    ]
 
 
 @pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
@@ -57,7 +76,18 @@ def test_every_control_plane_node_is_asked_and_no_worker():
         Machine(etcd="Running", members=Said()),
         Machine(fails=Said()),
     ],
-    ids=["down", "booting", "starting", "stopping", "failed", "finished", "no quorum", "learner", "empty list", "empty answer"],
+    ids=[
+        "down",
+        "booting",
+        "starting",
+        "stopping",
+        "failed",
+        "finished",
+        "no quorum",
+        "learner",
+        "empty list",
+        "empty answer",
+    ],
 )
 def test_what_cannot_be_told_of_one_node_is_never_taken_for_no_etcd(name: str, machine: Machine):
     """A cluster that has lost its quorum, or reboots, must not be taken for none: a second one would be made beside it."""
@@ -81,12 +111,16 @@ def test_a_node_that_another_authority_signed_is_not_asked_again():
 def test_an_etcd_that_is_neither_running_nor_waiting_says_why():
     machines = Machines(cp_2=Machine(etcd="Failed"))
 
-    with pytest.raises(EtcdUnknown, match="cannot tell whether infra-cp-2 has an etcd member: its etcd is Failed: Something happened"):
+    with pytest.raises(
+        EtcdUnknown,
+        match="cannot tell whether infra-cp-2 has an etcd member: its etcd is Failed: Something happened",
+    ):
         etcd_claims(machines.talosctl, machines.cluster)
 
 
 GAVE_UP = Machine(
-    etcd="Failed", last="Failed to run pre stage: failed to build initial etcd cluster: failed to build cluster arguments: 1 error(s) occurred:"
+    etcd="Failed",
+    last="Failed to run pre stage: failed to build initial etcd cluster: failed to build cluster arguments: 1 error(s) occurred:",
 )
 
 
@@ -112,7 +146,10 @@ def test_strangers_in_etcd_stop_the_run():
 
     seen = look(no_foreign_etcd(machines.talosctl, machines.cluster))
 
-    assert (seen.hopeless, seen.seen) == (True, "etcd has members that the definition does not know: infra-old-1")
+    assert (seen.hopeless, seen.seen) == (
+        True,
+        "etcd has members that the definition does not know: infra-old-1",
+    )
 
 
 def test_two_clusters_stop_the_run():
@@ -122,7 +159,10 @@ def test_two_clusters_stop_the_run():
         seen = look(condition(machines.talosctl, machines.cluster))
 
         assert seen.hopeless
-        assert seen.seen == "more than one etcd cluster claims these machines: infra-cp-1 says infra-cp-1, infra-cp-3; infra-cp-2 says infra-cp-2"
+        assert (
+            seen.seen
+            == "more than one etcd cluster claims these machines: infra-cp-1 says infra-cp-1, infra-cp-3; infra-cp-2 says infra-cp-2"
+        )
 
 
 def test_a_node_that_joins_knows_fewer_members_and_is_no_second_cluster():
@@ -139,7 +179,9 @@ def test_a_member_without_a_name_is_nobody_yet():
     """It has been added and has not started: its name is empty, which is no stranger's."""
     machines = Machines(cp_1=Machine(etcd="Running", members=("infra-cp-1", "")))
 
-    assert etcd_claims(machines.talosctl, machines.cluster) == {"infra-cp-1": frozenset({"infra-cp-1"})}
+    assert etcd_claims(machines.talosctl, machines.cluster) == {
+        "infra-cp-1": frozenset({"infra-cp-1"})
+    }
     assert look(no_foreign_etcd(machines.talosctl, machines.cluster)).holds
 
 
@@ -147,7 +189,10 @@ def test_the_bootstrapped_node_alone_is_asked_whether_it_is_a_member():
     """The others may be down: that is for the next criterion."""
     machines = Machines(cp_1=member_of("cp-1"), cp_2=Machine(fails=DOWN), cp_3=Machine(etcd=""))
 
-    assert look(etcd_bootstrapped_on(machines.talosctl, machines.cluster)).seen == "infra-cp-1 lists infra-cp-1"
+    assert (
+        look(etcd_bootstrapped_on(machines.talosctl, machines.cluster)).seen
+        == "infra-cp-1 lists infra-cp-1"
+    )
 
 
 def test_a_node_that_is_not_bootstrapped_lists_no_member_yet():
@@ -155,7 +200,11 @@ def test_a_node_that_is_not_bootstrapped_lists_no_member_yet():
 
     seen = look(etcd_bootstrapped_on(machines.talosctl, machines.cluster))
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (False, False, "infra-cp-1 lists no etcd member yet")
+    assert (seen.holds, seen.hopeless, seen.seen) == (
+        False,
+        False,
+        "infra-cp-1 lists no etcd member yet",
+    )
 
 
 def test_etcd_runs_when_all_three_say_so_and_are_healthy():
@@ -163,7 +212,10 @@ def test_etcd_runs_when_all_three_say_so_and_are_healthy():
 
     seen = look(etcd_runs(machines.talosctl, machines.cluster))
 
-    assert (seen.holds, seen.seen) == (True, "members infra-cp-1, infra-cp-2, infra-cp-3, all healthy")
+    assert (seen.holds, seen.seen) == (
+        True,
+        "members infra-cp-1, infra-cp-2, infra-cp-3, all healthy",
+    )
 
 
 def test_who_is_behind_is_said_by_name_with_what_the_first_etcd_says_that_does_not_run():
@@ -173,7 +225,9 @@ def test_who_is_behind_is_said_by_name_with_what_the_first_etcd_says_that_does_n
 
     assert not seen.holds
     agreement = "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
-    assert seen.seen == f"{agreement}; etcd on infra-cp-3 is Preparing, health ?: Something happened"
+    assert (
+        seen.seen == f"{agreement}; etcd on infra-cp-3 is Preparing, health ?: Something happened"
+    )
 
 
 @pytest.mark.parametrize("said", [DOWN, WRONG_CA], ids=["down", "another authority"])
@@ -191,13 +245,23 @@ def test_a_machine_that_does_not_say_why_it_is_behind_does_not_hide_that_it_is(s
 
     seen = look(etcd_runs(machines.talosctl, machines.cluster))
 
-    assert seen.seen == "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
+    assert (
+        seen.seen
+        == "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
+    )
     assert len(asked_before) == 2
 
 
 def test_a_member_that_is_unwell_is_not_waited_past():
-    machines = Machines(cp_1=member_of(*ALL), cp_2=Machine(etcd="Running", health="Fail", members=member_of(*ALL).members), cp_3=member_of(*ALL))
+    machines = Machines(
+        cp_1=member_of(*ALL),
+        cp_2=Machine(etcd="Running", health="Fail", members=member_of(*ALL).members),
+        cp_3=member_of(*ALL),
+    )
 
     seen = look(etcd_runs(machines.talosctl, machines.cluster))
 
-    assert (seen.holds, seen.seen) == (False, "etcd on infra-cp-2 is Running, health Fail: Something happened")
+    assert (seen.holds, seen.seen) == (
+        False,
+        "etcd on infra-cp-2 is Running, health Fail: Something happened",
+    )

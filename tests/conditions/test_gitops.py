@@ -18,7 +18,14 @@ from firstlight.conditions.gitops import (
 )
 from firstlight.tools.flux import Flux
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, GIT_REPOSITORIES, HELM_RELEASES, REPLICA_SETS
+from firstlight.tools.objects import (
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    GIT_REPOSITORIES,
+    HELM_RELEASES,
+    REPLICA_SETS,
+)
 from tests.conditions.objects import Object, condition, item, ready
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer
@@ -35,13 +42,36 @@ COMMIT = "100c4f48ed5a1cae8b844f449e376bc0484eb990"
         (item("x"), "not reconciled yet"),
         (item("x", observedGeneration=-1), "not reconciled yet"),
         (item("x", conditions=ready("False", "auth failed"), observedGeneration=-1), "auth failed"),
-        (item("x", conditions=ready("Unknown", "reconciliation in progress"), observedGeneration=1), "reconciliation in progress"),
-        (item("x", conditions=ready("True", "stored artifact"), generation=2, observedGeneration=1), "not reconciled since it was changed"),
         (
-            item("x", conditions=ready("True", "stored artifact", observedGeneration=1), generation=2, observedGeneration=2),
+            item(
+                "x", conditions=ready("Unknown", "reconciliation in progress"), observedGeneration=1
+            ),
+            "reconciliation in progress",
+        ),
+        (
+            item(
+                "x", conditions=ready("True", "stored artifact"), generation=2, observedGeneration=1
+            ),
             "not reconciled since it was changed",
         ),
-        (item("x", conditions=ready("True", observedGeneration=2), generation=2, observedGeneration=2), ""),
+        (
+            item(
+                "x",
+                conditions=ready("True", "stored artifact", observedGeneration=1),
+                generation=2,
+                observedGeneration=2,
+            ),
+            "not reconciled since it was changed",
+        ),
+        (
+            item(
+                "x",
+                conditions=ready("True", observedGeneration=2),
+                generation=2,
+                observedGeneration=2,
+            ),
+            "",
+        ),
         (item("x", conditions=ready("False", reason="BuildFailed")), "BuildFailed"),
     ],
 )
@@ -53,7 +83,15 @@ def test_an_object_that_does_not_exist_yet_is_waited_for(api: ApiServer, kuberne
     condition = flux_object_ready(kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system")
     assert condition.probe().seen == "flux-system/flux-system does not exist"
 
-    api.hold(GIT_REPOSITORIES, item("flux-system", "flux-system", conditions=ready("True", "stored artifact"), observedGeneration=1))
+    api.hold(
+        GIT_REPOSITORIES,
+        item(
+            "flux-system",
+            "flux-system",
+            conditions=ready("True", "stored artifact"),
+            observedGeneration=1,
+        ),
+    )
 
     assert condition.probe().seen == "flux-system: stored artifact"
 
@@ -62,13 +100,21 @@ def test_an_object_that_does_not_exist_yet_is_waited_for(api: ApiServer, kuberne
     ("artifact", "holds", "text"),
     [
         ({"revision": f"main@sha1:{COMMIT}"}, True, f"main@sha1:{COMMIT}"),
-        ({"revision": "main@sha1:0000"}, False, f"artifact main@sha1:0000, remote main@sha1:{COMMIT}"),
+        (
+            {"revision": "main@sha1:0000"},
+            False,
+            f"artifact main@sha1:0000, remote main@sha1:{COMMIT}",
+        ),
         (None, False, f"artifact none, remote main@sha1:{COMMIT}"),
     ],
     ids=["head", "older", "none"],
 )
-def test_what_flux_has_cloned_is_the_remotes_head(api: ApiServer, kubernetes: Kubernetes, artifact: Object | None, holds: bool, text: str):
-    api.hold(GIT_REPOSITORIES, item(CLUSTER.sync.repository, CLUSTER.sync.namespace, artifact=artifact))
+def test_what_flux_has_cloned_is_the_remotes_head(
+    api: ApiServer, kubernetes: Kubernetes, artifact: Object | None, holds: bool, text: str
+):
+    api.hold(
+        GIT_REPOSITORIES, item(CLUSTER.sync.repository, CLUSTER.sync.namespace, artifact=artifact)
+    )
 
     seen = artifact_is(kubernetes, GIT_REPOSITORIES, CLUSTER, COMMIT).probe()
 
@@ -82,7 +128,16 @@ def created(made: Object, time: str) -> Object:
 
 def helm_release(name: str, namespace: str = "", *, time: str = "08:00:00", **how: Any) -> Object:
     namespace = namespace or CLUSTER.release(name).namespace
-    return created(item(name, namespace, spec={"releaseName": name}, conditions=ready(**how), observedGeneration=1), time)
+    return created(
+        item(
+            name,
+            namespace,
+            spec={"releaseName": name},
+            conditions=ready(**how),
+            observedGeneration=1,
+        ),
+        time,
+    )
 
 
 ALL = [release.name for release in CLUSTER.releases]
@@ -96,7 +151,9 @@ def test_every_release_is_taken_over(api: ApiServer, kubernetes: Kubernetes):
         helm_release("later", "x", status="False"),
     )
 
-    assert helm_releases_ready(kubernetes, CLUSTER).probe().value == {name: f"{name} upgraded" for name in ALL}
+    assert helm_releases_ready(kubernetes, CLUSTER).probe().value == {
+        name: f"{name} upgraded" for name in ALL
+    }
 
 
 def test_a_release_that_is_not_taken_over_is_named(api: ApiServer, kubernetes: Kubernetes):
@@ -107,7 +164,10 @@ def test_a_release_that_is_not_taken_over_is_named(api: ApiServer, kubernetes: K
         helm_release(ALL[2], "elsewhere"),
     )
 
-    assert helm_releases_ready(kubernetes, CLUSTER).probe().seen == f"helmrelease {ALL[1]}: install retries exhausted"
+    assert (
+        helm_releases_ready(kubernetes, CLUSTER).probe().seen
+        == f"helmrelease {ALL[1]}: install retries exhausted"
+    )
 
 
 def test_a_release_that_flux_has_given_up_is_called_so(api: ApiServer, kubernetes: Kubernetes):
@@ -115,22 +175,42 @@ def test_a_release_that_flux_has_given_up_is_called_so(api: ApiServer, kubernete
         *ready("False", "Helm upgrade failed: context deadline exceeded"),
         condition("Stalled", "True", "Failed to upgrade after 1 attempt(s)"),
     )
-    api.hold(HELM_RELEASES, item(ALL[0], CLUSTER.release(ALL[0]).namespace, spec={"releaseName": ALL[0]}, conditions=given_up))
+    api.hold(
+        HELM_RELEASES,
+        item(
+            ALL[0],
+            CLUSTER.release(ALL[0]).namespace,
+            spec={"releaseName": ALL[0]},
+            conditions=given_up,
+        ),
+    )
 
     seen = helm_releases_ready(kubernetes, CLUSTER).probe().seen
 
-    assert seen == f"helmrelease {ALL[0]}: given up: Failed to upgrade after 1 attempt(s); Helm upgrade failed: context deadline exceeded"
+    assert (
+        seen
+        == f"helmrelease {ALL[0]}: given up: Failed to upgrade after 1 attempt(s); Helm upgrade failed: context deadline exceeded"
+    )
 
 
 def test_a_release_without_a_helm_release_is_named(api: ApiServer, kubernetes: Kubernetes):
     api.hold(HELM_RELEASES)
 
-    assert helm_releases_ready(kubernetes, CLUSTER).probe().seen == f"helmrelease {ALL[0]}: does not exist"
-    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().seen == f"Flux has no HelmRelease {', '.join(ALL)}"
+    assert (
+        helm_releases_ready(kubernetes, CLUSTER).probe().seen
+        == f"helmrelease {ALL[0]}: does not exist"
+    )
+    assert (
+        handed_off_without_rollout(kubernetes, CLUSTER).probe().seen
+        == f"Flux has no HelmRelease {', '.join(ALL)}"
+    )
 
 
 def of_release(made: Object, name: str, namespace: str = "kube-system") -> Object:
-    made["metadata"]["annotations"] = {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
+    made["metadata"]["annotations"] = {
+        "meta.helm.sh/release-name": name,
+        "meta.helm.sh/release-namespace": namespace,
+    }
     return made
 
 
@@ -144,15 +224,24 @@ def owned(name: str, owner: tuple[str, str], time: str, namespace: str = "kube-s
 def handed_off(api: ApiServer) -> ApiServer:
     """Hold a cluster whose releases were installed at 7:30 and handed off at 8:00."""
     api.hold(HELM_RELEASES, *(helm_release(name) for name in ALL))
-    api.hold(DAEMON_SETS, of_release(item("cilium", "kube-system"), "cilium"), item("handmade", "kube-system"))
+    api.hold(
+        DAEMON_SETS,
+        of_release(item("cilium", "kube-system"), "cilium"),
+        item("handmade", "kube-system"),
+    )
     api.hold(DEPLOYMENTS, of_release(item("coredns", "kube-system"), "coredns"))
     api.hold(CONTROLLER_REVISIONS, owned("cilium-1", ("DaemonSet", "cilium"), "07:30:00"))
     # A ReplicaSet has its Deployment's annotations.
-    api.hold(REPLICA_SETS, of_release(owned("coredns-1", ("Deployment", "coredns"), "07:31:00"), "coredns"))
+    api.hold(
+        REPLICA_SETS,
+        of_release(owned("coredns-1", ("Deployment", "coredns"), "07:31:00"), "coredns"),
+    )
     return api
 
 
-def test_a_hand_off_that_changes_nothing_rolls_nothing_out(handed_off: ApiServer, kubernetes: Kubernetes):
+def test_a_hand_off_that_changes_nothing_rolls_nothing_out(
+    handed_off: ApiServer, kubernetes: Kubernetes
+):
     seen = handed_off_without_rollout(kubernetes, CLUSTER).probe()
 
     assert (seen.holds, seen.value) == (True, 2)
@@ -161,17 +250,27 @@ def test_a_hand_off_that_changes_nothing_rolls_nothing_out(handed_off: ApiServer
 @pytest.mark.parametrize(
     ("kind", "made", "text"),
     [
-        (CONTROLLER_REVISIONS, owned("cilium-2", ("DaemonSet", "cilium"), "08:00:09"), "kube-system/cilium-2 9 s after its HelmRelease"),
+        (
+            CONTROLLER_REVISIONS,
+            owned("cilium-2", ("DaemonSet", "cilium"), "08:00:09"),
+            "kube-system/cilium-2 9 s after its HelmRelease",
+        ),
         (
             REPLICA_SETS,
             of_release(owned("coredns-2", ("Deployment", "coredns"), "08:14:59"), "coredns"),
             "kube-system/coredns-2 899 s after its HelmRelease",
         ),
-        (REPLICA_SETS, owned("coredns-2", ("Deployment", "coredns"), "08:00:01"), "kube-system/coredns-2 1 s after its HelmRelease"),
+        (
+            REPLICA_SETS,
+            owned("coredns-2", ("Deployment", "coredns"), "08:00:01"),
+            "kube-system/coredns-2 1 s after its HelmRelease",
+        ),
     ],
     ids=["daemon set", "deployment", "by its owner"],
 )
-def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object, text: str):
+def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(
+    handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object, text: str
+):
     handed_off.kinds[kind.path()].append(made)
 
     seen = handed_off_without_rollout(kubernetes, CLUSTER).probe()
@@ -189,25 +288,44 @@ def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(handed_off: ApiSer
         (CONTROLLER_REVISIONS, owned("database-1", ("StatefulSet", "database"), "08:00:09")),
         (REPLICA_SETS, owned("gone-1", ("Deployment", "gone"), "08:00:09")),
         # A release of the same name in another namespace.
-        (REPLICA_SETS, of_release(owned("cilium-x", ("Deployment", "cilium"), "08:00:09", "staging"), "cilium", "staging")),
+        (
+            REPLICA_SETS,
+            of_release(
+                owned("cilium-x", ("Deployment", "cilium"), "08:00:09", "staging"),
+                "cilium",
+                "staging",
+            ),
+        ),
     ],
     ids=["later", "handmade", "stateful set", "owner gone", "namesake"],
 )
-def test_what_the_hand_off_did_not_cause_is_not_counted(handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object):
+def test_what_the_hand_off_did_not_cause_is_not_counted(
+    handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object
+):
     handed_off.kinds[kind.path()].append(made)
 
     assert handed_off_without_rollout(kubernetes, CLUSTER).probe().value in (2, 3)
 
 
-def test_what_flux_installs_by_itself_later_was_never_handed_off(handed_off: ApiServer, kubernetes: Kubernetes):
+def test_what_flux_installs_by_itself_later_was_never_handed_off(
+    handed_off: ApiServer, kubernetes: Kubernetes
+):
     """Its workloads are younger than its HelmRelease by nature."""
-    handed_off.kinds[HELM_RELEASES.path()].append(helm_release("rook", "rook-ceph", time="08:05:00"))
-    handed_off.kinds[REPLICA_SETS.path()].append(of_release(owned("rook-1", ("Deployment", "rook"), "08:05:20", "rook-ceph"), "rook", "rook-ceph"))
+    handed_off.kinds[HELM_RELEASES.path()].append(
+        helm_release("rook", "rook-ceph", time="08:05:00")
+    )
+    handed_off.kinds[REPLICA_SETS.path()].append(
+        of_release(
+            owned("rook-1", ("Deployment", "rook"), "08:05:20", "rook-ceph"), "rook", "rook-ceph"
+        )
+    )
 
     assert handed_off_without_rollout(kubernetes, CLUSTER).probe().value == 2
 
 
-def test_a_cluster_whose_workloads_are_nobodys_proves_nothing(handed_off: ApiServer, kubernetes: Kubernetes):
+def test_a_cluster_whose_workloads_are_nobodys_proves_nothing(
+    handed_off: ApiServer, kubernetes: Kubernetes
+):
     handed_off.hold(CONTROLLER_REVISIONS)
     handed_off.hold(REPLICA_SETS)
 
@@ -237,7 +355,12 @@ ANOTHER_CA = (
 @pytest.mark.parametrize(
     ("said", "holds", "hopeless", "text"),
     [
-        (Said(stderr=CAPTURED["flux-check-ok-failures"]["stderr"]), True, False, "✔ all checks passed"),
+        (
+            Said(stderr=CAPTURED["flux-check-ok-failures"]["stderr"]),
+            True,
+            False,
+            "✔ all checks passed",
+        ),
         (
             real("flux-check-before"),
             False,
@@ -257,17 +380,34 @@ ANOTHER_CA = (
             ANOTHER_CA,
         ),
         (
-            Said(stderr="✗ Kubernetes v1.20.0 does not match >=1.32.0-0\n✗ check failed", exit_code=1),
+            Said(
+                stderr="✗ Kubernetes v1.20.0 does not match >=1.32.0-0\n✗ check failed", exit_code=1
+            ),
             False,
             True,
             "Kubernetes v1.20.0 does not match >=1.32.0-0",
         ),
-        (Said(stderr="✗ helm-controller: deployment not ready\n✗ check failed", exit_code=1), False, False, "helm-controller: deployment not ready"),
+        (
+            Said(stderr="✗ helm-controller: deployment not ready\n✗ check failed", exit_code=1),
+            False,
+            False,
+            "helm-controller: deployment not ready",
+        ),
         (TIMED_OUT, False, False, "no answer"),
     ],
-    ids=["passes", "no CRDs", "no controllers", "another CA", "old Kubernetes", "rolling out", "timed out"],
+    ids=[
+        "passes",
+        "no CRDs",
+        "no controllers",
+        "another CA",
+        "old Kubernetes",
+        "rolling out",
+        "timed out",
+    ],
 )
-def test_a_flux_check_that_fails_for_good_is_not_waited_for(said: Said, holds: bool, hopeless: bool, text: str):
+def test_a_flux_check_that_fails_for_good_is_not_waited_for(
+    said: Said, holds: bool, hopeless: bool, text: str
+):
     seen = flux_check_passes(flux_that_says(said)).probe()
 
     assert (seen.holds, seen.hopeless, seen.seen) == (holds, hopeless, text)
@@ -290,7 +430,10 @@ def test_a_flux_check_that_fails_for_good_is_not_waited_for(said: Said, holds: b
             'failed to get server groups: Get "https://127.25.213.99:6443/api": dial tcp 127.25.213.99:6443: connect: connection refused',
         ),
         (
-            Said(CAPTURED["flux-get-all"]["stdout"], "✗ failed to list HelmRelease: etcdserver: leader changed\n"),
+            Said(
+                CAPTURED["flux-get-all"]["stdout"],
+                "✗ failed to list HelmRelease: etcdserver: leader changed\n",
+            ),
             False,
             "failed to list HelmRelease: etcdserver: leader changed",
         ),
@@ -298,7 +441,9 @@ def test_a_flux_check_that_fails_for_good_is_not_waited_for(said: Said, holds: b
     ],
     ids=["ready", "handing over", "nothing", "API down", "half a list", "timed out"],
 )
-def test_flux_shows_no_failure_only_when_it_could_look_at_everything(said: Said, holds: bool, text: str):
+def test_flux_shows_no_failure_only_when_it_could_look_at_everything(
+    said: Said, holds: bool, text: str
+):
     seen = flux_has_no_failure(flux_that_says(said)).probe()
 
     assert (seen.holds, seen.seen) == (holds, text)

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from firstlight.conditions.gitremote import key_can_read, key_cannot_write, read_key, same_key_in_cluster
+from firstlight.conditions.gitremote import (
+    key_can_read,
+    key_cannot_write,
+    read_key,
+    same_key_in_cluster,
+)
 from firstlight.conditions.manifests import secrets_present
 from firstlight.errors import FirstlightError
 from firstlight.tools.git import Git
@@ -28,7 +33,9 @@ def reads(said: Said) -> Any:
 
 
 def writes(said: Said, init: Said | None = None) -> Any:
-    return key_cannot_write(Git(scripted({"git init": init or Said(), "push --dry-run": said})), CLUSTER, *KEY)
+    return key_cannot_write(
+        Git(scripted({"git init": init or Said(), "push --dry-run": said})), CLUSTER, *KEY
+    )
 
 
 def test_a_key_that_reads_names_the_commit():
@@ -36,17 +43,29 @@ def test_a_key_that_reads_names_the_commit():
 
 
 def test_a_branch_that_is_not_there_is_told_from_a_key_that_is_not_registered():
-    with pytest.raises(FirstlightError, match=r"cannot read branch main of ssh://.*: the remote has no such branch") as caught:
+    with pytest.raises(
+        FirstlightError, match=r"cannot read branch main of ssh://.*: the remote has no such branch"
+    ) as caught:
         reads(captured("git-no-branch")).probe()
 
     assert "push the branch" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
-    "said", ["git-unknown-key", "git-host-key-changed", "git-host-unknown", "git-port-closed", "git-no-repository", "git-no-host"]
+    "said",
+    [
+        "git-unknown-key",
+        "git-host-key-changed",
+        "git-host-unknown",
+        "git-port-closed",
+        "git-no-repository",
+        "git-no-host",
+    ],
 )
 def test_a_remote_that_does_not_let_us_read_is_final(said: str):
-    with pytest.raises(ToolFailed, match=r"cannot read branch main of ssh://.* with the deploy key: git exited 128") as caught:
+    with pytest.raises(
+        ToolFailed, match=r"cannot read branch main of ssh://.* with the deploy key: git exited 128"
+    ) as caught:
         reads(captured(said)).probe()
 
     assert not caught.value.retryable
@@ -56,21 +75,30 @@ def test_a_remote_that_does_not_let_us_read_is_final(said: str):
 def test_a_read_only_key_is_refused_in_the_remotes_own_words():
     seen = writes(captured("git-push-read-only")).probe()
 
-    assert (seen.holds, seen.value) == (True, "ERROR: The key you are authenticating with has been marked as read only.")
+    assert (seen.holds, seen.value) == (
+        True,
+        "ERROR: The key you are authenticating with has been marked as read only.",
+    )
 
 
 @pytest.mark.parametrize(
     "said",
     [
         captured("git-push-writable"),
-        Said(stderr="error: unable to delete 'firstlight-write-probe': remote ref does not exist\nerror: failed to push some refs", exit_code=1),
+        Said(
+            stderr="error: unable to delete 'firstlight-write-probe': remote ref does not exist\nerror: failed to push some refs",
+            exit_code=1,
+        ),
     ],
     ids=["went through", "no such branch"],
 )
 def test_a_key_that_can_write_is_found_out(said: Said):
     seen = writes(said).probe()
 
-    assert (seen.hopeless, seen.seen) == (True, f"the deploy key can write to {CLUSTER.sync.url}; a deploy key has to be read-only")
+    assert (seen.hopeless, seen.seen) == (
+        True,
+        f"the deploy key can write to {CLUSTER.sync.url}; a deploy key has to be read-only",
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,12 +107,29 @@ def test_a_key_that_can_write_is_found_out(said: Said):
         (captured("git-push-unknown-key"), False),
         (captured("git-push-port-closed"), False),
         (captured("git-push-no-repository"), False),
-        (Said(stderr="kex_exchange_identification: Connection closed by remote host", exit_code=128), True),
-        (Said(stderr="ssh: connect to host github.com port 22: No route to host", exit_code=128), True),
+        (
+            Said(
+                stderr="kex_exchange_identification: Connection closed by remote host",
+                exit_code=128,
+            ),
+            True,
+        ),
+        (
+            Said(stderr="ssh: connect to host github.com port 22: No route to host", exit_code=128),
+            True,
+        ),
         (Said(stderr="something never seen", exit_code=128), False),
         (TIMED_OUT, True),
     ],
-    ids=["unknown key", "port closed", "no repository", "connection closed", "no route", "unknown", "timed out"],
+    ids=[
+        "unknown key",
+        "port closed",
+        "no repository",
+        "connection closed",
+        "no route",
+        "unknown",
+        "timed out",
+    ],
 )
 def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, retryable: bool):
     with pytest.raises(ToolFailed, match="cannot learn whether the deploy key can write") as caught:
@@ -95,7 +140,9 @@ def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, re
 
 def test_no_room_for_a_repository_is_no_verdict_on_the_key():
     with pytest.raises(ToolFailed, match="cannot make an empty repository"):
-        writes(captured("git-push-read-only"), Said(stderr="No space left on device", exit_code=128)).probe()
+        writes(
+            captured("git-push-read-only"), Said(stderr="No space left on device", exit_code=128)
+        ).probe()
 
 
 def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
@@ -104,7 +151,10 @@ def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
     def script(argv: list[str]) -> Said:
         command = runner.called[-1].env["GIT_SSH_COMMAND"].split()
         seen["key"] = command[command.index("-i") + 1]
-        seen["text"], seen["mode"] = Path(seen["key"]).read_text(), Path(seen["key"]).stat().st_mode & 0o777
+        seen["text"], seen["mode"] = (
+            Path(seen["key"]).read_text(),
+            Path(seen["key"]).stat().st_mode & 0o777,
+        )
         seen["target"] = str(Path(seen["key"]).readlink())
         seen["line"] = " ".join(command)
         return captured("git-head")
@@ -122,12 +172,22 @@ def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
 
 
 def held(api: ApiServer, name: str = CLUSTER.sync.secret, **data: str) -> None:
-    encoded = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in data.items()}
-    api.hold(SECRETS, *api.kinds.get(SECRETS.path(), ()), {"metadata": {"name": name, "namespace": CLUSTER.sync.namespace}, "data": encoded})
+    encoded = {
+        key.replace("__", "."): base64.b64encode(value.encode()).decode()
+        for key, value in data.items()
+    }
+    api.hold(
+        SECRETS,
+        *api.kinds.get(SECRETS.path(), ()),
+        {"metadata": {"name": name, "namespace": CLUSTER.sync.namespace}, "data": encoded},
+    )
 
 
 def test_the_key_in_the_cluster_is_compared_whole(api: ApiServer, kubernetes: Kubernetes):
-    assert same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen == "flux-system/flux-system does not exist"
+    assert (
+        same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
+        == "flux-system/flux-system does not exist"
+    )
 
     held(api, identity=KEY[0], known_hosts=KEY[1])
 
@@ -137,15 +197,26 @@ def test_the_key_in_the_cluster_is_compared_whole(api: ApiServer, kubernetes: Ku
     assert (seen.hopeless, seen.seen) == (True, "flux-system differs from 1Password in known_hosts")
 
 
-def test_bytes_that_are_no_text_are_another_key_and_no_crash(api: ApiServer, kubernetes: Kubernetes):
+def test_bytes_that_are_no_text_are_another_key_and_no_crash(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(
-        SECRETS, {"metadata": {"name": CLUSTER.sync.secret, "namespace": CLUSTER.sync.namespace}, "data": {"identity": "//79", "known_hosts": ""}}
+        SECRETS,
+        {
+            "metadata": {"name": CLUSTER.sync.secret, "namespace": CLUSTER.sync.namespace},
+            "data": {"identity": "//79", "known_hosts": ""},
+        },
     )
 
-    assert same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen == "flux-system differs from 1Password in identity, known_hosts"
+    assert (
+        same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
+        == "flux-system differs from 1Password in identity, known_hosts"
+    )
 
 
-def test_secrets_are_present_when_none_of_their_values_is_empty_or_a_reference(api: ApiServer, kubernetes: Kubernetes):
+def test_secrets_are_present_when_none_of_their_values_is_empty_or_a_reference(
+    api: ApiServer, kubernetes: Kubernetes
+):
     present = secrets_present(kubernetes, CLUSTER)
     assert present.probe().seen == "flux-system/flux-system does not exist"
 
@@ -153,7 +224,10 @@ def test_secrets_are_present_when_none_of_their_values_is_empty_or_a_reference(a
     assert present.probe().seen == f"flux-system/{CLUSTER.sync.decryption_secret} does not exist"
 
     held(api, CLUSTER.sync.decryption_secret, age__agekey="op://k8s-ops/sops-age/private-key")
-    assert present.probe().seen == f"flux-system/{CLUSTER.sync.decryption_secret} has no value for age.agekey"
+    assert (
+        present.probe().seen
+        == f"flux-system/{CLUSTER.sync.decryption_secret} has no value for age.agekey"
+    )
 
     api.hold(SECRETS)
     held(api, identity=KEY[0])

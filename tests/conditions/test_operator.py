@@ -11,7 +11,12 @@ import pytest
 from firstlight.conditions.charts import no_unknown_value_keys, values_are_equal
 from firstlight.conditions.finish import finished_within, nothing_left_to_do
 from firstlight.conditions.operator import age_key_opens, document_is, references_resolve, signed_in
-from firstlight.conditions.releases import charts_resolve, installed_in_order, release_deployed, same_version
+from firstlight.conditions.releases import (
+    charts_resolve,
+    installed_in_order,
+    release_deployed,
+    same_version,
+)
 from firstlight.conditions.webhook import webhook_answers
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import Helmfile
@@ -33,8 +38,15 @@ def test_who_is_signed_in_is_said_and_nobody_is_final():
     with pytest.raises(ToolFailed, match="cannot use 1Password: nobody is signed in") as caught:
         signed_in(OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))).probe()
 
-    assert (caught.value.retryable, caught.value.next_step) == (False, "eval $(op signin), then the same command again")
-    assert "operator@" in str(signed_in(OnePassword(scripted({"op whoami": Said("URL: x\nEmail: operator@x\n")}))).probe().value)
+    assert (caught.value.retryable, caught.value.next_step) == (
+        False,
+        "eval $(op signin), then the same command again",
+    )
+    assert "operator@" in str(
+        signed_in(OnePassword(scripted({"op whoami": Said("URL: x\nEmail: operator@x\n")})))
+        .probe()
+        .value
+    )
     assert signed_in(OnePassword(scripted({"op whoami": Said()}))).probe().hopeless
 
 
@@ -51,11 +63,15 @@ def injecting(values: dict[str, str]) -> ScriptedRunner:
     return runner
 
 
-REFERENCES = sorted({reference.reference for reference in CLUSTER.references}, key=len, reverse=True)
+REFERENCES = sorted(
+    {reference.reference for reference in CLUSTER.references}, key=len, reverse=True
+)
 
 
 def test_all_references_resolve_in_one_call_and_are_masked():
-    runner = injecting({reference: f"hunter2-{number}\nline-two" for number, reference in enumerate(REFERENCES)})
+    runner = injecting(
+        {reference: f"hunter2-{number}\nline-two" for number, reference in enumerate(REFERENCES)}
+    )
 
     seen = references_resolve(OnePassword(runner), CLUSTER).probe()
 
@@ -64,7 +80,9 @@ def test_all_references_resolve_in_one_call_and_are_masked():
     assert runner.mask("a hunter2-0 b line-two") == "a ******** b ********"
 
 
-@pytest.mark.parametrize("value", ["", "  \n", "op://k8s-ops/x/y"], ids=["empty", "blank", "unresolved"])
+@pytest.mark.parametrize(
+    "value", ["", "  \n", "op://k8s-ops/x/y"], ids=["empty", "blank", "unresolved"]
+)
 def test_a_reference_without_a_value_is_named(value: str):
     values = dict.fromkeys(REFERENCES, "hunter2-hunter2")
     values[REFERENCES[0]] = value
@@ -74,7 +92,9 @@ def test_a_reference_without_a_value_is_named(value: str):
     assert (seen.hopeless, seen.seen) == (True, f"no value for {REFERENCES[0]}")
 
 
-@pytest.mark.parametrize("failure", ["op-inject-missing-item", "op-inject-bad-reference", "op-inject-signed-out"])
+@pytest.mark.parametrize(
+    "failure", ["op-inject-missing-item", "op-inject-bad-reference", "op-inject-signed-out"]
+)
 def test_a_reference_that_1password_does_not_know_is_final(failure: str):
     with pytest.raises(ToolFailed, match="cannot inject secrets from 1Password") as caught:
         references_resolve(OnePassword(scripted({"op inject": captured(failure)})), CLUSTER).probe()
@@ -83,7 +103,10 @@ def test_a_reference_that_1password_does_not_know_is_final(failure: str):
 
 
 def test_a_quota_that_is_used_up_passes():
-    limited = Said(stderr="[ERROR] 2026/11/23 07:32:00 Too many requests. Your client has been rate-limited.", exit_code=1)
+    limited = Said(
+        stderr="[ERROR] 2026/11/23 07:32:00 Too many requests. Your client has been rate-limited.",
+        exit_code=1,
+    )
 
     with pytest.raises(ToolFailed) as caught:
         references_resolve(OnePassword(scripted({"op inject": limited})), CLUSTER).probe()
@@ -92,7 +115,9 @@ def test_a_quota_that_is_used_up_passes():
 
 
 def test_what_the_age_key_opens_is_told_by_its_keys_alone():
-    seen = age_key_opens(Sops(scripted({"sops": Said("cluster: {id: hunter2}\nsecrets: {a: hunter2}\n")})), SECRET).probe()
+    seen = age_key_opens(
+        Sops(scripted({"sops": Said("cluster: {id: hunter2}\nsecrets: {a: hunter2}\n")})), SECRET
+    ).probe()
 
     assert seen.value == {"cluster", "secrets"}
     assert "hunter2" not in seen.seen
@@ -102,18 +127,31 @@ def test_what_the_age_key_opens_is_told_by_its_keys_alone():
 def test_a_file_that_decrypts_to_something_else_is_final(text: str):
     seen = age_key_opens(Sops(scripted({"sops": Said(text)})), SECRET).probe()
 
-    assert (seen.hopeless, seen.seen) == (True, "talsecret.sops.yaml decrypts to something else than a mapping")
+    assert (seen.hopeless, seen.seen) == (
+        True,
+        "talsecret.sops.yaml decrypts to something else than a mapping",
+    )
 
 
 def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
-    with pytest.raises(Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is no YAML") as caught:
+    with pytest.raises(
+        Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is no YAML"
+    ) as caught:
         age_key_opens(Sops(scripted({"sops": Said("hunter2: hunter2: [")})), SECRET).probe()
 
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "failure", ["sops-no-key-file", "sops-other-key", "sops-garbage-key", "sops-not-encrypted", "sops-tampered", "sops-missing-file"]
+    "failure",
+    [
+        "sops-no-key-file",
+        "sops-other-key",
+        "sops-garbage-key",
+        "sops-not-encrypted",
+        "sops-tampered",
+        "sops-missing-file",
+    ],
 )
 def test_a_key_that_does_not_open_it_is_final(failure: str):
     with pytest.raises(ToolFailed, match=r"cannot decrypt talsecret\.sops\.yaml") as caught:
@@ -126,14 +164,30 @@ def test_a_key_that_does_not_open_it_is_final(failure: str):
 def test_the_kubeconfig_in_1password_is_the_one_on_disk(tmp_path: Path):
     path = tmp_path / "k"
     condition = document_is(
-        OnePassword(scripted({"op document get": [Said("other"), captured("op-document-missing"), Said("ours\n")]})), CLUSTER, path
+        OnePassword(
+            scripted(
+                {
+                    "op document get": [
+                        Said("other"),
+                        captured("op-document-missing"),
+                        Said("ours\n"),
+                    ]
+                }
+            )
+        ),
+        CLUSTER,
+        path,
     )
     assert condition.probe().seen == f"there is no kubeconfig at {path}"
     path.write_text("ours")
 
     seen = [condition.probe() for _ in range(3)]
 
-    assert [(each.holds, each.hopeless) for each in seen] == [(False, True), (False, False), (True, False)]
+    assert [(each.holds, each.hopeless) for each in seen] == [
+        (False, True),
+        (False, False),
+        (True, False),
+    ]
 
 
 def helm(answers: dict[str, Any]) -> Helm:
@@ -143,31 +197,49 @@ def helm(answers: dict[str, Any]) -> Helm:
 def test_a_release_is_deployed_by_helms_own_record():
     found = helm({"list": captured("helm-list-pending-upgrade")})
 
-    assert release_deployed(found, "cilium", "kube-system").probe().seen == "cilium: deployed, cilium-1.18.5, revision 2"
-    assert release_deployed(found, "spegel", "kube-system").probe().seen == "spegel: pending-upgrade, spegel-0.4.0, revision 3"
-    assert release_deployed(found, "cilium", "default").probe().seen == "no release cilium in default"
+    assert (
+        release_deployed(found, "cilium", "kube-system").probe().seen
+        == "cilium: deployed, cilium-1.18.5, revision 2"
+    )
+    assert (
+        release_deployed(found, "spegel", "kube-system").probe().seen
+        == "spegel: pending-upgrade, spegel-0.4.0, revision 3"
+    )
+    assert (
+        release_deployed(found, "cilium", "default").probe().seen == "no release cilium in default"
+    )
 
 
 def at(*times: str) -> dict[str, Said]:
     return {
-        f"status {name} ": Said(json.dumps({"info": {"first_deployed": f"2026-11-23T{time}.123456789Z"}}))
+        f"status {name} ": Said(
+            json.dumps({"info": {"first_deployed": f"2026-11-23T{time}.123456789Z"}})
+        )
         for name, time in zip(ALL, times, strict=True)
     }
 
 
 def records(*times: str) -> Helm:
-    runner = ScriptedRunner(lambda argv: next(said for words, said in at(*times).items() if words in f"{' '.join(argv)} "))
+    runner = ScriptedRunner(
+        lambda argv: next(
+            said for words, said in at(*times).items() if words in f"{' '.join(argv)} "
+        )
+    )
     return Helm(runner, Path("kubeconfig"), CLUSTER.context)
 
 
 def test_the_releases_were_installed_in_order_by_their_own_records():
-    seen = installed_in_order(records("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER).probe()
+    seen = installed_in_order(
+        records("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER
+    ).probe()
 
     assert seen.value == tuple(ALL)
 
 
 def test_another_order_is_said():
-    seen = installed_in_order(records("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER).probe()
+    seen = installed_in_order(
+        records("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER
+    ).probe()
 
     assert seen.hopeless
     assert seen.seen.startswith(f"{ALL[0]} 07:30:01 -> {ALL[2]} 07:30:02 -> {ALL[1]} 07:30:03")
@@ -177,11 +249,17 @@ def test_the_order_holds_though_flux_has_upgraded_since():
     """Helm keeps a few revisions only; when a release was first deployed stays on record."""
     runner = scripted({"status": captured("helm-status")})
 
-    assert f"{Helm(runner, Path('k'), 'c').first_deployed('spegel', 'kube-system'):%H:%M:%S}" == "13:35:22"
+    assert (
+        f"{Helm(runner, Path('k'), 'c').first_deployed('spegel', 'kube-system'):%H:%M:%S}"
+        == "13:35:22"
+    )
     assert " status " in runner.called[0].line
 
 
-@pytest.mark.parametrize(("first", "second", "same"), [("v1.19.2", "1.19.2", True), ("1.19.2", "1.19.2", True), ("1.19.2", "1.19.3", False)])
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [("v1.19.2", "1.19.2", True), ("1.19.2", "1.19.2", True), ("1.19.2", "1.19.3", False)],
+)
 def test_a_leading_v_makes_no_other_version(first: str, second: str, same: bool):
     assert same_version(first, second) is same
 
@@ -189,14 +267,22 @@ def test_a_leading_v_makes_no_other_version(first: str, second: str, same: bool)
 def charts(version: str = "") -> Helm:
     def script(argv: list[str]) -> Said:
         wanted = argv[argv.index("--version") + 1]
-        return Said(f"name: x\nversion: {version or wanted}\n") if argv[2] == "chart" else Said("a: 1\n")
+        return (
+            Said(f"name: x\nversion: {version or wanted}\n")
+            if argv[2] == "chart"
+            else Said("a: 1\n")
+        )
 
     return Helm(ScriptedRunner(script), Path("k"), "c")
 
 
 def test_charts_resolve_in_exactly_their_version():
     assert charts_resolve(charts(), CLUSTER).probe().holds
-    assert charts_resolve(charts("0.0.1"), CLUSTER).probe().seen.startswith(f"cilium is served as 0.0.1, not {CLUSTER.release('cilium').version}")
+    assert (
+        charts_resolve(charts("0.0.1"), CLUSTER)
+        .probe()
+        .seen.startswith(f"cilium is served as 0.0.1, not {CLUSTER.release('cilium').version}")
+    )
 
 
 @pytest.mark.parametrize("failure", ["helm-show-missing", "helm-show-repo-missing"])
@@ -222,8 +308,20 @@ class Listing(Helmfile):
         self._changes = changes
 
     def releases(self, file: str) -> list[dict[str, Any]]:
-        listed = [{"name": each.name, "namespace": each.namespace, "chart": f"x/{each.chart}", "version": each.version} for each in CLUSTER.releases]
-        return [{**row, **self._changes.get(str(row["name"]), {})} for row in listed if self._changes.get(str(row["name"]), {}) is not None]
+        listed = [
+            {
+                "name": each.name,
+                "namespace": each.namespace,
+                "chart": f"x/{each.chart}",
+                "version": each.version,
+            }
+            for each in CLUSTER.releases
+        ]
+        return [
+            {**row, **self._changes.get(str(row["name"]), {})}
+            for row in listed
+            if self._changes.get(str(row["name"]), {}) is not None
+        ]
 
     def values(self, file: str) -> dict[str, dict[str, Any]]:
         return {each.name: dict(each.values) for each in CLUSTER.releases}
@@ -231,7 +329,10 @@ class Listing(Helmfile):
 
 def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
     assert values_are_equal(Listing(), CLUSTER).probe().value == tuple(ALL)
-    assert values_are_equal(Listing(cilium=None), CLUSTER).probe().seen == "helmfile has no release cilium"
+    assert (
+        values_are_equal(Listing(cilium=None), CLUSTER).probe().seen
+        == "helmfile has no release cilium"
+    )
     assert "1.0.0" in values_are_equal(Listing(cilium={"version": "1.0.0"}), CLUSTER).probe().seen
 
 
@@ -253,7 +354,15 @@ def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
         (TIMED_OUT, False, False),
         (Said("issuer.cert-manager.io/x created (server dry run)\n"), True, False),
     ],
-    ids=["no CRD", "no certificate yet", "API down", "unauthorized", "forbidden", "timed out", "accepted"],
+    ids=[
+        "no CRD",
+        "no certificate yet",
+        "API down",
+        "unauthorized",
+        "forbidden",
+        "timed out",
+        "accepted",
+    ],
 )
 def test_the_webhook_is_waited_for_as_long_as_it_may_come(said: Said, holds: bool, hopeless: bool):
     seen = webhook_answers(Kubectl(scripted({"kubectl": said}), Path("k"), "c")).probe()
@@ -262,13 +371,21 @@ def test_the_webhook_is_waited_for_as_long_as_it_may_come(said: Said, holds: boo
 
 
 def test_a_bootstrap_was_in_time_or_says_what_is_missing():
-    assert finished_within("50-flux", 843.0, why="", budget_s=1800).probe().seen == "14 m 03 s of 30 m 00 s"
+    assert (
+        finished_within("50-flux", 843.0, why="", budget_s=1800).probe().seen
+        == "14 m 03 s of 30 m 00 s"
+    )
     assert finished_within("50-flux", 1800.0, why="", budget_s=1800).probe().hopeless
     assert (
-        finished_within("50-flux", None, why="every-node-is-ready has not been met", budget_s=1800).probe().seen
+        finished_within("50-flux", None, why="every-node-is-ready has not been met", budget_s=1800)
+        .probe()
+        .seen
         == "every-node-is-ready has not been met"
     )
-    assert "nothing to count from" in finished_within("50-flux", None, why="", budget_s=1800).probe().seen
+    assert (
+        "nothing to count from"
+        in finished_within("50-flux", None, why="", budget_s=1800).probe().seen
+    )
 
 
 def test_nothing_is_left_to_do_when_no_action_is_needed_any_more():
@@ -276,5 +393,8 @@ def test_nothing_is_left_to_do_when_no_action_is_needed_any_more():
         title = "install cilium"
 
     assert nothing_left_to_do([Done()], lambda _: None).probe().value == 1
-    assert nothing_left_to_do([Done()], lambda _: "it is gone").probe().seen == "install cilium, because it is gone"
+    assert (
+        nothing_left_to_do([Done()], lambda _: "it is gone").probe().seen
+        == "install cilium, because it is gone"
+    )
     assert nothing_left_to_do([], lambda _: None).probe().hopeless

@@ -20,7 +20,10 @@ from tests.tools.scripted import CAPTURED, Said, captured
 
 AS_WORKER = "---\nmetadata:\n    namespace: config\n    type: MachineTypes.config.talos.dev\n    id: machine-type\nspec: worker\n"
 AS_DEFINED = AS_WORKER.replace("worker", "controlplane")
-BOOTING, RUNNING = CAPTURED["machinestatus-booting"]["stdout"], CAPTURED["machinestatus-running"]["stdout"]
+BOOTING, RUNNING = (
+    CAPTURED["machinestatus-booting"]["stdout"],
+    CAPTURED["machinestatus-running"]["stdout"],
+)
 LINKS, LINKS_MTU = CAPTURED["links"]["stdout"], CAPTURED["links-mtu"]["stdout"]
 
 
@@ -36,11 +39,18 @@ def test_the_vip_is_asked_for_a_node_behind_it():
     seen = endpoint_answers(machines.talosctl, machines.cluster).probe()
 
     assert seen.holds
-    assert machines.asked == [f"{machines.address('infra-cp-1')} --endpoints {machines.cluster.vip} version --short"]
+    assert machines.asked == [
+        f"{machines.address('infra-cp-1')} --endpoints {machines.cluster.vip} version --short"
+    ]
 
 
 @pytest.mark.parametrize(
-    "condition", [machine_answers, lambda talosctl, node: machine_runs_its_configuration(talosctl, Machines().cluster, node)], ids=["answers", "runs"]
+    "condition",
+    [
+        machine_answers,
+        lambda talosctl, node: machine_runs_its_configuration(talosctl, Machines().cluster, node),
+    ],
+    ids=["answers", "runs"],
 )
 def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: object):
     """It is no machine of another version."""
@@ -48,7 +58,11 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
 
     seen = condition(machines.talosctl, machines.cluster.nodes[0]).probe()  # type: ignore[operator]
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (False, False, "infra-cp-1 does not say its version")
+    assert (seen.holds, seen.hopeless, seen.seen) == (
+        False,
+        False,
+        "infra-cp-1 does not say its version",
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,24 +71,58 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
         (Machine(resources=BOOTING + AS_DEFINED), True, False, "infra-cp-1 is booting"),
         (Machine(resources=RUNNING + AS_DEFINED), True, False, "infra-cp-1 is running"),
         (Machine(resources=RUNNING), False, False, "infra-cp-1 does not say what it runs as"),
-        (Machine(resources=RUNNING + AS_WORKER.replace("worker", "unknown")), False, False, "infra-cp-1 does not say what it runs as"),
+        (
+            Machine(resources=RUNNING + AS_WORKER.replace("worker", "unknown")),
+            False,
+            False,
+            "infra-cp-1 does not say what it runs as",
+        ),
         (
             Machine(resources=RUNNING.replace("stage: running", "stage: maintenance")),
             False,
             True,
             "infra-cp-1 is in maintenance mode: it has no configuration yet",
         ),
-        (Machine(resources=RUNNING.replace("stage: running", "stage: rebooting")), False, False, "infra-cp-1 is in stage rebooting"),
+        (
+            Machine(resources=RUNNING.replace("stage: running", "stage: rebooting")),
+            False,
+            False,
+            "infra-cp-1 is in stage rebooting",
+        ),
         (Machine(resources=""), False, False, "infra-cp-1 is in stage unknown"),
-        (Machine(resources=RUNNING + AS_WORKER), False, True, "infra-cp-1 runs as a worker, the definition says controlplane"),
-        (Machine(version="v1.11.5"), False, True, "infra-cp-1 runs Talos v1.11.5, the definition says v1.12.0"),
+        (
+            Machine(resources=RUNNING + AS_WORKER),
+            False,
+            True,
+            "infra-cp-1 runs as a worker, the definition says controlplane",
+        ),
+        (
+            Machine(version="v1.11.5"),
+            False,
+            True,
+            "infra-cp-1 runs Talos v1.11.5, the definition says v1.12.0",
+        ),
     ],
-    ids=["booting", "running", "no role", "unknown role", "maintenance", "rebooting", "silent", "as a worker", "older"],
+    ids=[
+        "booting",
+        "running",
+        "no role",
+        "unknown role",
+        "maintenance",
+        "rebooting",
+        "silent",
+        "as a worker",
+        "older",
+    ],
 )
-def test_a_machine_runs_its_configuration_or_says_why_not(machine: Machine, holds: bool, hopeless: bool, text: str):
+def test_a_machine_runs_its_configuration_or_says_why_not(
+    machine: Machine, holds: bool, hopeless: bool, text: str
+):
     machines = Machines(cp_1=machine)
 
-    seen = machine_runs_its_configuration(machines.talosctl, machines.cluster, machines.cluster.nodes[0]).probe()
+    seen = machine_runs_its_configuration(
+        machines.talosctl, machines.cluster, machines.cluster.nodes[0]
+    ).probe()
 
     assert (seen.holds, seen.hopeless, seen.seen) == (holds, hopeless, text)
 
@@ -84,9 +132,21 @@ def test_a_machine_runs_its_configuration_or_says_why_not(machine: Machine, hold
     [
         (LINKS, True, "infra-cp-1 bond0: up, MTU 9000, 802.3ad"),
         (LINKS_MTU, False, "infra-cp-1 bond0: up, MTU 1500, 802.3ad"),
-        (LINKS.replace("mode: 802.3ad", "mode: active-backup"), False, "infra-cp-1 bond0: up, MTU 9000, active-backup"),
-        (LINKS.replace("operationalState: up", "operationalState: down"), False, "infra-cp-1 bond0: down, MTU 9000, 802.3ad"),
-        (LINKS.replace("id: bond0", "id: bond7"), False, "infra-cp-1 has no link bond0, only bond7, eno1, eno2, lo"),
+        (
+            LINKS.replace("mode: 802.3ad", "mode: active-backup"),
+            False,
+            "infra-cp-1 bond0: up, MTU 9000, active-backup",
+        ),
+        (
+            LINKS.replace("operationalState: up", "operationalState: down"),
+            False,
+            "infra-cp-1 bond0: down, MTU 9000, 802.3ad",
+        ),
+        (
+            LINKS.replace("id: bond0", "id: bond7"),
+            False,
+            "infra-cp-1 has no link bond0, only bond7, eno1, eno2, lo",
+        ),
         ("", False, "infra-cp-1 has no link bond0, only none"),
     ],
     ids=["as defined", "MTU", "bond", "down", "missing", "no links"],
@@ -131,7 +191,12 @@ def test_the_time_that_the_question_took_is_no_skew():
 
     def slow(argv: list[str]) -> Said | None:
         clock.sleep(10)
-        said = Said(table(("NODE", "NODE-TIME", "NTP-SERVER-TIME"), ("x", f"{clock.now():%Y-%m-%d %H:%M:%S} +0000 UTC", "")))
+        said = Said(
+            table(
+                ("NODE", "NODE-TIME", "NTP-SERVER-TIME"),
+                ("x", f"{clock.now():%Y-%m-%d %H:%M:%S} +0000 UTC", ""),
+            )
+        )
         clock.sleep(10)
         return said if argv[-1] == "time" else script(argv)
 
@@ -154,13 +219,22 @@ def test_a_machine_that_does_not_say_its_time_is_asked_again():
 @pytest.mark.parametrize(
     ("services", "text"),
     [
-        ({"kubelet": ("Preparing", "?"), "cri": ("Running", "OK")}, "kubelet on infra-worker-1 is Preparing, health ?: Something happened"),
-        ({"kubelet": ("Running", "Fail"), "cri": ("Failed", "?")}, "cri on infra-worker-1 is Failed, health ?: Something happened (and 1 more)"),
+        (
+            {"kubelet": ("Preparing", "?"), "cri": ("Running", "OK")},
+            "kubelet on infra-worker-1 is Preparing, health ?: Something happened",
+        ),
+        (
+            {"kubelet": ("Running", "Fail"), "cri": ("Failed", "?")},
+            "cri on infra-worker-1 is Failed, health ?: Something happened (and 1 more)",
+        ),
     ],
 )
-def test_a_service_that_is_unwell_is_named_with_its_machine(services: dict[str, tuple[str, str]], text: str):
+def test_a_service_that_is_unwell_is_named_with_its_machine(
+    services: dict[str, tuple[str, str]], text: str
+):
     machines = Machines(
-        **{name: Machine(etcd="") for name in ("cp_1", "cp_2", "cp_3", "worker_2", "worker_3")}, worker_1=Machine(etcd="", other=services)
+        **{name: Machine(etcd="") for name in ("cp_1", "cp_2", "cp_3", "worker_2", "worker_3")},
+        worker_1=Machine(etcd="", other=services),
     )
 
     seen = services_healthy(machines.talosctl, machines.cluster).probe()
@@ -171,7 +245,9 @@ def test_a_service_that_is_unwell_is_named_with_its_machine(services: dict[str, 
 def test_services_without_a_health_check_and_finished_ones_are_well():
     machines = Machines(
         **{
-            name: Machine(etcd="", other={"machined": ("Running", "?"), "extension": ("Finished", "?")})
+            name: Machine(
+                etcd="", other={"machined": ("Running", "?"), "extension": ("Finished", "?")}
+            )
             for name in ("cp_1", "cp_2", "cp_3", "worker_1", "worker_2", "worker_3")
         }
     )
@@ -197,7 +273,9 @@ def test_what_talos_health_got_stuck_at_is_said():
     seen = talos_health_passes(machines.talosctl, machines.cluster).probe()
 
     assert not seen.holds
-    assert seen.seen.startswith("waiting for all k8s nodes to report ready: some nodes are not ready: [infra-cp-1 ")
+    assert seen.seen.startswith(
+        "waiting for all k8s nodes to report ready: some nodes are not ready: [infra-cp-1 "
+    )
 
 
 def test_talos_health_is_not_even_asked_before_etcd_runs():
@@ -213,7 +291,9 @@ def test_talos_health_is_not_even_asked_before_etcd_runs():
 def test_a_machine_that_is_down_is_a_failure_that_may_pass():
     machines = Machines(cp_1=Machine(fails=DOWN))
 
-    with pytest.raises(ToolFailed, match=r"cannot read version --short of 10\.25\.11\.11: talosctl exited 1") as caught:
+    with pytest.raises(
+        ToolFailed, match=r"cannot read version --short of 10\.25\.11\.11: talosctl exited 1"
+    ) as caught:
         machine_answers(machines.talosctl, machines.cluster.nodes[0]).probe()
 
     assert caught.value.retryable

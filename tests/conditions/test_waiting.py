@@ -39,7 +39,10 @@ def test_a_condition_that_holds_is_not_waited_for():
 def test_three_minutes_pass_and_the_error_says_what_was_seen_last():
     clock = FakeClock()
 
-    with pytest.raises(NotReady, match=r"cannot confirm the light to come on: not so within 180 s\n  last seen dark \(after 180\.\d s") as caught:
+    with pytest.raises(
+        NotReady,
+        match=r"cannot confirm the light to come on: not so within 180 s\n  last seen dark \(after 180\.\d s",
+    ) as caught:
         wait_for(condition(not_yet("flickering"), not_yet("dark")), budget_s=180, clock=clock)
 
     assert caught.value.last == "dark"
@@ -59,7 +62,10 @@ def test_a_failure_that_may_pass_is_an_observation():
     seen: list[str] = []
 
     value, _ = wait_for(
-        condition(Busy("cannot look: busy"), holds("on", "lamp")), budget_s=10, clock=FakeClock(), observer=lambda text, _: seen.append(text)
+        condition(Busy("cannot look: busy"), holds("on", "lamp")),
+        budget_s=10,
+        clock=FakeClock(),
+        observer=lambda text, _: seen.append(text),
     )
 
     assert (value, seen) == ("lamp", ["cannot look: busy", "on"])
@@ -111,7 +117,10 @@ def test_a_watched_condition_blocks_on_its_watch_and_never_spins_when_the_watch_
     assert min(clock.pauses) >= 0.5
 
 
-@given(budget_s=st.floats(min_value=0, max_value=5000), changes=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=30))
+@given(
+    budget_s=st.floats(min_value=0, max_value=5000),
+    changes=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=30),
+)
 def test_no_wait_outlives_its_budget_and_no_pause_its_bound(budget_s: float, changes: list[str]):
     clock = FakeClock()
 

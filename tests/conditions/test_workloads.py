@@ -21,7 +21,17 @@ from firstlight.conditions.workloads import (
 )
 from firstlight.errors import NotReady
 from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
-from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, EVENTS, NODES, PODS, RELEASE, RELEASE_NAMESPACE
+from firstlight.tools.objects import (
+    CONFIG_MAPS,
+    CRDS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    EVENTS,
+    NODES,
+    PODS,
+    RELEASE,
+    RELEASE_NAMESPACE,
+)
 from tests.clocks import FakeClock
 from tests.conditions.objects import Object, condition, item, leaving, pod, ready, waiting
 from tests.definitions import infra
@@ -45,13 +55,19 @@ def deployment_of(replicas: int = 2, *, generation: int = 1, **status: Any) -> O
         # Two are ready, and only one of them is of the new template.
         (deployment_of(readyReplicas=2, updatedReplicas=1), False, "web: 1 of 2 ready"),
         # The status is of the spec before.
-        (deployment_of(readyReplicas=2, updatedReplicas=2, generation=2), False, "web: 2 of 2 ready"),
+        (
+            deployment_of(readyReplicas=2, updatedReplicas=2, generation=2),
+            False,
+            "web: 2 of 2 ready",
+        ),
         (deployment_of(0, readyReplicas=0, updatedReplicas=0), False, "web: 0 of 0 ready"),
         (item("web", "x", spec={"selector": {}}), False, "web: 0 of 1 ready"),
     ],
     ids=["all", "one short", "rolling out", "not seen yet", "none wanted", "no status"],
 )
-def test_a_deployment_runs_when_what_is_wanted_now_is_ready(api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool, text: str):
+def test_a_deployment_runs_when_what_is_wanted_now_is_ready(
+    api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool, text: str
+):
     api.hold(DEPLOYMENTS, made)
     api.hold(PODS)
 
@@ -61,7 +77,14 @@ def test_a_deployment_runs_when_what_is_wanted_now_is_ready(api: ApiServer, kube
 
 
 def set_of(wanted: int, **status: Any) -> Object:
-    return item("agent", "x", spec={"selector": {"matchLabels": {"app": "agent"}}}, observedGeneration=1, desiredNumberScheduled=wanted, **status)
+    return item(
+        "agent",
+        "x",
+        spec={"selector": {"matchLabels": {"app": "agent"}}},
+        observedGeneration=1,
+        desiredNumberScheduled=wanted,
+        **status,
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +97,9 @@ def set_of(wanted: int, **status: Any) -> Object:
     ],
     ids=["all", "old ones", "one short", "no node yet"],
 )
-def test_a_daemon_set_runs_on_all_nodes_that_it_wants(api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool):
+def test_a_daemon_set_runs_on_all_nodes_that_it_wants(
+    api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool
+):
     api.hold(DAEMON_SETS, made)
     api.hold(PODS)
 
@@ -84,24 +109,41 @@ def test_a_daemon_set_runs_on_all_nodes_that_it_wants(api: ApiServer, kubernetes
 @pytest.mark.parametrize(
     ("status", "hopeless", "text"),
     [
-        (waiting("ImagePullBackOff", "Back-off pulling image"), False, "ImagePullBackOff: Back-off pulling image"),
+        (
+            waiting("ImagePullBackOff", "Back-off pulling image"),
+            False,
+            "ImagePullBackOff: Back-off pulling image",
+        ),
         (waiting("CrashLoopBackOff"), False, "CrashLoopBackOff"),
         (waiting("InvalidImageName", "nope"), True, "InvalidImageName: nope"),
         (waiting("ContainerCreating"), False, "Pending"),
         (
-            {"initContainerStatuses": [{"state": {"terminated": {"reason": "Error", "message": "exit 1"}}}], **waiting("PodInitializing")},
+            {
+                "initContainerStatuses": [
+                    {"state": {"terminated": {"reason": "Error", "message": "exit 1"}}}
+                ],
+                **waiting("PodInitializing"),
+            },
             False,
             "Error: exit 1",
         ),
         (
-            {"conditions": (condition("PodScheduled", "False", "0/6 nodes are available", reason="Unschedulable"),)},
+            {
+                "conditions": (
+                    condition(
+                        "PodScheduled", "False", "0/6 nodes are available", reason="Unschedulable"
+                    ),
+                )
+            },
             False,
             "Unschedulable: 0/6 nodes are available",
         ),
     ],
     ids=["pull", "crash", "name", "creating", "init", "unschedulable"],
 )
-def test_what_holds_a_workload_back_is_said_by_its_pods(api: ApiServer, kubernetes: Kubernetes, status: Object, hopeless: bool, text: str):
+def test_what_holds_a_workload_back_is_said_by_its_pods(
+    api: ApiServer, kubernetes: Kubernetes, status: Object, hopeless: bool, text: str
+):
     api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
     api.hold(
         PODS,
@@ -115,11 +157,23 @@ def test_what_holds_a_workload_back_is_said_by_its_pods(api: ApiServer, kubernet
     assert (seen.hopeless, seen.seen) == (hopeless, f"web: 1 of 2 ready; {text}")
 
 
-def test_of_a_long_message_the_beginning_and_the_reason_at_its_end_are_said(api: ApiServer, kubernetes: Kubernetes):
+def test_of_a_long_message_the_beginning_and_the_reason_at_its_end_are_said(
+    api: ApiServer, kubernetes: Kubernetes
+):
     path = " failed to resolve reference:" * 20
     message = f'Back-off pulling image "quay.io/x@sha256:{"0" * 64}": ErrImagePull:{path} dial tcp 10.25.11.14:29999: connect: connection refused'
     api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
-    api.hold(PODS, pod("web-2", "x", owner="web", well=False, phase="Pending", **waiting("ImagePullBackOff", message)))
+    api.hold(
+        PODS,
+        pod(
+            "web-2",
+            "x",
+            owner="web",
+            well=False,
+            phase="Pending",
+            **waiting("ImagePullBackOff", message),
+        ),
+    )
 
     seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
 
@@ -137,14 +191,24 @@ def test_a_workload_that_is_not_there_is_waited_for(api: ApiServer, kubernetes: 
 @pytest.mark.parametrize(
     ("conditions", "holds", "text"),
     [
-        ((condition("NamesAccepted", "True"), condition("Established", "True")), True, f"{CRD} is established"),
         (
-            (condition("NamesAccepted", "True"), condition("Established", "False", "the initial names have been accepted")),
+            (condition("NamesAccepted", "True"), condition("Established", "True")),
+            True,
+            f"{CRD} is established",
+        ),
+        (
+            (
+                condition("NamesAccepted", "True"),
+                condition("Established", "False", "the initial names have been accepted"),
+            ),
             False,
             f"{CRD} Established=False: the initial names have been accepted",
         ),
         (
-            (condition("NamesAccepted", "False", '"certificates" is already in use'), condition("Established", "False")),
+            (
+                condition("NamesAccepted", "False", '"certificates" is already in use'),
+                condition("Established", "False"),
+            ),
             False,
             f'{CRD} NamesAccepted=False: "certificates" is already in use',
         ),
@@ -152,7 +216,9 @@ def test_a_workload_that_is_not_there_is_waited_for(api: ApiServer, kubernetes: 
     ],
     ids=["established", "not yet", "names taken", "new"],
 )
-def test_a_crd_is_established_when_its_kind_is_served(api: ApiServer, kubernetes: Kubernetes, conditions: tuple[Object, ...], holds: bool, text: str):
+def test_a_crd_is_established_when_its_kind_is_served(
+    api: ApiServer, kubernetes: Kubernetes, conditions: tuple[Object, ...], holds: bool, text: str
+):
     api.hold(CRDS, item(CRD, conditions=conditions))
 
     seen = crd_established(kubernetes, CRD).probe()
@@ -162,9 +228,16 @@ def test_a_crd_is_established_when_its_kind_is_served(api: ApiServer, kubernetes
 
 def test_a_daemon_set_runs_on_every_node_of_the_definition(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DAEMON_SETS, item("spegel", "kube-system"))
-    api.hold(PODS, *(pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES), pod("other", node="elsewhere", owner="other"))
+    api.hold(
+        PODS,
+        *(pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES),
+        pod("other", node="elsewhere", owner="other"),
+    )
 
-    assert runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().value == CLUSTER.node_names
+    assert (
+        runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().value
+        == CLUSTER.node_names
+    )
 
 
 @pytest.mark.parametrize("how", ["absent", "unready", "leaving", "another's"])
@@ -175,11 +248,19 @@ def test_a_node_without_its_ready_pod_is_named(api: ApiServer, kubernetes: Kuber
     elif how == "leaving":
         leaving(pods[0])
     else:
-        pods[0] = pod("spegel-x", node=NAMES[0], owner="spegel" if how == "unready" else "other", well=how != "unready")
+        pods[0] = pod(
+            "spegel-x",
+            node=NAMES[0],
+            owner="spegel" if how == "unready" else "other",
+            well=how != "unready",
+        )
     api.hold(DAEMON_SETS, item("spegel", "kube-system"))
     api.hold(PODS, *pods)
 
-    assert runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().seen == f"spegel is not ready on {NAMES[0]}"
+    assert (
+        runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().seen
+        == f"spegel is not ready on {NAMES[0]}"
+    )
 
 
 def test_no_pod_fails_when_each_is_ready_or_has_succeeded(api: ApiServer, kubernetes: Kubernetes):
@@ -189,9 +270,17 @@ def test_no_pod_fails_when_each_is_ready_or_has_succeeded(api: ApiServer, kubern
 
 
 def test_a_failing_pod_is_counted_and_named(api: ApiServer, kubernetes: Kubernetes):
-    api.hold(PODS, pod("a"), pod("c", "x", well=False, phase="Failed"), pod("b", "x", well=False, **waiting("CrashLoopBackOff", "back-off 40s")))
+    api.hold(
+        PODS,
+        pod("a"),
+        pod("c", "x", well=False, phase="Failed"),
+        pod("b", "x", well=False, **waiting("CrashLoopBackOff", "back-off 40s")),
+    )
 
-    assert no_pod_fails(kubernetes).probe().seen == "2 of 3 pods not well; x/b: CrashLoopBackOff: back-off 40s"
+    assert (
+        no_pod_fails(kubernetes).probe().seen
+        == "2 of 3 pods not well; x/b: CrashLoopBackOff: back-off 40s"
+    )
 
 
 def test_a_cluster_without_pods_is_not_one_without_failures(api: ApiServer, kubernetes: Kubernetes):
@@ -200,8 +289,12 @@ def test_a_cluster_without_pods_is_not_one_without_failures(api: ApiServer, kube
     assert not no_pod_fails(kubernetes).probe().holds
 
 
-@pytest.mark.parametrize(("kind", "name"), [(PODS, "kube-proxy-x7k2p"), (DAEMON_SETS, "kube-proxy")])
-def test_what_must_not_be_there_is_named(api: ApiServer, kubernetes: Kubernetes, kind: Any, name: str):
+@pytest.mark.parametrize(
+    ("kind", "name"), [(PODS, "kube-proxy-x7k2p"), (DAEMON_SETS, "kube-proxy")]
+)
+def test_what_must_not_be_there_is_named(
+    api: ApiServer, kubernetes: Kubernetes, kind: Any, name: str
+):
     api.hold(PODS, pod("cilium-1"))
     api.hold(DAEMON_SETS, item("cilium", "kube-system"))
     assert no_pod_named(kubernetes, "kube-system", "kube-proxy").probe().holds
@@ -212,13 +305,25 @@ def test_what_must_not_be_there_is_named(api: ApiServer, kubernetes: Kubernetes,
     assert (seen.hopeless, seen.seen) == (True, f"{name} exists in kube-system")
 
 
-def test_a_config_map_says_what_is_expected_or_what_it_says_instead(api: ApiServer, kubernetes: Kubernetes):
-    api.hold(CONFIG_MAPS, {**item("cilium-config", "kube-system"), "data": {"cluster-id": "2", "other": "x"}})
+def test_a_config_map_says_what_is_expected_or_what_it_says_instead(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    api.hold(
+        CONFIG_MAPS,
+        {**item("cilium-config", "kube-system"), "data": {"cluster-id": "2", "other": "x"}},
+    )
 
-    seen = config_map_says(kubernetes, "kube-system", "cilium-config", {"cluster-id": "1", "cluster-name": "infra"}).probe()
+    seen = config_map_says(
+        kubernetes, "kube-system", "cilium-config", {"cluster-id": "1", "cluster-name": "infra"}
+    ).probe()
 
-    assert (seen.hopeless, seen.seen) == (True, "cilium-config: cluster-id is 2, not 1; cluster-name is unset, not infra")
-    assert config_map_says(kubernetes, "kube-system", "cilium-config", {"cluster-id": "2"}).probe().value == {"cluster-id": "2"}
+    assert (seen.hopeless, seen.seen) == (
+        True,
+        "cilium-config: cluster-id is 2, not 1; cluster-name is unset, not infra",
+    )
+    assert config_map_says(
+        kubernetes, "kube-system", "cilium-config", {"cluster-id": "2"}
+    ).probe().value == {"cluster-id": "2"}
 
 
 def nodes(*names: str, status: str = "True", message: str = "") -> list[Object]:
@@ -228,27 +333,44 @@ def nodes(*names: str, status: str = "True", message: str = "") -> list[Object]:
 def test_nodes_are_counted_by_name(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *nodes(*NAMES[1:], "talos-x1y-2z3"))
 
-    assert nodes_registered(kubernetes, CLUSTER).probe().seen == f"6 of 6 registered; missing {NAMES[0]}"
-    assert nodes_ready(kubernetes, CLUSTER).probe().seen == f"6 of 6 Ready; {NAMES[0]}: not registered"
+    assert (
+        nodes_registered(kubernetes, CLUSTER).probe().seen
+        == f"6 of 6 registered; missing {NAMES[0]}"
+    )
+    assert (
+        nodes_ready(kubernetes, CLUSTER).probe().seen == f"6 of 6 Ready; {NAMES[0]}: not registered"
+    )
 
 
 def test_a_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *nodes(*NAMES, "talos-x1y-2z3"))
 
-    assert nodes_registered(kubernetes, CLUSTER).probe().seen == "unknown nodes registered: talos-x1y-2z3"
+    assert (
+        nodes_registered(kubernetes, CLUSTER).probe().seen
+        == "unknown nodes registered: talos-x1y-2z3"
+    )
 
 
 def test_why_a_node_is_not_ready_is_said(api: ApiServer, kubernetes: Kubernetes):
-    api.hold(NODES, *nodes(*NAMES[1:]), *nodes(NAMES[0], status="False", message="cni plugin not initialized"))
+    api.hold(
+        NODES,
+        *nodes(*NAMES[1:]),
+        *nodes(NAMES[0], status="False", message="cni plugin not initialized"),
+    )
 
-    assert nodes_ready(kubernetes, CLUSTER).probe().seen == f"5 of 6 Ready; {NAMES[0]}: cni plugin not initialized"
+    assert (
+        nodes_ready(kubernetes, CLUSTER).probe().seen
+        == f"5 of 6 Ready; {NAMES[0]}: cni plugin not initialized"
+    )
     api.hold(NODES, *nodes(*NAMES))
     assert nodes_ready(kubernetes, CLUSTER).probe().value == CLUSTER.node_names
 
 
 def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes: Kubernetes):
     """The list is read anew at once, not when the watch's time is up."""
-    api.hold(NODES, *nodes(*NAMES, status="Unknown", message="Kubelet stopped posting node status."))
+    api.hold(
+        NODES, *nodes(*NAMES, status="Unknown", message="Kubelet stopped posting node status.")
+    )
 
     def turn_ready(handler: Any) -> None:
         api.hold(NODES, *nodes(*NAMES))
@@ -264,7 +386,9 @@ def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes
     assert clock.seconds <= 0.1
 
 
-def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(api: ApiServer, kubernetes: Kubernetes):
+def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(NODES)
     api.special["watch"] = ended
     clock = FakeClock()
@@ -275,11 +399,18 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(api: 
     assert len([path for path in api.asked if "watch" not in path]) <= 22
 
 
-@pytest.mark.parametrize(("code", "final"), [(401, True), (403, True), (429, False), (500, False), (503, False)])
-def test_a_refusal_ends_a_wait_when_no_time_can_mend_it(api: ApiServer, kubernetes: Kubernetes, code: int, final: bool):
+@pytest.mark.parametrize(
+    ("code", "final"), [(401, True), (403, True), (429, False), (500, False), (503, False)]
+)
+def test_a_refusal_ends_a_wait_when_no_time_can_mend_it(
+    api: ApiServer, kubernetes: Kubernetes, code: int, final: bool
+):
     api.special["/api/v1/nodes"] = refusal(code, "you shall not pass")
 
-    with pytest.raises(ApiRefused if final else NotReady, match=f"the API server said {code} .*: you shall not pass"):
+    with pytest.raises(
+        ApiRefused if final else NotReady,
+        match=f"the API server said {code} .*: you shall not pass",
+    ):
         wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=2, clock=FakeClock())
 
 
@@ -302,14 +433,18 @@ def test_an_api_server_that_restarts_is_waited_for(api: ApiServer, kubernetes: K
 def test_the_api_answers_when_readyz_says_ok(api: ApiServer, kubernetes: Kubernetes):
     assert api_answers(kubernetes, CLUSTER).probe().value == "ok"
 
-    api.special["/readyz"] = lambda handler: handler.send(200, b"[+]ping ok\n[-]etcd failed", "text/plain")
+    api.special["/readyz"] = lambda handler: handler.send(
+        200, b"[+]ping ok\n[-]etcd failed", "text/plain"
+    )
 
     assert not api_answers(kubernetes, CLUSTER).probe().holds
 
 
 def test_a_vip_that_nobody_holds_says_why(api: ApiServer):
     port = int(api.url.rsplit(":", 1)[1])
-    here = CLUSTER.__class__(**{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "vip": "127.0.0.1"})
+    here = CLUSTER.__class__(
+        **{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "vip": "127.0.0.1"}
+    )
 
     assert vip_accepts(here, port).probe().value == f"127.0.0.1:{port}"
     assert vip_accepts(here, 1).probe().seen == "127.0.0.1:1: Connection refused"
@@ -329,7 +464,12 @@ def failing(container: str, *, init: bool = False, **last: Any) -> Object:
     made["status"]["initContainerStatuses" if init else "containerStatuses"] = [
         {
             "name": container,
-            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": f"back-off 10s restarting failed container={container}"}},
+            "state": {
+                "waiting": {
+                    "reason": "CrashLoopBackOff",
+                    "message": f"back-off 10s restarting failed container={container}",
+                }
+            },
             "lastState": {"terminated": {"reason": "Error", "exitCode": 1, **last}},
         }
     ]
@@ -338,7 +478,12 @@ def failing(container: str, *, init: bool = False, **last: Any) -> Object:
 
 def test_a_crash_loop_is_told_with_how_the_container_ended(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DEPLOYMENTS, deployment_of(1))
-    api.hold(PODS, failing("agent", message="line one\ndial tcp 127.0.0.1:7445: connect: connection refused\n"))
+    api.hold(
+        PODS,
+        failing(
+            "agent", message="line one\ndial tcp 127.0.0.1:7445: connect: connection refused\n"
+        ),
+    )
 
     seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
 
@@ -348,9 +493,16 @@ def test_a_crash_loop_is_told_with_how_the_container_ended(api: ApiServer, kuber
     )
 
 
-def test_a_container_that_never_started_is_told_with_the_runtimes_words(api: ApiServer, kubernetes: Kubernetes):
+def test_a_container_that_never_started_is_told_with_the_runtimes_words(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(DEPLOYMENTS, deployment_of(1))
-    api.hold(PODS, failing("clean", init=True, reason="StartError", exitCode=128, message="unable to apply caps"))
+    api.hold(
+        PODS,
+        failing(
+            "clean", init=True, reason="StartError", exitCode=128, message="unable to apply caps"
+        ),
+    )
 
     seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
 
@@ -360,7 +512,13 @@ def test_a_container_that_never_started_is_told_with_the_runtimes_words(api: Api
 def refused(kind: str, name: str, message: str, *, at: str = "2026-11-23T07:40:00Z") -> Object:
     """Return the event of a controller that could not make a pod."""
     about = {"kind": kind, "namespace": "x", "name": name}
-    return {**item(f"{name}.{at}", "x"), "reason": "FailedCreate", "message": message, "involvedObject": about, "lastTimestamp": at}
+    return {
+        **item(f"{name}.{at}", "x"),
+        "reason": "FailedCreate",
+        "message": message,
+        "involvedObject": about,
+        "lastTimestamp": at,
+    }
 
 
 def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kubernetes: Kubernetes):
@@ -368,7 +526,12 @@ def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kuber
     api.hold(PODS)
     api.hold(
         EVENTS,
-        refused("ReplicaSet", "web-5d4", 'violates PodSecurity "baseline:latest"', at="2026-11-23T07:41:00Z"),
+        refused(
+            "ReplicaSet",
+            "web-5d4",
+            'violates PodSecurity "baseline:latest"',
+            at="2026-11-23T07:41:00Z",
+        ),
         refused("ReplicaSet", "web-77f", "what was the matter before"),
         refused("ReplicaSet", "web-admin-5d4", "another Deployment's", at="2026-11-23T07:42:00Z"),
         refused("StatefulSet", "web-5d4", "another kind's", at="2026-11-23T07:42:00Z"),
@@ -379,20 +542,30 @@ def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kuber
     assert seen == 'web: 0 of 1 ready; FailedCreate: violates PodSecurity "baseline:latest"'
 
 
-def test_a_daemon_set_is_not_told_what_was_refused_to_others_of_a_longer_name(api: ApiServer, kubernetes: Kubernetes):
+def test_a_daemon_set_is_not_told_what_was_refused_to_others_of_a_longer_name(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(DAEMON_SETS, set_of(6))
     api.hold(PODS)
-    others = [refused("ReplicaSet", "agent-5d4", "a Deployment's"), refused("DaemonSet", "agent-envoy", "another DaemonSet's")]
+    others = [
+        refused("ReplicaSet", "agent-5d4", "a Deployment's"),
+        refused("DaemonSet", "agent-envoy", "another DaemonSet's"),
+    ]
     api.hold(EVENTS, *others)
 
     without = workload_runs(kubernetes, daemon_set("x", "agent")).probe().seen
     api.hold(EVENTS, refused("DaemonSet", "agent", "its own"), *others)
 
     assert without == "agent: 0 of 6 ready"
-    assert workload_runs(kubernetes, daemon_set("x", "agent")).probe().seen == "agent: 0 of 6 ready; FailedCreate: its own"
+    assert (
+        workload_runs(kubernetes, daemon_set("x", "agent")).probe().seen
+        == "agent: 0 of 6 ready; FailedCreate: its own"
+    )
 
 
-def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(api: ApiServer, kubernetes: Kubernetes):
+def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(
+    api: ApiServer, kubernetes: Kubernetes
+):
     ours, other = deployment_of(2, readyReplicas=1, updatedReplicas=2), deployment_of(2)
     ours["metadata"]["annotations"] = {RELEASE: "web", RELEASE_NAMESPACE: "x"}
     other["metadata"]["name"] = "other"

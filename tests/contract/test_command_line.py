@@ -9,7 +9,9 @@ from lab.docker.routes import SUBNET_VARIABLE
 
 
 @pytest.mark.parametrize("subnet", ["nonsense", "10.5.0.0/30", "8.8.8.0/24"])
-def test_a_subnet_that_makes_no_sense_is_refused(subnet: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_subnet_that_makes_no_sense_is_refused(
+    subnet: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setenv(SUBNET_VARIABLE, subnet)
 
     code = main(["capture"])

@@ -43,7 +43,9 @@ def captured(state: str, call: str) -> bool:
     return not {state, f"{state}/{call}"} & set(not_captured())
 
 
-@pytest.mark.parametrize(("state", "call"), [pair for pair in CALLS if captured(*pair)], ids="/".join)
+@pytest.mark.parametrize(
+    ("state", "call"), [pair for pair in CALLS if captured(*pair)], ids="/".join
+)
 def test_a_simulated_machine_answers_as_a_real_one_did(state: str, call: str, simulated: Answers):
     comparison = compare(f"{state}/{call}", REAL[state][call], simulated[state][call])
 
@@ -56,12 +58,23 @@ def test_a_simulated_machine_answers_as_a_real_one_did(state: str, call: str, si
 def test_every_difference_that_is_listed_is_there(simulated: Answers):
     used = {name for pair in CALLS if captured(*pair) for name in _used(*pair, simulated)}
 
-    assert used - {each.name for each in differences() if each.by_chance} == {each.name for each in differences() if not each.by_chance}
+    assert used - {each.name for each in differences() if each.by_chance} == {
+        each.name for each in differences() if not each.by_chance
+    }
 
 
-@pytest.mark.parametrize("difference", [each for each in differences() if each.by_chance], ids=lambda each: each.name)
-def test_a_difference_that_comes_by_chance_fits_what_a_real_machine_once_said(difference: Difference):
-    said = [(f"{state}/{call}", line) for state, call in CALLS if captured(state, call) for line in lines(REAL[state][call])]
+@pytest.mark.parametrize(
+    "difference", [each for each in differences() if each.by_chance], ids=lambda each: each.name
+)
+def test_a_difference_that_comes_by_chance_fits_what_a_real_machine_once_said(
+    difference: Difference,
+):
+    said = [
+        (f"{state}/{call}", line)
+        for state, call in CALLS
+        if captured(state, call)
+        for line in lines(REAL[state][call])
+    ]
 
     assert any(difference.covers(call, "-", line) for call, line in said)
 
@@ -79,7 +92,11 @@ def test_every_call_was_captured_from_real_machines_and_nothing_else(state: str)
 
 def test_answers_are_kept_and_read_again_unchanged(tmp_path: Path):
     state = states()[0]
-    said = {"one": Answer(1, ("Unavailable",), "", "first\n second: 'x'\n"), "two": Answer(None, (), "", ""), "three": Answer(0, (), "#1", "-")}
+    said = {
+        "one": Answer(1, ("Unavailable",), "", "first\n second: 'x'\n"),
+        "two": Answer(None, (), "", ""),
+        "three": Answer(0, (), "#1", "-"),
+    }
 
     answers.write(tmp_path, state, said, "a test")
 

@@ -20,7 +20,10 @@ def test_keys_made_by_age_are_well_formed():
     assert all(is_recipient(str(x25519.Identity.generate().to_public())) for _ in range(20))
 
 
-@given(place=st.integers(min_value=4, max_value=len(STORY) - 1), letter=st.sampled_from("qpzry9x8gf2tvdw0s3jn54khce6mua7l"))
+@given(
+    place=st.integers(min_value=4, max_value=len(STORY) - 1),
+    letter=st.sampled_from("qpzry9x8gf2tvdw0s3jn54khce6mua7l"),
+)
 def test_any_mistyped_letter_is_found(place: int, letter: str):
     mistyped = STORY[:place] + letter + STORY[place + 1 :]
 
@@ -28,7 +31,17 @@ def test_any_mistyped_letter_is_found(place: int, letter: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "age1", STORY[:-1], STORY.upper(), f"{STORY} ", "AGE-SECRET-KEY-1QQQQ", STORY.replace("age1", "bge1"), "ä" * 62]
+    "text",
+    [
+        "",
+        "age1",
+        STORY[:-1],
+        STORY.upper(),
+        f"{STORY} ",
+        "AGE-SECRET-KEY-1QQQQ",
+        STORY.replace("age1", "bge1"),
+        "ä" * 62,
+    ],
 )
 def test_other_text_is_refused(text: str):
     assert not is_recipient(text)

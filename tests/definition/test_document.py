@@ -15,15 +15,21 @@ PATH = Path("some.yaml")
 def test_each_field_has_its_line():
     findings = Findings()
 
-    [found] = parse_documents(PATH, "# head\n---\nfirst: 1\nnodes:\n  - name: a\n  - name: b\n", findings)
+    [found] = parse_documents(
+        PATH, "# head\n---\nfirst: 1\nnodes:\n  - name: a\n  - name: b\n", findings
+    )
 
     assert found.data == {"first": 1, "nodes": [{"name": "a"}, {"name": "b"}]}
-    assert [found.line(name) for name in ("first", "nodes", "nodes[1]", "nodes[1].name", "nothing")] == [3, 4, 6, 6, 0]
+    assert [
+        found.line(name) for name in ("first", "nodes", "nodes[1]", "nodes[1].name", "nothing")
+    ] == [3, 4, 6, 6, 0]
     assert findings.problems == ()
 
 
 def test_aliases_and_merge_keys_are_written_out():
-    [found] = parse_documents(PATH, "base: &base {mtu: 9000}\nlink:\n  <<: *base\n  name: bond0\n", Findings())
+    [found] = parse_documents(
+        PATH, "base: &base {mtu: 9000}\nlink:\n  <<: *base\n  name: bond0\n", Findings()
+    )
 
     assert found.data["link"] == {"mtu": 9000, "name": "bond0"}
 

@@ -38,7 +38,13 @@ def test_a_case_is_called_after_the_rule_that_it_breaks(case: Case):
 
 def test_every_rule_has_a_case_and_every_case_a_rule():
     sources = (CHECKOUT / "src/firstlight/definition").glob("*.py")
-    written = {rule for source in sources for match in _RULE.findall(source.read_text(encoding="utf-8")) for rule in match if rule}
+    written = {
+        rule
+        for source in sources
+        for match in _RULE.findall(source.read_text(encoding="utf-8"))
+        for rule in match
+        if rule
+    }
     shown = {problem["rule"] for case in CASES for problem in case.problems}
 
     assert shown == written
@@ -50,11 +56,20 @@ def test_every_message_says_what_to_do_and_reads_like_the_others():
             assert problem["fix"], case.folder.name
             assert problem["path"], case.folder.name
             assert not problem["message"].endswith("."), case.folder.name
-            assert problem["message"][0].islower() or problem["message"].startswith(("Cilium", "Talos", "CoreDNS", "Flux")), case.folder.name
+            assert problem["message"][0].islower() or problem["message"].startswith(
+                ("Cilium", "Talos", "CoreDNS", "Flux")
+            ), case.folder.name
 
 
 def test_all_that_is_wrong_is_reported_at_once(tmp_path):
-    wanted = {"bad-version-kubernetes", "kustomization-path", "op-reference-without-field", "release-order", "json-patch", "bad-source-url"}
+    wanted = {
+        "bad-version-kubernetes",
+        "kustomization-path",
+        "op-reference-without-field",
+        "release-order",
+        "json-patch",
+        "bad-source-url",
+    }
     chosen = [case for case in CASES if case.folder.name in wanted]
     shutil.copytree(TWO_CLUSTERS, tmp_path, dirs_exist_ok=True)
     for case in chosen:
@@ -64,7 +79,9 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path):
         load(tmp_path, "infra")
 
     assert len(chosen) == len(wanted)
-    assert {problem.rule for problem in raised.value.problems} == {problem["rule"] for case in chosen for problem in case.problems}
+    assert {problem.rule for problem in raised.value.problems} == {
+        problem["rule"] for case in chosen for problem in case.problems
+    }
 
 
 def test_the_error_lists_each_problem_on_a_line_of_its_own(tmp_path):
@@ -94,7 +111,11 @@ def test_no_message_repeats_a_secret(tmp_path):
 
 
 def _texts(case: Case) -> str:
-    return "".join(file.read_text(encoding="utf-8", errors="replace") for file in case.folder.rglob("*") if file.is_file())
+    return "".join(
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in case.folder.rglob("*")
+        if file.is_file()
+    )
 
 
 def _load(root: Path, what: str) -> None:

@@ -38,7 +38,9 @@ def test_every_machine_is_there_once(root: Path, cluster: Cluster):
 def test_every_machine_has_its_own_plan(cluster: Cluster):
     plan = plan_generation(cluster)
 
-    assert [machine.hostname for machine in plan.machines] == [node.hostname for node in cluster.nodes]
+    assert [machine.hostname for machine in plan.machines] == [
+        node.hostname for node in cluster.nodes
+    ]
     assert len({machine.documents for machine in plan.machines}) == NODES
 
 
@@ -56,9 +58,13 @@ def test_reading_takes_no_longer_for_each_machine_where_there_are_more(tmp_path:
 
 def test_the_command_that_names_every_machine_is_short_enough(cluster: Cluster):
     runner = scripted({"health": Said()})
-    control_plane, workers = ([str(node.address) for node in nodes] for nodes in (cluster.control_plane, cluster.workers))
+    control_plane, workers = (
+        [str(node.address) for node in nodes] for nodes in (cluster.control_plane, cluster.workers)
+    )
 
-    Talosctl(runner, cluster.talosconfig).health(control_plane[0], control_plane=control_plane, workers=workers, timeout_s=20)
+    Talosctl(runner, cluster.talosconfig).health(
+        control_plane[0], control_plane=control_plane, workers=workers, timeout_s=20
+    )
 
     assert max(len(word) for word in runner.called[0].argv) < ARGUMENT_BYTES_MAX
     assert workers[-1] in runner.called[0].line

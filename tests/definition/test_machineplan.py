@@ -29,7 +29,12 @@ def test_a_control_plane_node_has_name_bond_and_vip(tree):
     plan = plan_generation(load(tree, "infra"))
 
     documents = _documents(plan)
-    assert documents["HostnameConfig"] == {"apiVersion": "v1alpha1", "kind": "HostnameConfig", "hostname": "infra-cp-1", "auto": "off"}
+    assert documents["HostnameConfig"] == {
+        "apiVersion": "v1alpha1",
+        "kind": "HostnameConfig",
+        "hostname": "infra-cp-1",
+        "auto": "off",
+    }
     assert documents["BondConfig"] == {
         "apiVersion": "v1alpha1",
         "kind": "BondConfig",
@@ -43,7 +48,12 @@ def test_a_control_plane_node_has_name_bond_and_vip(tree):
         # The default route has no destination: Talos refuses 0.0.0.0/0 here.
         "routes": [{"gateway": "10.25.11.1"}],
     }
-    assert documents["Layer2VIPConfig"] == {"apiVersion": "v1alpha1", "kind": "Layer2VIPConfig", "name": "10.25.11.10", "link": "bond0"}
+    assert documents["Layer2VIPConfig"] == {
+        "apiVersion": "v1alpha1",
+        "kind": "Layer2VIPConfig",
+        "name": "10.25.11.10",
+        "link": "bond0",
+    }
     assert documents["ResolverConfig"]["nameservers"] == [{"address": "10.25.11.1"}]
     assert documents["v1alpha1"]["cluster"]["network"] == {
         "podSubnets": ["10.42.0.0/16"],
@@ -61,29 +71,55 @@ def test_a_worker_has_neither_vip_nor_api_server(tree):
 
 
 def test_a_setting_of_the_group_holds_where_a_node_leaves_it_empty(tree):
-    edited(tree, TALCONFIG, "controlPlane:\n  patches", "controlPlane:\n  nameservers: [10.25.11.3]\n  patches")
-    edited(tree, TALCONFIG, "  - hostname: infra-cp-2\n", "  - hostname: infra-cp-2\n    nameservers: []\n")
+    edited(
+        tree,
+        TALCONFIG,
+        "controlPlane:\n  patches",
+        "controlPlane:\n  nameservers: [10.25.11.3]\n  patches",
+    )
+    edited(
+        tree,
+        TALCONFIG,
+        "  - hostname: infra-cp-2\n",
+        "  - hostname: infra-cp-2\n    nameservers: []\n",
+    )
 
     plan = plan_generation(load(tree, "infra"))
 
     # Its own, the group's in place of an empty one, the group's, and none for a worker.
-    servers = [_documents(plan, index).get("ResolverConfig", {}).get("nameservers") for index in range(4)]
-    assert servers == [[{"address": "10.25.11.1"}], [{"address": "10.25.11.3"}], [{"address": "10.25.11.3"}], None]
+    servers = [
+        _documents(plan, index).get("ResolverConfig", {}).get("nameservers") for index in range(4)
+    ]
+    assert servers == [
+        [{"address": "10.25.11.1"}],
+        [{"address": "10.25.11.3"}],
+        [{"address": "10.25.11.3"}],
+        None,
+    ]
 
 
 def test_every_machine_has_its_role_disk_and_image(tree):
     plan = plan_generation(load(tree, "infra"))
 
-    assert [machine.role for machine in plan.machines] == ["controlplane", "controlplane", "controlplane", "worker"]
+    assert [machine.role for machine in plan.machines] == [
+        "controlplane",
+        "controlplane",
+        "controlplane",
+        "worker",
+    ]
     assert {machine.install_disk for machine in plan.machines} == {"/dev/nvme0n1"}
-    assert {machine.install_image for machine in plan.machines} == {"ghcr.io/siderolabs/installer:v1.12.0"}
+    assert {machine.install_image for machine in plan.machines} == {
+        "ghcr.io/siderolabs/installer:v1.12.0"
+    }
 
 
 def test_selectors_vlans_and_routes_have_documents_of_their_own():
     plan = plan_generation(load(VALID / "other-forms", "edge"))
 
     documents = list(yaml.safe_load_all(plan.machines[0].documents))
-    named = [(document["kind"], document.get("name")) for document in documents if "kind" in document]
+    named = [
+        (document["kind"], document.get("name")) for document in documents if "kind" in document
+    ]
     assert named == [
         ("HostnameConfig", None),
         ("ResolverConfig", None),
@@ -97,7 +133,11 @@ def test_selectors_vlans_and_routes_have_documents_of_their_own():
         ("DHCPv4Config", "link1"),
     ]
     assert documents[5]["links"] == ["bond0-m0", "bond0-m1"]
-    assert documents[6]["routes"][1] == {"gateway": "192.0.2.2", "metric": 10, "destination": "198.51.100.0/24"}
+    assert documents[6]["routes"][1] == {
+        "gateway": "192.0.2.2",
+        "metric": 10,
+        "destination": "198.51.100.0/24",
+    }
     assert documents[8]["selector"] == {"match": 'glob("igb", link.driver) && link.type == 1'}
     assert documents[0]["machine"]["install"] == {"diskSelector": {"size": ">= 100GB"}}
     assert plan.machines[0].install_disk == ""
@@ -105,16 +145,35 @@ def test_selectors_vlans_and_routes_have_documents_of_their_own():
 
 
 def test_group_patches_come_before_the_nodes_and_global_ones_last(tree):
-    edited(tree, TALCONFIG, "    installDisk", "    patches: ['machine: {sysctls: {order: node}}']\n    installDisk")
+    edited(
+        tree,
+        TALCONFIG,
+        "    installDisk",
+        "    patches: ['machine: {sysctls: {order: node}}']\n    installDisk",
+    )
 
     machine = plan_generation(load(tree, "infra")).machines[0]
 
-    assert ["proxy" in machine.patches[0], "order: node" in machine.patches[1], "kubelet" in machine.patches[2]] == [True, True, True]
+    assert [
+        "proxy" in machine.patches[0],
+        "order: node" in machine.patches[1],
+        "kubelet" in machine.patches[2],
+    ] == [True, True, True]
 
 
 def test_a_node_may_override_the_patches_of_its_group(tree):
-    edited(tree, TALCONFIG, "  - hostname: infra-worker-1\n", "  - hostname: infra-worker-1\n    overridePatches: true\n")
-    edited(tree, TALCONFIG, "nodes:\n", "worker:\n  patches: ['machine: {sysctls: {of: group}}']\nnodes:\n")
+    edited(
+        tree,
+        TALCONFIG,
+        "  - hostname: infra-worker-1\n",
+        "  - hostname: infra-worker-1\n    overridePatches: true\n",
+    )
+    edited(
+        tree,
+        TALCONFIG,
+        "nodes:\n",
+        "worker:\n  patches: ['machine: {sysctls: {of: group}}']\nnodes:\n",
+    )
 
     machine = plan_generation(load(tree, "infra")).machines[3]
 
@@ -124,10 +183,26 @@ def test_a_node_may_override_the_patches_of_its_group(tree):
 @pytest.mark.parametrize(
     ("old", "new", "needed"),
     [
-        ("    installDisk: /dev/nvme0n1\n", "    installDisk: /dev/nvme0n1\n    schematic: {customization: {}}\n", "schematic"),
-        ("        mtu: 9000\n", "        mtu: 9000\n        bridge: {interfaces: [eth9]}\n", "bridge"),
-        ("          miimon: 100\n", "          miimon: 100\n          primary: eth0\n", "bond.primary"),
-        ("patches:\n", "patches:\n  - 'machine: {env: {proxy: \"${PROXY}\"}}'\n", "a variable in clusters/infra/talos/talconfig.yaml"),
+        (
+            "    installDisk: /dev/nvme0n1\n",
+            "    installDisk: /dev/nvme0n1\n    schematic: {customization: {}}\n",
+            "schematic",
+        ),
+        (
+            "        mtu: 9000\n",
+            "        mtu: 9000\n        bridge: {interfaces: [eth9]}\n",
+            "bridge",
+        ),
+        (
+            "          miimon: 100\n",
+            "          miimon: 100\n          primary: eth0\n",
+            "bond.primary",
+        ),
+        (
+            "patches:\n",
+            "patches:\n  - 'machine: {env: {proxy: \"${PROXY}\"}}'\n",
+            "a variable in clusters/infra/talos/talconfig.yaml",
+        ),
     ],
 )
 def test_what_only_talhelper_can_make_is_named(tree, old: str, new: str, needed: str):
@@ -150,4 +225,7 @@ def test_the_digest_follows_every_input(tree, path: str):
 def test_the_digest_is_the_same_in_another_place(tree, tmp_path):
     elsewhere = shutil.copytree(TWO_CLUSTERS, tmp_path / "elsewhere")
 
-    assert plan_generation(load(tree, "infra")).digest == plan_generation(load(elsewhere, "infra")).digest
+    assert (
+        plan_generation(load(tree, "infra")).digest
+        == plan_generation(load(elsewhere, "infra")).digest
+    )

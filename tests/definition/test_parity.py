@@ -11,14 +11,29 @@ from firstlight.definition.parity import MISSING, differences
 from tests.definition.trees import TWO_CLUSTERS
 
 CILIUM = load(TWO_CLUSTERS, "infra").release("cilium")
-RENDERED = {"name": "cilium", "namespace": "kube-system", "chart": "cilium/cilium", "version": "1.18.5", "enabled": True, "labels": ""}
+RENDERED = {
+    "name": "cilium",
+    "namespace": "kube-system",
+    "chart": "cilium/cilium",
+    "version": "1.18.5",
+    "enabled": True,
+    "labels": "",
+}
 
 
 def test_the_same_on_both_sides_is_no_difference():
     assert differences(CILIUM, RENDERED, dict(CILIUM.values)) == ()
 
 
-@pytest.mark.parametrize("chart", ["cilium", "cilium/cilium", "oci://quay.io/cilium/charts/cilium", "oci://127.25.11.1:5000/charts/cilium/"])
+@pytest.mark.parametrize(
+    "chart",
+    [
+        "cilium",
+        "cilium/cilium",
+        "oci://quay.io/cilium/charts/cilium",
+        "oci://127.25.11.1:5000/charts/cilium/",
+    ],
+)
 def test_a_chart_is_compared_without_its_repository(chart: str):
     assert differences(CILIUM, {**RENDERED, "chart": chart}, CILIUM.values) == ()
 
@@ -28,7 +43,11 @@ def test_a_chart_is_compared_without_its_repository(chart: str):
     [
         ("chart", "cilium/cillium", "cilium: chart: helmfile has cillium, the HelmRelease cilium"),
         ("version", "1.18.6", "cilium: version: helmfile has 1.18.6, the HelmRelease 1.18.5"),
-        ("namespace", "cilium", "cilium: namespace: helmfile has cilium, the HelmRelease kube-system"),
+        (
+            "namespace",
+            "cilium",
+            "cilium: namespace: helmfile has cilium, the HelmRelease kube-system",
+        ),
         ("version", MISSING, "cilium: version: helmfile has nothing, the HelmRelease 1.18.5"),
     ],
 )

@@ -23,10 +23,16 @@ from tests.definition.trees import TWO_CLUSTERS
 TALCONFIG = Path("clusters/infra/talos/talconfig.yaml")
 CILIUM = Path("clusters/infra/flux/config/cilium/helmrelease.yaml")
 CLUSTER_VARS = Path("clusters/infra/flux/cluster-vars.yaml")
-FILES = sorted(path.relative_to(TWO_CLUSTERS) for path in TWO_CLUSTERS.rglob("*") if path.is_file() and "apps" not in path.parts)
+FILES = sorted(
+    path.relative_to(TWO_CLUSTERS)
+    for path in TWO_CLUSTERS.rglob("*")
+    if path.is_file() and "apps" not in path.parts
+)
 
 names = st.from_regex(r"[a-z][a-z0-9-]{0,14}[a-z0-9]", fullmatch=True)
-versions = st.tuples(st.integers(0, 20), st.integers(0, 60), st.integers(0, 40)).map(lambda parts: "v{}.{}.{}".format(*parts))
+versions = st.tuples(st.integers(0, 20), st.integers(0, 60), st.integers(0, 40)).map(
+    lambda parts: "v{}.{}.{}".format(*parts)
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +57,38 @@ def changed(root: Path, files: dict[Path, bytes | None]) -> Iterator[None]:
 @st.composite
 def inventories(draw: st.DrawFn) -> dict[str, Any]:
     """Draw the inventory of a cluster of any size, on any private network."""
-    network = draw(st.sampled_from([IPv4Network("172.16.0.0/24"), IPv4Network("192.168.7.0/26"), IPv4Network("10.25.11.0/25")]))
+    network = draw(
+        st.sampled_from(
+            [
+                IPv4Network("172.16.0.0/24"),
+                IPv4Network("192.168.7.0/26"),
+                IPv4Network("10.25.11.0/25"),
+            ]
+        )
+    )
     control_plane = draw(st.sampled_from([1, 3, 5]))
-    hostnames = draw(st.lists(names, min_size=control_plane, max_size=control_plane + 6, unique=True))
-    hosts = draw(st.lists(st.integers(1, network.num_addresses - 2), min_size=len(hostnames) + 1, max_size=len(hostnames) + 1, unique=True))
+    hostnames = draw(
+        st.lists(names, min_size=control_plane, max_size=control_plane + 6, unique=True)
+    )
+    hosts = draw(
+        st.lists(
+            st.integers(1, network.num_addresses - 2),
+            min_size=len(hostnames) + 1,
+            max_size=len(hostnames) + 1,
+            unique=True,
+        )
+    )
     vip, *addresses = [str(network[host]) for host in hosts]
     mtu = draw(st.integers(1280, 9216))
     mode = draw(st.sampled_from(["802.3ad", "active-backup", "balance-xor"]))
     links = draw(st.lists(names, min_size=1, max_size=4, unique=True))
     nodes = []
     for index, (hostname, address) in enumerate(zip(hostnames, addresses, strict=True)):
-        interface: dict[str, Any] = {"interface": "bond0", "mtu": mtu, "addresses": [f"{address}/{network.prefixlen}"]}
+        interface: dict[str, Any] = {
+            "interface": "bond0",
+            "mtu": mtu,
+            "addresses": [f"{address}/{network.prefixlen}"],
+        }
         interface["bond"] = {"interfaces": links, "mode": mode, "miimon": 100}
         if index < control_plane:
             interface["vip"] = {"ip": vip}
@@ -84,7 +111,9 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
         "clusterPodNets": ["10.42.0.0/16"],
         "clusterSvcNets": ["10.43.0.0/16"],
         "cniConfig": {"name": "none"},
-        "controlPlane": {"patches": ["cluster: {proxy: {disabled: true}, coreDNS: {disabled: true}}"]},
+        "controlPlane": {
+            "patches": ["cluster: {proxy: {disabled: true}, coreDNS: {disabled: true}}"]
+        },
         "nodes": draw(st.permutations(nodes)),
     }
 
@@ -92,9 +121,19 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
 @given(inventory=inventories())
 @settings(max_examples=25, deadline=None)
 def test_any_right_inventory_loads(tree: Path, inventory: dict[str, Any]):
-    vip, mtu = inventory["additionalMachineCertSans"][0], inventory["nodes"][0]["networkInterfaces"][0]["mtu"]
-    network = IPv4Network(inventory["nodes"][0]["networkInterfaces"][0]["addresses"][0], strict=False)
-    values = (tree / CILIUM).read_text(encoding="utf-8").replace("10.25.11.0/24", str(network)).replace("10.25.11.10", vip)
+    vip, mtu = (
+        inventory["additionalMachineCertSans"][0],
+        inventory["nodes"][0]["networkInterfaces"][0]["mtu"],
+    )
+    network = IPv4Network(
+        inventory["nodes"][0]["networkInterfaces"][0]["addresses"][0], strict=False
+    )
+    values = (
+        (tree / CILIUM)
+        .read_text(encoding="utf-8")
+        .replace("10.25.11.0/24", str(network))
+        .replace("10.25.11.10", vip)
+    )
     files = {
         TALCONFIG: yaml.safe_dump(inventory).encode(),
         CILIUM: values.replace("MTU: 9000", f"MTU: {mtu}").encode(),
@@ -120,14 +159,25 @@ odd_values = st.recursive(
     | st.text(max_size=12)
     | st.sampled_from(["10.25.11.12", "{{ x }}", "op://a/b", "v1.12.0"]),
     lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(["name", "kind", "spec", "metadata", "items", "path"]), children, max_size=3)
+        st.lists(children, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "kind", "spec", "metadata", "items", "path"]),
+            children,
+            max_size=3,
+        )
     ),
     max_leaves=6,
 )
 
 
 def _places(data: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    children = (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else ()
+    )
     return [here, *(place for key, value in children for place in _places(value, (*here, key)))]
 
 
@@ -142,9 +192,15 @@ def _replaced(data: Any, place: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
-@given(path=st.sampled_from([path for path in FILES if path.suffix == ".yaml"]), value=odd_values, data=st.data())
+@given(
+    path=st.sampled_from([path for path in FILES if path.suffix == ".yaml"]),
+    value=odd_values,
+    data=st.data(),
+)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_an_odd_value_anywhere_is_at_worst_a_definition_error(tree: Path, path: Path, value: Any, data: st.DataObject):
+def test_an_odd_value_anywhere_is_at_worst_a_definition_error(
+    tree: Path, path: Path, value: Any, data: st.DataObject
+):
     content = yaml.safe_load((tree / path).read_text(encoding="utf-8"))
     place = data.draw(st.sampled_from(_places(content)))
 
@@ -176,5 +232,7 @@ def _is_understood(root: Path) -> bool:
     try:
         load(root, "infra")
     except DefinitionError as error:
-        return bool(error.problems) and all(problem.rule and problem.message and problem.fix for problem in error.problems)
+        return bool(error.problems) and all(
+            problem.rule and problem.message and problem.fix for problem in error.problems
+        )
     return True

@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 from firstlight.definition.findings import Findings
-from firstlight.definition.shape import FLAG, NUMBER, REQUIRED_TEXT, TEXT_MAP, TEXTS, check, did_you_mean, mapping
+from firstlight.definition.shape import (
+    FLAG,
+    NUMBER,
+    REQUIRED_TEXT,
+    TEXT_MAP,
+    TEXTS,
+    check,
+    did_you_mean,
+    mapping,
+)
 
-SHAPE = mapping({"name": REQUIRED_TEXT, "count": NUMBER, "active": FLAG, "words": TEXTS, "labels": TEXT_MAP})
+SHAPE = mapping(
+    {"name": REQUIRED_TEXT, "count": NUMBER, "active": FLAG, "words": TEXTS, "labels": TEXT_MAP}
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +34,11 @@ SHAPE = mapping({"name": REQUIRED_TEXT, "count": NUMBER, "active": FLAG, "words"
         ({"name": "x", "words": "a"}, "words", "write a list"),
         ({"name": "x", "words": ["a", 1]}, "words[1]", "put it in quotes"),
         ({"name": "x", "labels": {"zone": 7}}, "labels.zone", "put it in quotes"),
-        ({"name": "x", "colour": 1}, "colour", "known keys here: active, count, labels, name, words"),
+        (
+            {"name": "x", "colour": 1},
+            "colour",
+            "known keys here: active, count, labels, name, words",
+        ),
         ({"name": "x", "cuont": 1}, "cuont", "did you mean `count`?"),
         ({"count": 1}, "name", "add `name:` (text)"),
         ({"Name": "x"}, "Name", "did you mean `name`?"),
@@ -42,7 +57,12 @@ def test_each_mistake_is_one_problem_with_a_fix(data, field: str, fix: str):
 def test_a_right_value_is_well():
     findings = Findings()
 
-    assert check(Path("some.yaml"), {"name": "x", "count": 3, "active": False, "words": ["a"], "labels": {"a": "b"}}, SHAPE, findings)
+    assert check(
+        Path("some.yaml"),
+        {"name": "x", "count": 3, "active": False, "words": ["a"], "labels": {"a": "b"}},
+        SHAPE,
+        findings,
+    )
     assert findings.problems == ()
 
 

@@ -13,7 +13,9 @@ from firstlight.definition.unencrypted import main
 CHECKOUT = Path(__file__).parents[2]
 
 PEM = "-----BEGIN ED25519 PRIVATE KEY-----\nbWFkZSB1cCBmb3IgdGhpcyB0ZXN0\n-----END ED25519 PRIVATE KEY-----\n"
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\nbWFkZSB1cCBmb3IgdGhpcyB0ZXN0\n-----END CERTIFICATE-----\n"
+CERTIFICATE = (
+    "-----BEGIN CERTIFICATE-----\nbWFkZSB1cCBmb3IgdGhpcyB0ZXN0\n-----END CERTIFICATE-----\n"
+)
 
 
 @pytest.fixture
@@ -28,16 +30,24 @@ def encoded(text: str) -> str:
 
 
 REFUSED = {
-    "secret.yaml": ("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  token: hunter22\n", "plain-secret"),
+    "secret.yaml": (
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  token: hunter22\n",
+        "plain-secret",
+    ),
     "clusters/infra/talos/talsecret.sops.yaml": ("cluster:\n  secret: hunter22\n", "not-encrypted"),
     "id_ed25519": (PEM, "plain-private-key"),
     "keys.txt": ("AGE-SECRET-KEY-1MADEUPFORTHISTESTMADEUPFORTHISTEST\n", "plain-private-key"),
-    "kubeconfig": (f"users:\n- name: admin\n  user:\n    client-key-data: {encoded(PEM)}\n", "plain-private-key"),
+    "kubeconfig": (
+        f"users:\n- name: admin\n  user:\n    client-key-data: {encoded(PEM)}\n",
+        "plain-private-key",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_secret_in_clear_is_refused_by_its_own_rule(name: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_in_clear_is_refused_by_its_own_rule(
+    name: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     content, rule = REFUSED[name]
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_text(content)
@@ -51,8 +61,12 @@ def test_a_secret_in_clear_is_refused_by_its_own_rule(name: str, root: Path, cap
     assert "hunter22" not in said
 
 
-def test_the_line_of_an_encoded_key_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / "talosconfig").write_text(f"context: infra\ncontexts:\n  infra:\n    key: {encoded(PEM)}\n")
+def test_the_line_of_an_encoded_key_is_named(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "talosconfig").write_text(
+        f"context: infra\ncontexts:\n  infra:\n    key: {encoded(PEM)}\n"
+    )
 
     main(["talosconfig"])
 
@@ -67,7 +81,9 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_is_no_secret_passes(name: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_secret_passes(
+    name: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (root / name).write_text(ALLOWED[name])
 
     code = main([name])
@@ -75,9 +91,16 @@ def test_what_is_no_secret_passes(name: str, root: Path, capsys: pytest.CaptureF
     assert code == 0, capsys.readouterr().err
 
 
-def test_the_definitions_of_this_checkout_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_definitions_of_this_checkout_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(CHECKOUT)
-    files = [path.relative_to(CHECKOUT) for folder in ("clusters", "bootstrap") for path in (CHECKOUT / folder).rglob("*") if path.is_file()]
+    files = [
+        path.relative_to(CHECKOUT)
+        for folder in ("clusters", "bootstrap")
+        for path in (CHECKOUT / folder).rglob("*")
+        if path.is_file()
+    ]
     names = [".sops.yaml", *(str(path) for path in files if "clusterconfig" not in path.parts)]
 
     code = main(names)

@@ -13,7 +13,11 @@ from firstlight.definition import Cluster, Role, cluster_names, load, load_all
 from tests.definition.trees import CHECKOUT, TWO_CLUSTERS, VALID
 
 
-@pytest.mark.parametrize("root", [*sorted(VALID.iterdir()), CHECKOUT], ids=lambda root: root.name if root != CHECKOUT else "checkout")
+@pytest.mark.parametrize(
+    "root",
+    [*sorted(VALID.iterdir()), CHECKOUT],
+    ids=lambda root: root.name if root != CHECKOUT else "checkout",
+)
 def test_a_right_definition_loads(root: Path):
     clusters = load_all(root)
 
@@ -25,7 +29,9 @@ def test_the_clusters_of_the_story_are_as_the_story_says():
     infra, apps = load(CHECKOUT, "infra"), load(CHECKOUT, "apps")
 
     assert (infra.id, apps.id) == (1, 2)
-    assert [str(node.address) for node in infra.nodes] == [f"10.25.11.{host}" for host in range(11, 17)]
+    assert [str(node.address) for node in infra.nodes] == [
+        f"10.25.11.{host}" for host in range(11, 17)
+    ]
     assert [node.role for node in infra.nodes] == [Role.CONTROL_PLANE] * 3 + [Role.WORKER] * 3
     assert {(node.mtu, node.bond_mode) for node in infra.nodes} == {(9000, "802.3ad")}
     assert (infra.endpoint, infra.vip) == ("https://10.25.11.10:6443", IPv4Address("10.25.11.10"))
@@ -35,7 +41,10 @@ def test_the_clusters_of_the_story_are_as_the_story_says():
 
 
 def test_the_versions_of_the_story_are_installed():
-    releases = {release.name: (release.chart, release.version) for release in load(CHECKOUT, "infra").releases}
+    releases = {
+        release.name: (release.chart, release.version)
+        for release in load(CHECKOUT, "infra").releases
+    }
 
     assert releases == {
         "cilium": ("cilium", "1.18.5"),
@@ -55,17 +64,31 @@ def test_everything_of_a_cluster_is_read():
     assert cluster.service_networks == (IPv4Network("10.43.0.0/16"),)
     assert cluster.first_control_plane.hostname == "infra-cp-1"
     assert cluster.control_plane_names == {"infra-cp-1", "infra-cp-2", "infra-cp-3"}
-    assert [release.name for release in cluster.releases] == ["cilium", "coredns", "spegel", "cert-manager", "flux"]
+    assert [release.name for release in cluster.releases] == [
+        "cilium",
+        "coredns",
+        "spegel",
+        "cert-manager",
+        "flux",
+    ]
     assert cluster.crd_releases == ("gateway-api-crds", "cilium-crds")
     assert cluster.release("coredns").source.url == "oci://ghcr.io/coredns/charts/coredns"
-    assert cluster.release("coredns").values == {"service": {"name": "kube-dns", "clusterIP": "10.43.0.10"}}
-    assert cluster.release("flux").values == {"crds": {"annotations": {"helm.sh/resource-policy": "keep"}}}
+    assert cluster.release("coredns").values == {
+        "service": {"name": "kube-dns", "clusterIP": "10.43.0.10"}
+    }
+    assert cluster.release("flux").values == {
+        "crds": {"annotations": {"helm.sh/resource-policy": "keep"}}
+    }
     assert (cluster.sync.url, cluster.sync.branch, cluster.sync.path) == (
         "ssh://git@github.com/example-org/k8s-ops.git",
         "main",
         "./clusters/infra/flux",
     )
-    assert (cluster.sync.secret, cluster.sync.decryption_secret, cluster.sync.namespace) == ("flux-system", "sops-age", "flux-system")
+    assert (cluster.sync.secret, cluster.sync.decryption_secret, cluster.sync.namespace) == (
+        "flux-system",
+        "sops-age",
+        "flux-system",
+    )
     assert [(found.reference, found.line) for found in cluster.references] == [
         ("op://k8s-ops/sops-age/private-key", 7),
         ("op://k8s-ops/infra-deploy-key/identity", 15),
@@ -76,11 +99,18 @@ def test_everything_of_a_cluster_is_read():
 def test_other_forms_are_understood_as_well():
     cluster = load(VALID / "other-forms", "edge")
 
-    assert (cluster.nodes[0].link, cluster.nodes[0].mtu, cluster.nodes[0].bond_mode) == ("bond0.7", 1500, "active-backup")
+    assert (cluster.nodes[0].link, cluster.nodes[0].mtu, cluster.nodes[0].bond_mode) == (
+        "bond0.7",
+        1500,
+        "active-backup",
+    )
     assert cluster.vip == IPv4Address("192.0.2.10")
     assert cluster.release("cert-manager").source.namespace == "flux-system"
     assert cluster.release("monitoring-crds").source.plain_http
-    assert cluster.references[1].reference == "op://k8s-ops/edge-deploy-key/private key?ssh-format=openssh"
+    assert (
+        cluster.references[1].reference
+        == "op://k8s-ops/edge-deploy-key/private key?ssh-format=openssh"
+    )
 
 
 def test_a_cluster_cannot_be_changed():
@@ -97,9 +127,17 @@ def test_another_cluster_needs_no_line_of_python(tmp_path):
         for file in (tmp_path / folder / "attic").rglob("*.*"):
             if file.is_file():
                 text = file.read_text(encoding="utf-8")
-                for old, new in (("infra", "attic"), ("10.25.11.", "10.25.17."), ("10.42.", "10.62."), ("10.43.", "10.63."), ("id: 1\n", "id: 3\n")):
+                for old, new in (
+                    ("infra", "attic"),
+                    ("10.25.11.", "10.25.17."),
+                    ("10.42.", "10.62."),
+                    ("10.43.", "10.63."),
+                    ("id: 1\n", "id: 3\n"),
+                ):
                     text = text.replace(old, new)
-                file.write_text(text.replace('CLUSTER_ID: "1"', 'CLUSTER_ID: "3"'), encoding="utf-8")
+                file.write_text(
+                    text.replace('CLUSTER_ID: "1"', 'CLUSTER_ID: "3"'), encoding="utf-8"
+                )
 
     names = [(cluster.name, cluster.id) for cluster in load_all(tmp_path)]
 

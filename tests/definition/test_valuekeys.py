@@ -36,21 +36,37 @@ service:
     [
         ({}, []),
         ({"cgroup": {"autoMount": {"enabled": False}}}, []),
-        ({"cgroup": {"automount": {"enabled": False}}}, ["the chart knows no value cgroup.automount; did you mean cgroup.autoMount?"]),
+        (
+            {"cgroup": {"automount": {"enabled": False}}},
+            ["the chart knows no value cgroup.automount; did you mean cgroup.autoMount?"],
+        ),
         ({"zebra": 1}, ["the chart knows no value zebra"]),
         ({"podAnnotations": {"any": {"depth": "goes"}}}, []),
         ({"serviceAccounts": {"cilium": {"name": "x"}}}, []),
         ({"extraArgs": ["--any"]}, []),
-        ({"appLabel": "kube-dns", "service": {"clusterIP": "10.43.0.10"}, "masquerade": {"config": {"networks": ["10.42.0.0/16"]}}}, []),
+        (
+            {
+                "appLabel": "kube-dns",
+                "service": {"clusterIP": "10.43.0.10"},
+                "masquerade": {"config": {"networks": ["10.42.0.0/16"]}},
+            },
+            [],
+        ),
         # Commented out, but elsewhere.
-        ({"clusterIP": "10.43.0.10", "cgroup": {"config": {}}}, ["the chart knows no value clusterIP", "the chart knows no value cgroup.config"]),
+        (
+            {"clusterIP": "10.43.0.10", "cgroup": {"config": {}}},
+            ["the chart knows no value clusterIP", "the chart knows no value cgroup.config"],
+        ),
         ({"service": {"zone": "b"}}, ["the chart knows no value service.zone"]),
         # A word within a comment is no key.
         ({"service": {"type": "x"}}, ["the chart knows no value service.type"]),
         ({"global": {"imageRegistry": "x"}}, []),
         (
             {"zebra": 1, "cgroup": {"hostroot": "a"}},
-            ["the chart knows no value zebra", "the chart knows no value cgroup.hostroot; did you mean cgroup.hostRoot?"],
+            [
+                "the chart knows no value zebra",
+                "the chart knows no value cgroup.hostroot; did you mean cgroup.hostRoot?",
+            ],
         ),
     ],
 )

@@ -32,8 +32,16 @@ class Case:
 
     @classmethod
     def read(cls, folder: Path) -> Case:
-        data: dict[str, Any] = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8"))
-        return cls(folder, data["over"], data["load"], tuple(data.get("without", ())), tuple(data["problems"]))
+        data: dict[str, Any] = yaml.safe_load(
+            (folder / "expected.yaml").read_text(encoding="utf-8")
+        )
+        return cls(
+            folder,
+            data["over"],
+            data["load"],
+            tuple(data.get("without", ())),
+            tuple(data["problems"]),
+        )
 
     def lay_out(self, root: Path) -> Path:
         """Copy the valid definition, change it as the case says, and return its root."""
@@ -45,7 +53,9 @@ class Case:
         for name in self.without:
             remove = shutil.rmtree if (root / name).is_dir() else Path.unlink
             remove(root / name)
-        shutil.copytree(self.folder, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("expected.yaml"))
+        shutil.copytree(
+            self.folder, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("expected.yaml")
+        )
         return root
 
 

@@ -24,7 +24,11 @@ PODS = {
         },
         {
             "metadata": {"namespace": "kube-system", "name": "../ill"},
-            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}], "containerStatuses": [{"restartCount": 3}]},
+            "status": {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": [{"restartCount": 3}],
+            },
         },
     ]
 }
@@ -87,7 +91,14 @@ class Workstation:
         path = self.root / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def failure(self, stage: str, said: str = "", *, needs: tuple[str, ...] = (), lacks: tuple[Capability, ...] = ()) -> Failure:
+    def failure(
+        self,
+        stage: str,
+        said: str = "",
+        *,
+        needs: tuple[str, ...] = (),
+        lacks: tuple[Capability, ...] = (),
+    ) -> Failure:
         target = Target(
             name="nodes",
             cluster="infra",
@@ -98,9 +109,17 @@ class Workstation:
             capabilities=frozenset(Capability) - set(lacks),
             stand_ins=(),
         )
-        return Failure("0123456789ab", stage, (FailedCriterion("a-criterion", "a criterion", needs, said),), load(CHECKOUT, "infra"), target)
+        return Failure(
+            "0123456789ab",
+            stage,
+            (FailedCriterion("a-criterion", "a criterion", needs, said),),
+            load(CHECKOUT, "infra"),
+            target,
+        )
 
-    def collect(self, failure: Failure, *, mask: Masker | None = None, longest_s: float = 60.0) -> Collected:
+    def collect(
+        self, failure: Failure, *, mask: Masker | None = None, longest_s: float = 60.0
+    ) -> Collected:
         return collect(
             failure,
             self.reports,
@@ -115,5 +134,8 @@ def unpacked(collected: Collected) -> dict[str, str]:
     """Return each file of an archive, by its name within the archive's folder."""
     assert collected.path is not None, collected.trouble
     with tarfile.open(collected.path) as archive:
-        files = {entry.name.partition("/")[2]: archive.extractfile(entry) for entry in archive.getmembers()}
+        files = {
+            entry.name.partition("/")[2]: archive.extractfile(entry)
+            for entry in archive.getmembers()
+        }
         return {name: file.read().decode() for name, file in files.items() if file is not None}

@@ -29,7 +29,9 @@ def workstation(tmp_path: Path) -> Workstation:
     return Workstation(tmp_path / "workstation")
 
 
-def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_restart_too(workstation: Workstation):
+def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_restart_too(
+    workstation: Workstation,
+):
     workstation.kubectl()
 
     files = unpacked(workstation.collect(workstation.failure("40-apps")))
@@ -49,31 +51,86 @@ def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_r
     [
         ("pods", leaving(pod("leaving"))),
         # Its pods are ready, and one is still of the template before.
-        ("daemonsets", item("rolling", "x", observedGeneration=1, desiredNumberScheduled=2, numberReady=2, updatedNumberScheduled=1)),
-        ("deployments", item("unseen", "x", spec={"replicas": 1}, generation=2, observedGeneration=1, readyReplicas=1, updatedReplicas=1)),
+        (
+            "daemonsets",
+            item(
+                "rolling",
+                "x",
+                observedGeneration=1,
+                desiredNumberScheduled=2,
+                numberReady=2,
+                updatedNumberScheduled=1,
+            ),
+        ),
+        (
+            "deployments",
+            item(
+                "unseen",
+                "x",
+                spec={"replicas": 1},
+                generation=2,
+                observedGeneration=1,
+                readyReplicas=1,
+                updatedReplicas=1,
+            ),
+        ),
     ],
     ids=["leaving", "rolling out", "not seen yet"],
 )
-def test_what_a_condition_waits_for_is_described(workstation: Workstation, kind: str, unready: dict[str, object]):
+def test_what_a_condition_waits_for_is_described(
+    workstation: Workstation, kind: str, unready: dict[str, object]
+):
     listing = json.dumps({"items": [unready]})
-    workstation.program("kubectl", f"print(({listing!r} if {kind!r} in words else '{{\"items\": []}}') if 'json' in words else 'said')")
+    workstation.program(
+        "kubectl",
+        f"print(({listing!r} if {kind!r} in words else '{{\"items\": []}}') if 'json' in words else 'said')",
+    )
 
     workstation.collect(workstation.failure("50-flux"))
 
-    assert [call[-2:] for call in workstation.calls if "describe" in call] == [[kind, name_of(unready)]]
+    assert [call[-2:] for call in workstation.calls if "describe" in call] == [
+        [kind, name_of(unready)]
+    ]
 
 
 def test_only_looks_are_taken(workstation: Workstation):
     workstation.kubectl()
-    workstation.program("talosctl", f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')")
+    workstation.program(
+        "talosctl",
+        f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')",
+    )
 
-    for stage in ("10-talos", "20-kubernetes", "30-crds", "40-apps", "50-flux", "60-flux-health", "70-cilium"):
+    for stage in (
+        "10-talos",
+        "20-kubernetes",
+        "30-crds",
+        "40-apps",
+        "50-flux",
+        "60-flux-health",
+        "70-cilium",
+    ):
         workstation.collect(workstation.failure(stage))
 
-    looks = {"get", "describe", "logs", "list", "history", "status", "check", "services", "dmesg", "exec"}
+    looks = {
+        "get",
+        "describe",
+        "logs",
+        "list",
+        "history",
+        "status",
+        "check",
+        "services",
+        "dmesg",
+        "exec",
+    }
     assert workstation.calls
     assert [call for call in workstation.calls if not looks & set(call)] == []
-    assert {word for call in workstation.calls if "exec" in call for word in call[call.index("--") + 1 :]} == {"cilium-dbg", "status", "--verbose"}
+    assert {
+        word
+        for call in workstation.calls
+        if "exec" in call
+        for word in call[call.index("--") + 1 :]
+    } == {"cilium-dbg", "status", "--verbose"}
     assert not any("secrets" in call or "values" in call for call in workstation.calls)
 
 
@@ -84,51 +141,91 @@ def test_every_command_that_asks_the_cluster_names_its_kubeconfig(workstation: W
         workstation.collect(workstation.failure(stage))
 
     assert {call[0] for call in workstation.calls} == {"kubectl", "helm", "flux", "cilium"}
-    assert {tuple(call[1:3]) for call in workstation.calls} == {("--kubeconfig", str(workstation.home / ".kube" / "k8s-ops-infra"))}
+    assert {tuple(call[1:3]) for call in workstation.calls} == {
+        ("--kubeconfig", str(workstation.home / ".kube" / "k8s-ops-infra"))
+    }
 
 
 def test_the_values_of_a_release_are_not_shown_whoever_keeps_them(workstation: Workstation):
     unready = '{"items": [{"metadata": {"namespace": "web", "name": "web"}, "spec": {"replicas": 1, "values": {"password": "known-to-nobody"}}}]}'
-    workstation.program("kubectl", f"print({unready!r} if 'json' in words else 'Values: known-to-nobody' if 'describe' in words else '')")
+    workstation.program(
+        "kubectl",
+        f"print({unready!r} if 'json' in words else 'Values: known-to-nobody' if 'describe' in words else '')",
+    )
 
     files = unpacked(workstation.collect(workstation.failure("60-flux-health")))
 
     described = [call for call in workstation.calls if "describe" in call]
-    assert {call[call.index("describe") + 1].partition(".")[0] for call in described} > {"kustomizations", "deployments"}
+    assert {call[call.index("describe") + 1].partition(".")[0] for call in described} > {
+        "kustomizations",
+        "deployments",
+    }
     assert not any(word.startswith("helmreleases") for call in described for word in call)
     assert "helmreleases.helm.toolkit.fluxcd.io" in files["flux/helmreleases.txt"].splitlines()[0]
     assert ".status.conditions[*].message" in files["flux/helmreleases.txt"].splitlines()[0]
 
 
-def test_without_a_kubeconfig_the_cluster_is_not_asked_and_its_machines_are(workstation: Workstation):
+def test_without_a_kubeconfig_the_cluster_is_not_asked_and_its_machines_are(
+    workstation: Workstation,
+):
     (workstation.home / ".kube" / "k8s-ops-infra").unlink()
 
-    readmes = [unpacked(workstation.collect(workstation.failure(stage)))["README.txt"] for stage in ("20-kubernetes", "30-crds", "70-cilium")]
+    readmes = [
+        unpacked(workstation.collect(workstation.failure(stage)))["README.txt"]
+        for stage in ("20-kubernetes", "30-crds", "70-cilium")
+    ]
     asked = {call[0] for call in workstation.calls}
     machines_alone = unpacked(workstation.collect(workstation.failure("10-talos")))["README.txt"]
 
     assert asked == {"talosctl"}
-    assert [text.count("NOT COLLECTED: there is no kubeconfig at") for text in (*readmes, machines_alone)] == [1, 1, 1, 0]
+    assert [
+        text.count("NOT COLLECTED: there is no kubeconfig at")
+        for text in (*readmes, machines_alone)
+    ] == [1, 1, 1, 0]
 
 
 def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: Workstation):
     workstation.kubectl()
 
-    files = unpacked(workstation.collect(workstation.failure("40-apps", lacks=(Capability.RUNNING_PODS,))))
+    files = unpacked(
+        workstation.collect(workstation.failure("40-apps", lacks=(Capability.RUNNING_PODS,)))
+    )
 
     assert not any("logs" in call for call in workstation.calls)
-    assert "kubernetes/logs  NOT COLLECTED: pods are simulated by KWOK here: no container runs, so none can answer" in files["README.txt"]
+    assert (
+        "kubernetes/logs  NOT COLLECTED: pods are simulated by KWOK here: no container runs, so none can answer"
+        in files["README.txt"]
+    )
 
 
 def test_the_machines_that_an_error_names_are_asked_and_no_others(workstation: Workstation):
-    workstation.program("talosctl", f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')")
+    workstation.program(
+        "talosctl",
+        f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')",
+    )
 
-    files = unpacked(workstation.collect(workstation.failure("10-talos", "etcd on infra-cp-2 is Failed; 10.25.11.14 says nothing")))
+    files = unpacked(
+        workstation.collect(
+            workstation.failure(
+                "10-talos", "etcd on infra-cp-2 is Failed; 10.25.11.14 says nothing"
+            )
+        )
+    )
 
-    assert {call[call.index("--nodes") + 1] for call in workstation.calls} == {"10.25.11.12", "10.25.11.14"}
+    assert {call[call.index("--nodes") + 1] for call in workstation.calls} == {
+        "10.25.11.12",
+        "10.25.11.14",
+    }
     assert {name for name in files if name.startswith("talos/infra-cp-2/")} == {
         f"talos/infra-cp-2/{name}"
-        for name in ("services.txt", "machinestatus.yaml", "logs-etcd.txt", "logs-machined.txt", "logs-kubelet.txt", "dmesg.txt")
+        for name in (
+            "services.txt",
+            "machinestatus.yaml",
+            "logs-etcd.txt",
+            "logs-machined.txt",
+            "logs-kubelet.txt",
+            "dmesg.txt",
+        )
     }
     assert "talos/infra-cp-1  NOT COLLECTED: the errors name other machines" in files["README.txt"]
 
@@ -143,10 +240,13 @@ def test_a_machine_that_does_not_answer_is_asked_once(workstation: Workstation):
     assert "talos/infra-cp-1  NOT COLLECTED" in files["README.txt"]
 
 
-def test_machines_are_asked_together_so_that_silent_ones_do_not_eat_the_time(workstation: Workstation):
+def test_machines_are_asked_together_so_that_silent_ones_do_not_eat_the_time(
+    workstation: Workstation,
+):
     all_asked = f"open({str(workstation.root / 'calls')!r}).read().count('services') >= 6"
     workstation.program(
-        "talosctl", f"ends = time.monotonic() + 5\nwhile not {all_asked}:\n    time.sleep(0.05) if time.monotonic() < ends else sys.exit('alone')"
+        "talosctl",
+        f"ends = time.monotonic() + 5\nwhile not {all_asked}:\n    time.sleep(0.05) if time.monotonic() < ends else sys.exit('alone')",
     )
 
     files = unpacked(workstation.collect(workstation.failure("10-talos")))
@@ -159,9 +259,15 @@ def test_machines_are_asked_together_so_that_silent_ones_do_not_eat_the_time(wor
 def test_preflight_asks_machines_only_where_a_criterion_is_about_them(workstation: Workstation):
     workstation.program("talosctl", "sys.exit('connection refused')")
 
-    signed_out = unpacked(workstation.collect(workstation.failure("00-preflight", "nobody is signed in")))
+    signed_out = unpacked(
+        workstation.collect(workstation.failure("00-preflight", "nobody is signed in"))
+    )
     calls = list(workstation.calls)
-    unpacked(workstation.collect(workstation.failure("00-preflight", "infra-cp-1 is down", needs=("talos-api",))))
+    unpacked(
+        workstation.collect(
+            workstation.failure("00-preflight", "infra-cp-1 is down", needs=("talos-api",))
+        )
+    )
 
     assert calls == []
     assert "cluster  NOT COLLECTED" in signed_out["README.txt"]
@@ -170,7 +276,10 @@ def test_preflight_asks_machines_only_where_a_criterion_is_about_them(workstatio
 
 
 def test_a_command_that_hangs_costs_its_bound_and_the_archive_says_so(workstation: Workstation):
-    workstation.program("kubectl", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('half', flush=True); time.sleep(600)")
+    workstation.program(
+        "kubectl",
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('half', flush=True); time.sleep(600)",
+    )
     started_s = time.monotonic()
 
     collected = workstation.collect(workstation.failure("30-crds"), longest_s=2.0)
@@ -184,8 +293,12 @@ def test_a_command_that_hangs_costs_its_bound_and_the_archive_says_so(workstatio
     assert "errors.txt" in files
 
 
-def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archive(workstation: Workstation):
-    workstation.program("kubectl", "for _ in range(100):\n    print(('line ' * 100 + chr(10)) * 2000)")
+def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archive(
+    workstation: Workstation,
+):
+    workstation.program(
+        "kubectl", "for _ in range(100):\n    print(('line ' * 100 + chr(10)) * 2000)"
+    )
     started_s = time.monotonic()
 
     collected = workstation.collect(workstation.failure("30-crds"))
@@ -198,8 +311,18 @@ def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archiv
     assert collected.size_bytes < 1024 * 1024
 
 
-@pytest.mark.parametrize("body", ["sys.exit(1)", "sys.stdout.buffer.write(bytes(range(256)) * 100)", "print('[1, 2')", "print('{\"items\": 7}')"])
-def test_whatever_a_command_says_or_fails_with_there_is_an_archive(workstation: Workstation, body: str):
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sys.exit(1)",
+        "sys.stdout.buffer.write(bytes(range(256)) * 100)",
+        "print('[1, 2')",
+        "print('{\"items\": 7}')",
+    ],
+)
+def test_whatever_a_command_says_or_fails_with_there_is_an_archive(
+    workstation: Workstation, body: str
+):
     for name in ("kubectl", "helm", "flux", "talosctl", "cilium"):
         workstation.program(name, body)
 
@@ -227,15 +350,27 @@ def test_no_secret_is_in_the_archive_known_or_of_a_known_shape(workstation: Work
     known = "standin-0123456789abcdef0123456789abcdef"
     printed = f"print({known!r}); print({PEM!r}); print('AGE-SECRET-KEY-1QQQQQQ'); print({known!r}, file=sys.stderr)"
     for name in ("kubectl", "helm", "talosctl"):
-        workstation.program(name, f"import base64\n{printed}\nprint(base64.b64encode({known!r}.encode()).decode())")
+        workstation.program(
+            name, f"import base64\n{printed}\nprint(base64.b64encode({known!r}.encode()).decode())"
+        )
     (workstation.state / "journal.jsonl").write_text(f'{{"seen": "{known}"}}\n')
     (workstation.state / "a.log").write_text(f"{known}\n" * 20_000 + PEM)
 
-    files = unpacked(workstation.collect(workstation.failure("20-kubernetes", f"infra-cp-1: {known}"), mask=Masker([known])))
+    files = unpacked(
+        workstation.collect(
+            workstation.failure("20-kubernetes", f"infra-cp-1: {known}"), mask=Masker([known])
+        )
+    )
 
     assert len(files) > 8
     for name, text in files.items():
-        for secret in (known, known[8:30], "MHcCAQEEII", "AGE-SECRET-KEY-1", "MDEyMzQ1Njc4OWFiY2RlZj"):
+        for secret in (
+            known,
+            known[8:30],
+            "MHcCAQEEII",
+            "AGE-SECRET-KEY-1",
+            "MDEyMzQ1Njc4OWFiY2RlZj",
+        ):
             assert secret not in text, name
     assert MASK in files["journal.jsonl"]
 
@@ -250,7 +385,9 @@ def test_the_archive_is_its_owners_alone_and_the_oldest_go(workstation: Workstat
     assert collected.path.stat().st_mode & 0o777 == 0o600
     with tarfile.open(collected.path) as archive:
         assert {entry.mode for entry in archive.getmembers()} == {0o600}
-        assert {entry.name.split("/")[0] for entry in archive.getmembers()} == {collected.path.name.removesuffix(".tar.gz")}
+        assert {entry.name.split("/")[0] for entry in archive.getmembers()} == {
+            collected.path.name.removesuffix(".tar.gz")
+        }
     kept = sorted(path.name for path in workstation.reports.iterdir())
     assert len(kept) == KEPT
     assert kept[-1] == collected.path.name
@@ -268,7 +405,9 @@ def test_an_archive_that_cannot_be_written_is_said(workstation: Workstation):
 
 def test_a_fault_in_what_collects_is_said_and_the_rest_is_collected(workstation: Workstation):
     # No API server says so, but what reads it falls over such a pod.
-    workstation.kubectl({"items": [{"metadata": {"namespace": "kube-system", "name": "odd"}, "status": "text"}]})
+    workstation.kubectl(
+        {"items": [{"metadata": {"namespace": "kube-system", "name": "odd"}, "status": "text"}]}
+    )
 
     collected = workstation.collect(workstation.failure("40-apps"))
 
@@ -291,7 +430,9 @@ def test_a_disk_that_is_full_is_said_and_no_half_archive_is_left(workstation: Wo
     assert list(workstation.reports.iterdir()) == []
 
 
-def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(workstation: Workstation):
+def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(
+    workstation: Workstation,
+):
     (workstation.state / "logs").mkdir()
     (workstation.state / "logs" / "machines.log").write_text("the machines said")
     for name in ("kubectl", "helm", "talosctl"):
@@ -303,14 +444,23 @@ def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(wo
     assert "journal.jsonl" in files["README.txt"]
 
 
-def test_logs_of_the_lab_are_taken_wherever_they_are_and_none_of_an_engine(workstation: Workstation):
-    for place in ("logs/git-server.log", "kwok/clusters/infra/logs/kube-apiserver.log", "engine/data/volumes/x/_data/log/apid.log"):
+def test_logs_of_the_lab_are_taken_wherever_they_are_and_none_of_an_engine(
+    workstation: Workstation,
+):
+    for place in (
+        "logs/git-server.log",
+        "kwok/clusters/infra/logs/kube-apiserver.log",
+        "engine/data/volumes/x/_data/log/apid.log",
+    ):
         (workstation.state / place).parent.mkdir(parents=True)
         (workstation.state / place).write_text(place)
 
     files = unpacked(workstation.collect(workstation.failure("40-apps")))
 
-    assert {name for name in files if name.startswith("lab/")} == {"lab/logs-git-server.log", "lab/kwok-clusters-infra-logs-kube-apiserver.log"}
+    assert {name for name in files if name.startswith("lab/")} == {
+        "lab/logs-git-server.log",
+        "lab/kwok-clusters-infra-logs-kube-apiserver.log",
+    }
 
 
 def test_what_is_too_long_keeps_its_beginning_and_its_end():

@@ -10,9 +10,29 @@ from datetime import datetime
 
 import pytest
 
-from firstlight.display import ASCII, SILENCE_S, UNICODE, Line, LiveDisplay, PlainDisplay, Screen, choose_display, glyphs_for
+from firstlight.display import (
+    ASCII,
+    SILENCE_S,
+    UNICODE,
+    Line,
+    LiveDisplay,
+    PlainDisplay,
+    Screen,
+    choose_display,
+    glyphs_for,
+)
 from firstlight.display.ticker import Ticker
-from firstlight.events import ActionBegun, CommandEnded, CommandOutput, CommandStarted, CriterionStarted, Event, Observed, Stamped, WaitStarted
+from firstlight.events import (
+    ActionBegun,
+    CommandEnded,
+    CommandOutput,
+    CommandStarted,
+    CriterionStarted,
+    Event,
+    Observed,
+    Stamped,
+    WaitStarted,
+)
 from tests.report import streams
 from tests.report.test_scenarios import FAILED, LEFT_OUT, PASSED, UNVERIFIABLE, with_scenarios
 
@@ -89,9 +109,15 @@ def test_a_finished_criterion_is_one_line_with_verdict_and_both_times():
     replay(display, clock, streams.good())
 
     lines = stream.getvalue().splitlines()
-    assert f"{ASCII.met} met                 etcd runs on every control plane node  (acting 1.7 s, waiting 2.4 s)" in lines
+    assert (
+        f"{ASCII.met} met                 etcd runs on every control plane node  (acting 1.7 s, waiting 2.4 s)"
+        in lines
+    )
     assert "  4/17 10-talos: etcd runs on every control plane node" in lines
-    assert f"{ASCII.action} make it so that etcd runs on every control plane node, because it is not so" in lines
+    assert (
+        f"{ASCII.action} make it so that etcd runs on every control plane node, because it is not so"
+        in lines
+    )
 
 
 def test_a_failure_is_told_once_with_error_hint_runbook_and_the_rest_counted():
@@ -111,7 +137,11 @@ def test_a_failure_is_told_once_with_error_hint_runbook_and_the_rest_counted():
 def test_scenarios_that_failed_are_told_one_by_one_and_what_cannot_be_shown_by_its_reason():
     display, clock, stream = plain()
 
-    replay(display, clock, with_scenarios(PASSED, LEFT_OUT, UNVERIFIABLE, replace(UNVERIFIABLE, name="other"), FAILED))
+    replay(
+        display,
+        clock,
+        with_scenarios(PASSED, LEFT_OUT, UNVERIFIABLE, replace(UNVERIFIABLE, name="other"), FAILED),
+    )
 
     shown = text_of(stream)
 
@@ -123,7 +153,14 @@ def test_scenarios_that_failed_are_told_one_by_one_and_what_cannot_be_shown_by_i
 def test_a_criterion_left_at_the_door_has_no_line_for_its_start():
     display, _, stream = plain()
 
-    heard(display, *(one.event for one in streams.rehearsed() if getattr(one.event, "id", "") == "the-ebpf-datapath-is-operational"))
+    heard(
+        display,
+        *(
+            one.event
+            for one in streams.rehearsed()
+            if getattr(one.event, "id", "") == "the-ebpf-datapath-is-operational"
+        ),
+    )
 
     assert len(stream.getvalue().splitlines()) == 2
     assert "not verifiable here" in stream.getvalue()
@@ -135,7 +172,10 @@ def test_a_part_of_the_checklist_is_counted_without_a_total():
 
     replay(display, clock, streams.one_stage())
 
-    assert stream.getvalue().splitlines()[0] == "bootstrap of infra on simulated, main@2ffc5d3, only stage 10-talos,flux"
+    assert (
+        stream.getvalue().splitlines()[0]
+        == "bootstrap of infra on simulated, main@2ffc5d3, only stage 10-talos,flux"
+    )
     assert "  1 10-talos: etcd is bootstrapped exactly once" in stream.getvalue().splitlines()
 
 
@@ -144,12 +184,20 @@ def test_an_interrupted_criterion_is_named():
 
     replay(display, clock, streams.interrupted())
 
-    assert stream.getvalue().splitlines()[-1] == f"{ASCII.warning} interrupted         the kubeconfig is generated"
+    assert (
+        stream.getvalue().splitlines()[-1]
+        == f"{ASCII.warning} interrupted         the kubeconfig is generated"
+    )
 
 
 def test_waiting_is_never_silent_for_long_and_never_chatty():
     display, clock, stream = plain()
-    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), WaitStarted(ONE.id, "etcd to be healthy", 300.0))
+    heard(
+        display,
+        streams.good()[0].event,
+        CriterionStarted(ONE.id),
+        WaitStarted(ONE.id, "etcd to be healthy", 300.0),
+    )
     heard(display, Observed(ONE.id, "etcd to be healthy", "2 of 3 members", 1.0))
     before = len(stream.getvalue().splitlines())
 
@@ -159,12 +207,20 @@ def test_waiting_is_never_silent_for_long_and_never_chatty():
 
     lines = stream.getvalue().splitlines()[before:]
     assert len(lines) == 60 // SILENCE_S
-    assert lines[0] == f"{ASCII.waiting} still waiting for etcd to be healthy: last seen 2 of 3 members (15.0 s of 5 m)"
+    assert (
+        lines[0]
+        == f"{ASCII.waiting} still waiting for etcd to be healthy: last seen 2 of 3 members (15.0 s of 5 m)"
+    )
 
 
 def test_acting_tells_what_the_action_has_seen_last_until_the_next_action():
     display, clock, stream = plain()
-    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "bootstrap etcd", ""))
+    heard(
+        display,
+        streams.good()[0].event,
+        CriterionStarted(ONE.id),
+        ActionBegun(ONE.id, "bootstrap etcd", ""),
+    )
     heard(display, Observed(ONE.id, "bootstrap etcd", "time is not in sync yet", 1.0))
 
     clock.sleep(20)
@@ -182,31 +238,68 @@ def test_acting_tells_what_the_action_has_seen_last_until_the_next_action():
 
 def test_acting_tells_the_last_line_of_the_command_that_runs():
     display, clock, stream = plain()
-    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "install Cilium", ""))
-    heard(display, CommandStarted(ONE.id, "helmfile sync", changes=True), CommandOutput(ONE.id, "Upgrading release=cilium"))
+    heard(
+        display,
+        streams.good()[0].event,
+        CriterionStarted(ONE.id),
+        ActionBegun(ONE.id, "install Cilium", ""),
+    )
+    heard(
+        display,
+        CommandStarted(ONE.id, "helmfile sync", changes=True),
+        CommandOutput(ONE.id, "Upgrading release=cilium"),
+    )
 
     clock.sleep(20)
     display.tick()
 
-    assert stream.getvalue().splitlines()[-1] == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+    assert (
+        stream.getvalue().splitlines()[-1]
+        == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+    )
 
 
 def test_the_end_of_one_command_takes_nothing_from_another_that_still_runs():
     display, clock, stream = plain()
-    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), ActionBegun(ONE.id, "install Cilium", ""))
-    heard(display, CommandStarted(ONE.id, "talosctl version", changes=False), CommandStarted(ONE.id, "helmfile sync", changes=True))
-    heard(display, CommandOutput(ONE.id, "Upgrading release=cilium"), CommandEnded(ONE.id, "talosctl version", 0, 0.1, (), changes=False))
+    heard(
+        display,
+        streams.good()[0].event,
+        CriterionStarted(ONE.id),
+        ActionBegun(ONE.id, "install Cilium", ""),
+    )
+    heard(
+        display,
+        CommandStarted(ONE.id, "talosctl version", changes=False),
+        CommandStarted(ONE.id, "helmfile sync", changes=True),
+    )
+    heard(
+        display,
+        CommandOutput(ONE.id, "Upgrading release=cilium"),
+        CommandEnded(ONE.id, "talosctl version", 0, 0.1, (), changes=False),
+    )
 
     clock.sleep(20)
     display.tick()
 
-    assert stream.getvalue().splitlines()[-1] == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+    assert (
+        stream.getvalue().splitlines()[-1]
+        == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+    )
 
 
 def test_a_wait_for_a_long_command_tells_the_last_line_of_it():
     display, clock, stream = plain()
-    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), WaitStarted(ONE.id, "cilium connectivity test to pass", 1800.0))
-    heard(display, CommandStarted(ONE.id, "cilium connectivity test", changes=True), CommandOutput(ONE.id, "[=] Test [no-policies] [1/117]"))
+    heard(
+        display,
+        streams.good()[0].event,
+        CriterionStarted(ONE.id),
+        WaitStarted(ONE.id, "cilium connectivity test to pass", 1800.0),
+    )
+    heard(
+        display,
+        CommandStarted(ONE.id, "cilium connectivity test", changes=True),
+        CommandOutput(ONE.id, "[=] Test [no-policies] [1/117]"),
+    )
 
     clock.sleep(20)
     display.tick()
@@ -249,8 +342,17 @@ def test_a_closed_stream_does_not_stop_the_run(make):
 
 def test_the_live_part_shows_place_action_condition_last_seen_and_last_line():
     display, clock, stream = live()
-    heard(display, streams.good()[0].event, CriterionStarted(ONE.id), WaitStarted(ONE.id, "etcd to be healthy", 300.0))
-    heard(display, Observed(ONE.id, "etcd to be healthy", "2 of 3 members", 1.0), CommandStarted(ONE.id, "talosctl etcd members", changes=False))
+    heard(
+        display,
+        streams.good()[0].event,
+        CriterionStarted(ONE.id),
+        WaitStarted(ONE.id, "etcd to be healthy", 300.0),
+    )
+    heard(
+        display,
+        Observed(ONE.id, "etcd to be healthy", "2 of 3 members", 1.0),
+        CommandStarted(ONE.id, "talosctl etcd members", changes=False),
+    )
     heard(display, CommandOutput(ONE.id, "NODE MEMBER"))
     stream.truncate(0)
 
@@ -306,14 +408,22 @@ def test_foreign_output_cannot_move_the_cursor():
         assert "\x07" not in stream.getvalue()
 
 
-@pytest.mark.parametrize(("encoding", "signs"), [("utf-8", UNICODE), ("latin-1", ASCII), ("ascii", ASCII), (None, ASCII), ("no-such", ASCII)])
+@pytest.mark.parametrize(
+    ("encoding", "signs"),
+    [("utf-8", UNICODE), ("latin-1", ASCII), ("ascii", ASCII), (None, ASCII), ("no-such", ASCII)],
+)
 def test_signs_fit_the_encoding(encoding, signs):
     assert glyphs_for(encoding) is signs
 
 
 @pytest.mark.parametrize(
     ("stream", "terminal", "kind"),
-    [(Terminal, "xterm", LiveDisplay), (Terminal, "dumb", PlainDisplay), (Terminal, "", PlainDisplay), (io.StringIO, "xterm", PlainDisplay)],
+    [
+        (Terminal, "xterm", LiveDisplay),
+        (Terminal, "dumb", PlainDisplay),
+        (Terminal, "", PlainDisplay),
+        (io.StringIO, "xterm", PlainDisplay),
+    ],
 )
 def test_only_a_terminal_that_can_move_its_cursor_gets_the_live_display(stream, terminal, kind):
     assert type(choose_display(stream(), StillClock(), {"TERM": terminal})) is kind

@@ -37,7 +37,9 @@ class FakeEngine:
         self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
         self.engine = Engine(self.environment, "20.10", is_ours=False)
 
-    def answers(self, command: str, text: str, *, exit_code: int = 0, stderr: str = "", after: str = "") -> None:
+    def answers(
+        self, command: str, text: str, *, exit_code: int = 0, stderr: str = "", after: str = ""
+    ) -> None:
         """Say what a command answers; `after` another one was called, if named."""
         key = command.replace(" ", "-")
         if after:
@@ -53,7 +55,14 @@ class FakeEngine:
         return "\n" + file.read_text() if file.exists() else ""
 
     @staticmethod
-    def container(machine: Machine, *, running: bool = True, mode: str = "private", pid: int = 0, label: str = "here") -> str:
+    def container(
+        machine: Machine,
+        *,
+        running: bool = True,
+        mode: str = "private",
+        pid: int = 0,
+        label: str = "here",
+    ) -> str:
         """What `docker container inspect` says of a machine, cut to what is read."""
         return json.dumps(
             [

@@ -21,7 +21,16 @@ from tests.docker import remains
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = (sys.executable, "-m", "pytest", "bootstrap_tests", "--cluster", "infra", "--target", "docker")
+RUN = (
+    sys.executable,
+    "-m",
+    "pytest",
+    "bootstrap_tests",
+    "--cluster",
+    "infra",
+    "--target",
+    "docker",
+)
 LAB = (sys.executable, "-m", "lab.docker")
 
 MOMENTS = {
@@ -68,7 +77,14 @@ def events_since(size: int) -> list[dict[str, str]]:
 
 def begun(action: str, since: int) -> dict[str, str] | None:
     """Return the event by which an action began."""
-    return next((event for event in events_since(since) if event["event"] == "ActionBegun" and action in event["action"]), None)
+    return next(
+        (
+            event
+            for event in events_since(since)
+            if event["event"] == "ActionBegun" and action in event["action"]
+        ),
+        None,
+    )
 
 
 def size_of_journal() -> int:
@@ -79,7 +95,9 @@ def size_of_journal() -> int:
 
 def bootstraps_received() -> int:
     """Count the bootstrap requests, refused ones included, that the machines say on their consoles they received."""
-    shown = subprocess.run([*LAB, "logs", "--lines", "1000000"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        [*LAB, "logs", "--lines", "1000000"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
     return sum(line.endswith("bootstrap request received") for line in shown.splitlines())
 
 
@@ -116,14 +134,25 @@ def one_round(number: int, log: Path) -> Round:
             found.blows.append(f"{moment} ({delay_s:g} s in)")
             ends.append((action, size_of_journal()))
     with log.open("ab") as out:
-        found.exit_code = subprocess.run(RUN, cwd=ROOT, check=False, stdout=out, stderr=out, timeout=RUN_S).returncode
+        found.exit_code = subprocess.run(
+            RUN, cwd=ROOT, check=False, stdout=out, stderr=out, timeout=RUN_S
+        ).returncode
     found.seconds = time.monotonic() - started
     for action, since in ends:
         again = begun(action, since)
         found.found.append(f"{action}: {again['reason'] if again else 'already done'}")
     found.bootstraps = bootstraps_received()
-    status = subprocess.run([*LAB, "status"], cwd=ROOT, check=False, capture_output=True, text=True).stdout
-    found.control_groups = next((line.split(maxsplit=1)[1] for line in status.splitlines() if line.strip().startswith("host ")), "not told")
+    status = subprocess.run(
+        [*LAB, "status"], cwd=ROOT, check=False, capture_output=True, text=True
+    ).stdout
+    found.control_groups = next(
+        (
+            line.split(maxsplit=1)[1]
+            for line in status.splitlines()
+            if line.strip().startswith("host ")
+        ),
+        "not told",
+    )
     down()
     found.left = remains.more(before)
     return found
@@ -157,10 +186,22 @@ def main() -> int:
     for number in range(1, options.rounds + 1):
         found = one_round(number, options.reports / f"round-{number}.log")
         rounds.append(found)
-        row = (number, options.nodes, "; ".join(found.blows), "; ".join(found.found), found.bootstraps, found.exit_code, f"{found.seconds:.0f}")
-        sys.stdout.write(f"| {' | '.join(map(str, row))} | {'; '.join(found.left) or 'nothing'} | {found.converged} |\n")
+        row = (
+            number,
+            options.nodes,
+            "; ".join(found.blows),
+            "; ".join(found.found),
+            found.bootstraps,
+            found.exit_code,
+            f"{found.seconds:.0f}",
+        )
+        sys.stdout.write(
+            f"| {' | '.join(map(str, row))} | {'; '.join(found.left) or 'nothing'} | {found.converged} |\n"
+        )
         sys.stdout.flush()
-    (options.reports / "table.json").write_text(json.dumps([vars(found) for found in rounds], indent=2) + "\n")
+    (options.reports / "table.json").write_text(
+        json.dumps([vars(found) for found in rounds], indent=2) + "\n"
+    )
     return 0 if all(found.converged for found in rounds) else 1
 
 

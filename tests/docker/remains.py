@@ -16,7 +16,9 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 def seen(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> frozenset[str]:
     """Return every mount, link, route, control group of a container, process of an engine or a lab, and object of a reachable engine."""
-    return frozenset((*_mounts(proc), *_network(), *_control_groups(cgroups), *_processes(proc), *_objects()))
+    return frozenset(
+        (*_mounts(proc), *_network(), *_control_groups(cgroups), *_processes(proc), *_objects())
+    )
 
 
 def more(before: frozenset[str]) -> list[str]:
@@ -33,7 +35,9 @@ def _network() -> Iterator[str]:
     for link in json.loads(_said("ip", "-json", "link", "show") or "[]"):
         yield f"link {link['ifname']}"
     for family in ("-4", "-6"):
-        for route in json.loads(_said("ip", "-json", family, "route", "show", "table", "all") or "[]"):
+        for route in json.loads(
+            _said("ip", "-json", family, "route", "show", "table", "all") or "[]"
+        ):
             yield f"route {route['dst']} {route.get('gateway', '')} {route.get('dev', '')}"
     yield from (f"network namespace {line}" for line in _said("ip", "netns", "list").splitlines())
 
@@ -41,7 +45,11 @@ def _network() -> Iterator[str]:
 def _control_groups(cgroups: Path) -> Iterator[str]:
     # A group may go away while we look, which `os.walk` takes as it comes.
     for folder, groups, _ in os.walk(cgroups):
-        yield from (f"control group {folder}/{name}" for name in groups if "firstlight" in name or "docker" in name)
+        yield from (
+            f"control group {folder}/{name}"
+            for name in groups
+            if "firstlight" in name or "docker" in name
+        )
 
 
 def _processes(proc: Path) -> Iterator[str]:
@@ -50,17 +58,28 @@ def _processes(proc: Path) -> Iterator[str]:
             continue
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            marked = any(word.startswith(f"{MARK}=".encode()) and b"/docker/" in word for word in (entry / "environ").read_bytes().split(b"\0"))
+            marked = any(
+                word.startswith(f"{MARK}=".encode()) and b"/docker/" in word
+                for word in (entry / "environ").read_bytes().split(b"\0")
+            )
         except OSError:
             continue
         name = Path(words[0].decode(errors="replace")).name
-        if marked or name in ("dockerd", "containerd", "containerd-shim-runc-v2", "machined", "kubelet"):
+        if marked or name in (
+            "dockerd",
+            "containerd",
+            "containerd-shim-runc-v2",
+            "machined",
+            "kubelet",
+        ):
             yield f"process {entry.name} {name}"
 
 
 def _objects() -> Iterator[str]:
     for kind in ("container", "volume", "network"):
-        for name in _said("docker", kind, "ls", "--quiet", *(["--all"] if kind == "container" else [])).split():
+        for name in _said(
+            "docker", kind, "ls", "--quiet", *(["--all"] if kind == "container" else [])
+        ).split():
             yield f"{kind} {name}"
 
 

@@ -25,8 +25,17 @@ def checkout() -> Source:
     return read_checkout(ROOT)
 
 
-def changed(checkout: Source, nodes: str = "3+3", subnet: str = "10.5.0.0/24", cgroup_version: int = 1, *, offline: bool = True) -> Source:
-    return for_containers(checkout, "infra", Circumstances(Settings(nodes, subnet, "mirror"), cgroup_version, offline))
+def changed(
+    checkout: Source,
+    nodes: str = "3+3",
+    subnet: str = "10.5.0.0/24",
+    cgroup_version: int = 1,
+    *,
+    offline: bool = True,
+) -> Source:
+    return for_containers(
+        checkout, "infra", Circumstances(Settings(nodes, subnet, "mirror"), cgroup_version, offline)
+    )
 
 
 def written(source: Source, folder: Path) -> Path:
@@ -40,8 +49,12 @@ def documents(source: Source, path: Path) -> list[Any]:
     return list(yaml.safe_load_all(source.files[path]))
 
 
-@pytest.mark.parametrize(("nodes", "offline"), [("1+1", True), ("3+3", True), ("3+3", False), ("3+0", True)])
-def test_it_is_a_valid_definition_of_that_size(checkout: Source, tmp_path: Path, nodes: str, offline: bool):
+@pytest.mark.parametrize(
+    ("nodes", "offline"), [("1+1", True), ("3+3", True), ("3+3", False), ("3+0", True)]
+)
+def test_it_is_a_valid_definition_of_that_size(
+    checkout: Source, tmp_path: Path, nodes: str, offline: bool
+):
     root = written(changed(checkout, nodes, offline=offline), tmp_path)
 
     cluster = load(root, "infra")
@@ -54,14 +67,20 @@ def test_it_is_a_valid_definition_of_that_size(checkout: Source, tmp_path: Path,
 
 
 def test_no_address_of_the_real_machines_is_left(checkout: Source):
-    mine = {path: content for path, content in changed(checkout).files.items() if path.parts[1:2] == ("infra",)}
+    mine = {
+        path: content
+        for path, content in changed(checkout).files.items()
+        if path.parts[1:2] == ("infra",)
+    }
 
     assert len(mine) > 20
     assert [path for path, content in mine.items() if b"10.25.11." in content] == []
 
 
 def test_other_clusters_stay_as_they_are(checkout: Source):
-    other = {path: content for path, content in checkout.files.items() if path.parts[1:2] == ("apps",)}
+    other = {
+        path: content for path, content in checkout.files.items() if path.parts[1:2] == ("apps",)
+    }
 
     assert other
     assert {path: changed(checkout).files[path] for path in other} == other
@@ -84,35 +103,65 @@ def test_there_is_no_bond_and_no_time_service(checkout: Source):
     patches = [document for path in used for document in documents(source, path)]
 
     assert "BondConfig" not in {patch.get("kind") for patch in patches}
-    assert [patch["enabled"] for patch in patches if patch.get("kind") == "TimeSyncConfig"][-1] is False
-    assert [patch["cluster"]["discovery"] for patch in patches if "discovery" in patch.get("cluster", {})] == [{"enabled": False}]
+    assert [patch["enabled"] for patch in patches if patch.get("kind") == "TimeSyncConfig"][
+        -1
+    ] is False
+    assert [
+        patch["cluster"]["discovery"]
+        for patch in patches
+        if "discovery" in patch.get("cluster", {})
+    ] == [{"enabled": False}]
 
 
 @pytest.mark.parametrize(("version", "said"), [(1, {"failCgroupV1": False}), (2, {})])
-def test_kubelets_are_told_of_old_control_groups_only_where_there_are_some(checkout: Source, version: int, said: dict[str, bool]):
-    (patch, *_) = documents(changed(checkout, cgroup_version=version), TALOS / "patches" / "containers.yaml")
+def test_kubelets_are_told_of_old_control_groups_only_where_there_are_some(
+    checkout: Source, version: int, said: dict[str, bool]
+):
+    (patch, *_) = documents(
+        changed(checkout, cgroup_version=version), TALOS / "patches" / "containers.yaml"
+    )
     settings = patch["machine"]["kubelet"]["extraConfig"]
 
     assert {key: value for key, value in settings.items() if key == "failCgroupV1"} == said
 
 
 def test_offline_every_registry_is_the_mirror_on_this_computers_address(checkout: Source):
-    mirrors = [each for each in documents(changed(checkout), TALOS / "patches" / "containers.yaml") if each.get("kind") == "RegistryMirrorConfig"]
+    mirrors = [
+        each
+        for each in documents(changed(checkout), TALOS / "patches" / "containers.yaml")
+        if each.get("kind") == "RegistryMirrorConfig"
+    ]
 
-    assert {each["name"] for each in mirrors} >= {"registry.k8s.io", "ghcr.io", "quay.io", "docker.io"}
-    assert {(each["endpoints"][0]["url"], each["skipFallback"]) for each in mirrors} == {("http://10.5.0.1:5000", True)}
+    assert {each["name"] for each in mirrors} >= {
+        "registry.k8s.io",
+        "ghcr.io",
+        "quay.io",
+        "docker.io",
+    }
+    assert {(each["endpoints"][0]["url"], each["skipFallback"]) for each in mirrors} == {
+        ("http://10.5.0.1:5000", True)
+    }
 
 
 def test_online_the_definitions_own_mirrors_stay(checkout: Source):
     source = changed(checkout, offline=False)
 
-    assert "@./patches/global/registries.yaml" in documents(source, TALOS / "talconfig.yaml")[0]["patches"]
-    assert not any(each.get("kind") == "RegistryMirrorConfig" for each in documents(source, TALOS / "patches" / "containers.yaml"))
+    assert (
+        "@./patches/global/registries.yaml"
+        in documents(source, TALOS / "talconfig.yaml")[0]["patches"]
+    )
+    assert not any(
+        each.get("kind") == "RegistryMirrorConfig"
+        for each in documents(source, TALOS / "patches" / "containers.yaml")
+    )
     assert source.services["infra"].serves_charts is False
 
 
 def test_cilium_keeps_every_value_but_those_that_containers_change(checkout: Source):
-    before, after = (documents(source, CILIUM)[0]["spec"]["values"] for source in (checkout, changed(checkout, offline=False)))
+    before, after = (
+        documents(source, CILIUM)[0]["spec"]["values"]
+        for source in (checkout, changed(checkout, offline=False))
+    )
 
     assert after["cgroup"] == {"autoMount": {"enabled": True}, "hostRoot": "/run/cilium/cgroupv2"}
     assert after["kubeProxyReplacement"] is True
@@ -124,11 +173,18 @@ def test_cilium_keeps_every_value_but_those_that_containers_change(checkout: Sou
 def test_offline_cilium_goes_without_envoy(checkout: Source):
     values = documents(changed(checkout), CILIUM)[0]["spec"]["values"]
 
-    assert (values["envoy"]["enabled"], values["l7Proxy"], values["image"]["useDigest"]) == (False, False, False)
+    assert (values["envoy"]["enabled"], values["l7Proxy"], values["image"]["useDigest"]) == (
+        False,
+        False,
+        False,
+    )
 
 
 def test_settings_are_laid_over_each_other_mapping_by_mapping():
-    assert merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 3}, "d": [2]}) == {"a": {"b": 3, "c": 2}, "d": [2]}
+    assert merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 3}, "d": [2]}) == {
+        "a": {"b": 3, "c": 2},
+        "d": [2],
+    }
 
 
 def test_a_mirror_is_said_in_talos_own_words():
@@ -145,7 +201,9 @@ def test_a_mirror_is_said_in_talos_own_words():
     }
 
 
-def test_without_discovery_only_control_planes_answer_before_the_bootstrap(checkout: Source, tmp_path: Path):
+def test_without_discovery_only_control_planes_answer_before_the_bootstrap(
+    checkout: Source, tmp_path: Path
+):
     cluster = load(written(changed(checkout), tmp_path), "infra")
 
     assert not cluster.discovery

@@ -15,7 +15,13 @@ from lab.simulated.paths import LabPaths
 from tests.docker.fake import FakeEngine
 
 # What Docker Engine 20.10.24 of Debian says to `docker version --format '{{json .Server}}'`, cut to what is read.
-SERVER = {"Version": "20.10.24+dfsg1", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64"}
+SERVER = {
+    "Version": "20.10.24+dfsg1",
+    "ApiVersion": "1.41",
+    "MinAPIVersion": "1.12",
+    "Os": "linux",
+    "Arch": "amd64",
+}
 
 
 @pytest.fixture
@@ -40,7 +46,9 @@ def test_engine_20_10_and_every_later_one_is_used(fake: FakeEngine, api: str):
 def test_an_engine_without_control_group_namespaces_is_refused(fake: FakeEngine):
     fake.answers("version", server(Version="19.03.15", ApiVersion="1.40"))
 
-    with pytest.raises(TargetError, match=r"cannot use Docker Engine 19\.03\.15: its API is 1\.40") as caught:
+    with pytest.raises(
+        TargetError, match=r"cannot use Docker Engine 19\.03\.15: its API is 1\.40"
+    ) as caught:
         find_engine(fake.environment)
 
     assert "20.10" in caught.value.next_step
@@ -54,7 +62,12 @@ def test_an_engine_of_windows_containers_is_refused(fake: FakeEngine):
 
 
 def test_nothing_that_answers_is_no_engine(fake: FakeEngine):
-    fake.answers("version", "null", exit_code=1, stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is it running?")
+    fake.answers(
+        "version",
+        "null",
+        exit_code=1,
+        stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is it running?",
+    )
 
     assert find_engine(fake.environment) is None
 
@@ -100,7 +113,9 @@ def test_the_labs_own_engine_changes_nothing_of_the_host(tmp_path: Path):
 
     argv = own_engine.describe(paths, host()).argv
 
-    assert {"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"} <= set(argv)
+    assert {"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"} <= set(
+        argv
+    )
     for option in ("--data-root", "--exec-root", "--pidfile", "--config-file"):
         assert argv[argv.index(option) + 1].startswith(str(paths.state))
     assert "--default-runtime" not in argv
@@ -115,7 +130,9 @@ def test_a_restricted_host_gets_a_runtime_that_asks_for_less(tmp_path: Path):
     assert "runc_shim.py" in (paths.state / "engine" / "restricted-runc").read_text()
 
 
-def test_the_labs_client_reaches_the_labs_engine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_labs_client_reaches_the_labs_engine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
     monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")

@@ -23,7 +23,14 @@ def fake(tmp_path: Path) -> FakeEngine:
 
 
 def up(engine: Engine, said: list[str] | None = None) -> bool:
-    return ensure(engine, [CP_1], image="talos:1", network="lab", label="here", say=(said if said is not None else []).append)
+    return ensure(
+        engine,
+        [CP_1],
+        image="talos:1",
+        network="lab",
+        label="here",
+        say=(said if said is not None else []).append,
+    )
 
 
 def test_a_control_group_namespace_of_its_own_is_always_asked_for():
@@ -40,7 +47,11 @@ def test_address_name_and_labels_are_given():
     assert words[words.index("--ip") + 1] == "10.5.0.11"
     assert words[words.index("--hostname") + 1] == "infra-cp-1"
     assert words.count("firstlight.lab=here") == 1
-    assert all("volume-label=firstlight.lab=here" in word for word in words if word.startswith("type=volume"))
+    assert all(
+        "volume-label=firstlight.lab=here" in word
+        for word in words
+        if word.startswith("type=volume")
+    )
 
 
 def test_the_machine_config_is_in_no_argument():

@@ -23,7 +23,12 @@ def test_this_computer_has_the_first_address_of_the_network():
 
 
 def test_another_route_to_those_addresses_is_never_replaced():
-    host = Host(is_root=True, is_restricted=False, cgroup_version=1, routes=(Route(IPv4Network("10.40.0.0/13"), "UNICAST"),))
+    host = Host(
+        is_root=True,
+        is_restricted=False,
+        cgroup_version=1,
+        routes=(Route(IPv4Network("10.40.0.0/13"), "UNICAST"),),
+    )
 
     with pytest.raises(TargetError, match=r"it overlaps 10\.40\.0\.0/13"):
         route_pods(PODS, MACHINE, host)
@@ -34,7 +39,10 @@ def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pat
     """Put an `ip` that knows no route, and a `sudo` that ends as it is told, before everything else; return what sudo was asked."""
 
     def put(exit_code: int) -> Path:
-        for name, text in (("ip", "exit 0"), ("sudo", f'echo "$@" >> {tmp_path}/asked; exit {exit_code}')):
+        for name, text in (
+            ("ip", "exit 0"),
+            ("sudo", f'echo "$@" >> {tmp_path}/asked; exit {exit_code}'),
+        ):
             (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -50,7 +58,9 @@ def test_who_is_not_root_asks_sudo_which_never_waits_for_a_password(sudo: Callab
     assert asked.read_text() == "--non-interactive ip route add 10.42.0.0/16 via 10.5.0.11\n"
 
 
-def test_without_root_and_without_sudo_the_command_is_said(sudo: Callable[[int], Path], tmp_path: Path):
+def test_without_root_and_without_sudo_the_command_is_said(
+    sudo: Callable[[int], Path], tmp_path: Path
+):
     sudo(1)
 
     for _ in ("sudo refuses", "there is none"):

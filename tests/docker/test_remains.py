@@ -13,7 +13,9 @@ from tests.docker import remains
 def test_a_process_of_a_lab_that_is_still_there_is_told():
     before = remains.seen()
 
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: "/x/firstlight/docker/infra"}) as child:
+    with subprocess.Popen(
+        ["sleep", "60"], env={**os.environ, MARK: "/x/firstlight/docker/infra"}
+    ) as child:
         left = remains.more(before)
         child.kill()
 

@@ -18,7 +18,12 @@ NODES = [IPv4Network("10.25.11.0/24"), IPv4Network("10.42.0.0/16"), IPv4Network(
 def test_every_route_and_address_of_the_kernel_is_seen():
     seen = {(str(route.network), route.kind) for route in read_routes(CAPTURED)}
 
-    assert {("0.0.0.0/0", "UNICAST"), ("192.0.2.0/24", "UNICAST"), ("192.0.2.2/32", "LOCAL"), ("127.0.0.0/8", "LOCAL")} <= seen
+    assert {
+        ("0.0.0.0/0", "UNICAST"),
+        ("192.0.2.0/24", "UNICAST"),
+        ("192.0.2.2/32", "LOCAL"),
+        ("127.0.0.0/8", "LOCAL"),
+    } <= seen
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,12 @@ def paths(tmp_path: Path) -> LabPaths:
 def test_three_and_three_on_a_network_of_their_own_unless_said_otherwise(paths: LabPaths):
     chosen = choose(paths, {}, fresh=False)
 
-    assert (chosen.control_planes, chosen.workers, str(chosen.network), chosen.images) == (3, 3, "10.5.0.0/24", "auto")
+    assert (chosen.control_planes, chosen.workers, str(chosen.network), chosen.images) == (
+        3,
+        3,
+        "10.5.0.0/24",
+        "auto",
+    )
 
 
 def test_what_a_lab_was_made_with_stays_when_nothing_is_said(paths: LabPaths):
@@ -38,7 +43,9 @@ def test_a_lab_that_is_up_is_not_made_another_one(paths: LabPaths):
 def test_a_fresh_lab_forgets_the_old_choices(paths: LabPaths):
     keep(paths, Settings("1+1", "10.9.0.0/24", "mirror"))
 
-    assert choose(paths, {"FIRSTLIGHT_DOCKER_NODES": "3+3"}, fresh=True) == Settings("3+3", "10.5.0.0/24", "auto")
+    assert choose(paths, {"FIRSTLIGHT_DOCKER_NODES": "3+3"}, fresh=True) == Settings(
+        "3+3", "10.5.0.0/24", "auto"
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,6 +60,8 @@ def test_a_fresh_lab_forgets_the_old_choices(paths: LabPaths):
         ("IMAGES", "somewhere", "cannot take images from 'somewhere'"),
     ],
 )
-def test_a_choice_that_makes_no_sense_is_refused(paths: LabPaths, variable: str, value: str, says: str):
+def test_a_choice_that_makes_no_sense_is_refused(
+    paths: LabPaths, variable: str, value: str, says: str
+):
     with pytest.raises(TargetError, match=says):
         choose(paths, {f"FIRSTLIGHT_DOCKER_{variable}": value}, fresh=False)

@@ -73,7 +73,11 @@ class Bench:
         """Have the bootstrap exactly so far: go on to there, or begin anew when it is further already."""
         if self.stage == "none" or STAGES.index(self.stage) > STAGES.index(stage):
             self.anew()
-        left = [each for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1] if each != "begun"]
+        left = [
+            each
+            for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]
+            if each != "begun"
+        ]
         if left:
             said = self.run("--stage", ",".join(left))
             assert said.code == 0, said.text[-4000:]
@@ -99,9 +103,21 @@ class Bench:
             file.unlink(missing_ok=True)
         base = self.rehearsal.environment
         # The plugin is the tests' own, and the copy of the checkout has none of these.
-        environment = {**base, "PYTHONPATH": f"{base['PYTHONPATH']}:{CHECKOUT}", FILE: str(self.told), PAUSE: pause}
+        environment = {
+            **base,
+            "PYTHONPATH": f"{base['PYTHONPATH']}:{CHECKOUT}",
+            FILE: str(self.told),
+            PAUSE: pause,
+        }
         command = [*self.rehearsal.pytest_command(*words), "-p", "tests.faults.telling"]
-        return subprocess.Popen(command, cwd=self.rehearsal.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command,
+            cwd=self.rehearsal.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def ended(self, process: subprocess.Popen[str]) -> Said:
         """Wait for a run to end, and read its report."""
@@ -111,7 +127,11 @@ class Bench:
             process.kill()
             text, _ = process.communicate()
             raise AssertionError(f"the run does not end:\n{text[-3000:]}") from None
-        criteria = {criterion["id"]: criterion for criterion in self.rehearsal.report["criteria"]} if process.returncode != 4 else {}
+        criteria = (
+            {criterion["id"]: criterion for criterion in self.rehearsal.report["criteria"]}
+            if process.returncode != 4
+            else {}
+        )
         return Said(process.returncode, text, criteria)
 
     def wait_until_told(self, pattern: str, process: subprocess.Popen[str]) -> None:
@@ -225,9 +245,13 @@ def names_it(said: Said, case: Case) -> None:
     assert case.says in error, error
     assert case.hint in said.hints(case.criterion), error
     assert f"{case.hint}:" in said.text
-    assert "Traceback" not in said.text, said.text[max(0, said.text.index("Traceback") - 500) :][:4000]
+    assert "Traceback" not in said.text, said.text[max(0, said.text.index("Traceback") - 500) :][
+        :4000
+    ]
 
 
 def bench_of(rehearsal: Rehearsal) -> Bench:
     """Return a bench for a rehearsal."""
-    return Bench(rehearsal, Faults(LabPaths(cluster="infra", state=rehearsal.state, checkout=rehearsal.root)))
+    return Bench(
+        rehearsal, Faults(LabPaths(cluster="infra", state=rehearsal.state, checkout=rehearsal.root))
+    )

@@ -22,13 +22,24 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         # Helm's own patience, which no factor shortens; still enough where the computer is busy.
         for file in rehearsal.root.glob("bootstrap/infra/helmfile.d/*.yaml"):
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            file.write_text("".join("    timeout: 120\n" if line.startswith("    timeout:") else line for line in lines), encoding="utf-8")
-        shutil.copy(Path(__file__).with_name("startupapicheck.yaml"), rehearsal.root / "lab/simulated/charts/cert-manager/templates")
+            file.write_text(
+                "".join(
+                    "    timeout: 120\n" if line.startswith("    timeout:") else line
+                    for line in lines
+                ),
+                encoding="utf-8",
+            )
+        shutil.copy(
+            Path(__file__).with_name("startupapicheck.yaml"),
+            rehearsal.root / "lab/simulated/charts/cert-manager/templates",
+        )
         yield bench_of(rehearsal)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Begin anew after a case that failed: nobody knows what it left, and one fault must not spoil the next case."""
     report = yield
     bench = getattr(item, "funcargs", {}).get("bench")

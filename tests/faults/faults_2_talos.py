@@ -86,8 +86,13 @@ def test_a_machine_that_refuses_the_bootstrap_is_named(bench: Bench, case: Case)
 
 
 def accepted_bootstraps(bench: Bench) -> int:
-    calls = [json.loads(line) for line in (bench.state / "talos-calls.jsonl").read_text().splitlines()]
-    return sum(call["method"].endswith("/Bootstrap") and call["code"] in ("OK", "Canceled") for call in calls)
+    calls = [
+        json.loads(line) for line in (bench.state / "talos-calls.jsonl").read_text().splitlines()
+    ]
+    return sum(
+        call["method"].endswith("/Bootstrap") and call["code"] in ("OK", "Canceled")
+        for call in calls
+    )
 
 
 def test_row_01_a_bootstrap_whose_answer_is_lost_counts_once_members_prove_it(bench: Bench):
@@ -121,9 +126,15 @@ def test_machines_that_were_configured_long_ago_are_bootstrapped_all_the_same(be
 def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench: Bench):
     bench.at("fresh")
     talosconfig = bench.rehearsal.lab_description["talosconfig"]
-    with bench.faults.changed(bench.tree / "clusters" / "infra" / "talos" / "clusterconfig" / "talosconfig", "", ""):
-        bench.rehearsal.tool("talosctl", "--talosconfig", talosconfig, "config", "nodes", FIRST, SECOND)
-        by_hand = bench.rehearsal.tool("talosctl", "--talosconfig", talosconfig, "--endpoints", FIRST, "bootstrap")
+    with bench.faults.changed(
+        bench.tree / "clusters" / "infra" / "talos" / "clusterconfig" / "talosconfig", "", ""
+    ):
+        bench.rehearsal.tool(
+            "talosctl", "--talosconfig", talosconfig, "config", "nodes", FIRST, SECOND
+        )
+        by_hand = bench.rehearsal.tool(
+            "talosctl", "--talosconfig", talosconfig, "--endpoints", FIRST, "bootstrap"
+        )
         said = bench.run("-k", "etcd_is_bootstrapped")
 
     assert by_hand.returncode == 1
@@ -134,13 +145,20 @@ def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench:
 
 
 def bootstrapped_by_hand(bench: Bench) -> None:
-    assert bench.rehearsal.tool("talosctl", "--nodes", FIRST, "--endpoints", FIRST, "bootstrap").returncode == 0
+    assert (
+        bench.rehearsal.tool(
+            "talosctl", "--nodes", FIRST, "--endpoints", FIRST, "bootstrap"
+        ).returncode
+        == 0
+    )
     wait_for_members(bench, 2)
 
 
 def wait_for_members(bench: Bench, number: int) -> None:
     def so() -> bool:
-        listed = bench.rehearsal.tool("talosctl", "--nodes", FIRST, "--endpoints", FIRST, "etcd", "members").stdout
+        listed = bench.rehearsal.tool(
+            "talosctl", "--nodes", FIRST, "--endpoints", FIRST, "etcd", "members"
+        ).stdout
         return listed.count("infra-cp-") >= number
 
     assert until(so, within_s=60, pause_s=0.3), f"etcd never had {number} members"
@@ -155,9 +173,14 @@ def rebooted_as_the_hint_says(bench: Bench) -> None:
     assert rebooted.returncode == 0, rebooted.stderr
 
     def tries_again() -> bool:
-        return re.search(r"^STATE +Preparing", bench.rehearsal.tool(*etcd).stdout, re.MULTILINE) is not None
+        return (
+            re.search(r"^STATE +Preparing", bench.rehearsal.tool(*etcd).stdout, re.MULTILINE)
+            is not None
+        )
 
-    assert until(tries_again, within_s=60, pause_s=0.3), f"etcd of {SECOND} does not try again: {bench.rehearsal.tool(*etcd).stdout}"
+    assert until(tries_again, within_s=60, pause_s=0.3), (
+        f"etcd of {SECOND} does not try again: {bench.rehearsal.tool(*etcd).stdout}"
+    )
 
 
 JOINING = (
@@ -208,7 +231,9 @@ def test_an_etcd_member_that_does_not_join_is_named_whatever_holds_it_back(bench
 def test_row_15_two_etcd_clusters_stop_the_run_and_the_hints_remedy_mends_it(bench: Bench):
     bench.at("fresh")
     for address in (FIRST, SECOND):
-        by_hand = bench.rehearsal.tool("talosctl", "--nodes", address, "--endpoints", address, "bootstrap")
+        by_hand = bench.rehearsal.tool(
+            "talosctl", "--nodes", address, "--endpoints", address, "bootstrap"
+        )
         assert by_hand.returncode == 0, by_hand.stderr
 
     said = bench.run("--stage", "talos", "--budget-factor", "0.05")

@@ -23,7 +23,16 @@ TALOS_VIP = "the-cluster-endpoint-answers-on-50000"
 SECRETS = "bootstrap-secrets-are-applied"
 
 CASES = (
-    Case(16, "no-vip", machine("*", no_vip=True), "endpoint_answers_on_6443", VIP, "FL-016", "onnection refused", clears="onnection refused"),
+    Case(
+        16,
+        "no-vip",
+        machine("*", no_vip=True),
+        "endpoint_answers_on_6443",
+        VIP,
+        "FL-016",
+        "onnection refused",
+        clears="onnection refused",
+    ),
     Case(
         17,
         "vip-not-in-certificate",
@@ -46,9 +55,34 @@ def api_server_stopped(bench: Bench) -> Iterator[None]:
 REGISTERED = "every-node-is-registered-under-its-own-name"
 
 BREAKING_OFF = (
-    Case(25, "api-resets", machine("*", kubernetes_api="resets"), "registered_under", REGISTERED, "FL-025", "Connection reset by peer"),
-    Case(25, "api-hangs", machine("*", kubernetes_api="hangs"), "registered_under", REGISTERED, "FL-025", "timed out"),
-    Case(25, "api-stopped", api_server_stopped, "registered_under", REGISTERED, "FL-025", "timed out", clears="timed out"),
+    Case(
+        25,
+        "api-resets",
+        machine("*", kubernetes_api="resets"),
+        "registered_under",
+        REGISTERED,
+        "FL-025",
+        "Connection reset by peer",
+    ),
+    Case(
+        25,
+        "api-hangs",
+        machine("*", kubernetes_api="hangs"),
+        "registered_under",
+        REGISTERED,
+        "FL-025",
+        "timed out",
+    ),
+    Case(
+        25,
+        "api-stopped",
+        api_server_stopped,
+        "registered_under",
+        REGISTERED,
+        "FL-025",
+        "timed out",
+        clears="timed out",
+    ),
 )
 
 
@@ -82,10 +116,14 @@ def test_row_56_an_object_that_is_applied_before_its_crd_is_named(bench: Bench):
     names_it(said, TOO_EARLY)
 
 
-def test_row_26_an_api_that_is_not_there_is_named_to_whoever_asks_by_hand_and_waited_for_by_a_run(bench: Bench, tmp_path: Path):
+def test_row_26_an_api_that_is_not_there_is_named_to_whoever_asks_by_hand_and_waited_for_by_a_run(
+    bench: Bench, tmp_path: Path
+):
     bench.at("kubernetes")
 
-    process = bench.begin("-k", "bootstrap_secrets", pause="ActionBegun.*apply the bootstrap secrets")
+    process = bench.begin(
+        "-k", "bootstrap_secrets", pause="ActionBegun.*apply the bootstrap secrets"
+    )
     bench.wait_until_told("ActionBegun.*apply the bootstrap secrets", process)
     with bench.faults.machine("*", kubernetes_api="refuses"):
         by_hand = refused(bench, tmp_path)
@@ -103,14 +141,18 @@ def test_row_26_an_api_that_is_not_there_is_named_to_whoever_asks_by_hand_and_wa
 def refused(bench: Bench, cache: Path) -> str:
     """Return what a kubectl that has not asked this cluster before says once the API refuses; one that has is sparing of words."""
     for number in range(100):
-        done = bench.rehearsal.tool("kubectl", "--cache-dir", str(cache / str(number)), "get", "nodes")
+        done = bench.rehearsal.tool(
+            "kubectl", "--cache-dir", str(cache / str(number)), "get", "nodes"
+        )
         if done.returncode:
             return done.stderr
     raise AssertionError("the API goes on answering")
 
 
 @contextmanager
-def alternating(break_it: Callable[[], AbstractContextManager[None]], on_s: float, off_s: float) -> Iterator[threading.Event]:
+def alternating(
+    break_it: Callable[[], AbstractContextManager[None]], on_s: float, off_s: float
+) -> Iterator[threading.Event]:
     """Break and mend again and again in the background; what is yielded is set once it is broken for the second time."""
     over, again = threading.Event(), threading.Event()
 
@@ -183,7 +225,15 @@ def test_row_35_without_the_gateway_apis_crds_cilium_is_not_installed(bench: Ben
 
 
 NEEDS = (
-    Case(21, "no-cni-yet", nothing, "every_node_is_ready", "every-node-is-ready", "FL-021", "0 of 6 Ready"),
+    Case(
+        21,
+        "no-cni-yet",
+        nothing,
+        "every_node_is_ready",
+        "every-node-is-ready",
+        "FL-021",
+        "0 of 6 Ready",
+    ),
     Case(
         57,
         "needs-not-deployed",
@@ -194,7 +244,15 @@ NEEDS = (
         "must be deployed before it",
         verdict="action failed",
     ),
-    Case(63, "no-flux-yet", nothing, "flux_check_passes", "flux-check-passes", "FL-063", "no controllers found"),
+    Case(
+        63,
+        "no-flux-yet",
+        nothing,
+        "flux_check_passes",
+        "flux-check-passes",
+        "FL-063",
+        "no controllers found",
+    ),
 )
 
 

@@ -37,22 +37,74 @@ SPEGEL_GONE = (
 TLS_ROUTE = 'level=fatal msg="failed to start: no kind is registered for the type v1alpha2.TLSRouteList in scheme"'
 
 
-def cilium(row: int, name: str, hint: str, says: str, fault: str, *, which: str, container: str = "", message: str = "") -> Case:
+def cilium(
+    row: int,
+    name: str,
+    hint: str,
+    says: str,
+    fault: str,
+    *,
+    which: str,
+    container: str = "",
+    message: str = "",
+) -> Case:
     breaking = pods(which, fault, container=container, message=message)
-    return Case(row, name, breaking, "release_runs and cilium", CILIUM, hint, says, verdict="action failed")
+    return Case(
+        row, name, breaking, "release_runs and cilium", CILIUM, hint, says, verdict="action failed"
+    )
 
 
-AGENT, OPERATOR, ENVOY = "kube-system/cilium-", "kube-system/cilium-operator-", "kube-system/cilium-envoy-"
+AGENT, OPERATOR, ENVOY = (
+    "kube-system/cilium-",
+    "kube-system/cilium-operator-",
+    "kube-system/cilium-envoy-",
+)
 
 TOGETHER = (
     (
-        cilium(32, "capability", "FL-032", "unable to apply caps", "start_error", container="clean-cilium-state", message=APPLY_CAPS, which=AGENT),
-        cilium(36, "no-tlsroute-crd", "FL-036", "TLSRouteList", "crash", message=TLS_ROUTE, which=OPERATOR),
-        cilium(51, "spegel-is-gone", "FL-051", ":29999", "image_pull", message=SPEGEL_GONE, which=ENVOY),
+        cilium(
+            32,
+            "capability",
+            "FL-032",
+            "unable to apply caps",
+            "start_error",
+            container="clean-cilium-state",
+            message=APPLY_CAPS,
+            which=AGENT,
+        ),
+        cilium(
+            36,
+            "no-tlsroute-crd",
+            "FL-036",
+            "TLSRouteList",
+            "crash",
+            message=TLS_ROUTE,
+            which=OPERATOR,
+        ),
+        cilium(
+            51, "spegel-is-gone", "FL-051", ":29999", "image_pull", message=SPEGEL_GONE, which=ENVOY
+        ),
     ),
     (
-        cilium(33, "no-kubeprism", "FL-033", ":7445", "crash", container="cilium-agent", message=KUBEPRISM, which=AGENT),
-        cilium(30, "pull-limit", "FL-030", "toomanyrequests", "image_pull", message=PULL_LIMIT, which=OPERATOR),
+        cilium(
+            33,
+            "no-kubeprism",
+            "FL-033",
+            ":7445",
+            "crash",
+            container="cilium-agent",
+            message=KUBEPRISM,
+            which=AGENT,
+        ),
+        cilium(
+            30,
+            "pull-limit",
+            "FL-030",
+            "toomanyrequests",
+            "image_pull",
+            message=PULL_LIMIT,
+            which=OPERATOR,
+        ),
     ),
     (cilium(31, "slow-image", "FL-031", "Back-off pulling image", "image_pull", which=ENVOY),),
 )
@@ -68,7 +120,16 @@ def impatient(bench: Bench) -> Iterator[None]:
 
 def without_cilium(bench: Bench) -> None:
     """Remove what an earlier attempt left, as pods that run are broken by nothing."""
-    bench.rehearsal.tool("helm", "--namespace", "kube-system", "uninstall", "cilium", "--no-hooks", "--ignore-not-found", "--wait")
+    bench.rehearsal.tool(
+        "helm",
+        "--namespace",
+        "kube-system",
+        "uninstall",
+        "cilium",
+        "--no-hooks",
+        "--ignore-not-found",
+        "--wait",
+    )
 
 
 @pytest.mark.parametrize("cases", TOGETHER, ids=lambda cases: "+".join(map(str, cases)))
@@ -85,7 +146,9 @@ def test_the_reasons_why_cilium_does_not_start_are_named(bench: Bench, cases: tu
         names_it(said, case)
 
 
-def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_comes_late_is_waited_for(bench: Bench):
+def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_comes_late_is_waited_for(
+    bench: Bench,
+):
     without_cilium(bench.at("crds"))
     with bench.faults.pods(AGENT, "image_pull"):
         killed = bench.begin("-k", "release_runs and cilium")
@@ -96,7 +159,9 @@ def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_come
         assert bench.ended(killed).code == 1
         left = bench.rehearsal.tool("helm", "--namespace", "kube-system", "list", "--all")
         chart = bench.faults.paths.charts / "cilium-1.18.5.tgz"
-        by_hand = bench.rehearsal.tool("helm", "--namespace", "kube-system", "upgrade", "cilium", str(chart), "--reuse-values")
+        by_hand = bench.rehearsal.tool(
+            "helm", "--namespace", "kube-system", "upgrade", "cilium", str(chart), "--reuse-values"
+        )
 
         mending = bench.begin("-k", "release_runs and cilium")
         bench.wait_until_told("CommandStarted.*helmfile.* sync", mending)
@@ -123,7 +188,9 @@ def wait_for_pods(bench: Bench, word: str, process: subprocess.Popen[str]) -> No
 
 def installed(bench: Bench, *releases: str) -> None:
     """Have these releases, and no run if they are there."""
-    there = bench.rehearsal.tool("helm", "list", "--all-namespaces", "--deployed", "--short").stdout.split()
+    there = bench.rehearsal.tool(
+        "helm", "list", "--all-namespaces", "--deployed", "--short"
+    ).stdout.split()
     if not set(releases) <= set(there):
         said = bench.run("-k", f"release_runs and ({' or '.join(releases)})")
         assert said.code == 0, said.text[-4000:]
@@ -162,9 +229,21 @@ SPEGEL = "clusters/infra/flux/config/spegel/helmrelease.yaml"
 def spegel_in_a_namespace_of_its_own(bench: Bench) -> Iterator[None]:
     with ExitStack() as stack:
         for file, before, after in (
-            (SPEGEL, "  name: spegel\n  namespace: kube-system\nspec:", "  name: spegel\n  namespace: spegel\nspec:"),
-            (SPEGEL.replace("helmrelease", "ocirepository"), "namespace: kube-system", "namespace: spegel"),
-            (HELMFILE, "  - name: spegel\n    namespace: kube-system", "  - name: spegel\n    namespace: spegel"),
+            (
+                SPEGEL,
+                "  name: spegel\n  namespace: kube-system\nspec:",
+                "  name: spegel\n  namespace: spegel\nspec:",
+            ),
+            (
+                SPEGEL.replace("helmrelease", "ocirepository"),
+                "namespace: kube-system",
+                "namespace: spegel",
+            ),
+            (
+                HELMFILE,
+                "  - name: spegel\n    namespace: kube-system",
+                "  - name: spegel\n    namespace: spegel",
+            ),
             (HELMFILE, "kube-system/spegel", "spegel/spegel"),
         ):
             stack.enter_context(bench.faults.changed(bench.tree / file, before, after))

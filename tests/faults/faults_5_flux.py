@@ -26,7 +26,12 @@ def test_row_62_a_key_that_can_only_read_is_as_it_should_be(bench: Bench):
 
     assert said.code == 0, said.text[-4000:]
     assert said.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["hints"] == []
-    assert [hint.id for hint in match(said.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["last_observation"])] == ["FL-062"]
+    assert [
+        hint.id
+        for hint in match(
+            said.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["last_observation"]
+        )
+    ] == ["FL-062"]
     assert writes.code == 1
     assert writes.hints("the-deploy-key-cannot-write-to-the-git-remote") == ["FL-206"]
 
@@ -37,10 +42,18 @@ def pushed(bench: Bench, files: Mapping[str, str]) -> None:
     remote = str(bench.faults.paths.repository)
     command = ["git", "-c", "user.name=colleague", "-c", "user.email=colleague@localhost"]
     if not work.exists():
-        subprocess.run([*command, "clone", "--quiet", "--branch", "main", remote, str(work)], check=True, timeout=60)
+        subprocess.run(
+            [*command, "clone", "--quiet", "--branch", "main", remote, str(work)],
+            check=True,
+            timeout=60,
+        )
     for name, text in files.items():
         (work / name).write_text(text)
-    for words in (["add", "--all"], ["commit", "--quiet", "--message=change"], ["push", "--quiet", remote, "HEAD:main"]):
+    for words in (
+        ["add", "--all"],
+        ["commit", "--quiet", "--message=change"],
+        ["push", "--quiet", remote, "HEAD:main"],
+    ):
         subprocess.run([*command, "-C", work, *words], check=True, timeout=60)
 
 
@@ -50,25 +63,64 @@ GIVE_UP = "  upgrade:\n    remediation:\n      retries: 0\n"
 
 def wait_until_given_up(bench: Bench) -> None:
     """Wait until Flux has used up its attempts to upgrade Spegel."""
-    look = ("--namespace", "kube-system", "get", "helmrelease", "spegel", "--ignore-not-found", "--output", "jsonpath={.status.conditions}")
-    assert until(lambda: '"Stalled"' in bench.kubectl(*look), within_s=300, pause_s=1), f"Flux has not given up: {bench.kubectl(*look)}"
+    look = (
+        "--namespace",
+        "kube-system",
+        "get",
+        "helmrelease",
+        "spegel",
+        "--ignore-not-found",
+        "--output",
+        "jsonpath={.status.conditions}",
+    )
+    assert until(lambda: '"Stalled"' in bench.kubectl(*look), within_s=300, pause_s=1), (
+        f"Flux has not given up: {bench.kubectl(*look)}"
+    )
 
 
-def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_are_named(bench: Bench):
+def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_are_named(
+    bench: Bench,
+):
     """That there was a rollout stays true, so the hand-off's own criterion is not asked again; all else passes once the pods can run."""
     bench.at("apps")
     ours = (bench.tree / SPEGEL).read_text()
-    other = ours.replace("timeout: 5m", "timeout: 10s").replace(RETRY, GIVE_UP).replace("hostPort: 29999", "hostPort: 29998")
+    other = (
+        ours.replace("timeout: 5m", "timeout: 10s")
+        .replace(RETRY, GIVE_UP)
+        .replace("hostPort: 29999", "hostPort: 29998")
+    )
     pushed(bench, {SPEGEL: other})
 
     with bench.faults.pods("kube-system/spegel-", "image_pull"):
         assert bench.run("-k", "gitrepository_is_ready").code == 0
         wait_until_given_up(bench)
         gives_up = bench.run("-k", "flux_has_taken_over", "--budget-factor", "0.02")
-    names_it(gives_up, Case(66, "gives-up", nothing, "", "flux-has-taken-over-every-release", "FL-066", "helmrelease spegel: given up"))
+    names_it(
+        gives_up,
+        Case(
+            66,
+            "gives-up",
+            nothing,
+            "",
+            "flux-has-taken-over-every-release",
+            "FL-066",
+            "helmrelease spegel: given up",
+        ),
+    )
 
     rolled = bench.run("-k", "hand_off", "--budget-factor", "0.02")
-    names_it(rolled, Case(65, "rolled-out", nothing, "", "the-hand-off-caused-no-rollout", "FL-065", "kube-system/spegel"))
+    names_it(
+        rolled,
+        Case(
+            65,
+            "rolled-out",
+            nothing,
+            "",
+            "the-hand-off-caused-no-rollout",
+            "FL-065",
+            "kube-system/spegel",
+        ),
+    )
 
     pushed(bench, {SPEGEL: ours})
     bench.rehearsal.tool("flux", "reconcile", "source", "git", "flux-system")

@@ -23,7 +23,17 @@ def test_row_9_a_machine_that_has_its_configuration_wants_a_certificate(bench: B
     bench.at("fresh" if bench.stage == "none" else bench.stage)
     file = next((bench.tree / "clusters" / "infra" / "talos" / "clusterconfig").glob("*cp-1.yaml"))
 
-    assert "FL-009" in said(bench, "--nodes", FIRST, "--endpoints", FIRST, "apply-config", "--insecure", "--file", str(file))
+    assert "FL-009" in said(
+        bench,
+        "--nodes",
+        FIRST,
+        "--endpoints",
+        FIRST,
+        "apply-config",
+        "--insecure",
+        "--file",
+        str(file),
+    )
 
 
 def test_row_10_the_maintenance_service_knows_little(bench: Bench):
@@ -31,7 +41,16 @@ def test_row_10_the_maintenance_service_knows_little(bench: Bench):
     with bench.faults.machine("infra-cp-3", maintenance=True):
         address = f"127.25.{NETWORK}.13"
         for _ in range(100):
-            hints = said(bench, "--nodes", address, "--endpoints", address, "version", "--insecure", "--short")
+            hints = said(
+                bench,
+                "--nodes",
+                address,
+                "--endpoints",
+                address,
+                "version",
+                "--insecure",
+                "--short",
+            )
             if "FL-010" in hints:
                 return
     raise AssertionError(f"never said so: {hints}")
@@ -43,4 +62,6 @@ def test_row_68_containers_need_both_settings_of_hostdns(bench: Bench, tmp_path)
     text = file.read_text().replace("forwardKubeDNSToHost: true", "forwardKubeDNSToHost: false")
     (tmp_path / "config.yaml").write_text(text)
 
-    assert "FL-068" in said(bench, "validate", "--config", str(tmp_path / "config.yaml"), "--mode", "container")
+    assert "FL-068" in said(
+        bench, "validate", "--config", str(tmp_path / "config.yaml"), "--mode", "container"
+    )

@@ -29,7 +29,13 @@ CILIUM = "clusters/infra/flux/config/cilium/helmrelease.yaml"
 SPEGEL = "clusters/infra/flux/config/spegel/helmrelease.yaml"
 
 CASES = (
-    Mistake(14, "clusters/infra/talos/patches/controlplane/etcd.yaml", "- 10.25.11.0/24", "- 10.25.12.0/24", "subnet-not-node-network"),
+    Mistake(
+        14,
+        "clusters/infra/talos/patches/controlplane/etcd.yaml",
+        "- 10.25.11.0/24",
+        "- 10.25.12.0/24",
+        "subnet-not-node-network",
+    ),
     Mistake(
         17,
         "clusters/infra/talos/talconfig.yaml",
@@ -37,12 +43,24 @@ CASES = (
         "additionalApiServerCertSans: []",
         "vip-not-in-certificate",
     ),
-    Mistake(19, "clusters/infra/talos/talconfig.yaml", "          miimon: 100\n", "", "bond-unmonitored"),
-    Mistake(28, "bootstrap/infra/secrets.yaml.tpl", "op://k8s-ops/sops-age/private-key", "op://k8s-ops/sops-age", "op-reference-without-field"),
+    Mistake(
+        19, "clusters/infra/talos/talconfig.yaml", "          miimon: 100\n", "", "bond-unmonitored"
+    ),
+    Mistake(
+        28,
+        "bootstrap/infra/secrets.yaml.tpl",
+        "op://k8s-ops/sops-age/private-key",
+        "op://k8s-ops/sops-age",
+        "op-reference-without-field",
+    ),
     Mistake(34, CILIUM, "      hostLegacyRouting: true\n", "", "dns-answers-lost"),
     Mistake(39, CILIUM, "MTU: 9000", "MTU: 1500", "cilium-mtu-differs"),
     Mistake(
-        42, CILIUM, "    cleanupOnFail: true\n    strategy:\n      name: RetryOnFailure\n", "    cleanupOnFail: true\n", "cni-uninstalled-on-failure"
+        42,
+        CILIUM,
+        "    cleanupOnFail: true\n    strategy:\n      name: RetryOnFailure\n",
+        "    cleanupOnFail: true\n",
+        "cni-uninstalled-on-failure",
     ),
     Mistake(
         47,
@@ -58,10 +76,26 @@ CASES = (
         "containerdRegistryConfigPath: /etc/containerd/certs.d",
         "registry-path-differs",
     ),
-    Mistake(50, "clusters/infra/flux/config/spegel/ocirepository.yaml", "0.4.0", "0.5.0", "chart-version-broken"),
-    Mistake(61, "bootstrap/infra/resources/gitrepository.yaml", "ssh://git@github.com", "https://github.com", "git-url-not-ssh"),
     Mistake(
-        64, "clusters/infra/flux/config/flux/helmrelease.yaml", "helm.sh/resource-policy: keep", "helm.sh/resource-policy: drop", "crds-not-kept"
+        50,
+        "clusters/infra/flux/config/spegel/ocirepository.yaml",
+        "0.4.0",
+        "0.5.0",
+        "chart-version-broken",
+    ),
+    Mistake(
+        61,
+        "bootstrap/infra/resources/gitrepository.yaml",
+        "ssh://git@github.com",
+        "https://github.com",
+        "git-url-not-ssh",
+    ),
+    Mistake(
+        64,
+        "clusters/infra/flux/config/flux/helmrelease.yaml",
+        "helm.sh/resource-policy: keep",
+        "helm.sh/resource-policy: drop",
+        "crds-not-kept",
     ),
 )
 
@@ -74,7 +108,9 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
 
 
 @pytest.mark.parametrize("mistake", CASES, ids=str)
-def test_a_mistake_is_refused_with_its_hint_before_anything_is_touched(rehearsal: Rehearsal, mistake: Mistake):
+def test_a_mistake_is_refused_with_its_hint_before_anything_is_touched(
+    rehearsal: Rehearsal, mistake: Mistake
+):
     with Faults.changed(rehearsal.root / mistake.file, mistake.right, mistake.wrong):
         result = rehearsal.run()
 

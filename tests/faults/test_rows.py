@@ -30,16 +30,29 @@ def named_in(*paths: Path) -> set[int]:
     rows: set[int] = set()
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Case", "Mistake", "cilium"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("Case", "Mistake", "cilium")
+            ):
                 first = node.args[0]
-                rows |= {first.value} if isinstance(first, ast.Constant) and isinstance(first.value, int) else set()
-            if isinstance(node, ast.FunctionDef) and (named := re.match(r"test_rows?_(\d\d)(?:_and_(\d\d))?_", node.name)):
+                rows |= (
+                    {first.value}
+                    if isinstance(first, ast.Constant) and isinstance(first.value, int)
+                    else set()
+                )
+            if isinstance(node, ast.FunctionDef) and (
+                named := re.match(r"test_rows?_(\d\d)(?:_and_(\d\d))?_", node.name)
+            ):
                 rows |= {int(number) for number in named.groups() if number}
     return rows
 
 
 def explained() -> dict[int, str]:
-    return {entry["row"]: entry["why"] for entry in yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8"))}
+    return {
+        entry["row"]: entry["why"]
+        for entry in yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8"))
+    }
 
 
 def test_every_row_is_reproduced_or_explained():

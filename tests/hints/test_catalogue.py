@@ -21,31 +21,59 @@ CATALOGUE = frozenset(f"FL-{number:03}" for number in range(1, 71))
 # The story's five troubleshooting issues and three rules of error recovery: what is seen, what its remedy is about, and what to type.
 STORY = {
     "FL-101": ("etcd unavailable", ("MTU", "9000", "LACP"), "logs etcd"),
-    "FL-102": ("kube-system/cilium-8xk2p: ContainerCreating", ("CRDs", "image", "Spegel"), "kubectl describe pod .*app.kubernetes.io/name=cilium"),
+    "FL-102": (
+        "kube-system/cilium-8xk2p: ContainerCreating",
+        ("CRDs", "image", "Spegel"),
+        "kubectl describe pod .*app.kubernetes.io/name=cilium",
+    ),
     "FL-103": ("no CoreDNS pod is ready", ("Cilium", "healthy"), "cilium status --wait"),
-    "FL-104": ("unable to clone the repository", ("deploy key", "settings", "Secret"), "kubectl .*logs deployment/source-controller"),
+    "FL-104": (
+        "unable to clone the repository",
+        ("deploy key", "settings", "Secret"),
+        "kubectl .*logs deployment/source-controller",
+    ),
     "FL-105": (
         "cannot confirm the bootstrap to be done within 30 minutes: waiting longer will not help\n  last seen 41 m of 30 m",
         ("Spegel",),
         "kubectl get events .*--sort-by=.lastTimestamp",
     ),
-    "FL-111": ("cannot bootstrap etcd on infra-cp-1: refused", ("wipe", "bootstrap again"), "./task talos:reset"),
-    "FL-112": ("cannot install cilium with helmfile: helmfile exited 1", ("CRDs", "established"), "wait-crds"),
-    "FL-113": ("cannot confirm gitrepositories flux-system to be Ready: not so within 600 s", ("deploy key", "permissions"), "flux get all"),
+    "FL-111": (
+        "cannot bootstrap etcd on infra-cp-1: refused",
+        ("wipe", "bootstrap again"),
+        "./task talos:reset",
+    ),
+    "FL-112": (
+        "cannot install cilium with helmfile: helmfile exited 1",
+        ("CRDs", "established"),
+        "wait-crds",
+    ),
+    "FL-113": (
+        "cannot confirm gitrepositories flux-system to be Ready: not so within 600 s",
+        ("deploy key", "permissions"),
+        "flux get all",
+    ),
 }
 
 EVIDENCE: dict[str, list[str]] = {
-    row: texts for file in sorted((HERE / "evidence").glob("*.yaml")) for row, texts in yaml.safe_load(file.read_text()).items()
+    row: texts
+    for file in sorted((HERE / "evidence").glob("*.yaml"))
+    for row, texts in yaml.safe_load(file.read_text()).items()
 }
 CASES = [(row, text) for row, texts in EVIDENCE.items() for text in texts]
 
-GOOD = [(file.name, number, line) for file in sorted((HERE / "good").glob("*.txt")) for number, line in enumerate(file.read_text().splitlines(), 1)]
+GOOD = [
+    (file.name, number, line)
+    for file in sorted((HERE / "good").glob("*.txt"))
+    for number, line in enumerate(file.read_text().splitlines(), 1)
+]
 
 # What the write probe hears from a remote that is as it should be: expected there, and a failure anywhere else.
 REFUSED_PUSH = "ERROR: The key you are authenticating with has been marked as read only."
 
 
-@pytest.mark.parametrize(("row", "text"), CASES, ids=[f"{row}-{index}" for index, (row, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("row", "text"), CASES, ids=[f"{row}-{index}" for index, (row, _) in enumerate(CASES)]
+)
 def test_a_row_is_among_the_hints_for_its_own_text(row: str, text: str) -> None:
     hints = match(text)
 
@@ -91,7 +119,9 @@ def test_ids_have_one_form() -> None:
     assert [row.id for row in ROWS if not re.fullmatch(r"FL-\d{3}", row.id)] == []
 
 
-@pytest.mark.parametrize(("file", "number", "line"), GOOD, ids=[f"{file}:{number}" for file, number, _ in GOOD])
+@pytest.mark.parametrize(
+    ("file", "number", "line"), GOOD, ids=[f"{file}:{number}" for file, number, _ in GOOD]
+)
 def test_no_row_fires_on_a_line_of_a_good_run(file: str, number: int, line: str) -> None:
     assert [hint.id for hint in match(line)] == []
 
@@ -143,12 +173,24 @@ def test_a_row_says_where_what_why_and_what_to_do(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_explain_prints_everything_that_a_row_says(row: Row, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_prints_everything_that_a_row_says(
+    row: Row, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["explain", row.id])
 
     said = capsys.readouterr().out
     assert [
-        text for text in (row.id, row.title, row.where, row.cause, row.remedy, f"{RUNBOOK}#{row.anchor}", *row.commands) if text not in said
+        text
+        for text in (
+            row.id,
+            row.title,
+            row.where,
+            row.cause,
+            row.remedy,
+            f"{RUNBOOK}#{row.anchor}",
+            *row.commands,
+        )
+        if text not in said
     ] == []
 
 
@@ -163,7 +205,9 @@ def test_commands_hold_placeholders_and_no_addresses(row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_commands_of_the_checklist_name_the_target(row: Row) -> None:
     """Without TARGET a task works on the simulated target, which is not where the failure was."""
-    tasks = [command for command in row.commands if re.match(r"\./task (talos|op|bootstrap):", command)]
+    tasks = [
+        command for command in row.commands if re.match(r"\./task (talos|op|bootstrap):", command)
+    ]
 
     assert [task for task in tasks if "TARGET=" not in task] == []
 
@@ -181,7 +225,9 @@ def test_every_row_that_a_tools_rules_name_exists_and_shows_the_same_text(module
     for rule in rules:
         if rule.row:
             assert explain(rule.row) is not None, rule.row
-            assert any(rule.matches(text) for text in EVIDENCE[rule.row]), f"{rule.row}: no evidence of it has what {rule.pattern} looks for"
+            assert any(rule.matches(text) for text in EVIDENCE[rule.row]), (
+                f"{rule.row}: no evidence of it has what {rule.pattern} looks for"
+            )
 
 
 @pytest.mark.parametrize("identity", ["FL-008", "fl-8", "8", " FL-008 "])
@@ -200,7 +246,9 @@ def test_explain_prints_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["explain", "FL-008"])
 
     assert code == 0
-    assert capsys.readouterr().out.startswith("FL-008  the machine's certificate is of another authority\n")
+    assert capsys.readouterr().out.startswith(
+        "FL-008  the machine's certificate is of another authority\n"
+    )
 
 
 def test_explain_says_what_it_cannot_explain(capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,7 +317,9 @@ OWN_WORDS = {
 
 def test_every_rule_for_definitions_that_a_row_names_exists():
     named = {rule for row in ROWS for rule in re.findall(r"\\\[([a-z-]+)\\\]", row.pattern)}
-    written = "\n".join(file.read_text() for file in (CHECKOUT / "src" / "firstlight" / "definition").glob("*.py"))
+    written = "\n".join(
+        file.read_text() for file in (CHECKOUT / "src" / "firstlight" / "definition").glob("*.py")
+    )
 
     assert named
     assert {rule for rule in named if f'rule="{rule}"' not in written} == set()
@@ -277,8 +327,13 @@ def test_every_rule_for_definitions_that_a_row_names_exists():
 
 @pytest.mark.parametrize("row", sorted(OWN_WORDS))
 def test_the_project_still_says_what_a_row_looks_for(row: str) -> None:
-    folders = [CHECKOUT / "src" / "firstlight" / name for name in ("actions", "conditions", "tools")]
-    sources = [*(file for folder in folders for file in folder.glob("*.py")), CHECKOUT / "src" / "firstlight" / "errors.py"]
+    folders = [
+        CHECKOUT / "src" / "firstlight" / name for name in ("actions", "conditions", "tools")
+    ]
+    sources = [
+        *(file for folder in folders for file in folder.glob("*.py")),
+        CHECKOUT / "src" / "firstlight" / "errors.py",
+    ]
     sources += (CHECKOUT / "bootstrap_tests").glob("*.py")
 
     assert any(OWN_WORDS[row] in file.read_text() for file in sources)

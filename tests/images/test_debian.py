@@ -33,7 +33,13 @@ def test_an_image_has_no_logs_caches_devices_or_identity(root):
     found = paths(root)
 
     assert {"usr/bin/tool", "etc/fstab", "bin", "var/log", "dev"} <= found
-    assert not found & {"usr/share/doc/tool/README", "var/log/apt/history.log", "var/cache/apt/a.deb", "dev/null", "etc/machine-id"}
+    assert not found & {
+        "usr/share/doc/tool/README",
+        "var/log/apt/history.log",
+        "var/cache/apt/a.deb",
+        "dev/null",
+        "etc/machine-id",
+    }
 
 
 def test_a_link_is_taken_as_it_is_and_not_followed(root):

@@ -26,8 +26,16 @@ def as_root(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("file", "text", "mirror"),
     [
-        ("sources.list", "deb [signed-by=/k] http://mirror.example/debian trixie main\n", "http://mirror.example/debian"),
-        ("sources.list.d/debian.sources", "Types: deb\nURIs: https://mirror.example/debian\nSuites: x\n", "https://mirror.example/debian"),
+        (
+            "sources.list",
+            "deb [signed-by=/k] http://mirror.example/debian trixie main\n",
+            "http://mirror.example/debian",
+        ),
+        (
+            "sources.list.d/debian.sources",
+            "Types: deb\nURIs: https://mirror.example/debian\nSuites: x\n",
+            "https://mirror.example/debian",
+        ),
         ("sources.list", "deb http://mirror.example/debian-security trixie-security main\n", ""),
         ("sources.list", "# deb http://mirror.example/debian trixie main\n", ""),
     ],
@@ -65,7 +73,10 @@ def test_without_root_the_refusal_says_so(tmp_path, monkeypatch, display):
 def test_what_makes_a_root_holds_the_lock_and_its_last_words_are_shown(as_root, display, tmp_path):
     for name, text in (
         ("debootstrap", ""),
-        ("unshare", f"echo $* > {tmp_path}/words; ls -l /proc/self/fd > {tmp_path}/open; echo no mirror >&2; exit 7"),
+        (
+            "unshare",
+            f"echo $* > {tmp_path}/words; ls -l /proc/self/fd > {tmp_path}/open; echo no mirror >&2; exit 7",
+        ),
     ):
         (as_root / name).write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{text}\n")
         (as_root / name).chmod(0o755)
@@ -77,5 +88,8 @@ def test_what_makes_a_root_holds_the_lock_and_its_last_words_are_shown(as_root, 
     os.close(lock)
     assert "unshare exited 7" in caught.value.message
     assert "no mirror" in caught.value.message
-    assert "--mount --propagation private debootstrap --variant=minbase" in (tmp_path / "words").read_text()
+    assert (
+        "--mount --propagation private debootstrap --variant=minbase"
+        in (tmp_path / "words").read_text()
+    )
     assert f"{tmp_path}/lock" in (tmp_path / "open").read_text()

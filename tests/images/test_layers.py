@@ -62,7 +62,13 @@ def test_another_mode_content_or_program_gives_another_key(tmp_path):
     program = tmp_path / "program"
     program.write_bytes(b"one")
     keys = {
-        key_of([entry]) for entry in (Entry("a", data=b"1"), Entry("a", data=b"2"), Entry("a", data=b"1", mode=0o644), Entry("a", source=program))
+        key_of([entry])
+        for entry in (
+            Entry("a", data=b"1"),
+            Entry("a", data=b"2"),
+            Entry("a", data=b"1", mode=0o644),
+            Entry("a", source=program),
+        )
     }
     program.write_bytes(b"longer")
 

@@ -15,12 +15,17 @@ REFERENCE = "registry.k8s.io/coredns/coredns:v1.13.2"
 
 @pytest.fixture
 def image(here):
-    layers = [make_layer(name, [Entry(f"etc/{name}", data=name.encode())], here) for name in ("lower", "upper")]
+    layers = [
+        make_layer(name, [Entry(f"etc/{name}", data=name.encode())], here)
+        for name in ("lower", "upper")
+    ]
     return assemble(layers, Start(("/coredns",), {"A": "b"}, user="1:1"))
 
 
 def test_an_image_of_the_same_layers_has_the_same_digest(image):
-    assert assemble(image.layers, Start(("/coredns",), {"A": "b"}, user="1:1")).digest == image.digest
+    assert (
+        assemble(image.layers, Start(("/coredns",), {"A": "b"}, user="1:1")).digest == image.digest
+    )
     assert assemble(image.layers, Start(("/other",))).digest != image.digest
 
 
@@ -33,7 +38,9 @@ def test_a_manifest_describes_its_configuration_and_layers_as_the_specification_
         "digest": f"sha256:{hashlib.sha256(image.config).hexdigest()}",
         "size": len(image.config),
     }
-    assert [layer["digest"] for layer in manifest["layers"]] == [layer.digest for layer in image.layers]
+    assert [layer["digest"] for layer in manifest["layers"]] == [
+        layer.digest for layer in image.layers
+    ]
     assert config["rootfs"]["diff_ids"] == [layer.diff_id for layer in image.layers]
     assert config["config"]["Entrypoint"] == ["/coredns"]
     assert config["config"]["User"] == "1:1"
@@ -48,7 +55,9 @@ def test_a_stored_image_is_found_under_its_name_without_the_registry(image, here
 
     assert storage.is_stored(image, REFERENCE, here)
     assert here.tagged(REFERENCE) == image.digest
-    assert (here.repositories / "coredns/coredns/_manifests/tags/v1.13.2/current/link").read_text() == image.digest
+    assert (
+        here.repositories / "coredns/coredns/_manifests/tags/v1.13.2/current/link"
+    ).read_text() == image.digest
     for digest in (image.digest, image.identifier, *(layer.digest for layer in image.layers)):
         assert f"sha256:{hashlib.sha256(here.blob(digest).read_bytes()).hexdigest()}" == digest
 
@@ -71,7 +80,9 @@ def test_an_image_with_a_lost_blob_is_not_there_and_is_stored_anew(image, here):
 
 def test_a_replaced_image_is_removed_and_the_others_stay(image, here):
     storage.store(image, REFERENCE, here)
-    other = assemble([image.layers[0], make_layer("new", [Entry("etc/new", data=b"new")], here)], Start())
+    other = assemble(
+        [image.layers[0], make_layer("new", [Entry("etc/new", data=b"new")], here)], Start()
+    )
     storage.store(other, REFERENCE, here)
 
     freed = storage.prune(here)
@@ -91,7 +102,10 @@ def test_an_archive_has_what_an_engine_looks_for(image, here, tmp_path):
     with tarfile.open(file) as archive:
         (described,) = json.load(archive.extractfile("manifest.json"))
         config = archive.extractfile(described["Config"]).read()
-        layers = [hashlib.sha256(archive.extractfile(name).read()).hexdigest() for name in described["Layers"]]
+        layers = [
+            hashlib.sha256(archive.extractfile(name).read()).hexdigest()
+            for name in described["Layers"]
+        ]
     assert described["RepoTags"] == ["ghcr.io/siderolabs/talos:v1.12.0"]
     assert config == image.config
     assert layers == [layer.digest.removeprefix("sha256:") for layer in image.layers]

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 
 from firstlight.clock import SteadyClock, SystemClock, Uptime
 from firstlight.errors import ClusterLocked, JournalUnwritable
-from firstlight.events import DONE_BEFORE, ActionBegun, ActionEnded, Bus, CriterionEnded, Observed, Verdict
+from firstlight.events import (
+    DONE_BEFORE,
+    ActionBegun,
+    ActionEnded,
+    Bus,
+    CriterionEnded,
+    Observed,
+    Verdict,
+)
 from firstlight.journal import ClusterLock, Journal, read_history
 
 BOOTSTRAP = "bootstrap etcd on cp-1 (127.0.0.1)"
@@ -59,16 +67,30 @@ def test_what_was_only_seen_is_not_kept(tmp_path: Path):
 
 
 def test_an_action_that_never_ended_is_named(tmp_path: Path):
-    record(tmp_path / "j", ActionBegun("c", "one", ""), ActionEnded("c", "one", ok=True, elapsed_s=1), ActionBegun("c", "two", ""))
+    record(
+        tmp_path / "j",
+        ActionBegun("c", "one", ""),
+        ActionEnded("c", "one", ok=True, elapsed_s=1),
+        ActionBegun("c", "two", ""),
+    )
 
     assert read_history(tmp_path / "j").unfinished == ("two",)
 
 
 def test_time_counts_from_the_first_action_of_this_clusters_bootstrap(tmp_path: Path):
     path = tmp_path / "j"
-    record(path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1), CriterionEnded("c", Verdict.MET, 1, 1))
+    record(
+        path,
+        ActionBegun("c", BOOTSTRAP, ""),
+        ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1),
+        CriterionEnded("c", Verdict.MET, 1, 1),
+    )
     first = read_history(path)
-    record(path, ActionBegun("c", BOOTSTRAP, "machines were reset"), ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1))
+    record(
+        path,
+        ActionBegun("c", BOOTSTRAP, "machines were reset"),
+        ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1),
+    )
     second = read_history(path)
 
     assert first.first_action_at is not None
@@ -79,7 +101,9 @@ def test_time_counts_from_the_first_action_of_this_clusters_bootstrap(tmp_path: 
 
 def test_a_failed_bootstrap_that_is_tried_again_is_the_same_bootstrap(tmp_path: Path):
     path = tmp_path / "j"
-    record(path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=False, elapsed_s=1))
+    record(
+        path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=False, elapsed_s=1)
+    )
     first = read_history(path).first_action_at
     record(path, ActionBegun("c", BOOTSTRAP, ""))
 
@@ -89,9 +113,17 @@ def test_a_failed_bootstrap_that_is_tried_again_is_the_same_bootstrap(tmp_path: 
 def test_a_bootstrap_that_was_found_to_be_done_begins_no_new_one(tmp_path: Path):
     """A run is killed when the machines have taken the bootstrap and etcd lists nobody yet: the next one bootstraps again, and is refused."""
     path = tmp_path / "j"
-    record(path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail="accepted"))
+    record(
+        path,
+        ActionBegun("c", BOOTSTRAP, ""),
+        ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail="accepted"),
+    )
     first = read_history(path).first_action_at
-    record(path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail=DONE_BEFORE))
+    record(
+        path,
+        ActionBegun("c", BOOTSTRAP, ""),
+        ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail=DONE_BEFORE),
+    )
 
     assert_same(read_history(path).first_action_at, first)
 
@@ -99,9 +131,17 @@ def test_a_bootstrap_that_was_found_to_be_done_begins_no_new_one(tmp_path: Path)
 def test_another_cluster_is_told_even_if_nobody_saw_the_first_ones_bootstrap_end(tmp_path: Path):
     path = tmp_path / "j"
     record(path, ActionBegun("c", BOOTSTRAP, ""))
-    record(path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail=DONE_BEFORE))
+    record(
+        path,
+        ActionBegun("c", BOOTSTRAP, ""),
+        ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail=DONE_BEFORE),
+    )
     first = read_history(path).first_action_at
-    record(path, ActionBegun("c", BOOTSTRAP, "machines were reset"), ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail="accepted"))
+    record(
+        path,
+        ActionBegun("c", BOOTSTRAP, "machines were reset"),
+        ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail="accepted"),
+    )
 
     again = read_history(path).first_action_at
     assert first is not None
@@ -109,8 +149,19 @@ def test_another_cluster_is_told_even_if_nobody_saw_the_first_ones_bootstrap_end
     assert again > first
 
 
-@pytest.mark.parametrize("damage", [b"not json\n", b'{"at": "never", "event": "ActionBegun"}\n', b"[]\n", b"\xff\xfe\n", b'{"at": 1}\n'])
-def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_kept(tmp_path: Path, damage: bytes):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"not json\n",
+        b'{"at": "never", "event": "ActionBegun"}\n',
+        b"[]\n",
+        b"\xff\xfe\n",
+        b'{"at": 1}\n',
+    ],
+)
+def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_kept(
+    tmp_path: Path, damage: bytes
+):
     path = tmp_path / "journal.jsonl"
     record(path, ActionBegun("c", "one", ""))
     intact = path.read_bytes()
@@ -126,7 +177,9 @@ def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_ke
     )
     assert (tmp_path / "journal.damaged-1.jsonl").read_bytes() == intact + damage
     assert path.read_bytes() == intact
-    assert {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == dict.fromkeys((path.name, "journal.damaged-1.jsonl"), 0o600)
+    assert {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == dict.fromkeys(
+        (path.name, "journal.damaged-1.jsonl"), 0o600
+    )
 
 
 def test_who_only_looks_leaves_a_damaged_journal_as_it_is(tmp_path: Path):
@@ -140,7 +193,10 @@ def test_who_only_looks_leaves_a_damaged_journal_as_it_is(tmp_path: Path):
         history = read_history(path, mend=False)
 
         assert history.damage
-        assert (path.read_bytes(), [each.name for each in tmp_path.iterdir()]) == (content, [path.name])
+        assert (path.read_bytes(), [each.name for each in tmp_path.iterdir()]) == (
+            content,
+            [path.name],
+        )
 
 
 ACTIONS = tuple(f"action {number}" for number in range(4))
@@ -164,7 +220,10 @@ def written(path: Path) -> bytes:
 def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
     """Assert that what is read is what was written before a place, and that the next line can be read after it."""
     history = read_history(path)
-    assert tuple(entry.data["action"] for entry in history.entries) == ACTIONS[: whole[:up_to].count(b"\n")]
+    assert (
+        tuple(entry.data["action"] for entry in history.entries)
+        == ACTIONS[: whole[:up_to].count(b"\n")]
+    )
 
     # What is appended next must not continue the damage.
     record(path, ActionBegun("c", "next", ""))
@@ -172,9 +231,13 @@ def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
     assert (again.entries[-1].data["action"], again.damage) == ("next", "")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None
+)
 @given(data=st.data())
-def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(tmp_path: Path, data: st.DataObject):
+def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(
+    tmp_path: Path, data: st.DataObject
+):
     path = tmp_path / "j"
     whole = written(path)
     cut = data.draw(st.integers(0, len(whole)))
@@ -187,7 +250,9 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(tmp_
     trusted(path, whole, up_to=cut)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
+)
 @given(data=st.data())
 def test_no_changed_byte_goes_unseen(tmp_path: Path, data: st.DataObject):
     path = tmp_path / "j"
@@ -202,26 +267,42 @@ def test_no_changed_byte_goes_unseen(tmp_path: Path, data: st.DataObject):
     trusted(path, whole, up_to=place)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
 @given(data=st.data())
 def test_no_lost_moved_or_doubled_piece_goes_unseen(tmp_path: Path, data: st.DataObject):
     """A block that a disk lost, a line that an editor moved, a backup put after what it was taken from."""
     path = tmp_path / "j"
     whole = written(path)
-    start, end = sorted((data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, len(whole)))))
+    start, end = sorted(
+        (data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, len(whole))))
+    )
     put_back = data.draw(st.integers(0, len(whole)))
     rest = whole[:start] + whole[end:]
-    spoilt = rest[:put_back] + data.draw(st.sampled_from([b"", whole[start:end], whole[start:end] * 2])) + rest[put_back:]
+    spoilt = (
+        rest[:put_back]
+        + data.draw(st.sampled_from([b"", whole[start:end], whole[start:end] * 2]))
+        + rest[put_back:]
+    )
     assume(not whole.startswith(spoilt))
     path.write_bytes(spoilt)
 
     said = read_history(path, mend=False).damage
 
     assert said
-    trusted(path, whole, up_to=len(list(takewhile(lambda pair: pair[0] == pair[1], zip(whole, spoilt, strict=False)))))
+    trusted(
+        path,
+        whole,
+        up_to=len(
+            list(takewhile(lambda pair: pair[0] == pair[1], zip(whole, spoilt, strict=False)))
+        ),
+    )
 
 
-def test_a_clock_that_was_set_between_runs_does_not_change_how_long_ago_anything_was(tmp_path: Path):
+def test_a_clock_that_was_set_between_runs_does_not_change_how_long_ago_anything_was(
+    tmp_path: Path,
+):
     path = tmp_path / "j"
     record(path, ActionBegun("c", "one", ""), CriterionEnded("c", Verdict.MET, 1, 1))
     (begun, _) = map(json.loads, path.read_text().splitlines())
@@ -287,25 +368,38 @@ with Journal(Path({str(path)!r})) as journal:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     bus.emit(ActionEnded("c", "one", ok=True, elapsed_s=1))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
 
-    assert done.stdout.startswith(f"cannot write the journal {path}: File too large\n  next      make room")
+    assert done.stdout.startswith(
+        f"cannot write the journal {path}: File too large\n  next      make room"
+    )
     history = read_history(path)
-    assert [(entry.kind, entry.data["action"]) for entry in history.entries] == [("ActionBegun", "one"), ("ActionEnded", "one")]
+    assert [(entry.kind, entry.data["action"]) for entry in history.entries] == [
+        ("ActionBegun", "one"),
+        ("ActionEnded", "one"),
+    ]
     assert (history.damage, history.unfinished) == ("", ())
 
 
 def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(JournalUnwritable, match=r"cannot write the journal .*/file/journal.jsonl: (Not a directory|File exists)"):
+    with pytest.raises(
+        JournalUnwritable,
+        match=r"cannot write the journal .*/file/journal.jsonl: (Not a directory|File exists)",
+    ):
         Journal(tmp_path / "file" / "journal.jsonl").__enter__()
 
 
 def test_a_second_run_is_told_who_holds_the_cluster(tmp_path: Path):
     with (
         ClusterLock(tmp_path / "lock", "infra", SystemClock()),
-        pytest.raises(ClusterLocked, match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20"),
+        pytest.raises(
+            ClusterLocked,
+            match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20",
+        ),
     ):
         ClusterLock(tmp_path / "lock", "infra", SystemClock()).__enter__()
 

@@ -28,7 +28,13 @@ class FakeKind:
         program = folder / "kind"
         program.write_text(_SCRIPT.format(here=folder))
         program.chmod(0o755)
-        self.kind = Kind(program, "firstlight-infra", "firstlight-infra-kind", folder / "kind.kubeconfig", dict(os.environ))
+        self.kind = Kind(
+            program,
+            "firstlight-infra",
+            "firstlight-infra-kind",
+            folder / "kind.kubeconfig",
+            dict(os.environ),
+        )
 
     def is_there(self) -> None:
         """Let the cluster exist."""

@@ -28,9 +28,16 @@ def cluster() -> Cluster:
 
 def test_kind_brings_no_cni_no_kube_proxy_and_no_coredns(cluster: Cluster) -> None:
     made = kind_config(cluster, "firstlight-infra", ADDRESSES)
-    (init,) = [patch for text in made["kubeadmConfigPatches"] if (patch := yaml.safe_load(text))["kind"] == "InitConfiguration"]
+    (init,) = [
+        patch
+        for text in made["kubeadmConfigPatches"]
+        if (patch := yaml.safe_load(text))["kind"] == "InitConfiguration"
+    ]
 
-    assert (made["networking"]["disableDefaultCNI"], made["networking"]["kubeProxyMode"]) == (True, "none")
+    assert (made["networking"]["disableDefaultCNI"], made["networking"]["kubeProxyMode"]) == (
+        True,
+        "none",
+    )
     assert init["skipPhases"] == ["preflight", "addon/kube-proxy", "addon/coredns"]
 
 
@@ -38,32 +45,51 @@ def test_nodes_and_networks_are_the_definitions(cluster: Cluster) -> None:
     made = kind_config(cluster, "firstlight-infra", ADDRESSES)
 
     assert [node["role"] for node in made["nodes"]] == ["control-plane"] * 3 + ["worker"] * 3
-    assert (made["networking"]["podSubnet"], made["networking"]["serviceSubnet"]) == ("10.42.0.0/16", "10.43.0.0/16")
-    assert {node["image"].split("@")[0] for node in made["nodes"]} == {f"kindest/node:{cluster.kubernetes_version}"}
+    assert (made["networking"]["podSubnet"], made["networking"]["serviceSubnet"]) == (
+        "10.42.0.0/16",
+        "10.43.0.0/16",
+    )
+    assert {node["image"].split("@")[0] for node in made["nodes"]} == {
+        f"kindest/node:{cluster.kubernetes_version}"
+    }
 
 
 def test_the_certificate_names_every_address_that_the_endpoint_may_get(cluster: Cluster) -> None:
     made = kind_config(cluster, "firstlight-infra", ADDRESSES)
-    (patch,) = [patch for text in made["kubeadmConfigPatches"] if (patch := yaml.safe_load(text))["kind"] == "ClusterConfiguration"]
+    (patch,) = [
+        patch
+        for text in made["kubeadmConfigPatches"]
+        if (patch := yaml.safe_load(text))["kind"] == "ClusterConfiguration"
+    ]
     names = set(patch["apiServer"]["certSANs"])
 
     assert {"localhost", "127.0.0.1"} <= names
     assert names >= {str(address) for address in ADDRESSES if address != IPv4Address("10.6.0.255")}
 
 
-def test_containerd_keeps_layers_and_looks_for_mirrors_where_spegel_writes_them_whatever_its_configuration_version(cluster: Cluster) -> None:
-    made = [tomllib.loads(text) for text in kind_config(cluster, "firstlight-infra", ADDRESSES)["containerdConfigPatches"]]
+def test_containerd_keeps_layers_and_looks_for_mirrors_where_spegel_writes_them_whatever_its_configuration_version(
+    cluster: Cluster,
+) -> None:
+    made = [
+        tomllib.loads(text)
+        for text in kind_config(cluster, "firstlight-infra", ADDRESSES)["containerdConfigPatches"]
+    ]
     by_version = {patch["version"]: patch["plugins"] for patch in made}
 
     assert by_version[2]["io.containerd.grpc.v1.cri"] == {
         "containerd": {"discard_unpacked_layers": False},
         "registry": {"config_path": "/etc/cri/conf.d/hosts"},
     }
-    assert by_version[3]["io.containerd.cri.v1.images"] == {"discard_unpacked_layers": False, "registry": {"config_path": "/etc/cri/conf.d/hosts"}}
+    assert by_version[3]["io.containerd.cri.v1.images"] == {
+        "discard_unpacked_layers": False,
+        "registry": {"config_path": "/etc/cri/conf.d/hosts"},
+    }
 
 
 def test_a_version_of_kubernetes_without_a_node_image_is_refused(cluster: Cluster) -> None:
-    with pytest.raises(TargetError, match=r"no node image for Kubernetes v1\.34\.1 is pinned, only for v1\.35\.0"):
+    with pytest.raises(
+        TargetError, match=r"no node image for Kubernetes v1\.34\.1 is pinned, only for v1\.35\.0"
+    ):
         kind_config(replace(cluster, kubernetes_version="v1.34.1"), "firstlight-infra", ADDRESSES)
 
 
@@ -71,20 +97,31 @@ def test_a_single_control_plane_node_is_refused(cluster: Cluster) -> None:
     workers = [node for node in cluster.nodes if node.role is Role.WORKER]
     small = replace(cluster, nodes=(cluster.nodes[0], *workers))
 
-    with pytest.raises(TargetError, match=r"with 1 control plane node its endpoint 10\.25\.11\.10 has no address of its own"):
+    with pytest.raises(
+        TargetError,
+        match=r"with 1 control plane node its endpoint 10\.25\.11\.10 has no address of its own",
+    ):
         kind_config(small, "firstlight-infra", ADDRESSES)
 
 
 def test_more_nodes_than_addresses_are_refused(cluster: Cluster) -> None:
-    with pytest.raises(TargetError, match="6 nodes and their endpoint need more than the 6 addresses"):
+    with pytest.raises(
+        TargetError, match="6 nodes and their endpoint need more than the 6 addresses"
+    ):
         kind_config(cluster, "firstlight-infra", IPv4Network("10.6.0.248/29"))
 
 
-def test_the_engine_gives_addresses_that_are_no_machines_of_the_definition(cluster: Cluster) -> None:
-    offsets = {int(node.address) - int(cluster.node_network.network_address) for node in cluster.nodes}
+def test_the_engine_gives_addresses_that_are_no_machines_of_the_definition(
+    cluster: Cluster,
+) -> None:
+    offsets = {
+        int(node.address) - int(cluster.node_network.network_address) for node in cluster.nodes
+    }
 
     assert str(ADDRESSES) == "10.6.0.224/27"
-    assert not {IPv4Network("10.6.0.0/24").network_address + offset for offset in offsets} & set(ADDRESSES)
+    assert not {IPv4Network("10.6.0.0/24").network_address + offset for offset in offsets} & set(
+        ADDRESSES
+    )
 
 
 @pytest.mark.parametrize("said", ["ten", "10.6.0.0/30", "8.8.8.0/24"])

@@ -26,9 +26,13 @@ SUBNET = IPv4Network("10.6.0.0/24")
 # As kind names its nodes, with addresses in no order: the engine gives them as containers start.
 FOUND = Found(
     control_planes=tuple(
-        Node(f"firstlight-infra-control-plane{n}", True, IPv4Address(f"10.6.0.{last}")) for n, last in (("", 229), ("2", 226), ("3", 224))
+        Node(f"firstlight-infra-control-plane{n}", True, IPv4Address(f"10.6.0.{last}"))
+        for n, last in (("", 229), ("2", 226), ("3", 224))
     ),
-    workers=tuple(Node(f"firstlight-infra-worker{n}", False, IPv4Address(f"10.6.0.{last}")) for n, last in (("", 225), ("2", 230), ("3", 228))),
+    workers=tuple(
+        Node(f"firstlight-infra-worker{n}", False, IPv4Address(f"10.6.0.{last}"))
+        for n, last in (("", 225), ("2", 230), ("3", 228))
+    ),
     endpoint=IPv4Address("10.6.0.227"),
 )
 
@@ -74,7 +78,9 @@ def copied(checkout: Source, defined: Cluster, tmp_path: Path) -> Cluster:
 
 
 def test_the_copy_has_kinds_names_and_addresses(copied: Cluster) -> None:
-    assert {node.hostname: node.address for node in copied.nodes} == {node.hostname: node.address for node in (*FOUND.control_planes, *FOUND.workers)}
+    assert {node.hostname: node.address for node in copied.nodes} == {
+        node.hostname: node.address for node in (*FOUND.control_planes, *FOUND.workers)
+    }
     assert copied.control_plane_names == {node.hostname for node in FOUND.control_planes}
 
 
@@ -89,14 +95,22 @@ def test_charts_stay_where_the_definition_has_them(checkout: Source, defined: Cl
 
     assert not made.services["infra"].serves_charts
     assert made.services["infra"].git_url == "ssh://git@10.6.0.1:2222/k8s-ops.git"
-    unchanged = [path for path in checkout.files if path.name == "ocirepository.yaml" or "spegel" in path.parts]
+    unchanged = [
+        path
+        for path in checkout.files
+        if path.name == "ocirepository.yaml" or "spegel" in path.parts
+    ]
     assert [path for path in unchanged if made.files[path] != checkout.files[path]] == []
 
 
 def test_other_clusters_stay_as_they_are(checkout: Source, defined: Cluster) -> None:
     made = for_kind(checkout, defined, SUBNET, FOUND)
 
-    assert [path for path in checkout.files if "infra" not in path.parts and made.files[path] != checkout.files[path]] == []
+    assert [
+        path
+        for path in checkout.files
+        if "infra" not in path.parts and made.files[path] != checkout.files[path]
+    ] == []
 
 
 def test_a_subnet_of_another_size_is_refused_with_one_that_fits() -> None:
@@ -114,10 +128,15 @@ def test_the_kubeconfig_is_what_the_story_says(copied: Cluster, tmp_path: Path) 
     assert paths.kubeconfig.name == "k8s-ops-infra"
     assert stat.S_IMODE(paths.kubeconfig.stat().st_mode) == 0o600
     assert kubeconfig_problem(paths.kubeconfig, copied) == ""
-    assert yaml.safe_load(paths.kubeconfig.read_text())["users"][0]["user"]["client-key-data"] == "S0VZ"
+    assert (
+        yaml.safe_load(paths.kubeconfig.read_text())["users"][0]["user"]["client-key-data"]
+        == "S0VZ"
+    )
 
 
-def test_a_kubeconfig_that_is_right_is_not_written_again_and_one_that_others_can_read_is(copied: Cluster, tmp_path: Path) -> None:
+def test_a_kubeconfig_that_is_right_is_not_written_again_and_one_that_others_can_read_is(
+    copied: Cluster, tmp_path: Path
+) -> None:
     paths = LabPaths("infra", tmp_path / "state", tmp_path, target="kind")
     text = renamed(KINDS, copied)
     export(paths, text)
@@ -130,7 +149,9 @@ def test_a_kubeconfig_that_is_right_is_not_written_again_and_one_that_others_can
 
 
 @pytest.mark.parametrize("text", ["", "[]", KINDS.replace("users:", "people:"), "{unclosed"])
-def test_what_is_no_kubeconfig_of_kinds_is_refused_without_showing_it(copied: Cluster, text: str) -> None:
+def test_what_is_no_kubeconfig_of_kinds_is_refused_without_showing_it(
+    copied: Cluster, text: str
+) -> None:
     with pytest.raises(TargetError, match="cannot read the kubeconfig that kind made") as caught:
         renamed(text, copied)
 
@@ -142,4 +163,8 @@ def test_a_definition_with_other_nodes_never_comes_this_far(defined: Cluster) ->
 
     fewer = replace(FOUND, workers=FOUND.workers[:2])
     with pytest.raises(TargetError, match=r"it has 3\+2 nodes, the definition 3\+3"):
-        require_all(fewer, "firstlight-infra", [node.hostname in defined.control_plane_names for node in defined.nodes])
+        require_all(
+            fewer,
+            "firstlight-infra",
+            [node.hostname in defined.control_plane_names for node in defined.nodes],
+        )

@@ -52,13 +52,18 @@ def test_without_kind_it_is_said_how_to_bring_it(paths: LabPaths) -> None:
 
 def test_a_computer_with_control_groups_of_version_1_is_refused(paths: LabPaths) -> None:
     with pytest.raises(TargetError, match=r"Kubernetes 1\.35 wants control groups of version 2"):
-        require_platform(paths, Host(is_root=True, is_restricted=False, cgroup_version=1, routes=()))
+        require_platform(
+            paths, Host(is_root=True, is_restricted=False, cgroup_version=1, routes=())
+        )
 
 
 def test_without_an_engine_that_answers_nothing_is_begun(tmp_path: Path) -> None:
     fake = FakeEngine(tmp_path)
     fake.answers(
-        "version", "null", exit_code=1, stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+        "version",
+        "null",
+        exit_code=1,
+        stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
     )
 
     with pytest.raises(TargetError, match="no container engine answers"):
@@ -70,10 +75,21 @@ def test_without_dockers_command_line_it_is_named() -> None:
         require_engine({"PATH": "/nonexistent"})
 
 
-def test_the_command_line_says_what_is_wrong_and_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
-    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+def test_the_command_line_says_what_is_wrong_and_what_to_do_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    environment = {
+        **os.environ,
+        "XDG_STATE_HOME": str(tmp_path),
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+    }
 
-    result = run([ROOT / ".venv/bin/python", "-m", "lab.kind", "up", "--cluster", "nowhere"], timeout_s=60, env=environment, cwd=ROOT)
+    result = run(
+        [ROOT / ".venv/bin/python", "-m", "lab.kind", "up", "--cluster", "nowhere"],
+        timeout_s=60,
+        env=environment,
+        cwd=ROOT,
+    )
 
     assert result.exit_code == 1
     assert result.stderr.startswith("cannot ")
@@ -83,18 +99,37 @@ def test_the_command_line_says_what_is_wrong_and_what_to_do_and_leaves_nothing(t
 
 def test_the_lab_says_that_there_is_no_talos_and_why(paths: LabPaths) -> None:
     cluster, engine = load(ROOT, "infra"), Engine({}, "28.0", is_ours=False)
-    description.write(paths, cluster, Endpoints(IPv4Address("10.6.0.1"), serves_charts=False), "10.6.0.0/24", "age1", engine)
+    description.write(
+        paths,
+        cluster,
+        Endpoints(IPv4Address("10.6.0.1"), serves_charts=False),
+        "10.6.0.0/24",
+        "age1",
+        engine,
+    )
 
     target = read_lab(paths.description, "kind", "infra")
 
-    assert target.capabilities == {Capability.RUNNING_PODS, Capability.DATAPATH, Capability.HELM_CONTROLLER, Capability.CERT_MANAGER}
+    assert target.capabilities == {
+        Capability.RUNNING_PODS,
+        Capability.DATAPATH,
+        Capability.HELM_CONTROLLER,
+        Capability.CERT_MANAGER,
+    }
     assert target.lacks((Capability.TALOS_API,)) is Capability.TALOS_API
     assert "kubeadm made their control plane" in target.reasons[Capability.TALOS_API]
-    assert [stand_in.name for stand_in in target.stand_ins] == ["kind", "Git server", "op stand-in", "lab secrets"]
+    assert [stand_in.name for stand_in in target.stand_ins] == [
+        "kind",
+        "Git server",
+        "op stand-in",
+        "lab secrets",
+    ]
     assert target.kubeconfig == paths.kubeconfig
 
 
-def test_ending_removes_cluster_and_network_and_every_file(paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ending_removes_cluster_and_network_and_every_file(
+    paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kind, engine = with_kind(paths, tmp_path), with_engine(tmp_path, monkeypatch)
     engine.answers("container ls", "one\ntwo\n")
     engine.answers("volume ls", "")
@@ -105,7 +140,9 @@ def test_ending_removes_cluster_and_network_and_every_file(paths: LabPaths, tmp_
 
     assert ending.down(paths, said.append)
 
-    assert kind.calls() == [f"delete cluster --name firstlight-infra --kubeconfig {paths.state / 'kind.kubeconfig'}"]
+    assert kind.calls() == [
+        f"delete cluster --name firstlight-infra --kubeconfig {paths.state / 'kind.kubeconfig'}"
+    ]
     assert f"network ls --quiet --filter label=firstlight.lab={paths.state}" in engine.calls()
     assert "\nnetwork rm net\n" in engine.calls()
     assert "removed the kind cluster firstlight-infra, 2 containers" in said
@@ -116,7 +153,9 @@ def test_ending_what_is_not_there_touches_nothing(paths: LabPaths) -> None:
     assert not ending.down(paths, lambda _line: None)
 
 
-def test_a_cluster_that_is_left_without_kind_is_not_forgotten(paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_left_without_kind_is_not_forgotten(
+    paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths.state.mkdir(parents=True)
     (paths.tools / "kind").unlink()
     with_engine(tmp_path, monkeypatch).answers("container ls", "one\n")

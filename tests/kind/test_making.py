@@ -27,7 +27,9 @@ def fake(tmp_path: Path) -> FakeKind:
     return FakeKind(tmp_path / "fake")
 
 
-def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(fake: FakeKind, paths: LabPaths) -> None:
+def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(
+    fake: FakeKind, paths: LabPaths
+) -> None:
     said: list[str] = []
 
     assert make(fake.kind, CONFIG, paths, said.append)
@@ -54,7 +56,11 @@ def test_a_cluster_whose_making_was_killed_is_made_anew(fake: FakeKind, paths: L
 
     assert make(fake.kind, CONFIG, paths, print_nothing)
 
-    assert [call.split(" --")[0] for call in fake.calls()] == ["get clusters", "delete cluster", "create cluster"]
+    assert [call.split(" --")[0] for call in fake.calls()] == [
+        "get clusters",
+        "delete cluster",
+        "create cluster",
+    ]
 
 
 def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
@@ -65,7 +71,13 @@ def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPa
 
     assert make(fake.kind, CONFIG, paths, print_nothing)
 
-    assert [call.split(" --")[0] for call in fake.calls()] == ["get clusters", "create cluster", "get clusters", "delete cluster", "create cluster"]
+    assert [call.split(" --")[0] for call in fake.calls()] == [
+        "get clusters",
+        "create cluster",
+        "get clusters",
+        "delete cluster",
+        "create cluster",
+    ]
 
 
 def test_a_cluster_of_another_definition_is_not_touched(fake: FakeKind, paths: LabPaths) -> None:

@@ -15,10 +15,15 @@ from tests.docker.fake import FakeEngine
 NETWORK = "firstlight-infra-kind"
 
 
-def container(hostname: str, role: str, last: int, *, running: bool = True, network: str = NETWORK) -> dict[str, object]:
+def container(
+    hostname: str, role: str, last: int, *, running: bool = True, network: str = NETWORK
+) -> dict[str, object]:
     """Return what `docker container inspect` says of one, cut to what is read."""
     return {
-        "Config": {"Hostname": hostname, "Labels": {"io.x-k8s.kind.cluster": "firstlight-infra", "io.x-k8s.kind.role": role}},
+        "Config": {
+            "Hostname": hostname,
+            "Labels": {"io.x-k8s.kind.cluster": "firstlight-infra", "io.x-k8s.kind.role": role},
+        },
         "State": {"Running": running},
         "NetworkSettings": {"Networks": {network: {"IPAddress": f"10.6.0.{last}"}}},
     }
@@ -48,8 +53,15 @@ def with_containers(engine: FakeEngine, found: list[dict[str, object]]) -> FakeE
 def test_nodes_come_in_the_order_in_which_kind_numbers_them(engine: FakeEngine) -> None:
     found = find_nodes(with_containers(engine, WHOLE).engine, "firstlight-infra", NETWORK)
 
-    assert [node.hostname for node in found.control_planes] == ["firstlight-infra-control-plane", "firstlight-infra-control-plane2"]
-    assert [node.hostname for node in found.workers] == ["firstlight-infra-worker", "firstlight-infra-worker2", "firstlight-infra-worker10"]
+    assert [node.hostname for node in found.control_planes] == [
+        "firstlight-infra-control-plane",
+        "firstlight-infra-control-plane2",
+    ]
+    assert [node.hostname for node in found.workers] == [
+        "firstlight-infra-worker",
+        "firstlight-infra-worker2",
+        "firstlight-infra-worker10",
+    ]
     assert found.endpoint == IPv4Address("10.6.0.227")
     assert "--filter label=io.x-k8s.kind.cluster=firstlight-infra" in engine.calls()
 
@@ -58,13 +70,21 @@ def test_nodes_come_in_the_order_in_which_kind_numbers_them(engine: FakeEngine) 
     ("containers", "reason"),
     [
         ([], "it has no containers"),
-        ([*WHOLE[1:], container("firstlight-infra-worker10", "worker", 233, running=False)], "firstlight-infra-worker10 not running"),
+        (
+            [*WHOLE[1:], container("firstlight-infra-worker10", "worker", 233, running=False)],
+            "firstlight-infra-worker10 not running",
+        ),
         ([each for each in WHOLE if "load" not in json.dumps(each)], "it has no load balancer"),
-        ([*WHOLE[1:], container("firstlight-infra-worker10", "worker", 233, network="bridge")], "no address on the network firstlight-infra-kind"),
+        (
+            [*WHOLE[1:], container("firstlight-infra-worker10", "worker", 233, network="bridge")],
+            "no address on the network firstlight-infra-kind",
+        ),
     ],
     ids=["none", "stopped", "no endpoint", "elsewhere"],
 )
-def test_a_cluster_that_is_not_whole_is_refused_with_the_way_on(engine: FakeEngine, containers: list[dict[str, object]], reason: str) -> None:
+def test_a_cluster_that_is_not_whole_is_refused_with_the_way_on(
+    engine: FakeEngine, containers: list[dict[str, object]], reason: str
+) -> None:
     with_containers(engine, containers)
 
     with pytest.raises(TargetError, match=reason) as caught:

@@ -24,12 +24,19 @@ Call = Callable[..., CommandResult]
 
 def search_path() -> str:
     """A PATH with the tools of the environment that the tests run in: sops comes as a wheel."""
-    return os.pathsep.join([str(ROOT / ".tools" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.pathsep.join(
+        [str(ROOT / ".tools" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    )
 
 
 def python_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a Python process that imports this checkout."""
-    return {"PATH": search_path(), "HOME": os.devnull, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", **(extra or {})}
+    return {
+        "PATH": search_path(),
+        "HOME": os.devnull,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+        **(extra or {}),
+    }
 
 
 def start_service(paths: LabPaths, name: str, argv: Sequence[str], ready: Path) -> Service:
@@ -42,8 +49,17 @@ def start_service(paths: LabPaths, name: str, argv: Sequence[str], ready: Path) 
 
 def git(*words: str | Path, env: Mapping[str, str] | None = None) -> CommandResult:
     """Run the real git with nothing of the user's own settings."""
-    identity = {f"GIT_{role}_{what}": "test@firstlight.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    settings = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    identity = {
+        f"GIT_{role}_{what}": "test@firstlight.invalid"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    settings = {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
     return run(["git", *words], timeout_s=CALL_S, env={**settings, **identity, **(env or {})})
 
 

@@ -20,7 +20,10 @@ NETWORK = IPv4Network("10.25.11.0/24")
     [
         ("endpoint: https://10.25.11.10:6443", "endpoint: https://127.25.11.10:6443"),
         ("ipv4NativeRoutingCIDR: 10.25.11.0/24", "ipv4NativeRoutingCIDR: 127.25.11.0/24"),
-        ("addresses: [10.25.11.11/24,10.25.11.12/24]", "addresses: [127.25.11.11/24,127.25.11.12/24]"),
+        (
+            "addresses: [10.25.11.11/24,10.25.11.12/24]",
+            "addresses: [127.25.11.11/24,127.25.11.12/24]",
+        ),
         ("# The VIP is 10.25.11.10.", "# The VIP is 127.25.11.10."),
         ('"10.25.11.255"', '"127.25.11.255"'),
     ],
@@ -82,7 +85,9 @@ def test_the_labs_services_are_on_the_first_address_of_the_node_network():
 
 def test_the_node_network_is_read_from_the_inventory(tmp_path: Path):
     inventory = tmp_path / "talconfig.yaml"
-    inventory.write_text("nodes:\n  - ipAddress: 10.25.11.11\n    networkInterfaces:\n      - addresses: [192.168.1.1/16, 10.25.11.11/24]\n")
+    inventory.write_text(
+        "nodes:\n  - ipAddress: 10.25.11.11\n    networkInterfaces:\n      - addresses: [192.168.1.1/16, 10.25.11.11/24]\n"
+    )
 
     assert node_network(inventory) == NETWORK
 
@@ -92,12 +97,17 @@ def test_the_node_network_is_read_from_the_inventory(tmp_path: Path):
     [
         ("nodes: [", "cannot read the node network"),
         ("nodes: []", "the nodes are on \\[\\]"),
-        ("nodes: [{ipAddress: 10.25.11.11, networkInterfaces: []}]", "cannot read the node network"),
+        (
+            "nodes: [{ipAddress: 10.25.11.11, networkInterfaces: []}]",
+            "cannot read the node network",
+        ),
         ("nodes: [{ipAddress: 10.25.11.11.1}]", "cannot read the node network"),
         ("- a", "cannot read the node network"),
     ],
 )
-def test_an_inventory_without_a_node_network_is_an_error_that_names_the_file(tmp_path: Path, text: str, says: str):
+def test_an_inventory_without_a_node_network_is_an_error_that_names_the_file(
+    tmp_path: Path, text: str, says: str
+):
     inventory = tmp_path / "talconfig.yaml"
     inventory.write_text(text)
 

@@ -29,17 +29,35 @@ def charts() -> list[Path]:
     return docker_charts.folders(ROOT, REAL)
 
 
-def rendered(chart: Path, release: Release, tmp_path: Path, changes: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def rendered(
+    chart: Path, release: Release, tmp_path: Path, changes: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     require("helm")
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump({**release.values, **(changes or {})}))
-    words = ["helm", "template", release.name, chart, "--namespace", release.namespace, "--values", values, "--kube-version", "1.35.0"]
-    result = run(words, timeout_s=HELM_S, env={**os.environ, "PATH": search_path()}).raise_on_failure(f"render {chart.name}")
+    words = [
+        "helm",
+        "template",
+        release.name,
+        chart,
+        "--namespace",
+        release.namespace,
+        "--values",
+        values,
+        "--kube-version",
+        "1.35.0",
+    ]
+    result = run(
+        words, timeout_s=HELM_S, env={**os.environ, "PATH": search_path()}
+    ).raise_on_failure(f"render {chart.name}")
     return [document for document in yaml.safe_load_all(result.stdout) if document]
 
 
 def test_every_release_of_the_definition_has_its_chart_at_its_version():
-    found = {chart.name: yaml.safe_load((chart / "Chart.yaml").read_text())["version"] for chart in charts()}
+    found = {
+        chart.name: yaml.safe_load((chart / "Chart.yaml").read_text())["version"]
+        for chart in charts()
+    }
 
     assert found == {name: release.version for name, release in RELEASES.items()}
 
@@ -52,7 +70,9 @@ def test_the_docker_target_has_ciliums_own_chart():
 
 
 def test_the_docker_target_says_what_to_do_without_ciliums_chart(tmp_path: Path):
-    with pytest.raises(TargetError, match=r"cannot package Cilium's chart: .* holds none") as raised:
+    with pytest.raises(
+        TargetError, match=r"cannot package Cilium's chart: .* holds none"
+    ) as raised:
         docker_charts.folders(ROOT, tmp_path)
 
     assert raised.value.next_step == "./task tools:setup"
@@ -75,7 +95,12 @@ def test_ciliums_stand_in_knows_no_value_that_the_real_chart_does_not_know():
     (real,) = (chart for chart in charts() if chart.name == "cilium")
     (ours,) = (chart for chart in stand_ins(ROOT) if chart.name == "cilium")
 
-    assert unknown_keys(yaml.safe_load((ours / "values.yaml").read_text()), (real / "values.yaml").read_text()) == ()
+    assert (
+        unknown_keys(
+            yaml.safe_load((ours / "values.yaml").read_text()), (real / "values.yaml").read_text()
+        )
+        == ()
+    )
 
 
 def test_ciliums_stand_in_says_in_its_config_map_what_the_real_chart_says(tmp_path: Path):
@@ -89,6 +114,10 @@ def test_ciliums_stand_in_says_in_its_config_map_what_the_real_chart_says(tmp_pa
 
 
 def config_of(documents: list[dict[str, Any]]) -> dict[str, str]:
-    (found,) = (one for one in documents if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", "cilium-config"))
+    (found,) = (
+        one
+        for one in documents
+        if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", "cilium-config")
+    )
     data: dict[str, str] = found["data"]
     return data

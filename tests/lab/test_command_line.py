@@ -14,7 +14,9 @@ from tests.lab.support import CALL_S, ROOT, python_environment
 
 def call(tmp_path: Path, *words: str) -> CommandResult:
     argv = [sys.executable, "-m", "lab.simulated", *words]
-    return run(argv, timeout_s=CALL_S, env=python_environment({"XDG_STATE_HOME": str(tmp_path)}), cwd=ROOT)
+    return run(
+        argv, timeout_s=CALL_S, env=python_environment({"XDG_STATE_HOME": str(tmp_path)}), cwd=ROOT
+    )
 
 
 def test_the_status_of_a_lab_that_is_not_there_is_neither_success_nor_error(tmp_path: Path):
@@ -42,7 +44,9 @@ def test_ending_what_is_not_there_is_success(tmp_path: Path):
         (("status", "--cluster", "../infra"), "cannot name a lab '../infra'"),
     ],
 )
-def test_what_cannot_be_done_is_said_on_standard_error(tmp_path: Path, words: tuple[str, ...], says: str):
+def test_what_cannot_be_done_is_said_on_standard_error(
+    tmp_path: Path, words: tuple[str, ...], says: str
+):
     result = call(tmp_path, *words)
 
     assert result.exit_code == 1
@@ -56,7 +60,10 @@ def test_the_logs_are_shown_with_their_paths_and_ends(tmp_path: Path):
     (paths.logs / "machines.log").write_text("".join(f"line {number}\n" for number in range(100)))
     (paths.logs / "git-server.log").write_text("listening\n")
 
-    every, one = call(tmp_path, "logs", "--lines", "2"), call(tmp_path, "logs", "machines", "--lines", "1")
+    every, one = (
+        call(tmp_path, "logs", "--lines", "2"),
+        call(tmp_path, "logs", "machines", "--lines", "1"),
+    )
 
     assert every.stdout.splitlines() == [
         f"==> {paths.logs / 'git-server.log'}",

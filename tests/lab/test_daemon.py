@@ -16,7 +16,11 @@ from lab.simulated.paths import LabPaths
 from lab.simulated.services import Service
 
 SLEEP = ("sleep", "300")
-STUBBORN = (sys.executable, "-c", "import signal, sys; signal.signal(15, signal.SIG_IGN); open(sys.argv[1], 'w').close(); signal.pause()")
+STUBBORN = (
+    sys.executable,
+    "-c",
+    "import signal, sys; signal.signal(15, signal.SIG_IGN); open(sys.argv[1], 'w').close(); signal.pause()",
+)
 
 
 def start(paths: LabPaths, argv: tuple[str, ...] = SLEEP, name: str = "sleeper") -> daemon.Daemon:
@@ -41,7 +45,9 @@ def test_a_killed_process_is_not_running_any_more(paths: LabPaths):
 def test_a_process_id_that_another_process_has_by_now_does_not_count(paths: LabPaths):
     started = start(paths)
     record = json.loads((paths.run / "sleeper.json").read_text())
-    (paths.run / "sleeper.json").write_text(json.dumps({**record, "started": record["started"] - 1}))
+    (paths.run / "sleeper.json").write_text(
+        json.dumps({**record, "started": record["started"] - 1})
+    )
 
     assert daemon.running(paths, "sleeper") is None
     assert processes.state_of(started.pid) == str(paths.state)
@@ -73,7 +79,11 @@ def test_a_process_that_ignores_the_request_is_killed(paths: LabPaths):
 
 def test_the_output_of_a_process_is_in_its_log(paths: LabPaths):
     ready = paths.run / "talker.ready"
-    argv = (sys.executable, "-c", f"import sys; print('out', flush=True); sys.stderr.write('err'); open({str(ready)!r}, 'w').close()")
+    argv = (
+        sys.executable,
+        "-c",
+        f"import sys; print('out', flush=True); sys.stderr.write('err'); open({str(ready)!r}, 'w').close()",
+    )
     service = Service("talker", argv, {"PATH": os.environ["PATH"]}, ready, "one", ())
 
     services.begin(paths, service, lambda _text: None)
@@ -84,24 +94,35 @@ def test_the_output_of_a_process_is_in_its_log(paths: LabPaths):
 
 def test_a_service_that_ends_at_once_is_an_error_with_its_last_words(paths: LabPaths):
     argv = (sys.executable, "-c", "raise SystemExit('no such address')")
-    service = Service("broken", argv, {"PATH": os.environ["PATH"]}, paths.run / "broken.ready", "one", ())
+    service = Service(
+        "broken", argv, {"PATH": os.environ["PATH"]}, paths.run / "broken.ready", "one", ()
+    )
     services.begin(paths, service, lambda _text: None)
 
-    with pytest.raises(TargetError, match=r"(?s)cannot start broken: it ended at once.*no such address"):
+    with pytest.raises(
+        TargetError, match=r"(?s)cannot start broken: it ended at once.*no such address"
+    ):
         services.wait_until_ready(paths, service, SystemClock())
 
 
 def test_a_service_that_is_never_ready_is_an_error_with_what_was_seen_last(paths: LabPaths):
-    service = Service("silent", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "silent.ready", "one", ())
+    service = Service(
+        "silent", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "silent.ready", "one", ()
+    )
     services.begin(paths, service, lambda _text: None)
 
-    with pytest.raises(TargetError, match=r"(?s)cannot start silent: not ready within 0 s.*last seen no silent.ready yet"):
+    with pytest.raises(
+        TargetError,
+        match=r"(?s)cannot start silent: not ready within 0 s.*last seen no silent.ready yet",
+    ):
         services.wait_until_ready(paths, service, SystemClock(), budget_s=0)
 
 
 def test_a_service_is_restarted_only_if_what_it_runs_on_changed(paths: LabPaths):
     def service(stamp: str) -> Service:
-        return Service("sleeper", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "sleeper.ready", stamp, ())
+        return Service(
+            "sleeper", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "sleeper.ready", stamp, ()
+        )
 
     services.begin(paths, service("one"), lambda _text: None)
     (paths.run / "sleeper.ready").touch()
@@ -121,7 +142,11 @@ def test_a_process_whose_starter_died_before_noting_it_is_replaced(paths: LabPat
     lost = start(paths)
     (paths.run / "sleeper.json").unlink()
 
-    services.begin(paths, Service("sleeper", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "x", "one", ()), lambda _text: None)
+    services.begin(
+        paths,
+        Service("sleeper", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "x", "one", ()),
+        lambda _text: None,
+    )
 
     assert processes.is_zombie(lost.pid)
     assert daemon.running(paths, "sleeper") is not None

@@ -21,19 +21,37 @@ def test_every_image_of_the_test_is_one_of_the_set():
 
     assert values["--curl-image"] == pins.images["client"]
     assert values["--json-mock-image"] == pins.images["json-mock"]
-    assert values["--dns-test-server-image"] == f"docker.io/coredns/coredns:{pins.tools['coredns'].version}"
+    assert (
+        values["--dns-test-server-image"]
+        == f"docker.io/coredns/coredns:{pins.tools['coredns'].version}"
+    )
 
 
-@pytest.mark.parametrize("scenario", ["no-policies/pod-to-world", "to-fqdns/pod-to-world-2", "client-egress-to-cidr-deny/pod-to-cidr"])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "no-policies/pod-to-world",
+        "to-fqdns/pod-to-world-2",
+        "client-egress-to-cidr-deny/pod-to-cidr",
+    ],
+)
 def test_what_leaves_the_cluster_is_left_out_and_told_as_not_verifiable(scenario: str):
     pattern = dict(zip(HERE.flags[::2], HERE.flags[1::2], strict=True))["--test"]
 
     assert re.search(pattern.removeprefix("!"), scenario)
-    assert HERE.why_not(scenario, "skipped by user").startswith("the machines reach no network but their own")
+    assert HERE.why_not(scenario, "skipped by user").startswith(
+        "the machines reach no network but their own"
+    )
 
 
 @pytest.mark.parametrize(
-    "scenario", ["no-policies/pod-to-pod", "no-policies/pod-to-host", "health/cilium-health", "no-policies-extra/pod-to-remote-nodeport"]
+    "scenario",
+    [
+        "no-policies/pod-to-pod",
+        "no-policies/pod-to-host",
+        "health/cilium-health",
+        "no-policies-extra/pod-to-remote-nodeport",
+    ],
 )
 def test_what_stays_in_the_cluster_is_run(scenario: str):
     pattern = dict(zip(HERE.flags[::2], HERE.flags[1::2], strict=True))["--test"]

@@ -27,7 +27,9 @@ class Sleepers:
 
     def start(self, mark: str = "", argv: tuple[str, ...] = SLEEP) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.environ["PATH"], **({MARK: mark} if mark else {})}
-        self.started.append(subprocess.Popen(argv, env=environment, start_new_session=True, stdout=subprocess.PIPE))
+        self.started.append(
+            subprocess.Popen(argv, env=environment, start_new_session=True, stdout=subprocess.PIPE)
+        )
         return self.started[-1]
 
 
@@ -46,7 +48,11 @@ def quietly(_text: str) -> None:
 
 def test_only_marked_processes_are_ended(paths: LabPaths, sleepers: Sleepers):
     ours = [sleepers.start(str(paths.state)) for _ in range(3)]
-    others = [sleepers.start(), sleepers.start(str(paths.state.parent / "apps")), sleepers.start(f"{paths.state}-two")]
+    others = [
+        sleepers.start(),
+        sleepers.start(str(paths.state.parent / "apps")),
+        sleepers.start(f"{paths.state}-two"),
+    ]
 
     assert down(paths, quietly)
     assert [sleeper.wait(timeout=5) for sleeper in ours] == [-15, -15, -15]

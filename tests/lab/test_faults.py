@@ -34,7 +34,10 @@ def test_a_fault_of_the_git_server_within_another_leaves_the_other_in_force(faul
 def test_faults_of_one_machine_add_up_and_end_one_by_one(faults: Faults):
     with faults.machine("infra-cp-1", silent=True):
         with faults.machine("infra-cp-1", down=True), faults.machine("infra-cp-2", wrong_ca=True):
-            assert in_file(faults)["nodes"] == {"infra-cp-1": {"silent": True, "down": True}, "infra-cp-2": {"wrong_ca": True}}
+            assert in_file(faults)["nodes"] == {
+                "infra-cp-1": {"silent": True, "down": True},
+                "infra-cp-2": {"wrong_ca": True},
+            }
         assert in_file(faults) == {"nodes": {"infra-cp-1": {"silent": True}}}
 
     assert not (faults.paths.state / FILE).exists()

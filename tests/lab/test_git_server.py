@@ -32,15 +32,34 @@ class Remote:
     url: str
 
     def ssh(self, key: str, known_hosts: str = "known_hosts") -> str:
-        options = ["-F", "/dev/null", "-i", str(self.folder / key), "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes"]
-        options += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={self.folder / known_hosts}"]
+        options = [
+            "-F",
+            "/dev/null",
+            "-i",
+            str(self.folder / key),
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "IdentityAgent=none",
+            "-o",
+            "BatchMode=yes",
+        ]
+        options += [
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"UserKnownHostsFile={self.folder / known_hosts}",
+        ]
         return " ".join(["ssh", *options, "-o", "GlobalKnownHostsFile=/dev/null"])
 
     def git(self, key: str, *words: str | Path, known_hosts: str = "known_hosts") -> CommandResult:
         return git(*words, env={"GIT_SSH_COMMAND": self.ssh(key, known_hosts)})
 
     def run(self, key: str, *words: str, user: str = "git") -> CommandResult:
-        return run([*self.ssh(key).split(), "-p", str(self.port), f"{user}@127.0.0.1", *words], timeout_s=CALL_S)
+        return run(
+            [*self.ssh(key).split(), "-p", str(self.port), f"{user}@127.0.0.1", *words],
+            timeout_s=CALL_S,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +82,21 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
         (tmp_path / name).write_text(key.identity)
         (tmp_path / name).chmod(0o600)
         if name != "stranger":
-            keys.register(paths.git / "deploy-keys.json", name, key.public, read_only=name == "reader")
+            keys.register(
+                paths.git / "deploy-keys.json", name, key.public, read_only=name == "reader"
+            )
     ready = paths.run / "git-server.ready"
-    argv = [sys.executable, "-m", "lab.simulated.git_server", "--state", str(paths.state), "--address", "127.0.0.1", "--port", "0"]
+    argv = [
+        sys.executable,
+        "-m",
+        "lab.simulated.git_server",
+        "--state",
+        str(paths.state),
+        "--address",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
     start_service(paths, "git-server", argv, ready)
     port = int(ready.read_text().split()[1])
     (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
@@ -84,7 +115,9 @@ def test_a_registered_key_clones_what_is_there(remote: Remote, key: str):
 
     assert cloned.ok, cloned.stderr
     assert (remote.folder / f"clone-{key}" / "file").read_text() == "content\n" * 20_000
-    assert remote.git(key, "ls-remote", "--exit-code", remote.url, "refs/heads/main").stdout.split()[0] == head(remote)
+    assert remote.git(
+        key, "ls-remote", "--exit-code", remote.url, "refs/heads/main"
+    ).stdout.split()[0] == head(remote)
 
 
 def test_the_older_protocol_is_served_as_well(remote: Remote):
@@ -94,17 +127,29 @@ def test_the_older_protocol_is_served_as_well(remote: Remote):
 
 
 def test_a_read_only_key_cannot_push_and_is_told_so_as_github_does(remote: Remote):
-    refused = remote.git("reader", "-C", remote.folder / "work", "push", "--dry-run", remote.url, "main:refs/heads/other")
+    refused = remote.git(
+        "reader",
+        "-C",
+        remote.folder / "work",
+        "push",
+        "--dry-run",
+        remote.url,
+        "main:refs/heads/other",
+    )
 
     assert refused.exit_code == 128
     assert refused.stderr.splitlines()[0] == READ_ONLY
 
 
 def test_a_writable_key_can_push(remote: Remote):
-    pushed = remote.git("writer", "-C", remote.folder / "work", "push", remote.url, "main:refs/heads/other")
+    pushed = remote.git(
+        "writer", "-C", remote.folder / "work", "push", remote.url, "main:refs/heads/other"
+    )
 
     assert pushed.ok, pushed.stderr
-    assert remote.git("reader", "ls-remote", remote.url, "refs/heads/other").stdout.split()[0] == head(remote)
+    assert remote.git("reader", "ls-remote", remote.url, "refs/heads/other").stdout.split()[
+        0
+    ] == head(remote)
 
 
 def test_an_unregistered_key_is_refused(remote: Remote):
@@ -128,7 +173,10 @@ def test_a_key_that_is_removed_is_refused_from_then_on(remote: Remote):
 
 
 def test_another_user_than_git_is_refused(remote: Remote):
-    assert "Permission denied (publickey)." in remote.run("writer", "git-upload-pack '/k8s-ops.git'", user="root").stderr
+    assert (
+        "Permission denied (publickey)."
+        in remote.run("writer", "git-upload-pack '/k8s-ops.git'", user="root").stderr
+    )
 
 
 def test_another_host_key_is_noticed(remote: Remote):
@@ -139,16 +187,32 @@ def test_another_host_key_is_noticed(remote: Remote):
 
 
 def test_the_host_key_outlives_the_server(remote: Remote):
-    assert (remote.folder / "known_hosts").read_text().endswith(keys.host_key(remote.paths.git / "host_key") + "\n")
+    assert (
+        (remote.folder / "known_hosts")
+        .read_text()
+        .endswith(keys.host_key(remote.paths.git / "host_key") + "\n")
+    )
 
 
-@pytest.mark.parametrize("command", [(), ("id",), ("git-upload-pack", "/k8s-ops.git;id"), ("git-shell", "'/k8s-ops.git'"), ("git-upload-pack '",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("id",),
+        ("git-upload-pack", "/k8s-ops.git;id"),
+        ("git-shell", "'/k8s-ops.git'"),
+        ("git-upload-pack '",),
+    ],
+)
 def test_there_is_no_shell(remote: Remote, command: tuple[str, ...]):
     refused = remote.run("writer", *command)
 
     assert refused.exit_code == 1
     assert "uid=" not in refused.stdout
-    assert "does not provide shell access" in refused.stderr or "Repository not found" in refused.stderr
+    assert (
+        "does not provide shell access" in refused.stderr
+        or "Repository not found" in refused.stderr
+    )
 
 
 def test_there_is_no_other_repository(remote: Remote):
@@ -170,7 +234,12 @@ def test_an_idle_client_does_not_hold_up_the_fault_that_closes_the_port_nor_its_
     with socket.create_connection(("127.0.0.1", remote.port)) as idle:
         assert idle.recv(1024).startswith(b"SSH-2.0-")
         with faults.git("down"):
-            assert until(lambda: "Connection refused" in remote.git("reader", "ls-remote", remote.url).stderr, within_s=FAULT_S)
+            assert until(
+                lambda: (
+                    "Connection refused" in remote.git("reader", "ls-remote", remote.url).stderr
+                ),
+                within_s=FAULT_S,
+            )
         assert until(lambda: remote.git("reader", "ls-remote", remote.url).ok, within_s=FAULT_S)
 
 

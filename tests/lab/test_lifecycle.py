@@ -45,7 +45,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("clusters", "bootstrap"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("clusterconfig"))
     shutil.copy(ROOT / ".sops.yaml", folder)
-    for file in [file for name in ("clusters", "bootstrap") for file in (folder / name).rglob("*") if file.is_file()]:
+    for file in [
+        file
+        for name in ("clusters", "bootstrap")
+        for file in (folder / name).rglob("*")
+        if file.is_file()
+    ]:
         text = file.read_text()
         for ours, theirs in NETWORKS.items():
             text = text.replace(ours, theirs)
@@ -56,7 +61,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lab(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabPaths]:
     """A lab that is up; it is ended after the module, whatever the tests did to it."""
-    paths = LabPaths(cluster="infra", state=tmp_path_factory.mktemp("state").resolve() / "infra", checkout=checkout)
+    paths = LabPaths(
+        cluster="infra",
+        state=tmp_path_factory.mktemp("state").resolve() / "infra",
+        checkout=checkout,
+    )
     try:
         assert up(paths, quietly)
         yield paths
@@ -92,22 +101,35 @@ def test_a_second_up_does_nothing(lab: LabPaths):
 
 
 def test_talosctl_gets_an_answer_with_the_generated_talosconfig(lab: LabPaths):
-    answered = call(lab, "talosctl", "--nodes", f"{LAB}.11", "--endpoints", f"{LAB}.11", "version", "--short")
+    answered = call(
+        lab, "talosctl", "--nodes", f"{LAB}.11", "--endpoints", f"{LAB}.11", "version", "--short"
+    )
 
     assert answered.ok, answered.stderr
     assert "v1.12.0" in answered.stdout
 
 
 def test_every_reference_of_the_definition_resolves_through_op(lab: LabPaths):
-    rendered = call(lab, "sh", "-c", 'op whoami > /dev/null && op inject < "$0"', lab.tree / "bootstrap/infra/secrets.yaml.tpl")
+    rendered = call(
+        lab,
+        "sh",
+        "-c",
+        'op whoami > /dev/null && op inject < "$0"',
+        lab.tree / "bootstrap/infra/secrets.yaml.tpl",
+    )
 
     assert rendered.ok, rendered.stderr
     assert "op://k8s-ops" not in rendered.stdout
     assert keys.age_key(lab) in rendered.stdout
 
 
-def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(lab: LabPaths, tmp_path: Path):
-    fields = {name: base64.b64decode(secret(lab, f"op://k8s-ops/infra-deploy-key/{name}")) for name in ("identity", "known_hosts")}
+def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(
+    lab: LabPaths, tmp_path: Path
+):
+    fields = {
+        name: base64.b64decode(secret(lab, f"op://k8s-ops/infra-deploy-key/{name}"))
+        for name in ("identity", "known_hosts")
+    }
     for name, content in fields.items():
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o600)
@@ -119,12 +141,36 @@ def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(lab: LabP
 
     assert cloned.ok, cloned.stderr
     assert git("-C", tmp_path / "clone", "rev-parse", "HEAD").stdout.strip() == tree.head(lab)
-    assert "marked as read only" in git("-C", tmp_path / "clone", "push", "--dry-run", "origin", "HEAD:refs/heads/x", env=ssh).stderr
+    assert (
+        "marked as read only"
+        in git(
+            "-C", tmp_path / "clone", "push", "--dry-run", "origin", "HEAD:refs/heads/x", env=ssh
+        ).stderr
+    )
 
 
 def test_the_charts_are_served_as_the_definition_asks_for_them(lab: LabPaths):
-    pulled = call(lab, "helm", "show", "chart", f"oci://{LAB}.1:5000/charts/cert-manager", "--version", "v1.19.2", "--plain-http")
-    listed = call(lab, "helm", "show", "chart", "cilium", "--repo", f"http://{LAB}.1:8080/charts", "--version", "1.18.5")
+    pulled = call(
+        lab,
+        "helm",
+        "show",
+        "chart",
+        f"oci://{LAB}.1:5000/charts/cert-manager",
+        "--version",
+        "v1.19.2",
+        "--plain-http",
+    )
+    listed = call(
+        lab,
+        "helm",
+        "show",
+        "chart",
+        "cilium",
+        "--repo",
+        f"http://{LAB}.1:8080/charts",
+        "--version",
+        "1.18.5",
+    )
 
     assert "name: cert-manager" in pulled.stdout, pulled.stderr
     assert "name: cilium" in listed.stdout, listed.stderr
@@ -140,21 +186,39 @@ def test_a_persons_shell_gets_neither_the_labs_home_nor_its_mark(lab: LabPaths):
 def test_secrets_lie_readable_only_where_an_operator_has_them_too(lab: LabPaths):
     generated = lab.tree / "clusters" / "infra" / "talos" / "clusterconfig"
     age_key, identity = keys.age_key(lab), secret(lab, "op://k8s-ops/infra-deploy-key/identity")
-    ca_key = next(line.split()[-1] for line in (generated / "infra-infra-cp-1.yaml").read_text().splitlines() if line.strip().startswith("key: "))
+    ca_key = next(
+        line.split()[-1]
+        for line in (generated / "infra-infra-cp-1.yaml").read_text().splitlines()
+        if line.strip().startswith("key: ")
+    )
     body = base64.b64decode(identity).splitlines()[3]
 
     def holders(value: bytes) -> set[Path]:
-        return {file for file in lab.state.rglob("*") if file.is_file() and value in file.read_bytes()}
+        return {
+            file for file in lab.state.rglob("*") if file.is_file() and value in file.read_bytes()
+        }
 
     assert holders(age_key.encode()) == {lab.age_keys}
     assert holders(identity.encode()) | holders(body) == set()
     assert {file.parent for file in holders(ca_key.encode())} == {generated}
-    assert all(file.stat().st_mode & 0o077 == 0 for file in [*generated.iterdir(), lab.age_keys, lab.vault, lab.op_account, lab.git / "host_key"])
+    assert all(
+        file.stat().st_mode & 0o077 == 0
+        for file in [
+            *generated.iterdir(),
+            lab.age_keys,
+            lab.vault,
+            lab.op_account,
+            lab.git / "host_key",
+        ]
+    )
 
 
 def test_machines_that_were_killed_come_back_as_they_were(lab: LabPaths):
     killed, git_server = daemon.running(lab, "machines"), daemon.running(lab, "git-server")
-    head, talosconfig = tree.head(lab), Path(json.loads(lab.description.read_text())["talosconfig"]).read_bytes()
+    head, talosconfig = (
+        tree.head(lab),
+        Path(json.loads(lab.description.read_text())["talosconfig"]).read_bytes(),
+    )
     assert killed is not None
     assert daemon.end([killed.pid], lab.state, terminate_s=0.0, kill_s=5.0) == ()
     assert not status.observe(lab).is_up
@@ -162,7 +226,10 @@ def test_machines_that_were_killed_come_back_as_they_were(lab: LabPaths):
     assert up(lab, quietly)
     assert status.observe(lab).is_up
     assert daemon.running(lab, "git-server") == git_server
-    assert (tree.head(lab), Path(json.loads(lab.description.read_text())["talosconfig"]).read_bytes()) == (head, talosconfig)
+    assert (
+        tree.head(lab),
+        Path(json.loads(lab.description.read_text())["talosconfig"]).read_bytes(),
+    ) == (head, talosconfig)
 
 
 def test_a_changed_checkout_reaches_the_remote_without_a_restart(lab: LabPaths):
@@ -208,11 +275,16 @@ def test_another_cluster_runs_beside_it(lab: LabPaths):
     assert list(processes.marked(other.state)) == []
 
 
-def test_a_second_lab_of_the_same_cluster_is_told_who_has_its_addresses(lab: LabPaths, tmp_path: Path):
+def test_a_second_lab_of_the_same_cluster_is_told_who_has_its_addresses(
+    lab: LabPaths, tmp_path: Path
+):
     second = LabPaths(cluster="infra", state=tmp_path.resolve() / "infra", checkout=lab.checkout)
 
     try:
-        with pytest.raises(TargetError, match=rf"(?s)cannot use {LAB}\.1:2222 for the Git remote: the port is taken.*next .*simulated:down"):
+        with pytest.raises(
+            TargetError,
+            match=rf"(?s)cannot use {LAB}\.1:2222 for the Git remote: the port is taken.*next .*simulated:down",
+        ):
             up(second, quietly)
     finally:
         down(second, quietly)
@@ -238,13 +310,17 @@ def test_a_broken_definition_is_told_with_all_that_is_wrong(checkout: Path, tmp_
     copy = tmp_path / "checkout"
     shutil.copytree(checkout, copy, symlinks=True)
     inventory = copy / "clusters" / "infra" / "talos" / "talconfig.yaml"
-    inventory.write_text(inventory.read_text().replace(f"ipAddress: 10.25.{NUMBER}.12", "ipAddress: 10.25.11.11.1"))
+    inventory.write_text(
+        inventory.read_text().replace(f"ipAddress: 10.25.{NUMBER}.12", "ipAddress: 10.25.11.11.1")
+    )
 
     with pytest.raises(DefinitionError, match=r"clusters/infra/talos/talconfig\.yaml"):
         up(LabPaths(cluster="infra", state=tmp_path.resolve() / "infra", checkout=copy), quietly)
 
 
-def test_a_lab_whose_processes_were_all_killed_and_half_of_whose_files_are_gone_goes_down(lab: LabPaths):
+def test_a_lab_whose_processes_were_all_killed_and_half_of_whose_files_are_gone_goes_down(
+    lab: LabPaths,
+):
     for pid in list(processes.marked(lab.state)):
         os.kill(pid, signal.SIGKILL)
     shutil.rmtree(lab.run)

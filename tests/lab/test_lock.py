@@ -32,11 +32,16 @@ class Clock:
 def test_a_second_change_waits_and_then_says_who_holds_the_lab(paths: LabPaths):
     clock = Clock()
 
-    with holding(paths, "bring up", clock), pytest.raises(TargetError) as caught, holding(paths, "end", clock, wait_s=5):
+    with (
+        holding(paths, "bring up", clock),
+        pytest.raises(TargetError) as caught,
+        holding(paths, "end", clock, wait_s=5),
+    ):
         pass
 
     assert re.search(
-        r"cannot end the lab of infra: it is being changed, for more than 5 s\n  held by   process \d+ \(bring up\) since ", str(caught.value)
+        r"cannot end the lab of infra: it is being changed, for more than 5 s\n  held by   process \d+ \(bring up\) since ",
+        str(caught.value),
     )
     assert 5 <= clock.elapsed_s < 6
 
@@ -58,5 +63,9 @@ def test_a_lock_that_was_removed_under_its_holder_does_not_let_two_in(paths: Lab
     clock = Clock()
     with holding(paths, "end", clock, wait_s=0):
         paths.lock.unlink()
-        with holding(paths, "bring up", clock, wait_s=0), pytest.raises(TargetError), holding(paths, "third", clock, wait_s=0):
+        with (
+            holding(paths, "bring up", clock, wait_s=0),
+            pytest.raises(TargetError),
+            holding(paths, "third", clock, wait_s=0),
+        ):
             pass

@@ -23,20 +23,37 @@ def filled(paths: LabPaths):
 def test_a_secret_is_read_and_injected(op: Call):
     assert op("read", "op://k8s-ops/sops-age/private-key").stdout == f"{CANARY}\n"
     assert op("read", "--no-newline", "op://k8s-ops/sops-age/private-key").stdout == CANARY
-    assert op("inject", stdin="key: {{ op://k8s-ops/sops-age/private-key }}\n").stdout == f"key: {CANARY}\n"
+    assert (
+        op("inject", stdin="key: {{ op://k8s-ops/sops-age/private-key }}\n").stdout
+        == f"key: {CANARY}\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "stdin", "says"),
     [
         (("whoami",), None, "account is not signed in"),
-        (("read", "op://k8s-ops/sops-age/private-key"), None, "error initializing client: You are not currently signed in."),
-        (("inject",), "x", "You are not currently signed in. Please run `op signin --help` for instructions"),
+        (
+            ("read", "op://k8s-ops/sops-age/private-key"),
+            None,
+            "error initializing client: You are not currently signed in.",
+        ),
+        (
+            ("inject",),
+            "x",
+            "You are not currently signed in. Please run `op signin --help` for instructions",
+        ),
         (("document", "get", "x", "--vault", "k8s-ops"), None, "You are not currently signed in."),
-        (("document", "create", "-", "--title", "x", "--vault", "k8s-ops"), "x", "You are not currently signed in."),
+        (
+            ("document", "create", "-", "--title", "x", "--vault", "k8s-ops"),
+            "x",
+            "You are not currently signed in.",
+        ),
     ],
 )
-def test_without_a_session_everything_is_refused(op: Call, words: tuple[str, ...], stdin: str | None, says: str):
+def test_without_a_session_everything_is_refused(
+    op: Call, words: tuple[str, ...], stdin: str | None, says: str
+):
     assert op("signout").ok
 
     refused = op(*words, stdin=stdin)
@@ -70,7 +87,18 @@ def test_signing_in_again_opens_the_same_vault(op: Call):
 def test_a_document_comes_back_as_it_was_pushed(op: Call):
     text = "apiVersion: v1\nkind: Config\n# ünïcode, no newline at the end"
 
-    created = op("document", "create", "-", "--title", "kubeconfig", "--file-name", "kubeconfig", "--vault", "k8s-ops", stdin=text)
+    created = op(
+        "document",
+        "create",
+        "-",
+        "--title",
+        "kubeconfig",
+        "--file-name",
+        "kubeconfig",
+        "--vault",
+        "k8s-ops",
+        stdin=text,
+    )
 
     assert json.loads(created.stdout)["uuid"]
     assert op("document", "get", "kubeconfig", "--vault", "k8s-ops").stdout == text
@@ -84,7 +112,12 @@ def test_an_edited_document_is_replaced_and_counts_one_version_more(op: Call):
 
     assert edited.ok
     assert op("document", "get", "kubeconfig", "--vault", "k8s-ops").stdout == "new"
-    assert json.loads(op("item", "get", "kubeconfig", "--vault", "k8s-ops", "--format", "json").stdout)["version"] == 2
+    assert (
+        json.loads(
+            op("item", "get", "kubeconfig", "--vault", "k8s-ops", "--format", "json").stdout
+        )["version"]
+        == 2
+    )
 
 
 def test_a_document_created_twice_is_there_twice(op: Call):
@@ -94,22 +127,37 @@ def test_a_document_created_twice_is_there_twice(op: Call):
     refused = op("document", "get", "kubeconfig", "--vault", "k8s-ops")
 
     assert refused.exit_code == 1
-    assert 'More than one item matches "kubeconfig". Try again and specify the item by its ID:' in refused.stderr
+    assert (
+        'More than one item matches "kubeconfig". Try again and specify the item by its ID:'
+        in refused.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("document", "get", "gone", "--vault", "k8s-ops"), '"gone" isn\'t an item in the "k8s-ops" vault.'),
-        (("document", "get", "gone", "--vault", "nowhere"), '"nowhere" isn\'t a vault in this account.'),
+        (
+            ("document", "get", "gone", "--vault", "k8s-ops"),
+            '"gone" isn\'t an item in the "k8s-ops" vault.',
+        ),
+        (
+            ("document", "get", "gone", "--vault", "nowhere"),
+            '"nowhere" isn\'t a vault in this account.',
+        ),
         (("document", "get", "gone"), '"Private" isn\'t a vault in this account.'),
         (("document", "get", "sops-age", "--vault", "k8s-ops"), "doesn't seem to be a document"),
         (("document", "get", "gone", "--vault"), "flag needs an argument: --vault"),
         (("document", "edit", "gone", "-", "--vault", "k8s-ops"), '"gone" isn\'t an item'),
-        (("document", "create", "/nowhere/at/all", "--vault", "k8s-ops"), "no such file or directory"),
+        (
+            ("document", "create", "/nowhere/at/all", "--vault", "k8s-ops"),
+            "no such file or directory",
+        ),
         (("read", "op://k8s-ops/gone/x"), "isn't an item in the"),
         (("read",), "accepts 1 arg(s), received 0"),
-        (("read", "--out-file", "x", "op://k8s-ops/sops-age/private-key"), "unknown flag: --out-file"),
+        (
+            ("read", "--out-file", "x", "op://k8s-ops/sops-age/private-key"),
+            "unknown flag: --out-file",
+        ),
         (("vault", "list"), 'unknown command "vault list" for "op"'),
     ],
 )
@@ -122,9 +170,25 @@ def test_what_is_wrong_is_refused_on_standard_error(op: Call, words: tuple[str, 
 
 
 def test_no_secret_lies_readable_in_the_lab(op: Call, paths: LabPaths):
-    op("document", "create", "-", "--title", "kubeconfig", "--vault", "k8s-ops", stdin=f"token: {CANARY}")
+    op(
+        "document",
+        "create",
+        "-",
+        "--title",
+        "kubeconfig",
+        "--vault",
+        "k8s-ops",
+        stdin=f"token: {CANARY}",
+    )
 
-    readable = [file for file in paths.state.rglob("*") if file.is_file() and CANARY.encode() in file.read_bytes()]
+    readable = [
+        file
+        for file in paths.state.rglob("*")
+        if file.is_file() and CANARY.encode() in file.read_bytes()
+    ]
 
     assert readable == []
-    assert all(file.stat().st_mode & 0o077 == 0 for file in (paths.vault, paths.op_account, paths.op_session))
+    assert all(
+        file.stat().st_mode & 0o077 == 0
+        for file in (paths.vault, paths.op_account, paths.op_session)
+    )

@@ -16,14 +16,19 @@ from lab.simulated.paths import MARK, lab_paths, private_dir, write_atomic
         ({"HOME": "/home/me"}, "/home/me/.local/state/firstlight/simulated/infra"),
         ({"HOME": "/home/me", "XDG_STATE_HOME": "/var/me"}, "/var/me/firstlight/simulated/infra"),
         # In a lab, HOME is the lab's own: the mark says where labs are kept.
-        ({"HOME": "/x/firstlight/simulated/apps/home", MARK: "/x/firstlight/simulated/apps"}, "/x/firstlight/simulated/infra"),
+        (
+            {"HOME": "/x/firstlight/simulated/apps/home", MARK: "/x/firstlight/simulated/apps"},
+            "/x/firstlight/simulated/infra",
+        ),
     ],
 )
 def test_the_state_folder_follows_the_environment(environ: dict[str, str], state: str):
     assert lab_paths("infra", environ=environ).state == Path(state)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../infra", "a/b", "Infra", "-infra", "infra-", "in fra"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../infra", "a/b", "Infra", "-infra", "infra-", "in fra"]
+)
 def test_a_name_that_is_no_cluster_name_is_refused(name: str):
     with pytest.raises(TargetError, match="cannot name a lab"):
         lab_paths(name, environ={"HOME": "/home/me"})

@@ -48,14 +48,20 @@ def test_a_port_that_this_process_holds_is_named_with_it(paths: LabPaths, taken:
 
 
 def test_a_port_on_all_addresses_counts(paths: LabPaths):
-    with socket.create_server(("0.0.0.0", 0)) as listening, pytest.raises(TargetError, match="the port is taken"):
+    with (
+        socket.create_server(("0.0.0.0", 0)) as listening,
+        pytest.raises(TargetError, match="the port is taken"),
+    ):
         ports.require_free(paths, [Listener("the Git remote", ADDRESS, listening.getsockname()[1])])
 
 
 def test_a_port_on_all_addresses_of_ipv6_counts_as_well(paths: LabPaths):
     if not socket.has_dualstack_ipv6():
         pytest.skip("needs IPv6")
-    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening, pytest.raises(TargetError) as caught:
+    with (
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening,
+        pytest.raises(TargetError) as caught,
+    ):
         ports.require_free(paths, [Listener("the Git remote", ADDRESS, listening.getsockname()[1])])
 
     assert f"process {os.getpid()} of " in str(caught.value)
@@ -70,16 +76,27 @@ def test_this_labs_own_process_is_no_hindrance_and_another_labs_is_told_how_to_e
     ready = paths.run / "listener.ready"
     start_service(paths, "listener", [sys.executable, "-c", LISTEN, str(ready), ADDRESS], ready)
     listener = Listener("the Talos API of infra-cp-1", ADDRESS, int(ready.read_text()))
-    other = LabPaths(cluster="infra", state=paths.state.parent / "elsewhere", checkout=paths.checkout)
+    other = LabPaths(
+        cluster="infra", state=paths.state.parent / "elsewhere", checkout=paths.checkout
+    )
 
     ports.require_free(paths, [listener])
     assert listener.answers()
-    with pytest.raises(TargetError, match=re.escape(f"./task simulated:down CLUSTER={paths.state.name}")):
+    with pytest.raises(
+        TargetError, match=re.escape(f"./task simulated:down CLUSTER={paths.state.name}")
+    ):
         ports.require_free(other, [listener])
 
 
 def test_a_service_does_not_start_on_a_taken_port(paths: LabPaths, taken: int):
-    service = services.Service("git-server", ("sleep", "300"), {}, paths.run / "x", "one", (Listener("the Git remote", ADDRESS, taken),))
+    service = services.Service(
+        "git-server",
+        ("sleep", "300"),
+        {},
+        paths.run / "x",
+        "one",
+        (Listener("the Git remote", ADDRESS, taken),),
+    )
 
     with pytest.raises(TargetError, match="the port is taken"):
         services.begin(paths, service, lambda _text: None)

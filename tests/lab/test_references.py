@@ -15,7 +15,9 @@ def account() -> Account:
     made = Account()
     made.store("k8s-ops", "deploy key", "", "identity", "PRIVATE")
     made.store("k8s-ops", "deploy key", "host", "port", "22")
-    made.vaults[0].items.append(Item("notes", category="DOCUMENT", file_name="notes.md", content="text"))
+    made.vaults[0].items.append(
+        Item("notes", category="DOCUMENT", file_name="notes.md", content="text")
+    )
     return made
 
 
@@ -36,10 +38,22 @@ def test_a_reference_that_is_right_resolves(account: Account, reference: str, va
 @pytest.mark.parametrize(
     ("reference", "says"),
     [
-        ("op://nowhere/a/b", '"nowhere" isn\'t a vault in this account. Specify the vault with its ID or name.'),
-        ("op://k8s-ops/deploy key/nothing", "item 'k8s-ops/deploy key' does not have a field 'nothing'"),
-        ("op://k8s-ops/deploy key/no/port", "item 'k8s-ops/deploy key' does not have a field 'no.port'"),
-        ("op://k8s-ops/identity", "too few '/': secret references should have at least vault, item and field specified"),
+        (
+            "op://nowhere/a/b",
+            '"nowhere" isn\'t a vault in this account. Specify the vault with its ID or name.',
+        ),
+        (
+            "op://k8s-ops/deploy key/nothing",
+            "item 'k8s-ops/deploy key' does not have a field 'nothing'",
+        ),
+        (
+            "op://k8s-ops/deploy key/no/port",
+            "item 'k8s-ops/deploy key' does not have a field 'no.port'",
+        ),
+        (
+            "op://k8s-ops/identity",
+            "too few '/': secret references should have at least vault, item and field specified",
+        ),
         ("op://k8s-ops//identity", "too few '/'"),
         ("op://a/b/c/d/e", "too many '/'"),
         ("op://k8s-ops/key (old)/identity", "invalid character in secret reference: '('"),
@@ -58,9 +72,15 @@ def test_a_reference_that_is_wrong_is_refused(account: Account, reference: str, 
 
 
 def test_a_missing_item_is_said_differently_by_read_and_by_inject(account: Account):
-    with pytest.raises(Refused, match=r'^could not read secret .*: could not get item k8s-ops/gone: "gone" isn\'t an item in the "k8s-ops" vault'):
+    with pytest.raises(
+        Refused,
+        match=r'^could not read secret .*: could not get item k8s-ops/gone: "gone" isn\'t an item in the "k8s-ops" vault',
+    ):
         resolve_for_read(account, "op://k8s-ops/gone/x")
-    with pytest.raises(Refused, match=rf"^could not resolve item UUID for item gone: could not find item gone in vault {account.vaults[0].id}$"):
+    with pytest.raises(
+        Refused,
+        match=rf"^could not resolve item UUID for item gone: could not find item gone in vault {account.vaults[0].id}$",
+    ):
         resolve_for_inject(account, "op://k8s-ops/gone/x")
 
 
@@ -69,7 +89,10 @@ def test_two_items_of_one_name_are_told_apart_by_identifier_alone(account: Accou
 
     with pytest.raises(Refused, match="More than one item matches"):
         resolve_for_read(account, "op://k8s-ops/deploy key/identity")
-    assert resolve_for_read(account, f"op://k8s-ops/{account.vaults[0].items[0].id}/identity") == "PRIVATE"
+    assert (
+        resolve_for_read(account, f"op://k8s-ops/{account.vaults[0].items[0].id}/identity")
+        == "PRIVATE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +103,10 @@ def test_two_items_of_one_name_are_told_apart_by_identifier_alone(account: Accou
         ("# see op://v/i/f, please", "# see <op://v/i/f>, please"),
         ("x-op://v/i/f", "x-op://v/i/f"),
         ('{{ "{{ op://v/i/f }}" }}', "{{ op://v/i/f }}"),
-        ("{{ op://v/with space/f }}", "{{ <op://v/with space/f> }}".replace("{{ ", "").replace(" }}", "")),
+        (
+            "{{ op://v/with space/f }}",
+            "{{ <op://v/with space/f> }}".replace("{{ ", "").replace(" }}", ""),
+        ),
         ("{{ .Values.x }}", "{{ .Values.x }}"),
         ("op://${VAULT:-dev}/i/f $NAME", "<op://dev/i/f> me"),
     ],

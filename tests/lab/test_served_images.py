@@ -53,11 +53,19 @@ def image(paths: LabPaths, tmp_path: Path) -> Assembled:
     if not program.is_file():
         pytest.skip("needs the registry: ./task lab:images")
     here = ImagePlaces(tmp_path / "images", "0123456789abcdef")
-    image = assemble([make_layer("one", [Entry("etc/motd", data=b"hello\n")], here)], Start(("/etcd",)))
+    image = assemble(
+        [make_layer("one", [Entry("etc/motd", data=b"hello\n")], here)], Start(("/etcd",))
+    )
     storage.store(image, "registry.k8s.io/etcd:v3.6.7", here)
     storage.write_config(here)
     served = ImageSet(here.storage, program, here.serve_config, NodeImage("", "", tmp_path), ())
-    daemon.start(paths, "registry", served.registry_command(ADDRESS, PORT), {"PATH": os.environ["PATH"]}, stamp="one")
+    daemon.start(
+        paths,
+        "registry",
+        served.registry_command(ADDRESS, PORT),
+        {"PATH": os.environ["PATH"]},
+        stamp="one",
+    )
 
     def answers() -> bool:
         with contextlib.suppress(ConnectionRefusedError):
@@ -71,7 +79,11 @@ def image(paths: LabPaths, tmp_path: Path) -> Assembled:
 def test_a_mirror_is_asked_for_a_name_and_serves_every_part_of_the_image(image: Assembled):
     found = ask("GET", "/v2/etcd/manifests/v3.6.7?ns=registry.k8s.io")
 
-    assert (found.status, found.digest, found.body) == (http.HTTPStatus.OK, image.digest, image.manifest)
+    assert (found.status, found.digest, found.body) == (
+        http.HTTPStatus.OK,
+        image.digest,
+        image.manifest,
+    )
     manifest = json.loads(found.body)
     for part in (manifest["config"], *manifest["layers"]):
         blob = ask("GET", f"/v2/etcd/blobs/{part['digest']}")

@@ -29,21 +29,33 @@ spec:
 def test_an_oci_repository_becomes_the_labs_without_tls():
     changed = point_at_lab(OCI, LAB, frozenset())
 
-    assert changed == OCI.replace("oci://quay.io/jetstack/charts/cert-manager", "oci://127.25.11.1:5000/charts/cert-manager\n  insecure: true")
+    assert changed == OCI.replace(
+        "oci://quay.io/jetstack/charts/cert-manager",
+        "oci://127.25.11.1:5000/charts/cert-manager\n  insecure: true",
+    )
     assert yaml.safe_load(changed)["spec"]["insecure"] is True
 
 
 def test_a_repository_that_says_insecure_says_it_once():
-    changed = yaml.safe_load(point_at_lab(OCI.replace("interval: 1h", "insecure: false"), LAB, frozenset()))
+    changed = yaml.safe_load(
+        point_at_lab(OCI.replace("interval: 1h", "insecure: false"), LAB, frozenset())
+    )
 
     assert changed["spec"]["insecure"] is True
 
 
 @pytest.mark.parametrize(
-    ("url", "becomes"), [("https://helm.cilium.io", LAB.charts_url), ('"https://helm.cilium.io/"', LAB.charts_url), ("oci://ghcr.io/x", LAB.registry)]
+    ("url", "becomes"),
+    [
+        ("https://helm.cilium.io", LAB.charts_url),
+        ('"https://helm.cilium.io/"', LAB.charts_url),
+        ("oci://ghcr.io/x", LAB.registry),
+    ],
 )
 def test_a_helm_repository_becomes_the_labs(url: str, becomes: str):
-    changed = yaml.safe_load(point_at_lab(f"kind: HelmRepository\nspec:\n  url: {url}\n", LAB, frozenset()))
+    changed = yaml.safe_load(
+        point_at_lab(f"kind: HelmRepository\nspec:\n  url: {url}\n", LAB, frozenset())
+    )
 
     assert changed["spec"]["url"] == becomes
     assert changed["spec"].get("insecure") is (True if becomes.startswith("oci") else None)
@@ -52,12 +64,22 @@ def test_a_helm_repository_becomes_the_labs(url: str, becomes: str):
 def test_the_definitions_own_remote_becomes_the_labs_and_another_stays():
     text = f"kind: GitRepository\nspec:\n  url: {GITHUB}\n---\nkind: GitRepository\nspec:\n  url: https://example.invalid/else\n"
 
-    ours, other = yaml.safe_load_all(point_at_lab(text, LAB, git_urls(iter([f"kind: GitRepository\nspec: {{url: {GITHUB}}}"]))))
+    ours, other = yaml.safe_load_all(
+        point_at_lab(text, LAB, git_urls(iter([f"kind: GitRepository\nspec: {{url: {GITHUB}}}"])))
+    )
 
     assert ours["spec"]["url"] == LAB.git_url
     assert other["spec"]["url"] == "https://example.invalid/else"
 
 
-@pytest.mark.parametrize("text", ["", "a: b\n", "kind: HelmRelease\nspec:\n  url: oci://x/y\n", "# kind: OCIRepository\nkind: Secret\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: b\n",
+        "kind: HelmRelease\nspec:\n  url: oci://x/y\n",
+        "# kind: OCIRepository\nkind: Secret\n",
+    ],
+)
 def test_other_files_stay_as_they_are(text: str):
     assert point_at_lab(text, LAB, frozenset()) == text

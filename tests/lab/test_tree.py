@@ -24,21 +24,41 @@ def checkout(tmp_path: Path) -> Path:
     """A small definition in a Git checkout, with one secret that is encrypted to the story's key."""
     require("git", "sops")
     folder = tmp_path / "checkout"
-    for part in ("clusters/infra/flux/config/cilium", "clusters/infra/talos/patches", "bootstrap/infra/resources"):
+    for part in (
+        "clusters/infra/flux/config/cilium",
+        "clusters/infra/talos/patches",
+        "bootstrap/infra/resources",
+    ):
         shutil.copytree(ROOT / part, folder / part)
     shutil.copy(ROOT / "clusters/infra/talos/talconfig.yaml", folder / "clusters/infra/talos")
     shutil.copy(ROOT / ".sops.yaml", folder)
     (folder / ".gitignore").write_text("clusterconfig/\n")
-    secret = {"kind": "Secret", "stringData": {"TOKEN": CANARY, "PORT": "1"}, "data": {"BLOB": "Y2FuYXJ5"}}
-    words = ["sops", "encrypt", "--filename-override", "clusters/infra/flux/app.sops.yaml", "/dev/stdin"]
-    sealed = run(words, timeout_s=CALL_S, input=yaml.safe_dump(secret), env=python_environment(), cwd=folder)
-    (folder / "clusters/infra/flux/app.sops.yaml").write_text(sealed.raise_on_failure("encrypt the test's secret").stdout)
+    secret = {
+        "kind": "Secret",
+        "stringData": {"TOKEN": CANARY, "PORT": "1"},
+        "data": {"BLOB": "Y2FuYXJ5"},
+    }
+    words = [
+        "sops",
+        "encrypt",
+        "--filename-override",
+        "clusters/infra/flux/app.sops.yaml",
+        "/dev/stdin",
+    ]
+    sealed = run(
+        words, timeout_s=CALL_S, input=yaml.safe_dump(secret), env=python_environment(), cwd=folder
+    )
+    (folder / "clusters/infra/flux/app.sops.yaml").write_text(
+        sealed.raise_on_failure("encrypt the test's secret").stdout
+    )
     git("init", "--quiet", folder)
     return folder
 
 
 def refresh(paths: LabPaths, checkout: Path) -> bool:
-    return tree.refresh(paths, read_checkout(checkout), keys.age_recipient(paths), python_environment())
+    return tree.refresh(
+        paths, read_checkout(checkout), keys.age_recipient(paths), python_environment()
+    )
 
 
 def decrypted(paths: LabPaths, path: str) -> dict[str, dict[str, str]]:
@@ -56,7 +76,10 @@ def test_the_tree_is_the_checkout_on_loopback(paths: LabPaths, checkout: Path):
     original = (checkout / "clusters/infra/talos/talconfig.yaml").read_text()
     assert inventory.replace("127.25.11.", "10.25.11.") == original
     assert "10.25.11." not in inventory
-    assert "url: ssh://git@127.25.11.1:2222/k8s-ops.git" in (paths.tree / "bootstrap/infra/resources/gitrepository.yaml").read_text()
+    assert (
+        "url: ssh://git@127.25.11.1:2222/k8s-ops.git"
+        in (paths.tree / "bootstrap/infra/resources/gitrepository.yaml").read_text()
+    )
     assert STORY_KEY not in (paths.tree / ".sops.yaml").read_text()
 
 
@@ -69,7 +92,11 @@ def test_what_is_served_is_what_is_in_the_tree(paths: LabPaths, checkout: Path):
 
 def test_an_unchanged_checkout_changes_nothing(paths: LabPaths, checkout: Path):
     refresh(paths, checkout)
-    before = {file: file.read_bytes() for file in paths.tree.rglob("*") if file.is_file() and ".git" not in file.parts}
+    before = {
+        file: file.read_bytes()
+        for file in paths.tree.rglob("*")
+        if file.is_file() and ".git" not in file.parts
+    }
     head = tree.head(paths)
 
     assert not refresh(paths, checkout)
@@ -77,7 +104,9 @@ def test_an_unchanged_checkout_changes_nothing(paths: LabPaths, checkout: Path):
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_a_changed_checkout_becomes_one_more_commit_and_keeps_the_secrets(paths: LabPaths, checkout: Path):
+def test_a_changed_checkout_becomes_one_more_commit_and_keeps_the_secrets(
+    paths: LabPaths, checkout: Path
+):
     refresh(paths, checkout)
     head, secret = tree.head(paths), (paths.tree / "clusters/infra/flux/app.sops.yaml").read_bytes()
     (checkout / "clusters/infra/flux/new.yaml").write_text("address: 10.25.11.99\n")
@@ -100,7 +129,9 @@ def test_ignored_files_stay_behind(paths: LabPaths, checkout: Path):
     assert not (paths.tree / "clusters/infra/talos/clusterconfig").exists()
 
 
-def test_what_was_committed_to_the_tree_stays_until_the_checkout_changes(paths: LabPaths, checkout: Path):
+def test_what_was_committed_to_the_tree_stays_until_the_checkout_changes(
+    paths: LabPaths, checkout: Path
+):
     refresh(paths, checkout)
     (paths.tree / "clusters/infra/flux/trial.yaml").write_text("a: b\n")
     git("-C", paths.tree, "add", "--all")
@@ -139,23 +170,35 @@ def test_no_stand_in_is_readable_anywhere_in_the_lab(paths: LabPaths, checkout: 
     refresh(paths, checkout)
     value = decrypted(paths, "clusters/infra/flux/app.sops.yaml")["stringData"]["TOKEN"]
 
-    assert [file for file in paths.state.rglob("*") if file.is_file() and value.encode() in file.read_bytes()] == []
+    assert [
+        file
+        for file in paths.state.rglob("*")
+        if file.is_file() and value.encode() in file.read_bytes()
+    ] == []
 
 
 def test_an_unencrypted_secret_is_refused_by_name(paths: LabPaths, checkout: Path):
-    (checkout / "clusters/infra/flux/app.sops.yaml").write_text("kind: Secret\nstringData: {TOKEN: plain}\n")
+    (checkout / "clusters/infra/flux/app.sops.yaml").write_text(
+        "kind: Secret\nstringData: {TOKEN: plain}\n"
+    )
 
-    with pytest.raises(TargetError, match=r"cannot copy clusters/infra/flux/app.sops.yaml: it is not encrypted"):
+    with pytest.raises(
+        TargetError, match=r"cannot copy clusters/infra/flux/app.sops.yaml: it is not encrypted"
+    ):
         refresh(paths, checkout)
 
 
 def test_talos_secrets_are_made_by_talosctl_itself(paths: LabPaths, checkout: Path):
     require("talosctl")
-    shutil.copy(ROOT / "clusters/infra/talos/talsecret.sops.yaml", checkout / "clusters/infra/talos")
+    shutil.copy(
+        ROOT / "clusters/infra/talos/talsecret.sops.yaml", checkout / "clusters/infra/talos"
+    )
 
     refresh(paths, checkout)
 
-    assert {"cluster", "secrets", "trustdinfo", "certs"} <= set(decrypted(paths, "clusters/infra/talos/talsecret.sops.yaml"))
+    assert {"cluster", "secrets", "trustdinfo", "certs"} <= set(
+        decrypted(paths, "clusters/infra/talos/talsecret.sops.yaml")
+    )
 
 
 def test_a_folder_without_a_definition_is_an_error(tmp_path: Path):

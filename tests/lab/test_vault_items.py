@@ -47,7 +47,10 @@ def test_the_age_key_is_the_one_that_opens_the_tree(paths: LabPaths):
 def test_the_deploy_key_is_registered_read_only_and_its_host_is_pinned(paths: LabPaths):
     vault_items.fill(paths, TEMPLATE, LAB)
 
-    fields = {name: base64.b64decode(value(paths, f"op://k8s-ops/infra-deploy-key/{name}")).decode() for name in vault_items.DEPLOY_KEY_FIELDS}
+    fields = {
+        name: base64.b64decode(value(paths, f"op://k8s-ops/infra-deploy-key/{name}")).decode()
+        for name in vault_items.DEPLOY_KEY_FIELDS
+    }
     (registered,) = json.loads((paths.git / "deploy-keys.json").read_text())
     assert registered["read_only"] is True
     assert registered["key"] == fields["identity.pub"].strip()
@@ -61,7 +64,11 @@ def test_the_private_half_of_the_deploy_key_is_in_the_vault_alone(paths: LabPath
     # The first lines of every such key are the same; the third is this one's.
     body = base64.b64decode(encoded).splitlines()[3]
 
-    holders = [file for file in paths.state.rglob("*") if file.is_file() and (body in file.read_bytes() or encoded.encode() in file.read_bytes())]
+    holders = [
+        file
+        for file in paths.state.rglob("*")
+        if file.is_file() and (body in file.read_bytes() or encoded.encode() in file.read_bytes())
+    ]
     assert holders == []
 
 

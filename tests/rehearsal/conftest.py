@@ -44,8 +44,16 @@ class Rehearsal:
     @property
     def environment(self) -> dict[str, str]:
         """A run's environment: its own state, and nothing of the machine's configuration."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))}
-        return {**kept, "XDG_STATE_HOME": str(self.state_home), "PYTHONPATH": f"{self.root / 'src'}:{self.root}"}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))
+        }
+        return {
+            **kept,
+            "XDG_STATE_HOME": str(self.state_home),
+            "PYTHONPATH": f"{self.root / 'src'}:{self.root}",
+        }
 
     @property
     def state(self) -> Path:
@@ -65,19 +73,50 @@ class Rehearsal:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the checklist."""
         return subprocess.run(
-            self.pytest_command(*words), cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=RUN_S, check=False
+            self.pytest_command(*words),
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
         )
 
     def lab(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one of the lab's commands."""
-        command = [sys.executable, "-m", "lab.simulated", words[0], "--cluster", "infra", *words[1:]]
-        return subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=RUN_S, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "lab.simulated",
+            words[0],
+            "--cluster",
+            "infra",
+            *words[1:],
+        ]
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+        )
 
     def tool(self, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a tool by hand, as the runbook says, in the lab's environment."""
         environment = {**self.environment, **self.lab_description["environment"]}
         environment.pop("FIRSTLIGHT_LAB", None)
-        return subprocess.run(words, cwd=self.root, env=environment, input=text, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            words,
+            cwd=self.root,
+            env=environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     @property
     def report(self) -> dict[str, Any]:
@@ -92,7 +131,10 @@ class Rehearsal:
 
     def planned(self) -> dict[str, tuple[str, list[str]]]:
         """The last plan: of each criterion the verdict, and the lines that say what will be done or what it is blocked by."""
-        return {one["id"]: (one["verdict"], one["reason"].splitlines()) for one in self.report_in("infra-simulated-plan")["criteria"]}
+        return {
+            one["id"]: (one["verdict"], one["reason"].splitlines())
+            for one in self.report_in("infra-simulated-plan")["criteria"]
+        }
 
     def verdicts(self) -> dict[str, str]:
         """The last run's verdict of each criterion."""
@@ -107,7 +149,18 @@ def copy_of_the_checkout(root: Path, network: int) -> None:
     """Copy what a run needs, and move the infra cluster to other addresses."""
     root.mkdir(parents=True)
     listed = subprocess.run(
-        ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FILES],
+        [
+            "git",
+            "-C",
+            CHECKOUT,
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+            *FILES,
+        ],
         capture_output=True,
         check=True,
         timeout=60,
@@ -124,7 +177,11 @@ def copy_of_the_checkout(root: Path, network: int) -> None:
     (root / ".tools").symlink_to(CHECKOUT / ".tools")
     (root / ".venv").symlink_to(CHECKOUT / ".venv")
     git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"], ["commit", "--quiet", "--message=copy"]):
+    for words in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message=copy"],
+    ):
         subprocess.run([*git, *words], check=True, timeout=60)
 
 

@@ -75,7 +75,9 @@ class Story:
     @property
     def faults(self) -> Faults:
         """What the lab can break."""
-        return Faults(LabPaths(cluster="infra", state=self.rehearsal.state, checkout=self.rehearsal.root))
+        return Faults(
+            LabPaths(cluster="infra", state=self.rehearsal.state, checkout=self.rehearsal.root)
+        )
 
     @property
     def temporary(self) -> Path:
@@ -87,15 +89,32 @@ class Story:
         rehearsal, log = self.rehearsal, self.rehearsal.root.parent / f"{name}.execs"
         self.temporary.mkdir(mode=0o700, exist_ok=True)
         self._write_leaks()
-        command, environment = rehearsal.pytest_command(*words), {**rehearsal.environment, "TMPDIR": str(self.temporary)}
+        command, environment = (
+            rehearsal.pytest_command(*words),
+            {**rehearsal.environment, "TMPDIR": str(self.temporary)},
+        )
         if self.unwatched:
             log.touch()
-            done = subprocess.run(command, cwd=rehearsal.root, env=environment, capture_output=True, text=True, timeout=RUN_S, check=False)
+            done = subprocess.run(
+                command,
+                cwd=rehearsal.root,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=RUN_S,
+                check=False,
+            )
         else:
             done = execs.watched(command, log, cwd=rehearsal.root, env=environment, timeout_s=RUN_S)
         kept = rehearsal.root.parent / "kept" / name
         shutil.copytree(rehearsal.root / "reports" / folder, kept)
-        told = Told(done.returncode, done.stdout + done.stderr, rehearsal.report_in(folder), kept, execs.read(log))
+        told = Told(
+            done.returncode,
+            done.stdout + done.stderr,
+            rehearsal.report_in(folder),
+            kept,
+            execs.read(log),
+        )
         self.runs[name] = told
         return told
 
@@ -104,7 +123,9 @@ class Story:
         for name in TALKATIVE:
             program = self.rehearsal.state / "bin" / name
             tool = self.rehearsal.root / ".tools" / "bin" / name
-            program.write_text(f'#!/bin/sh\ncat {shlex.quote(str(self._leak(name)))} >&2\nexec {shlex.quote(str(tool))} "$@"\n')
+            program.write_text(
+                f'#!/bin/sh\ncat {shlex.quote(str(self._leak(name)))} >&2\nexec {shlex.quote(str(tool))} "$@"\n'
+            )
             program.chmod(0o755)
 
     def _leak(self, tool: str) -> Path:
@@ -115,7 +136,12 @@ class Story:
         secrets = list(secrets_of(self.rehearsal).items())
         for place, tool in enumerate(TALKATIVE):
             turn = (len(self.runs) * len(TALKATIVE) + place) % len(secrets)
-            said = [line for name, secret in secrets[turn:] + secrets[:turn] if tool not in NEVER_TOLD.get(name, ()) for line in spoken(secret)]
+            said = [
+                line
+                for name, secret in secrets[turn:] + secrets[:turn]
+                if tool not in NEVER_TOLD.get(name, ())
+                for line in spoken(secret)
+            ]
             self._leak(tool).write_text("\n".join(said) + "\n")
             self._leak(tool).chmod(0o600)
 
@@ -123,7 +149,11 @@ class Story:
     def broken_commit(self, file: str, text: str) -> Iterator[None]:
         """Have a commit on the remote that breaks what Flux reconciles, and another one that mends it."""
         clone = self.rehearsal.root.parent / "clone"
-        subprocess.run(["git", "clone", "--quiet", str(self.faults.paths.repository), str(clone)], check=True, timeout=60)
+        subprocess.run(
+            ["git", "clone", "--quiet", str(self.faults.paths.repository), str(clone)],
+            check=True,
+            timeout=60,
+        )
         before = (clone / file).read_text()
         self._commit(clone, file, before + text)
         try:
@@ -141,7 +171,10 @@ class Story:
     def _commit(clone: Path, file: str, text: str) -> None:
         (clone / file).write_text(text)
         git = ["git", "-C", str(clone), "-c", "user.name=test", "-c", "user.email=test@localhost"]
-        for words in (["commit", "--quiet", "--all", "--message=a change"], ["push", "--quiet", "origin", "HEAD:main"]):
+        for words in (
+            ["commit", "--quiet", "--all", "--message=a change"],
+            ["push", "--quiet", "origin", "HEAD:main"],
+        ):
             subprocess.run([*git, *words], check=True, timeout=60)
 
 
@@ -162,11 +195,23 @@ def secrets_of(rehearsal: Rehearsal) -> dict[str, str]:
         "AGE key": _last_line(home / ".config" / "sops" / "age" / "keys.txt"),
         "1Password session": _last_line(rehearsal.state / "op-session"),
         "deploy key": _read(rehearsal, "op://k8s-ops/infra-deploy-key/identity"),
-        **_leaves("Talos secret", _sops(rehearsal, tree / "clusters" / "infra" / "talos" / "talsecret.sops.yaml")),
-        **_leaves("cluster secret", _sops(rehearsal, tree / "clusters" / "infra" / "flux" / "cluster-secrets.sops.yaml")["stringData"]),
+        **_leaves(
+            "Talos secret",
+            _sops(rehearsal, tree / "clusters" / "infra" / "talos" / "talsecret.sops.yaml"),
+        ),
+        **_leaves(
+            "cluster secret",
+            _sops(rehearsal, tree / "clusters" / "infra" / "flux" / "cluster-secrets.sops.yaml")[
+                "stringData"
+            ],
+        ),
     }
     for name, path, keys in (
-        ("talosconfig", tree / "clusters" / "infra" / "talos" / "clusterconfig" / "talosconfig", ("key",)),
+        (
+            "talosconfig",
+            tree / "clusters" / "infra" / "talos" / "clusterconfig" / "talosconfig",
+            ("key",),
+        ),
         ("kubeconfig", home / ".kube" / "k8s-ops-infra", ("client-key-data", "token")),
     ):
         if path.exists():
@@ -176,15 +221,25 @@ def secrets_of(rehearsal: Rehearsal) -> dict[str, str]:
 
 def canaries_of(rehearsal: Rehearsal) -> Canaries:
     """Return the secrets of a rehearsal ready to be searched for; what they share with public texts and with other keys of their kinds is none."""
-    talsecret = Path(rehearsal.lab_description["tree"]) / "clusters" / "infra" / "talos" / "talsecret.sops.yaml"
-    twins = yaml.safe_load(rehearsal.tool("talosctl", "gen", "secrets", "--output-file", "-").stdout)
+    talsecret = (
+        Path(rehearsal.lab_description["tree"])
+        / "clusters"
+        / "infra"
+        / "talos"
+        / "talsecret.sops.yaml"
+    )
+    twins = yaml.safe_load(
+        rehearsal.tool("talosctl", "gen", "secrets", "--output-file", "-").stdout
+    )
     public = [
         *_leaves("twin", twins).values(),
         new_deploy_key("flux@infra").identity,
         _read(rehearsal, "op://k8s-ops/infra-deploy-key/identity.pub"),
         *(value for value in _walk((), _sops(rehearsal, talsecret)) if value[0][-1] in PUBLIC),
     ]
-    return canaries(secrets_of(rehearsal), [text if isinstance(text, str) else text[1] for text in public])
+    return canaries(
+        secrets_of(rehearsal), [text if isinstance(text, str) else text[1] for text in public]
+    )
 
 
 def _read(rehearsal: Rehearsal, reference: str) -> str:
@@ -201,7 +256,9 @@ def _last_line(path: Path) -> str:
 
 def _leaves(of: str, data: Any, keys: tuple[str, ...] | None = None) -> dict[str, str]:
     return {
-        f"{of} {'.'.join(where)}": value for where, value in _walk((), data) if (where[-1] in keys if keys is not None else where[-1] not in PUBLIC)
+        f"{of} {'.'.join(where)}": value
+        for where, value in _walk((), data)
+        if (where[-1] in keys if keys is not None else where[-1] not in PUBLIC)
     }
 
 

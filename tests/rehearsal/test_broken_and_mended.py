@@ -13,7 +13,13 @@ from fixtures.run import CHANGES_AHEAD
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
-from tests.rehearsal.traces import LAB_KEEPS, changes_by_the_operator, files_under, mutating_talos_calls, talos_calls
+from tests.rehearsal.traces import (
+    LAB_KEEPS,
+    changes_by_the_operator,
+    files_under,
+    mutating_talos_calls,
+    talos_calls,
+)
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
 
@@ -53,7 +59,11 @@ def signed_out(rehearsal: Rehearsal) -> AbstractContextManager[None]:
 def unresolvable(rehearsal: Rehearsal) -> AbstractContextManager[None]:
     # In the lab's copy: what the checkout names, the lab puts into its vault.
     template = Path(rehearsal.lab_description["tree"]) / "bootstrap" / "infra" / "secrets.yaml.tpl"
-    return Faults.changed(template, "op://k8s-ops/infra-deploy-key/known_hosts", "op://k8s-ops/no-such-item/known_hosts")
+    return Faults.changed(
+        template,
+        "op://k8s-ops/infra-deploy-key/known_hosts",
+        "op://k8s-ops/no-such-item/known_hosts",
+    )
 
 
 PREFLIGHT = (
@@ -61,10 +71,19 @@ PREFLIGHT = (
         "the-age-key-opens-the-talos-secrets",
         "cannot decrypt talsecret.sops.yaml",
         "FL-202",
-        lambda rehearsal: Faults.away(rehearsal.state / "home" / ".config" / "sops" / "age" / "keys.txt"),
+        lambda rehearsal: Faults.away(
+            rehearsal.state / "home" / ".config" / "sops" / "age" / "keys.txt"
+        ),
     ),
-    Broken("1password-is-signed-in", "cannot use 1Password: nobody is signed in", "FL-201", signed_out),
-    Broken("the-deploy-key-can-read-the-git-remote", "cannot read branch main of ssh://", "FL-061", lambda r: faults(r).git("unregistered")),
+    Broken(
+        "1password-is-signed-in", "cannot use 1Password: nobody is signed in", "FL-201", signed_out
+    ),
+    Broken(
+        "the-deploy-key-can-read-the-git-remote",
+        "cannot read branch main of ssh://",
+        "FL-061",
+        lambda r: faults(r).git("unregistered"),
+    ),
     Broken(
         "every-node-answers-on-its-talos-api",
         "cannot confirm infra-worker-2 (127.25.212.15) to answer on port 50000",
@@ -96,8 +115,13 @@ def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(reh
     assert result.returncode == CHANGES_AHEAD, result.stdout[-3000:]
     assert plan["the-clocks-agree"] == ("met", [])
     assert plan["etcd-is-bootstrapped-once"][0] == "will act"
-    assert plan["etcd-is-bootstrapped-once"][1][0] == f"{first}, because no control plane node has any etcd member"
-    assert plan["etcd-is-bootstrapped-once"][1][1].endswith("--nodes 127.25.212.11 --endpoints 127.25.212.11 bootstrap")
+    assert (
+        plan["etcd-is-bootstrapped-once"][1][0]
+        == f"{first}, because no control plane node has any etcd member"
+    )
+    assert plan["etcd-is-bootstrapped-once"][1][1].endswith(
+        "--nodes 127.25.212.11 --endpoints 127.25.212.11 bootstrap"
+    )
     assert plan["every-node-is-ready"][:1] == ("blocked",)
     assert plan["every-node-is-ready"][1][0].startswith(f"by: {first}, and ")
     assert all(lines for verdict, lines in plan.values() if verdict in ("will act", "blocked"))
@@ -123,7 +147,11 @@ def test_a_plan_on_what_is_broken_says_what_blocks_it(rehearsal: Rehearsal):
     assert "FL-201" in result.stdout
 
 
-@pytest.mark.parametrize("broken", PREFLIGHT, ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"))
+@pytest.mark.parametrize(
+    "broken",
+    PREFLIGHT,
+    ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"),
+)
 def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
     with broken.break_it(rehearsal):
         result = rehearsal.run("--stage", "preflight", *FACTOR)

@@ -36,7 +36,14 @@ SQUATTER = {
         "group": "cert-manager.io",
         "scope": "Namespaced",
         "names": {"plural": "certs", "singular": "certificate", "kind": "Certificate"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            }
+        ],
     },
 }
 """Another CRD that claims the names of cert-manager's: the API server never accepts the second."""
@@ -44,7 +51,11 @@ SQUATTER = {
 
 OBSTACLES = {
     "etcd stalls": ("10-talos", "etcd-runs-on-every-control-plane-node", "not ready in time"),
-    "a CRD is claimed": ("30-crds", "crd-is-established-certificates.cert-manager.io", "not ready in time"),
+    "a CRD is claimed": (
+        "30-crds",
+        "crd-is-established-certificates.cert-manager.io",
+        "not ready in time",
+    ),
     "a chart does not install": ("40-apps", "release-runs-coredns", "action failed"),
     "Flux cannot build": ("50-flux", "the-kustomization-is-ready", "not ready in time"),
 }
@@ -96,22 +107,29 @@ def test_each_obstacle_is_named_and_what_comes_after_it_is_not_reached(story: St
 
     assert told.code == 1, told.text[-4000:]
     assert told.criterion(criterion)["stage"] == stage
-    assert {one["id"]: one["verdict"] for one in told.report["criteria"] if one["verdict"] in ("not ready in time", "action failed")} == {
-        criterion: verdict
-    }
+    assert {
+        one["id"]: one["verdict"]
+        for one in told.report["criteria"]
+        if one["verdict"] in ("not ready in time", "action failed")
+    } == {criterion: verdict}
     assert told.report["criteria"][-1]["verdict"] == "not reached"
     assert "Traceback" not in told.text
 
 
 def test_the_errors_say_what_was_seen_with_its_hint(story: Story):
-    claimed = story.runs["a CRD is claimed"].criterion("crd-is-established-certificates.cert-manager.io")
+    claimed = story.runs["a CRD is claimed"].criterion(
+        "crd-is-established-certificates.cert-manager.io"
+    )
     refused = story.runs["a chart does not install"].criterion("release-runs-coredns")
 
     assert "certificates.cert-manager.io NamesAccepted=False" in claimed["error"]
     assert "FL-225" in hints(claimed)
     assert "invalid ownership metadata" in refused["error"]
     assert "FL-047" in hints(refused)
-    assert "not-there.yaml" in story.runs["Flux cannot build"].criterion("the-kustomization-is-ready")["error"]
+    assert (
+        "not-there.yaml"
+        in story.runs["Flux cannot build"].criterion("the-kustomization-is-ready")["error"]
+    )
 
 
 def hints(criterion: dict[str, Any]) -> list[str]:
@@ -122,7 +140,11 @@ def test_once_everything_is_mended_the_same_command_finishes_it(story: Story):
     finished = story.runs["finished"]
 
     assert finished.code == 0, finished.text[-4000:]
-    assert {one["verdict"] for one in finished.report["criteria"]} <= {"met", "already met", "not verifiable here"}
+    assert {one["verdict"] for one in finished.report["criteria"]} <= {
+        "met",
+        "already met",
+        "not verifiable here",
+    }
 
 
 def diagnostics(told: Told) -> dict[str, str]:
@@ -135,7 +157,14 @@ def test_diagnostics_of_etcd_are_of_the_machine_that_is_behind(story: Story):
     files = diagnostics(story.runs["etcd stalls"])
 
     assert {name for name in files if name.startswith("talos/")} >= {
-        f"talos/infra-cp-2/{name}" for name in ("services.txt", "machinestatus.yaml", "logs-etcd.txt", "logs-machined.txt", "dmesg.txt")
+        f"talos/infra-cp-2/{name}"
+        for name in (
+            "services.txt",
+            "machinestatus.yaml",
+            "logs-etcd.txt",
+            "logs-machined.txt",
+            "dmesg.txt",
+        )
     }
     assert re.search(r"etcd +(Starting|Preparing|Running)", files["talos/infra-cp-2/services.txt"])
     assert "127.25.213.12" in files["errors.txt"]
@@ -145,7 +174,11 @@ def test_diagnostics_of_etcd_are_of_the_machine_that_is_behind(story: Story):
 def test_diagnostics_of_a_crd_say_why_it_is_not_established(story: Story):
     files = diagnostics(story.runs["a CRD is claimed"])
 
-    assert re.search(r"^<none> +certificates\.cert-manager\.io .*NamesAccepted.*False", files["kubernetes/crds.txt"], re.MULTILINE)
+    assert re.search(
+        r"^<none> +certificates\.cert-manager\.io .*NamesAccepted.*False",
+        files["kubernetes/crds.txt"],
+        re.MULTILINE,
+    )
     assert "cert-manager-crds" in files["helm/releases.txt"]
     assert "helm/history-kube-system-cert-manager-crds.txt" in files
     assert "kubernetes/events.txt" in files
@@ -155,7 +188,9 @@ def test_diagnostics_of_a_chart_have_helms_history_and_what_is_not_ready(story: 
     files = diagnostics(story.runs["a chart does not install"])
 
     assert "invalid ownership metadata" in files["errors.txt"]
-    assert re.search(r"^cilium\s+kube-system\s+1\s.*deployed", files["helm/releases.txt"], re.MULTILINE)
+    assert re.search(
+        r"^cilium\s+kube-system\s+1\s.*deployed", files["helm/releases.txt"], re.MULTILINE
+    )
     assert "helm/history-kube-system-cilium.txt" in files
     assert "infra-cp-1" in files["kubernetes/nodes.txt"]
     assert "kubernetes/pods.txt" in files
@@ -165,14 +200,22 @@ def test_diagnostics_of_a_chart_have_helms_history_and_what_is_not_ready(story: 
 def test_diagnostics_of_flux_have_its_objects_and_what_its_controllers_say(story: Story):
     files = diagnostics(story.runs["Flux cannot build"])
 
-    assert "not-there.yaml" in files["kubernetes/describe-kustomizations-flux-system-flux-system.txt"]
+    assert (
+        "not-there.yaml" in files["kubernetes/describe-kustomizations-flux-system-flux-system.txt"]
+    )
     assert "gitrepository/" in files["flux/objects.txt"]
     assert "flux/check.txt" in files
-    assert any("kustomize-controller" in name and "not-there.yaml" in text for name, text in files.items() if name.startswith("lab/"))
+    assert any(
+        "kustomize-controller" in name and "not-there.yaml" in text
+        for name, text in files.items()
+        if name.startswith("lab/")
+    )
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
-def test_diagnostics_are_whole_within_their_bounds_and_named_on_the_terminal(story: Story, name: str):
+def test_diagnostics_are_whole_within_their_bounds_and_named_on_the_terminal(
+    story: Story, name: str
+):
     told = story.runs[name]
 
     made = told.report["diagnostics"]
@@ -186,11 +229,17 @@ def test_diagnostics_are_whole_within_their_bounds_and_named_on_the_terminal(sto
 
 
 def test_the_commands_of_a_plan_are_those_that_the_run_executes(story: Story):
-    planned = {one["id"]: commands(one["reason"]) for one in story.runs["plan"].report["criteria"] if one["verdict"] == "will act"}
+    planned = {
+        one["id"]: commands(one["reason"])
+        for one in story.runs["plan"].report["criteria"]
+        if one["verdict"] == "will act"
+    }
     executed: dict[str, set[str]] = {}
     for name, told in story.runs.items():
         for one in told.report["criteria"] if name != "plan" else ():
-            executed.setdefault(one["id"], set()).update(command["command"] for command in one["commands"] if command["changes"])
+            executed.setdefault(one["id"], set()).update(
+                command["command"] for command in one["commands"] if command["changes"]
+            )
 
     assert story.runs["plan"].code == CHANGES_AHEAD
     assert len(planned) == 11
@@ -200,22 +249,40 @@ def test_the_commands_of_a_plan_are_those_that_the_run_executes(story: Story):
 def commands(reason: str) -> set[str]:
     """Return the commands of a plan's reason that change something, without where they read and write."""
     lines = [line.removeprefix("$ ") for line in reason.splitlines() if line.startswith("$ ")]
-    return {re.sub(r" [<>] ?\S+", "", part) for line in lines for part in line.split(" | ") if not part.startswith(("cat ", "op inject", "./task "))}
+    return {
+        re.sub(r" [<>] ?\S+", "", part)
+        for line in lines
+        for part in line.split(" | ")
+        if not part.startswith(("cat ", "op inject", "./task "))
+    }
 
 
 def test_no_secret_is_on_the_terminal(story: Story, secrets: Canaries):
-    assert {name: secrets.found_in(told.text) for name, told in story.runs.items() if secrets.found_in(told.text)} == {}
+    assert {
+        name: secrets.found_in(told.text)
+        for name, told in story.runs.items()
+        if secrets.found_in(told.text)
+    } == {}
 
 
 def test_no_secret_is_in_any_report_or_archive(story: Story, secrets: Canaries):
-    files = [path for told in story.runs.values() for path in told.folder.rglob("*") if path.is_file()]
+    files = [
+        path for told in story.runs.values() for path in told.folder.rglob("*") if path.is_file()
+    ]
 
-    assert {path.name for path in files} >= {"report.html", "report.json", "junit.xml", "summary.md"}
+    assert {path.name for path in files} >= {
+        "report.html",
+        "report.json",
+        "junit.xml",
+        "summary.md",
+    }
     assert sum(path.name.endswith(".tar.gz") for path in files) >= len(OBSTACLES)
     assert secrets.found_in_files(files) == []
 
 
-def test_no_secret_is_in_an_argument_or_in_the_environment_of_any_process(story: Story, secrets: Canaries):
+def test_no_secret_is_in_an_argument_or_in_the_environment_of_any_process(
+    story: Story, secrets: Canaries
+):
     if story.unwatched:
         pytest.skip(f"processes cannot be watched here: {story.unwatched}")
     started = [each for told in story.runs.values() for each in told.started]
@@ -223,8 +290,14 @@ def test_no_secret_is_in_an_argument_or_in_the_environment_of_any_process(story:
     programs = {Path(word).name for each in started for word in each.argv[:2]}
     assert programs >= {"git", "ssh", "op", *TALKATIVE}
     assert len(started) > 1000
-    assert [shlex.join(each.argv[:4]) for each in started if secrets.found_in("\0".join(each.argv))] == []
-    assert [shlex.join(each.argv[:4]) for each in started if secrets.found_in("\0".join(each.environment))] == []
+    assert [
+        shlex.join(each.argv[:4]) for each in started if secrets.found_in("\0".join(each.argv))
+    ] == []
+    assert [
+        shlex.join(each.argv[:4])
+        for each in started
+        if secrets.found_in("\0".join(each.environment))
+    ] == []
 
 
 def test_no_secret_is_in_an_argument_of_what_the_lab_runs(story: Story, secrets: Canaries):
@@ -249,18 +322,38 @@ KEEPERS = (
 
 def test_no_secret_lies_on_the_disk_but_where_it_belongs(story: Story, secrets: Canaries):
     state = story.rehearsal.state
-    everything = [path for folder in (state, story.rehearsal.root / "reports", story.temporary) for path in folder.rglob("*") if path.is_file()]
+    everything = [
+        path
+        for folder in (state, story.rehearsal.root / "reports", story.temporary)
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
 
-    elsewhere = [path for path in everything if not str(path).startswith(tuple(f"{state}/{place}" for place in KEEPERS))]
-    assert {path.name for path in elsewhere} >= {"journal.jsonl", "audit.log", "talos-calls.jsonl", "lab.json"}
+    elsewhere = [
+        path
+        for path in everything
+        if not str(path).startswith(tuple(f"{state}/{place}" for place in KEEPERS))
+    ]
+    assert {path.name for path in elsewhere} >= {
+        "journal.jsonl",
+        "audit.log",
+        "talos-calls.jsonl",
+        "lab.json",
+    }
     assert secrets.found_in_files(elsewhere) == []
 
 
 def test_what_holds_secrets_is_for_its_owner_alone(story: Story, secrets: Canaries):
     state = story.rehearsal.state
-    holding = [path for path in state.rglob("*") if path.is_file() and not path.is_symlink() and secrets.found_in_files([path])]
+    holding = [
+        path
+        for path in state.rglob("*")
+        if path.is_file() and not path.is_symlink() and secrets.found_in_files([path])
+    ]
 
-    assert {"k8s-ops-infra", "talosconfig", "infra-infra-cp-1.yaml", "keys.txt"} <= {path.name for path in holding}
+    assert {"k8s-ops-infra", "talosconfig", "infra-infra-cp-1.yaml", "keys.txt"} <= {
+        path.name for path in holding
+    }
     assert [str(path) for path in holding if mode(path) & 0o077 and not shut_off(path, state)] == []
 
 
@@ -270,7 +363,11 @@ def mode(path: Path) -> int:
 
 def shut_off(path: Path, within: Path) -> bool:
     """Report whether a folder on the way to a file lets nobody else in."""
-    return any(mode(folder) & 0o077 == 0 for folder in (within, *path.parents) if folder == within or within in folder.parents)
+    return any(
+        mode(folder) & 0o077 == 0
+        for folder in (within, *path.parents)
+        if folder == within or within in folder.parents
+    )
 
 
 MODES = {
@@ -292,7 +389,9 @@ def test_what_a_run_writes_is_for_its_owner_alone(story: Story, name: str):
     assert oct(mode(story.rehearsal.state / name)) == oct(MODES[name])
 
 
-def test_a_report_can_be_read_by_all_and_changed_by_its_owner_and_an_archive_is_private(story: Story):
+def test_a_report_can_be_read_by_all_and_changed_by_its_owner_and_an_archive_is_private(
+    story: Story,
+):
     folder = story.rehearsal.root / "reports" / "infra-simulated"
 
     modes = {path.name: mode(path) for path in folder.iterdir()}

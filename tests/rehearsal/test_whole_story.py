@@ -54,7 +54,12 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 def killed(rehearsal: Rehearsal) -> Rehearsal:
     """A run that is killed while helm installs Cilium, so that neither can tidy up."""
     process = subprocess.Popen(
-        rehearsal.pytest_command(), cwd=rehearsal.root, env=rehearsal.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        rehearsal.pytest_command(),
+        cwd=rehearsal.root,
+        env=rehearsal.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     with process:
@@ -86,7 +91,10 @@ def finished(killed: Rehearsal) -> Rehearsal:
     """The same command, which goes on where the killed run was."""
     result = killed.run()
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
-    assert "an earlier run was cut off while it was about to install cilium 1.18.5: it is looked at anew" in result.stdout
+    assert (
+        "an earlier run was cut off while it was about to install cilium 1.18.5: it is looked at anew"
+        in result.stdout
+    )
     (killed.root / "terminal.log").write_text(result.stdout + result.stderr)
     assert killed.criterion("etcd-is-bootstrapped-once")["verdict"] == "already met"
     assert killed.criterion("release-runs-flux")["verdict"] == "met"
@@ -95,7 +103,11 @@ def finished(killed: Rehearsal) -> Rehearsal:
 
 def nothing_changes(rehearsal: Rehearsal) -> Callable[[], None]:
     """Return what asserts that, from now on, machines and API server were looked at and nothing was changed, there or on the disk."""
-    calls, looks, files = talos_calls(rehearsal), looks_by_the_operator(rehearsal), files_under(rehearsal.state, but=LAB_KEEPS)
+    calls, looks, files = (
+        talos_calls(rehearsal),
+        looks_by_the_operator(rehearsal),
+        files_under(rehearsal.state, but=LAB_KEEPS),
+    )
     talos, kubernetes = mutating_talos_calls(rehearsal), changes_by_the_operator(rehearsal)
     assert talos
     assert kubernetes
@@ -134,31 +146,47 @@ def test_a_plan_of_a_half_done_cluster_says_what_is_left_and_does_nothing(killed
         assert plan["etcd-is-bootstrapped-once"][0] == "already met"
         assert plan["crds-are-applied"][0] == "already met"
         assert plan["release-runs-cilium"][0] == "will act"
-        assert plan["release-runs-cilium"][1][0].startswith("install cilium 1.18.5, because cilium is ")
-        assert plan["release-runs-flux"][1][0] == "install flux 2.17.2, because flux is not installed"
+        assert plan["release-runs-cilium"][1][0].startswith(
+            "install cilium 1.18.5, because cilium is "
+        )
+        assert (
+            plan["release-runs-flux"][1][0] == "install flux 2.17.2, because flux is not installed"
+        )
         assert plan["every-node-is-ready"] == ("blocked", plan["every-node-is-ready"][1])
         assert plan["every-node-is-ready"][1][0].startswith("by: install cilium 1.18.5")
-        assert "helmfile, which an earlier run left behind, still works: a run would end it first" in result.stdout
+        assert (
+            "helmfile, which an earlier run left behind, still works: a run would end it first"
+            in result.stdout
+        )
         unchanged()
 
 
 def test_every_criterion_is_met_or_named_as_not_verifiable(finished: Rehearsal):
     verdicts = finished.verdicts()
 
-    assert {name for name, verdict in verdicts.items() if verdict == "not verifiable here"} == NOT_HERE
-    assert {verdict for name, verdict in verdicts.items() if name not in NOT_HERE} <= {"met", "already met"}
+    assert {
+        name for name, verdict in verdicts.items() if verdict == "not verifiable here"
+    } == NOT_HERE
+    assert {verdict for name, verdict in verdicts.items() if name not in NOT_HERE} <= {
+        "met",
+        "already met",
+    }
     assert len(verdicts) > 60
 
 
 def test_etcd_was_bootstrapped_exactly_once(finished: Rehearsal):
-    assert [method for method in mutating_talos_calls(finished) if method.endswith("Bootstrap")] == ["/machine.MachineService/Bootstrap"]
+    assert [
+        method for method in mutating_talos_calls(finished) if method.endswith("Bootstrap")
+    ] == ["/machine.MachineService/Bootstrap"]
 
 
 def test_the_matrix_of_ends_knows_every_action(finished: Rehearsal):
     lines = map(json.loads, (finished.state / "journal.jsonl").read_text().splitlines())
     taken = [line["action"] for line in lines if line["event"] in ("ActionBegun", "ActionSkipped")]
 
-    known = [next((known for known in ACTIONS if action.startswith(known)), action) for action in taken]
+    known = [
+        next((known for known in ACTIONS if action.startswith(known)), action) for action in taken
+    ]
     assert list(dict.fromkeys(known)) == list(ACTIONS)
 
 
@@ -171,7 +199,9 @@ def test_a_second_run_acts_on_nothing_and_says_so(finished: Rehearsal):
     assert result.returncode == 0, result.stdout[-4000:]
     assert mutating_talos_calls(finished) == talos
     assert changes_by_the_operator(finished) == kubernetes
-    assert {verdict for name, verdict in finished.verdicts().items() if name not in NOT_HERE} == {"already met"}
+    assert {verdict for name, verdict in finished.verdicts().items() if name not in NOT_HERE} == {
+        "already met"
+    }
 
 
 def test_a_plan_of_a_finished_cluster_has_nothing_to_do(finished: Rehearsal):
@@ -180,7 +210,10 @@ def test_a_plan_of_a_finished_cluster_has_nothing_to_do(finished: Rehearsal):
     result = finished.run("--plan")
 
     assert result.returncode == 0, result.stdout[-4000:]
-    assert {verdict for verdict, _ in finished.planned().values()} == {"already met", "not verifiable here"}
+    assert {verdict for verdict, _ in finished.planned().values()} == {
+        "already met",
+        "not verifiable here",
+    }
     assert "there is nothing to do" in result.stdout
     unchanged()
     assert finished.report == report
@@ -194,27 +227,52 @@ def test_no_hint_fires_on_what_a_good_run_says(finished: Rehearsal):
             (
                 one["last_observation"],
                 *map(str, one["evidence"].values()),
-                *(line for each in one["commands"] if each["exit_code"] == 0 for line in each["tail"]),
+                *(
+                    line
+                    for each in one["commands"]
+                    if each["exit_code"] == 0
+                    for line in each["tail"]
+                ),
             )
         )
         for one in criteria
     }
-    journal, terminal = (path.read_text() for path in (finished.state / "journal.jsonl", finished.root / "terminal.log"))
+    journal, terminal = (
+        path.read_text()
+        for path in (finished.state / "journal.jsonl", finished.root / "terminal.log")
+    )
 
-    fired = {criterion: [hint.id for hint in match(text)] for criterion, text in said.items() if match(text)}
+    fired = {
+        criterion: [hint.id for hint in match(text)]
+        for criterion, text in said.items()
+        if match(text)
+    }
 
     assert sum(len(text) for text in said.values()) > 3000
     assert [one["id"] for one in criteria if one["hints"]] == []
     # That a push is refused is what these two look for: the row says that it is expected.
-    assert fired == {name: ["FL-062"] for name in ("the-deploy-key-cannot-write-to-the-git-remote", "the-deploy-key-that-flux-uses-is-read-only")}
+    assert fired == {
+        name: ["FL-062"]
+        for name in (
+            "the-deploy-key-cannot-write-to-the-git-remote",
+            "the-deploy-key-that-flux-uses-is-read-only",
+        )
+    }
     # Journal and terminal tell of the run that was killed under helm as well, and that is what FL-055 is for.
-    assert {hint.id for line in (*journal.splitlines(), *terminal.splitlines()) for hint in match(line)} <= {"FL-062", "FL-055"}
+    assert {
+        hint.id for line in (*journal.splitlines(), *terminal.splitlines()) for hint in match(line)
+    } <= {"FL-062", "FL-055"}
 
 
 def test_tools_by_hand_agree(finished: Rehearsal):
     assert "infra-worker-3" in finished.tool("kubectl", "get", "nodes").stdout
     assert finished.tool("flux", "check").returncode == 0
-    assert finished.tool("talosctl", "--nodes", "127.25.211.11", "etcd", "members").stdout.count("infra-cp-") >= 3
+    assert (
+        finished.tool("talosctl", "--nodes", "127.25.211.11", "etcd", "members").stdout.count(
+            "infra-cp-"
+        )
+        >= 3
+    )
     again = finished.tool("talosctl", "--nodes", "127.25.211.11", "bootstrap")
     assert "AlreadyExists" in again.stderr
     assert again.returncode == 1
@@ -229,7 +287,17 @@ def test_the_kubeconfig_is_private_and_in_the_labs_own_home(finished: Rehearsal)
 
 def test_no_secret_is_in_the_report_the_journal_the_logs_or_the_terminal(finished: Rehearsal):
     secrets = canaries_of(finished)
-    kept = [path for folder in (finished.root / "reports", finished.state / "logs") for path in folder.rglob("*") if path.is_file()]
+    kept = [
+        path
+        for folder in (finished.root / "reports", finished.state / "logs")
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
 
     assert len(secrets.secrets) >= 12
-    assert secrets.found_in_files([*kept, finished.state / "journal.jsonl", finished.root / "terminal.log"]) == []
+    assert (
+        secrets.found_in_files(
+            [*kept, finished.state / "journal.jsonl", finished.root / "terminal.log"]
+        )
+        == []
+    )

@@ -31,7 +31,11 @@ def changes_by_the_operator(rehearsal: Rehearsal) -> list[str]:
     for line in log.read_text().splitlines() if log.exists() else ():
         event = json.loads(line)
         # Self-reviews ask what one may do; they are created and kept nowhere.
-        if event["user"]["username"] == "admin" and event["verb"] not in LOOKS and "/selfsubject" not in event["requestURI"]:
+        if (
+            event["user"]["username"] == "admin"
+            and event["verb"] not in LOOKS
+            and "/selfsubject" not in event["requestURI"]
+        ):
             changes.append(f"{event['verb']} {event['requestURI']} {event['stage']}")
     return changes
 
@@ -49,5 +53,9 @@ def files_under(folder: Path, *, but: tuple[str, ...] = ()) -> dict[str, tuple[i
         name = path.relative_to(folder)
         if name.parts[0] not in but and not path.is_symlink():
             seen = path.stat()
-            found[str(name)] = (seen.st_mode, seen.st_size if path.is_file() else 0, seen.st_mtime_ns)
+            found[str(name)] = (
+                seen.st_mode,
+                seen.st_size if path.is_file() else 0,
+                seen.st_mtime_ns,
+            )
     return found

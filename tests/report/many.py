@@ -25,7 +25,13 @@ PER_MACHINE = 6
 """Criteria that ask every machine: its config, its API, its stage, its link, its clock, its services."""
 
 CRITERIA = tuple(
-    info(f"criterion-{number}", "00-preflight" if number < 16 else "40-apps", ("AC1",), f"criterion {number} is so") for number in range(70)
+    info(
+        f"criterion-{number}",
+        "00-preflight" if number < 16 else "40-apps",
+        ("AC1",),
+        f"criterion {number} is so",
+    )
+    for number in range(70)
 )
 
 
@@ -34,12 +40,25 @@ def run_on(machines: int, *, unwell: int | None = None) -> Iterator[Stamped]:
     names = [f"infra-worker-{number}" for number in range(machines)]
     for number, event in enumerate(_events(names, unwell)):
         at_s = number * 0.01
-        yield Stamped((START + timedelta(seconds=at_s)).isoformat(timespec="milliseconds"), at_s, event)
+        yield Stamped(
+            (START + timedelta(seconds=at_s)).isoformat(timespec="milliseconds"), at_s, event
+        )
 
 
 def _events(names: list[str], unwell: int | None) -> Iterator[Event]:
     nodes = tuple((name, "worker", "10.25.8.10") for name in names)
-    yield RunStarted("0123456789ab", "infra", "nodes", "main@2ffc5d3", CRITERIA, (), (), 1800.0, RESUME, nodes=nodes)
+    yield RunStarted(
+        "0123456789ab",
+        "infra",
+        "nodes",
+        "main@2ffc5d3",
+        CRITERIA,
+        (),
+        (),
+        1800.0,
+        RESUME,
+        nodes=nodes,
+    )
     for place, one in enumerate(CRITERIA):
         yield CriterionStarted(one.id)
         asked = names if place < PER_MACHINE else names[:6]
@@ -50,7 +69,9 @@ def _events(names: list[str], unwell: int | None) -> Iterator[Event]:
             error = f"cannot confirm {names[fails]} to answer on port 50000: not so within 60 s"
             yield CriterionEnded(one.id, Verdict.NOT_READY, 0.0, 60.0, "no answer", error)
             break
-        evidence = tuple((f"{name} to answer on port 50000", f"{name} runs Talos v1.12.0") for name in asked)
+        evidence = tuple(
+            (f"{name} to answer on port 50000", f"{name} runs Talos v1.12.0") for name in asked
+        )
         yield CriterionEnded(one.id, Verdict.MET, 0.0, 4.0, evidence[-1][1], evidence=evidence)
     yield RunEnded(0 if unwell is None else 1, interrupted=False)
 
@@ -60,7 +81,11 @@ def _asked(criterion: str, name: str, *, well: bool) -> Iterator[Event]:
     command = f"talosctl --talosconfig /home/operator/k8s-ops/clusters/infra/talos/clusterconfig/talosconfig --nodes {name} version --short"
     yield WaitStarted(criterion, condition, 60.0)
     yield CommandStarted(criterion, command, changes=False)
-    said = ("Client:", "Talos v1.12.0", "Server:", "    NODE: 10.25.8.10", "    Tag:  v1.12.0") if well else ("rpc error: connection refused",)
+    said = (
+        ("Client:", "Talos v1.12.0", "Server:", "    NODE: 10.25.8.10", "    Tag:  v1.12.0")
+        if well
+        else ("rpc error: connection refused",)
+    )
     yield CommandEnded(criterion, command, 0 if well else 1, 0.1, said, changes=False)
     seen = f"{name} runs Talos v1.12.0" if well else "connection refused"
     yield Observed(criterion, condition, seen, 0.1)

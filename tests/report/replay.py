@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firstlight.events import Bus, CriterionEnded, CriterionStarted, Event, RunEnded, RunStarted, Stamped, Verdict
+from firstlight.events import (
+    Bus,
+    CriterionEnded,
+    CriterionStarted,
+    Event,
+    RunEnded,
+    RunStarted,
+    Stamped,
+    Verdict,
+)
 from fixtures.keys import BUS, REPORT_DIR
 from tests.report import streams
 
@@ -62,7 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     clock = ReplayClock(config.getoption("--pace"))
     config.stash[BUS] = Bus(clock)
     config.stash[REPORT_DIR] = config.rootpath / "reports" / "infra-simulated"
-    config.pluginmanager.register(Player(getattr(streams, config.getoption("--replay"))(), config.stash[BUS], clock), "player")
+    config.pluginmanager.register(
+        Player(getattr(streams, config.getoption("--replay"))(), config.stash[BUS], clock), "player"
+    )
 
 
 class Player:
@@ -95,7 +106,9 @@ class Player:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests of the stream's criteria."""
-        chosen = {nodeid for nodeid, key in self.nodeids.items() if not self.stage or key in self.of}
+        chosen = {
+            nodeid for nodeid, key in self.nodeids.items() if not self.stage or key in self.of
+        }
         items[:] = [item for item in items if item.nodeid in chosen]
 
     def emit(self, stamped: list[Stamped]) -> None:
@@ -123,7 +136,12 @@ class Player:
             os.kill(os.getpid(), signal.SIGKILL)
         if verdict is Verdict.ACTION_FAILED:
             pytest.fail(f"ACTION {events[-1].error}", pytrace=False)  # type: ignore[union-attr]
-        if verdict in (Verdict.NOT_REACHED, Verdict.NOT_VERIFIABLE, Verdict.WILL_ACT, Verdict.BLOCKED):
+        if verdict in (
+            Verdict.NOT_REACHED,
+            Verdict.NOT_VERIFIABLE,
+            Verdict.WILL_ACT,
+            Verdict.BLOCKED,
+        ):
             pytest.skip(str(verdict))
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:

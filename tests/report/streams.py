@@ -58,9 +58,23 @@ def info(
 
 
 CRITERIA = (
-    info("tools-are-at-the-pinned-versions", "00-preflight", ("AC1",), "every tool is at its pinned version"),
-    info("every-node-answers-on-50000", "00-preflight", ("AC1",), "every node answers on port 50000"),
-    info("etcd-is-bootstrapped-once", "10-talos", ("AC1",), "etcd is bootstrapped exactly once", 1, budget_s=120),
+    info(
+        "tools-are-at-the-pinned-versions",
+        "00-preflight",
+        ("AC1",),
+        "every tool is at its pinned version",
+    ),
+    info(
+        "every-node-answers-on-50000", "00-preflight", ("AC1",), "every node answers on port 50000"
+    ),
+    info(
+        "etcd-is-bootstrapped-once",
+        "10-talos",
+        ("AC1",),
+        "etcd is bootstrapped exactly once",
+        1,
+        budget_s=120,
+    ),
     info(
         "etcd-runs-on-every-control-plane-node",
         "10-talos",
@@ -69,10 +83,33 @@ CRITERIA = (
         1,
         budget_s=300,
     ),
-    info("the-kubeconfig-is-generated", "20-kubernetes", ("AC2",), "the kubeconfig is generated", 2),
-    info("the-kubeconfig-is-in-1password", "20-kubernetes", ("AC2",), "the kubeconfig is pushed to 1Password", 2),
-    info("every-crd-is-established", "30-crds", ("AC3",), "all seven CRDs are established", 3, budget_s=120),
-    info("cilium-is-deployed", "40-apps", ("AC3", "AC6"), "Cilium is deployed with cluster.id 1", 4, 13, budget_s=600),
+    info(
+        "the-kubeconfig-is-generated", "20-kubernetes", ("AC2",), "the kubeconfig is generated", 2
+    ),
+    info(
+        "the-kubeconfig-is-in-1password",
+        "20-kubernetes",
+        ("AC2",),
+        "the kubeconfig is pushed to 1Password",
+        2,
+    ),
+    info(
+        "every-crd-is-established",
+        "30-crds",
+        ("AC3",),
+        "all seven CRDs are established",
+        3,
+        budget_s=120,
+    ),
+    info(
+        "cilium-is-deployed",
+        "40-apps",
+        ("AC3", "AC6"),
+        "Cilium is deployed with cluster.id 1",
+        4,
+        13,
+        budget_s=600,
+    ),
     info(
         "coredns-resolves",
         "40-apps",
@@ -82,7 +119,14 @@ CRITERIA = (
         budget_s=300,
         needs=("pod-network",),
     ),
-    info("spegel-runs-on-every-node", "40-apps", ("AC3",), "Spegel runs on every node", 6, budget_s=300),
+    info(
+        "spegel-runs-on-every-node",
+        "40-apps",
+        ("AC3",),
+        "Spegel runs on every node",
+        6,
+        budget_s=300,
+    ),
     info(
         "cert-manager-answers",
         "40-apps",
@@ -118,14 +162,26 @@ CRITERIA = (
         budget_s=900,
         needs=("cilium-datapath",),
     ),
-    info("the-bootstrap-took-under-30-minutes", "90-timing", ("AC7",), "everything is verified in under 30 minutes", 12),
+    info(
+        "the-bootstrap-took-under-30-minutes",
+        "90-timing",
+        ("AC7",),
+        "everything is verified in under 30 minutes",
+        12,
+    ),
 )
 
 STAND_INS = (
     StandInInfo("charts", "the upstream charts", "that the upstream images start"),
     StandInInfo("op", "the 1Password CLI", "that the vault's own permissions are right"),
 )
-TOOLS = (("talosctl", "1.12.0"), ("kubectl", "1.35.0"), ("helm", "3.19.4"), ("helmfile", "1.8.0"), ("flux", "2.7.5"))
+TOOLS = (
+    ("talosctl", "1.12.0"),
+    ("kubectl", "1.35.0"),
+    ("helm", "3.19.4"),
+    ("helmfile", "1.8.0"),
+    ("flux", "2.7.5"),
+)
 NODES = tuple((f"infra-cp-{n}", "controlplane", f"127.25.11.{10 + n}") for n in (1, 2, 3)) + tuple(
     (f"infra-worker-{n}", "worker", f"127.25.11.{13 + n}") for n in (1, 2, 3)
 )
@@ -191,8 +247,19 @@ class Script:
         """Perform a criterion's action by one command."""
         action = f"make it so that {one.title}"
         self.tell(ActionBegun(one.id, action, "it is not so"))
-        tail = ("Upgrading release", "done") if ok else ("Error: INSTALLATION FAILED: <timed out> & gave up",)
-        self.command(one.id, f"helmfile --selector name={one.id} sync", took_s, code=0 if ok else 1, tail=tail, changes=True)
+        tail = (
+            ("Upgrading release", "done")
+            if ok
+            else ("Error: INSTALLATION FAILED: <timed out> & gave up",)
+        )
+        self.command(
+            one.id,
+            f"helmfile --selector name={one.id} sync",
+            took_s,
+            code=0 if ok else 1,
+            tail=tail,
+            changes=True,
+        )
         self.tell(ActionEnded(one.id, action, ok, took_s, "" if ok else "helmfile exited 1"))
 
     def wait(self, one: CriterionInfo, took_s: float, *, ok: bool = True) -> None:
@@ -214,7 +281,11 @@ class Script:
             self.tell(ActionSkipped(one.id, f"make it so that {one.title}"))
         self.wait(one, waiting_s)
         verdict = Verdict.MET if acting_s else Verdict.ALREADY_MET
-        self.tell(CriterionEnded(one.id, verdict, acting_s, waiting_s, "3 of 3", evidence=(("members", "3"),)))
+        self.tell(
+            CriterionEnded(
+                one.id, verdict, acting_s, waiting_s, "3 of 3", evidence=(("members", "3"),)
+            )
+        )
 
     def unverifiable(self, one: CriterionInfo) -> None:
         """Say that a criterion cannot be verified on this target."""
@@ -225,13 +296,19 @@ class Script:
     def not_reached(self, ones: tuple[CriterionInfo, ...], because: str) -> None:
         """Say of the criteria after a stop that they were not reached."""
         for one in ones:
-            self.tell(CriterionEnded(one.id, Verdict.NOT_REACHED, 0, 0, reason=f"stopped before: {because}"))
+            self.tell(
+                CriterionEnded(
+                    one.id, Verdict.NOT_REACHED, 0, 0, reason=f"stopped before: {because}"
+                )
+            )
 
 
 def _begin(script: Script, until: int) -> None:
     script.start()
     for number, one in enumerate(CRITERIA[:until]):
-        script.criterion(one, 0.0 if one.stage == "00-preflight" else 0.5 + number * 0.4, 0.3 + number * 0.7)
+        script.criterion(
+            one, 0.0 if one.stage == "00-preflight" else 0.5 + number * 0.4, 0.3 + number * 0.7
+        )
 
 
 def good(target: str = "nodes") -> list[Stamped]:
@@ -243,7 +320,11 @@ def good(target: str = "nodes") -> list[Stamped]:
         if one.needs and target == "simulated":
             script.unverifiable(one)
         else:
-            script.criterion(one, 0.0 if one.stage in {"00-preflight", "90-timing"} else 0.5 + number * 0.4, 0.3 + number * 0.7)
+            script.criterion(
+                one,
+                0.0 if one.stage in {"00-preflight", "90-timing"} else 0.5 + number * 0.4,
+                0.3 + number * 0.7,
+            )
     script.tell(
         RunEnded(
             0,
@@ -256,7 +337,9 @@ def good(target: str = "nodes") -> list[Stamped]:
     return script.heard
 
 
-def failed_action(text: str = "cannot install Cilium on infra: helmfile exited 1 after 12.0 s") -> list[Stamped]:
+def failed_action(
+    text: str = "cannot install Cilium on infra: helmfile exited 1 after 12.0 s",
+) -> list[Stamped]:
     """Return a run that stops because an action failed."""
     script = Script()
     _begin(script, 7)
@@ -281,7 +364,9 @@ def failed_action(text: str = "cannot install Cilium on infra: helmfile exited 1
         )
     )
     script.not_reached(CRITERIA[8:], one.title)
-    script.tell(RunEnded(1, interrupted=False, first_action_at=script.heard[0].at, resume_command=RESUME))
+    script.tell(
+        RunEnded(1, interrupted=False, first_action_at=script.heard[0].at, resume_command=RESUME)
+    )
     return script.heard
 
 
@@ -296,7 +381,9 @@ def not_ready() -> list[Stamped]:
     error = f"cannot confirm {one.title}: not so within 300 s\n  last seen 2 of 3 (after 300.0 s, 3 attempts)"
     script.tell(CriterionEnded(one.id, Verdict.NOT_READY, 2.0, one.budget_s, "2 of 3", error))
     script.not_reached(CRITERIA[4:], one.title)
-    script.tell(RunEnded(1, interrupted=False, first_action_at=script.heard[0].at, resume_command=RESUME))
+    script.tell(
+        RunEnded(1, interrupted=False, first_action_at=script.heard[0].at, resume_command=RESUME)
+    )
     return script.heard
 
 
@@ -305,7 +392,9 @@ def killed() -> list[Stamped]:
     script = Script()
     _begin(script, 4)
     one = CRITERIA[4]
-    script.tell(CriterionStarted(one.id), ActionBegun(one.id, "generate the kubeconfig", "there is none"))
+    script.tell(
+        CriterionStarted(one.id), ActionBegun(one.id, "generate the kubeconfig", "there is none")
+    )
     script.at_s += 1.5
     script.tell(CommandStarted(one.id, "talosctl kubeconfig --force -", changes=True))
     return script.heard
@@ -316,7 +405,9 @@ def interrupted() -> list[Stamped]:
     script = Script()
     script.heard = killed()
     script.at_s = script.heard[-1].since_start_s + 0.2
-    script.tell(RunEnded(2, interrupted=True, first_action_at=script.heard[0].at, resume_command=RESUME))
+    script.tell(
+        RunEnded(2, interrupted=True, first_action_at=script.heard[0].at, resume_command=RESUME)
+    )
     return script.heard
 
 
@@ -369,7 +460,9 @@ def hostile() -> list[Stamped]:
     evil = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[2J\x1b]0;title\x07\x00&amp;"
     one = info("evil", "10-talos", ("AC1",), f"title {evil}", 1)
     script = Script()
-    hint = HintInfo(f"F1 {evil}", f"cause {evil}", f"remedy {evil}", (f"command {evil}",), f"docs/{evil}")
+    hint = HintInfo(
+        f"F1 {evil}", f"cause {evil}", f"remedy {evil}", (f"command {evil}",), f"docs/{evil}"
+    )
     script.tell(
         RunStarted(
             "id",
@@ -384,15 +477,31 @@ def hostile() -> list[Stamped]:
             nodes=((evil, evil, evil),),
         )
     )
-    script.tell(CommandStarted("", f"outside {evil}", changes=False), CommandEnded("", f"outside {evil}", 0, 0.1, (evil,), changes=False))
+    script.tell(
+        CommandStarted("", f"outside {evil}", changes=False),
+        CommandEnded("", f"outside {evil}", 0, 0.1, (evil,), changes=False),
+    )
     script.tell(CriterionStarted(one.id), ActionBegun(one.id, f"action {evil}", evil))
     script.command(one.id, f"run {evil}", 1.0, code=1, tail=(evil, "second"), changes=True)
     script.tell(ActionEnded(one.id, f"action {evil}", ok=True, elapsed_s=1.0, detail=evil))
-    script.tell(WaitStarted(one.id, f"condition {evil}", 10.0), Observed(one.id, f"condition {evil}", f"seen {evil}", 1.0))
-    script.tell(WaitEnded(one.id, f"condition {evil}", ok=False, elapsed_s=10.0, last=evil, attempts=2))
+    script.tell(
+        WaitStarted(one.id, f"condition {evil}", 10.0),
+        Observed(one.id, f"condition {evil}", f"seen {evil}", 1.0),
+    )
+    script.tell(
+        WaitEnded(one.id, f"condition {evil}", ok=False, elapsed_s=10.0, last=evil, attempts=2)
+    )
     script.tell(
         CriterionEnded(
-            one.id, Verdict.NOT_READY, 1.0, 10.0, f"seen {evil}", f"error {evil}", f"reason {evil}", (hint,), ((f"key {evil}", f"value {evil}"),)
+            one.id,
+            Verdict.NOT_READY,
+            1.0,
+            10.0,
+            f"seen {evil}",
+            f"error {evil}",
+            f"reason {evil}",
+            (hint,),
+            ((f"key {evil}", f"value {evil}"),),
         )
     )
     script.tell(RunEnded(1, interrupted=False, resume_command=f"resume {evil}"))

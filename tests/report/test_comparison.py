@@ -18,7 +18,9 @@ def later(stream, hours, target="nodes"):
     """Return a stream as a run of its own on one target, so many hours later."""
 
     def moved(stamp):
-        return (datetime.fromisoformat(stamp) + timedelta(hours=hours)).isoformat(timespec="milliseconds")
+        return (datetime.fromisoformat(stamp) + timedelta(hours=hours)).isoformat(
+            timespec="milliseconds"
+        )
 
     made = []
     for stamped in stream:
@@ -73,29 +75,44 @@ def test_a_first_run_has_nothing_to_be_compared_with(tmp_path):
 def test_a_second_run_that_went_as_the_first_has_no_change(tmp_path):
     made = played(tmp_path, streams.good(), streams.good())
 
-    assert (made.earlier, made.last_at[:13], made.last_revision) == (1, "2026-11-23T08", "main@2ffc5d3")
+    assert (made.earlier, made.last_at[:13], made.last_revision) == (
+        1,
+        "2026-11-23T08",
+        "main@2ffc5d3",
+    )
     assert (made.regressed, made.mended, made.slower) == ((), (), ())
-    assert [(one.key, one.slower) for one in made.stages][:2] == [("10-talos", False), ("20-kubernetes", False)]
+    assert [(one.key, one.slower) for one in made.stages][:2] == [
+        ("10-talos", False),
+        ("20-kubernetes", False),
+    ]
     assert made.verified.then_s == made.verified.now_s
 
 
 def test_what_held_and_fails_now_no_longer_holds_and_what_was_not_reached_is_left_alone(tmp_path):
     made = played(tmp_path, streams.good(), streams.failed_action())
 
-    assert [(one.criterion, one.then, one.now) for one in made.regressed] == [("cilium-is-deployed", "met", "action failed")]
+    assert [(one.criterion, one.then, one.now) for one in made.regressed] == [
+        ("cilium-is-deployed", "met", "action failed")
+    ]
     assert made.mended == ()
 
 
 def test_what_failed_and_holds_now_holds_again(tmp_path):
     made = played(tmp_path, streams.failed_action(), streams.good())
 
-    assert [(one.criterion, one.then, one.now) for one in made.mended] == [("cilium-is-deployed", "action failed", "met")]
+    assert [(one.criterion, one.then, one.now) for one in made.mended] == [
+        ("cilium-is-deployed", "action failed", "met")
+    ]
 
 
-def test_what_an_earlier_failure_kept_from_being_reached_is_compared_with_the_run_that_looked(tmp_path):
+def test_what_an_earlier_failure_kept_from_being_reached_is_compared_with_the_run_that_looked(
+    tmp_path,
+):
     made = played(tmp_path, streams.good(), streams.not_ready(), streams.failed_action())
 
-    assert [(one.criterion, one.at[:13]) for one in made.regressed] == [("cilium-is-deployed", "2026-11-23T08")]
+    assert [(one.criterion, one.at[:13]) for one in made.regressed] == [
+        ("cilium-is-deployed", "2026-11-23T08")
+    ]
     assert [one.criterion for one in made.mended] == ["etcd-runs-on-every-control-plane-node"]
 
 
@@ -109,13 +126,17 @@ def test_what_can_no_longer_be_verified_no_longer_holds(tmp_path):
 
     made = played(tmp_path, streams.good(), blind)
 
-    assert [(one.criterion, one.now) for one in made.regressed] == [("flux-check-passes", "not verifiable here")]
+    assert [(one.criterion, one.now) for one in made.regressed] == [
+        ("flux-check-passes", "not verifiable here")
+    ]
 
 
 def test_a_slower_criterion_is_named_with_its_stage_and_the_burnt_budget(tmp_path):
     made = played(tmp_path, streams.good(), slower(streams.good(), "cilium-is-deployed", 60))
 
-    assert [(one.key, round(one.now_s - one.then_s)) for one in made.slower] == [("cilium-is-deployed", 60)]
+    assert [(one.key, round(one.now_s - one.then_s)) for one in made.slower] == [
+        ("cilium-is-deployed", 60)
+    ]
     assert [one.key for one in made.stages if one.slower] == ["40-apps"]
     assert round(made.verified.now_s - made.verified.then_s) == 60
 
@@ -135,7 +156,9 @@ def test_a_run_that_went_on_with_another_ones_work_has_no_times_of_its_own(tmp_p
 
 
 def test_times_are_those_of_the_last_whole_bootstrap_whatever_came_between(tmp_path):
-    made = played(tmp_path, streams.good(), idle(streams.good()), streams.one_stage(), streams.good())
+    made = played(
+        tmp_path, streams.good(), idle(streams.good()), streams.one_stage(), streams.good()
+    )
 
     assert made.earlier == 3
     assert made.timed_with[:13] == "2026-11-23T08"

@@ -20,7 +20,9 @@ def test_the_outer_form_is_ctrf_and_passes_only_what_was_verified():
 
     assert (made["reportFormat"], made["specVersion"]) == ("CTRF", "0.0.0")
     summary = made["results"]["summary"]
-    assert {key: summary[key] for key in ("tests", "passed", "failed", "skipped", "pending", "other")} == {
+    assert {
+        key: summary[key] for key in ("tests", "passed", "failed", "skipped", "pending", "other")
+    } == {
         "tests": 17,
         "passed": 7,
         "failed": 1,
@@ -61,7 +63,9 @@ def test_the_model_lies_under_extra_with_every_documented_key():
 def documented(name: str) -> set[str]:
     """Return the keys that the schema in the module's docstring lists for a part."""
     text = document.__doc__ or ""
-    found = re.search(rf"^    [^\n]*\b{name}\b *\n?\s+(.*?)(?=^    \S|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^    [^\n]*\b{name}\b *\n?\s+(.*?)(?=^    \S|\Z)", text, re.MULTILINE | re.DOTALL
+    )
     assert found is not None, name
     listed = found.group(1).strip()
     listed = listed[2:-2] if listed.startswith("[{") else listed
@@ -83,10 +87,16 @@ def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
     for stamped in streams.killed():
         keeper.hear(stamped)
 
-    written = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))["extra"]
+    written = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))[
+        "extra"
+    ]
     assert written["head"]["state"] == "under way"
     assert written["counts"] == {"met": 2, "already met": 2, "under way": 1, "not begun": 12}
-    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["junit.xml", "report.json", "summary.md"]
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == [
+        "junit.xml",
+        "report.json",
+        "summary.md",
+    ]
 
 
 def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):

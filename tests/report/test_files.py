@@ -14,7 +14,9 @@ WRITING = "import sys; from pathlib import Path; from firstlight.report.files im
 KILLED = "import os, signal; from pathlib import Path; Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
 
 
-def test_two_that_write_at_once_do_not_get_into_each_others_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_two_that_write_at_once_do_not_get_into_each_others_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     path, replace = tmp_path / "report.json", Path.replace
 
     def late(neighbour: Path, target: Path) -> Path:
@@ -32,7 +34,9 @@ def test_two_that_write_at_once_do_not_get_into_each_others_way(tmp_path: Path, 
 
 def test_what_one_left_behind_that_was_killed_goes_with_the_next(tmp_path: Path):
     path = tmp_path / "report.json"
-    subprocess.run([sys.executable, "-c", f"{KILLED}\n{WRITING}", str(path)], check=False, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", f"{KILLED}\n{WRITING}", str(path)], check=False, timeout=60
+    )
     left = list(tmp_path.iterdir())
 
     replace_text(path, "ours")

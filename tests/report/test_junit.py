@@ -27,7 +27,9 @@ def outcomes(root):
     for case in root.iterfind("./testsuite/testcase"):
         identifier = case.find("./properties/property[@name='id']")
         bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
-        found[identifier.get("value") if identifier is not None else "run"] = bad[0] if bad else "passed"
+        found[identifier.get("value") if identifier is not None else "run"] = (
+            bad[0] if bad else "passed"
+        )
     return found
 
 
@@ -42,8 +44,15 @@ def test_a_good_run_passes_and_says_which_run_it_was():
         "errors": "0",
         "skipped": "0",
     }
-    facts = {one.get("name"): one.get("value") for one in root.iterfind("./testsuite[@name='run']/properties/property")}
-    assert (facts["cluster"], facts["revision"], facts["conclusion"]) == ("infra", "main@2ffc5d3", "done: all 17 criteria met")
+    facts = {
+        one.get("name"): one.get("value")
+        for one in root.iterfind("./testsuite[@name='run']/properties/property")
+    }
+    assert (facts["cluster"], facts["revision"], facts["conclusion"]) == (
+        "infra",
+        "main@2ffc5d3",
+        "done: all 17 criteria met",
+    )
 
 
 def test_already_met_passes_under_its_own_name():
@@ -58,7 +67,10 @@ def test_a_failure_carries_verdict_error_and_hint_and_what_was_not_reached_is_sk
     failure = root.find(".//failure")
 
     assert failure is not None
-    assert (failure.get("type"), failure.get("message")) == ("action failed", "cannot install Cilium on infra: helmfile exited 1 after 12.0 s")
+    assert (failure.get("type"), failure.get("message")) == (
+        "action failed",
+        "cannot install Cilium on infra: helmfile exited 1 after 12.0 s",
+    )
     assert "hint F21: the chart's images cannot be pulled" in (failure.text or "")
     skipped = [one.get("message") for one in root.iterfind(".//skipped")]
     assert len(skipped) == 9
@@ -71,10 +83,16 @@ def test_what_cannot_be_verified_is_skipped_with_the_reason():
 
     skipped = [(one.get("type"), one.get("message")) for one in root.iterfind(".//skipped")]
     assert len(skipped) == 3
-    assert skipped[0] == ("not verifiable here", "not verifiable here: the simulated target has no pod-network")
+    assert skipped[0] == (
+        "not verifiable here",
+        "not verifiable here: the simulated target has no pod-network",
+    )
 
 
-@pytest.mark.parametrize(("run", "state"), [(streams.killed, "under way"), (streams.interrupted, "interrupted"), (list, "not started")])
+@pytest.mark.parametrize(
+    ("run", "state"),
+    [(streams.killed, "under way"), (streams.interrupted, "interrupted"), (list, "not started")],
+)
 def test_a_run_without_an_end_is_not_green(run, state):
     root = parsed(run())
     error = root.find("./testsuite[@name='run']/testcase/error")
@@ -97,7 +115,10 @@ def test_a_run_that_failed_for_a_reason_that_is_no_criterion_is_not_green():
 def test_a_plan_passes_only_what_holds():
     seen = outcomes(parsed(streams.plan()))
 
-    assert [identifier for identifier, outcome in seen.items() if outcome == "passed"] == ["run", *[one.id for one in streams.CRITERIA[:3]]]
+    assert [identifier for identifier, outcome in seen.items() if outcome == "passed"] == [
+        "run",
+        *[one.id for one in streams.CRITERIA[:3]],
+    ]
 
 
 @given(run=st.sampled_from(RUNS), cut=st.floats(0, 1))
@@ -108,15 +129,23 @@ def test_whatever_part_of_a_run_is_known_only_what_was_verified_passes(run, cut)
     seen = outcomes(ET.fromstring(junit_text(report)))
 
     assert seen.pop("run") in ("passed", "error")
-    assert {identifier for identifier, outcome in seen.items() if outcome == "passed"} == {one.info.id for one in report.criteria if one.holds}
-    assert {identifier for identifier, outcome in seen.items() if outcome == "failure"} == {one.info.id for one in report.criteria if one.failed}
+    assert {identifier for identifier, outcome in seen.items() if outcome == "passed"} == {
+        one.info.id for one in report.criteria if one.holds
+    }
+    assert {identifier for identifier, outcome in seen.items() if outcome == "failure"} == {
+        one.info.id for one in report.criteria if one.failed
+    }
 
 
 @given(foreign=st.text())
 def test_no_text_can_break_the_file(foreign):
     report = fold(streams.failed_action(foreign))
     broken = replace(
-        report, criteria=tuple(replace(one, verdict=Verdict.NOT_REACHED, reason=foreign) if one.failed else one for one in report.criteria)
+        report,
+        criteria=tuple(
+            replace(one, verdict=Verdict.NOT_REACHED, reason=foreign) if one.failed else one
+            for one in report.criteria
+        ),
     )
 
     for made in (report, broken):

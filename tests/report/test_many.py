@@ -18,7 +18,9 @@ MACHINES = 300
 
 
 def html_of(report) -> str:
-    return page.above(report, "") + json.dumps([rows.entry(one, report, "") for one in report.criteria])
+    return page.above(report, "") + json.dumps(
+        [rows.entry(one, report, "") for one in report.criteria]
+    )
 
 
 def test_what_every_machine_says_is_bounded_and_what_is_left_off_is_counted():
@@ -37,7 +39,9 @@ def test_what_every_machine_says_is_bounded_and_what_is_left_off_is_counted():
 def test_what_was_left_off_and_comes_again_is_counted_once():
     gathered = Gathered()
 
-    for command in [f"talosctl --nodes 10.25.8.{number} services" for number in range(COMMANDS_MAX + 40)] * 3:
+    for command in [
+        f"talosctl --nodes 10.25.8.{number} services" for number in range(COMMANDS_MAX + 40)
+    ] * 3:
         gathered.hear(CommandStarted("one", command, changes=False), 0.0)
         gathered.hear(CommandEnded("one", command, 0, 0.1, (), changes=False), 0.1)
 
@@ -48,15 +52,22 @@ def test_what_was_left_off_and_comes_again_is_counted_once():
 def test_six_machines_leave_nothing_off():
     report = fold(run_on(6))
 
-    assert {(one.commands_left_off, one.waits_left_off, one.evidence_left_off) for one in report.criteria} == {(0, 0, 0)}
+    assert {
+        (one.commands_left_off, one.waits_left_off, one.evidence_left_off)
+        for one in report.criteria
+    } == {(0, 0, 0)}
 
 
 @pytest.mark.parametrize("unwell", [0, 150, 299])
 def test_the_one_machine_that_is_not_well_is_never_left_off(unwell: int):
     one = fold(run_on(MACHINES, unwell=unwell)).criteria[1]
 
-    assert [wait.condition for wait in one.waits if not wait.ok] == [f"infra-worker-{unwell} to answer on port 50000"]
-    assert [command.tail for command in one.commands if command.exit_code] == [("rpc error: connection refused",)]
+    assert [wait.condition for wait in one.waits if not wait.ok] == [
+        f"infra-worker-{unwell} to answer on port 50000"
+    ]
+    assert [command.tail for command in one.commands if command.exit_code] == [
+        ("rpc error: connection refused",)
+    ]
 
 
 def test_the_files_of_fifty_times_as_many_machines_are_a_few_times_as_large(tmp_path: Path):
@@ -65,7 +76,9 @@ def test_the_files_of_fifty_times_as_many_machines_are_a_few_times_as_large(tmp_
         keeper = Keeper(tmp_path / str(machines))
         for stamped in run_on(machines):
             keeper.hear(stamped)
-        sizes[machines] = {path.name: path.stat().st_size for path in (tmp_path / str(machines)).iterdir()}
+        sizes[machines] = {
+            path.name: path.stat().st_size for path in (tmp_path / str(machines)).iterdir()
+        }
         sizes[machines]["report.html"] = len(html_of(keeper.report()))
 
     assert sizes[MACHINES]["report.html"] < 2_000_000

@@ -61,12 +61,17 @@ def test_a_failure_comes_before_everything_else_with_error_hint_and_the_way_on()
 
     assert sections[0] == "✗ Cilium is deployed with cluster.id 1"
     assert "```text\ncannot install Cilium on infra: helmfile exited 1 after 12.0 s\n" in made
-    assert "**F21** the chart's images cannot be pulled. Check Spegel &amp; the registry, then go on" in made
+    assert (
+        "**F21** the chart's images cannot be pulled. Check Spegel &amp; the registry, then go on"
+        in made
+    )
     assert "**To go on:** `./task rehearse`" in made
 
 
 def test_an_error_without_end_is_cut_and_says_so():
-    made = markdown_text(fold(streams.failed_action("\n".join(f"line {number}" for number in range(500)))))
+    made = markdown_text(
+        fold(streams.failed_action("\n".join(f"line {number}" for number in range(500))))
+    )
 
     assert "line 39\n```" in made
     assert "more lines in report.html" in made
@@ -75,7 +80,9 @@ def test_an_error_without_end_is_cut_and_says_so():
 def test_what_cannot_be_verified_is_named_with_the_reason_and_not_ticked():
     made = markdown_text(fold(streams.rehearsed()))
 
-    assert "- the simulated target has no pod-network: CoreDNS runs and resolves cluster DNS" in made
+    assert (
+        "- the simulated target has no pod-network: CoreDNS runs and resolves cluster DNS" in made
+    )
     assert "- [ ] CoreDNS pods running and resolving cluster DNS: not verifiable here" in made
     assert "| op | the 1Password CLI | that the vault's own permissions are right |" in made
 
@@ -85,7 +92,9 @@ def test_a_killed_run_does_not_pretend_to_go_on():
 
 
 def test_a_run_that_got_worse_says_what_and_since_when(tmp_path):
-    for hours, run in enumerate((streams.good(), slower(streams.good(), "cilium-is-deployed", 60)), start=1):
+    for hours, run in enumerate(
+        (streams.good(), slower(streams.good(), "cilium-is-deployed", 60)), start=1
+    ):
         keeper = Keeper(tmp_path)
         for stamped in later(run, hours):
             keeper.hear(stamped)
@@ -122,7 +131,12 @@ def test_any_part_of_a_run_can_be_written(run, cut):
     assert markdown_text(fold(stream[: round(cut * len(stream))])).startswith("# ")
 
 
-@given(st.text(st.characters(exclude_characters="`&", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1))
+@given(
+    st.text(
+        st.characters(exclude_characters="`&", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")),
+        min_size=1,
+    )
+)
 def test_prose_is_shown_as_it_was_written(raw):
     page = seen("x " + prose(raw))
 

@@ -37,7 +37,9 @@ RUNS = [
 
 
 def group(report: Report, key: str):
-    return next(one for one in (*report.acceptance, *report.checklist, *report.stages) if one.key == key)
+    return next(
+        one for one in (*report.acceptance, *report.checklist, *report.stages) if one.key == key
+    )
 
 
 def criterion(report: Report, key: str):
@@ -69,7 +71,10 @@ def test_what_cannot_be_verified_is_said_and_never_ticked():
     report = fold(streams.rehearsed())
 
     assert report.conclusion.standing is Standing.MET_IN_PART
-    assert report.conclusion.text == "done: 14 of 17 criteria met; 3 not verifiable on target simulated"
+    assert (
+        report.conclusion.text
+        == "done: 14 of 17 criteria met; 3 not verifiable on target simulated"
+    )
     assert group(report, "AC6").words == "met, 2 not verifiable here"
     assert group(report, "AC6").note == "the simulated target has no cilium-datapath"
     assert not group(report, "AC6").ticked
@@ -82,7 +87,9 @@ def test_a_failed_action_is_the_conclusion_with_its_hint_and_the_way_on():
 
     assert report.conclusion.standing is Standing.FAILED
     assert report.conclusion.text == "action failed: Cilium is deployed with cluster.id 1"
-    assert report.conclusion.detail == "cannot install Cilium on infra: helmfile exited 1 after 12.0 s"
+    assert (
+        report.conclusion.detail == "cannot install Cilium on infra: helmfile exited 1 after 12.0 s"
+    )
     assert report.conclusion.advice == "Check Spegel & the registry, then go on"
     assert report.conclusion.next_step == "./task rehearse"
     assert report.conclusion.criterion == "cilium-is-deployed"
@@ -187,7 +194,12 @@ def test_a_flapping_probe_leaves_a_bounded_number_of_observations():
     script = streams.Script()
     script.start()
     script.tell(CriterionStarted(one.id), WaitStarted(one.id, "peace", 10))
-    script.tell(*(Observed(one.id, "peace", f"seen {number}", number) for number in range(OBSERVATIONS_MAX + 40)))
+    script.tell(
+        *(
+            Observed(one.id, "peace", f"seen {number}", number)
+            for number in range(OBSERVATIONS_MAX + 40)
+        )
+    )
 
     result = criterion(fold(script.heard), one.id)
 
@@ -199,7 +211,10 @@ def test_a_flapping_probe_leaves_a_bounded_number_of_observations():
 def test_work_outside_any_criterion_and_unlisted_criteria_are_not_lost():
     script = streams.Script()
     script.start()
-    script.tell(CommandStarted("", "simulated-machines", changes=True), CommandEnded("", "simulated-machines", 0, 1.0, (), changes=True))
+    script.tell(
+        CommandStarted("", "simulated-machines", changes=True),
+        CommandEnded("", "simulated-machines", 0, 1.0, (), changes=True),
+    )
     script.tell(CriterionEnded("nobody-listed-me", Verdict.MET, 0, 1))
 
     report = fold(script.heard)
@@ -234,8 +249,14 @@ def test_every_box_of_the_story_is_on_the_checklist_whatever_was_run():
 def test_no_part_of_a_run_counts_as_met_what_was_not_verified(run, cut):
     stream = run()
     prefix = stream[: round(cut * len(stream))]
-    verified = {one.event.id for one in prefix if isinstance(one.event, CriterionEnded) and one.event.verdict.holds}
-    listed = [info for one in prefix if isinstance(one.event, RunStarted) for info in one.event.criteria]
+    verified = {
+        one.event.id
+        for one in prefix
+        if isinstance(one.event, CriterionEnded) and one.event.verdict.holds
+    }
+    listed = [
+        info for one in prefix if isinstance(one.event, RunStarted) for info in one.event.criteria
+    ]
 
     report = fold(prefix)
 
@@ -243,7 +264,9 @@ def test_no_part_of_a_run_counts_as_met_what_was_not_verified(run, cut):
     assert report.counts.get("met", 0) + report.counts.get("already met", 0) == len(verified)
     assert sum(report.counts.values()) == len(report.criteria)
     for one in report.acceptance:
-        assert not one.ticked or {info.id for info in listed if one.key in info.acceptance} <= verified
+        assert (
+            not one.ticked or {info.id for info in listed if one.key in info.acceptance} <= verified
+        )
         assert one.standing is not Standing.MET_IN_PART or one.holding
     for box in report.checklist:
         members = {info.id for info in listed if box.key in info.boxes}

@@ -89,14 +89,23 @@ def run_pytest(root: Path, name: str) -> Played:
     found = re.search(r'data-jsonblob="([^"]*)"', page)
     assert found is not None
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))["extra"]
-    return Played(done.returncode, done.stdout + done.stderr, page, json.loads(html.unescape(found.group(1))), report)
+    return Played(
+        done.returncode,
+        done.stdout + done.stderr,
+        page,
+        json.loads(html.unescape(found.group(1))),
+        report,
+    )
 
 
 def test_every_criterion_is_one_row_in_our_words_whatever_pytest_made_of_it(played):
     for name in ("rehearsed", "failed_action", "not_ready", "interrupted", "plan"):
         run = played(name)
 
-        verdicts = [(row["testId"].removeprefix("criterion-"), row["resultsTableRow"][1]) for row in run.rows]
+        verdicts = [
+            (row["testId"].removeprefix("criterion-"), row["resultsTableRow"][1])
+            for row in run.rows
+        ]
         assert [key for key, _ in verdicts] == [one["id"] for one in run.report["criteria"]]
         for (_, cell), one in zip(verdicts, run.report["criteria"], strict=True):
             assert one["word"] in cell
@@ -158,9 +167,16 @@ def test_a_killed_run_leaves_every_other_file_of_the_report(tmp_path):
 
     assert run_pytest(tmp_path, "killed").exit_code == -9
     folder = tmp_path / "reports" / "infra-simulated"
-    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "summary.md"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "junit.xml",
+        "report.html",
+        "report.json",
+        "summary.md",
+    ]
     assert 'type="under way"' in (folder / "junit.xml").read_text(encoding="utf-8")
-    assert "if nothing runs any more, it was killed" in (folder / "summary.md").read_text(encoding="utf-8")
+    assert "if nothing runs any more, it was killed" in (folder / "summary.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_run_after_another_says_on_page_and_terminal_what_no_longer_holds(tmp_path):
@@ -172,16 +188,22 @@ def test_a_run_after_another_says_on_page_and_terminal_what_no_longer_holds(tmp_
     run = run_pytest(tmp_path, "failed_action")
 
     assert "Compared with earlier runs" in run.page
-    assert re.search(r'no longer holds</span> Cilium is deployed with cluster.id 1 <a class="fl-ref', run.page)
+    assert re.search(
+        r'no longer holds</span> Cilium is deployed with cluster.id 1 <a class="fl-ref', run.page
+    )
     assert "was met at 2026-11-23 06:32:04, now action failed" in run.page
     assert "no longer holds: Cilium is deployed with cluster.id 1" in run.output
-    assert [change["criterion"] for change in run.report["comparison"]["regressed"]] == ["cilium-is-deployed"]
+    assert [change["criterion"] for change in run.report["comparison"]["regressed"]] == [
+        "cilium-is-deployed"
+    ]
 
 
 def test_only_what_failed_is_unfolded(played):
     run = played("failed_action")
 
-    assert [row["testId"] for row in run.rows if row["result"] == "Failed"] == ["criterion-cilium-is-deployed"]
+    assert [row["testId"] for row in run.rows if row["result"] == "Failed"] == [
+        "criterion-cilium-is-deployed"
+    ]
     assert run.data["renderCollapsed"] == ["passed"]
     assert run.data["initialSort"] == "original"
 
@@ -189,7 +211,9 @@ def test_only_what_failed_is_unfolded(played):
 def test_the_page_is_one_file_that_loads_nothing(played):
     page = played("rehearsed").page
 
-    assert not re.findall(r"<(?:link|script|img|iframe)[^>]+(?:src|href)=[\"'](?!\"|')[^\"']+", page)
+    assert not re.findall(
+        r"<(?:link|script|img|iframe)[^>]+(?:src|href)=[\"'](?!\"|')[^\"']+", page
+    )
     assert "@import" not in page
     assert "url(" not in page
 
@@ -201,7 +225,9 @@ def test_the_checklist_leads_to_the_evidence(played):
     leads = set(re.findall(r'href="#(criterion-[^"]+)"', run.page))
 
     assert leads <= shown
-    assert {f"criterion-{one}" for box in run.report["checklist"] for one in box["criteria"]} <= leads
+    assert {
+        f"criterion-{one}" for box in run.report["checklist"] for one in box["criteria"]
+    } <= leads
 
 
 def test_without_scripts_the_same_rows_are_there(played):
@@ -243,9 +269,13 @@ def test_foreign_text_cannot_break_out_of_the_page(played):
     assert "\x1b" not in run.output
 
 
-def test_a_file_that_cannot_be_imported_ends_the_run_before_it_begins_and_leaves_the_last_report(tmp_path):
+def test_a_file_that_cannot_be_imported_ends_the_run_before_it_begins_and_leaves_the_last_report(
+    tmp_path,
+):
     write_suite(tmp_path)
-    (tmp_path / "bootstrap_tests" / "test_00_preflight.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
+    (tmp_path / "bootstrap_tests" / "test_00_preflight.py").write_text(
+        "import nothing_of_that_name\n", encoding="utf-8"
+    )
     last = tmp_path / "reports" / "infra-simulated" / "report.html"
     last.parent.mkdir(parents=True)
     last.write_text("the last run's", encoding="utf-8")
@@ -278,7 +308,9 @@ def test_pytest_itself_says_nothing_that_the_display_has_said(played):
 
 
 def test_without_a_cluster_the_plugins_do_nothing(tmp_path):
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ("fixtures.report", "fixtures.display")\n', encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(
+        'pytest_plugins = ("fixtures.report", "fixtures.display")\n', encoding="utf-8"
+    )
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n", encoding="utf-8")
 
     done = subprocess.run(

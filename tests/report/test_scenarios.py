@@ -17,15 +17,25 @@ from tests.report import streams
 
 TEST = "the-connectivity-test-passes"
 PASSED = ScenarioInfo("no-policies/pod-to-pod", ScenarioStanding.PASSED)
-LEFT_OUT = ScenarioInfo("egress-gateway", ScenarioStanding.LEFT_OUT, "Feature enable-ipv4-egress-gateway is disabled")
-UNVERIFIABLE = ScenarioInfo("client-egress-l7", ScenarioStanding.NOT_VERIFIABLE, "no Envoy here (Feature l7-proxy is disabled)")
-FAILED = ScenarioInfo("no-policies/pod-to-world", ScenarioStanding.FAILED, "curl exited 28 <at last>")
+LEFT_OUT = ScenarioInfo(
+    "egress-gateway", ScenarioStanding.LEFT_OUT, "Feature enable-ipv4-egress-gateway is disabled"
+)
+UNVERIFIABLE = ScenarioInfo(
+    "client-egress-l7",
+    ScenarioStanding.NOT_VERIFIABLE,
+    "no Envoy here (Feature l7-proxy is disabled)",
+)
+FAILED = ScenarioInfo(
+    "no-policies/pod-to-world", ScenarioStanding.FAILED, "curl exited 28 <at last>"
+)
 
 
 def with_scenarios(*scenarios: ScenarioInfo, verdict: Verdict = Verdict.MET) -> list[Stamped]:
     def changed(stamped: Stamped) -> Stamped:
         if isinstance(stamped.event, CriterionEnded) and stamped.event.id == TEST:
-            return replace(stamped, event=replace(stamped.event, scenarios=scenarios, verdict=verdict))
+            return replace(
+                stamped, event=replace(stamped.event, scenarios=scenarios, verdict=verdict)
+            )
         return stamped
 
     return [changed(stamped) for stamped in streams.good()]
@@ -47,10 +57,15 @@ def test_what_the_target_cannot_show_keeps_criterion_and_box_from_being_plainly_
     report = fold(with_scenarios(PASSED, UNVERIFIABLE, UNVERIFIABLE))
 
     acceptance, box = group(report, "AC6"), group(report, "`cilium connectivity test` passes")
-    assert (acceptance.standing, acceptance.words) == (Standing.MET_IN_PART, "met, 2 scenarios not verifiable here")
+    assert (acceptance.standing, acceptance.words) == (
+        Standing.MET_IN_PART,
+        "met, 2 scenarios not verifiable here",
+    )
     assert (box.standing, box.ticked, box.note) == (Standing.MET_IN_PART, False, UNVERIFIABLE.words)
     assert report.conclusion.standing is Standing.MET_IN_PART
-    assert report.conclusion.text.endswith("criteria met; 2 scenarios not verifiable on target nodes")
+    assert report.conclusion.text.endswith(
+        "criteria met; 2 scenarios not verifiable on target nodes"
+    )
 
 
 def test_the_page_shows_each_scenario_with_its_words_and_opens_what_failed():
@@ -62,7 +77,12 @@ def test_the_page_shows_each_scenario_with_its_words_and_opens_what_failed():
     for scenario in (PASSED, LEFT_OUT, UNVERIFIABLE, FAILED):
         assert scenario.name in page
     assert "curl exited 28 &lt;at last&gt;" in page
-    assert page.index("1 failed") < page.index("1 not verifiable here") < page.index("1 left out") < page.index("1 passed")
+    assert (
+        page.index("1 failed")
+        < page.index("1 not verifiable here")
+        < page.index("1 left out")
+        < page.index("1 passed")
+    )
     assert '<details open><summary><span class="fl-pill fl-failed">1 failed' in page
 
 
@@ -76,8 +96,14 @@ def test_scenarios_are_steps_of_their_test_in_ctrf():
         (UNVERIFIABLE.name, "skipped"),
         (FAILED.name, "failed"),
     ]
-    (criterion,) = (one for one in json.loads(json.dumps(made))["extra"]["criteria"] if one["id"] == TEST)
-    assert criterion["scenarios"][2] == {"name": UNVERIFIABLE.name, "standing": "not verifiable here", "words": UNVERIFIABLE.words}
+    (criterion,) = (
+        one for one in json.loads(json.dumps(made))["extra"]["criteria"] if one["id"] == TEST
+    )
+    assert criterion["scenarios"][2] == {
+        "name": UNVERIFIABLE.name,
+        "standing": "not verifiable here",
+        "words": UNVERIFIABLE.words,
+    }
 
 
 def test_scenarios_are_cases_of_a_suite_of_their_own_in_junit():
@@ -99,4 +125,7 @@ def test_the_summary_names_what_cannot_be_shown_under_its_reason():
 def test_one_is_one_and_two_are_two(number: int):
     report = fold(with_scenarios(PASSED, *[UNVERIFIABLE] * number))
 
-    assert group(report, "AC6").words == f"met, {number} scenario{'s' if number > 1 else ''} not verifiable here"
+    assert (
+        group(report, "AC6").words
+        == f"met, {number} scenario{'s' if number > 1 else ''} not verifiable here"
+    )

@@ -23,7 +23,9 @@ def test_a_span_is_written_as_people_say_it(seconds, said):
     assert span_text(seconds) == said
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(1800, "30 m"), (90, "90 s"), (60, "60 s"), (120, "2 m"), (0, "0 s")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(1800, "30 m"), (90, "90 s"), (60, "60 s"), (120, "2 m"), (0, "0 s")]
+)
 def test_a_budget_has_no_needless_digits(seconds, said):
     assert budget_text(seconds) == said
 

@@ -37,11 +37,23 @@ class Canaries:
 
     def found_in(self, text: str) -> list[str]:
         """Return the name of each secret that a text gives away, and never the secret."""
-        return sorted({self.pieces[piece] for token in _TOKEN.findall(text) for piece in _windows(token) if piece in self.pieces})
+        return sorted(
+            {
+                self.pieces[piece]
+                for token in _TOKEN.findall(text)
+                for piece in _windows(token)
+                if piece in self.pieces
+            }
+        )
 
     def found_in_files(self, paths: Iterable[Path]) -> list[str]:
         """Return each file that gives a secret away, with the secret's name; archives are opened."""
-        return [f"{name}: {secret}" for path in paths for name, text in texts_in(path) for secret in self.found_in(text)]
+        return [
+            f"{name}: {secret}"
+            for path in paths
+            for name, text in texts_in(path)
+            for secret in self.found_in(text)
+        ]
 
 
 def canaries(secrets: Mapping[str, str], public: Iterable[str] = ()) -> Canaries:
@@ -87,7 +99,9 @@ def _forms(secret: str) -> Iterator[str]:
     """Yield a secret in clear and in base64; what it holds in base64 itself is the same secret, in both ways again."""
     plain, decoded = [secret.encode()], []
     for text in (secret, "".join(_ARMOUR.sub("", secret).split())):
-        decoded += [content for token in _BASE64.findall(text) if (content := _decoded(token)) is not None]
+        decoded += [
+            content for token in _BASE64.findall(text) if (content := _decoded(token)) is not None
+        ]
     for content in plain + decoded:
         yield content.decode(errors="replace")
         for before in range(3):

@@ -50,10 +50,14 @@ class Exec:
     environment: tuple[str, ...]
 
 
-def watched(words: list[str], log: Path, *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+def watched(
+    words: list[str], log: Path, *, cwd: Path, env: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
     """Run a command that is watched; what was started is added to the log."""
     command = [sys.executable, str(Path(__file__)), str(log), *words]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
 
 
 def read(log: Path) -> list[Exec]:
@@ -68,7 +72,11 @@ def why_not() -> str:
         return "only Linux has ptrace as it is used here"
     command = [sys.executable, str(Path(__file__)), os.devnull, "true"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return (
+        ""
+        if done.returncode == 0
+        else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    )
 
 
 def main(log: str, *words: str) -> int:
@@ -106,7 +114,11 @@ def _follow(child: int, stream: TextIO) -> int:
             continue
         event, number = status >> 16, os.WSTOPSIG(status)
         if event == EVENT_EXEC:
-            started = {"pid": pid, "argv": list(_strings(pid, "cmdline")), "environment": list(_strings(pid, "environ"))}
+            started = {
+                "pid": pid,
+                "argv": list(_strings(pid, "cmdline")),
+                "environment": list(_strings(pid, "environ")),
+            }
             stream.write(json.dumps(started) + "\n")
             stream.flush()
         try:

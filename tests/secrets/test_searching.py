@@ -36,21 +36,31 @@ WAYS = {
     "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
     "base64 of more": lambda secret: base64.b64encode(f"key: {secret}\n".encode()).decode(),
     "base64 of base64": lambda secret: base64.b64encode(base64.b64encode(secret.encode())).decode(),
-    "base64 for addresses": lambda secret: base64.urlsafe_b64encode(f"--{secret}".encode()).decode(),
-    "base64 in lines": lambda secret: "\n    ".join(textwrap.wrap(base64.b64encode(secret.encode()).decode(), 32)),
+    "base64 for addresses": lambda secret: base64.urlsafe_b64encode(
+        f"--{secret}".encode()
+    ).decode(),
+    "base64 in lines": lambda secret: "\n    ".join(
+        textwrap.wrap(base64.b64encode(secret.encode()).decode(), 32)
+    ),
     # Of a key in OpenSSH's form, the private half ends on the last line but the armour's.
     "a part": lambda secret: f"...{secret.splitlines()[-2:][0][:22]}...",
 }
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "base64 of base64"])
-@pytest.mark.parametrize(("name", "secret"), [("the deploy key", KEY.identity), ("a token", TOKEN)], ids=("key", "token"))
-def test_a_secret_is_found_in_every_form_in_which_it_is_given_away(name: str, secret: str, way: str):
+@pytest.mark.parametrize(
+    ("name", "secret"), [("the deploy key", KEY.identity), ("a token", TOKEN)], ids=("key", "token")
+)
+def test_a_secret_is_found_in_every_form_in_which_it_is_given_away(
+    name: str, secret: str, way: str
+):
     assert CANARIES.found_in(f"before\n{WAYS[way](secret)}\nafter") == [name]
 
 
 def test_a_secret_that_is_kept_in_base64_is_found_in_clear_and_the_other_way_round():
-    kept = canaries({"kept": base64.b64encode(KEY.identity.encode()).decode()}, (KEY.public, TWIN.identity))
+    kept = canaries(
+        {"kept": base64.b64encode(KEY.identity.encode()).decode()}, (KEY.public, TWIN.identity)
+    )
 
     assert kept.found_in(KEY.identity) == ["kept"]
     assert kept.found_in(WAYS["base64 of base64"](KEY.identity)) == ["kept"]
@@ -75,8 +85,12 @@ def test_a_secret_is_found_within_an_archive(tmp_path: Path):
         archive.addfile(entry, io.BytesIO(TOKEN.encode()))
 
     assert TOKEN.encode() not in path.read_bytes()
-    assert CANARIES.found_in_files([path]) == ["diagnostics-1.tar.gz/diagnostics-1/talos/logs.txt: a token"]
-    assert [name for name, _ in texts_in(path)] == ["diagnostics-1.tar.gz/diagnostics-1/talos/logs.txt"]
+    assert CANARIES.found_in_files([path]) == [
+        "diagnostics-1.tar.gz/diagnostics-1/talos/logs.txt: a token"
+    ]
+    assert [name for name, _ in texts_in(path)] == [
+        "diagnostics-1.tar.gz/diagnostics-1/talos/logs.txt"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -89,30 +103,61 @@ def watching() -> None:
 GRANDCHILD = f"import subprocess; subprocess.run(['/bin/sh', '-c', ': {TOKEN}; /bin/true {TOKEN[:24]} & wait'], env={{'KEY': '{TOKEN}'}})"
 
 
-def test_a_secret_in_an_argument_of_a_grandchild_is_found_however_short_it_lives(watching: None, tmp_path: Path):
+def test_a_secret_in_an_argument_of_a_grandchild_is_found_however_short_it_lives(
+    watching: None, tmp_path: Path
+):
     program = tmp_path / "program.py"
     program.write_text(GRANDCHILD)
 
-    done = execs.watched([sys.executable, str(program)], tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60)
+    done = execs.watched(
+        [sys.executable, str(program)], tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60
+    )
 
     started = execs.read(tmp_path / "log")
     assert done.returncode == 0, done.stderr
     assert [each.argv[0] for each in started] == [sys.executable, "/bin/sh", "/bin/true"]
-    assert [CANARIES.found_in("\0".join(each.argv)) for each in started] == [[], ["a token"], ["a token"]]
-    assert [CANARIES.found_in("\0".join(each.environment)) for each in started] == [[], ["a token"], ["a token"]]
+    assert [CANARIES.found_in("\0".join(each.argv)) for each in started] == [
+        [],
+        ["a token"],
+        ["a token"],
+    ]
+    assert [CANARIES.found_in("\0".join(each.environment)) for each in started] == [
+        [],
+        ["a token"],
+        ["a token"],
+    ]
 
 
 def test_what_a_thread_starts_is_seen(watching: None, tmp_path: Path):
     program = "import subprocess, threading; t = threading.Thread(target=subprocess.run, args=(['/bin/true', 'from a thread'],)); t.start(); t.join()"
 
-    execs.watched([sys.executable, "-c", program], tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60)
+    execs.watched(
+        [sys.executable, "-c", program],
+        tmp_path / "log",
+        cwd=tmp_path,
+        env=os.environ,
+        timeout_s=60,
+    )
 
     assert execs.read(tmp_path / "log")[-1].argv == ("/bin/true", "from a thread")
 
 
 def test_the_command_keeps_its_exit_code_its_output_and_its_signals(watching: None, tmp_path: Path):
-    said = execs.watched(["/bin/sh", "-c", "echo out; echo err >&2; exit 7"], tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60)
-    words = [sys.executable, execs.__file__, str(tmp_path / "log"), "/bin/sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do /bin/true; done"]
+    said = execs.watched(
+        ["/bin/sh", "-c", "echo out; echo err >&2; exit 7"],
+        tmp_path / "log",
+        cwd=tmp_path,
+        env=os.environ,
+        timeout_s=60,
+    )
+    words = [
+        sys.executable,
+        execs.__file__,
+        str(tmp_path / "log"),
+        "/bin/sh",
+        "-c",
+        "trap 'exit 5' TERM; echo ready; while :; do /bin/true; done",
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -126,7 +171,11 @@ def test_the_command_keeps_its_exit_code_its_output_and_its_signals(watching: No
 
 
 def test_what_the_command_leaves_behind_goes_on(watching: None, tmp_path: Path):
-    words = ["/bin/sh", "-c", f"(while [ ! -e {tmp_path}/go ]; do :; done; echo still here > {tmp_path}/said) > {tmp_path}/out 2>&1 &"]
+    words = [
+        "/bin/sh",
+        "-c",
+        f"(while [ ! -e {tmp_path}/go ]; do :; done; echo still here > {tmp_path}/said) > {tmp_path}/out 2>&1 &",
+    ]
 
     execs.watched(words, tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60)
 

@@ -109,7 +109,9 @@ class Workshop:
     @property
     def go_calls(self) -> list[str]:
         calls = self.go_home / "calls"
-        return [line.split()[0] for line in calls.read_text().splitlines()] if calls.exists() else []
+        return (
+            [line.split()[0] for line in calls.read_text().splitlines()] if calls.exists() else []
+        )
 
     def between_halves(self, script: str) -> None:
         (self.go_home / "between").write_text(script)
@@ -151,7 +153,11 @@ def workshop(tmp_path: Path) -> Workshop:
     # As Go's module cache is.
     for path in (*shed.rglob("*"), shed):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home"), "LC_ALL": os.environ.get("LC_ALL", "C")}
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path / "home"),
+        "LC_ALL": os.environ.get("LC_ALL", "C"),
+    }
     return Workshop(Places(root, cache), environ, go_home)
 
 

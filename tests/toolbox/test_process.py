@@ -16,7 +16,11 @@ from firstlight.toolbox.process import _signals_held_back, run
 def test_the_outcome_has_the_exit_code_and_both_streams():
     lines = []
 
-    outcome = run(["/bin/sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"], timeout_s=20, on_line=lines.append)
+    outcome = run(
+        ["/bin/sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"],
+        timeout_s=20,
+        on_line=lines.append,
+    )
 
     assert (outcome.code, outcome.stdout, outcome.stderr) == (3, "out\n", "one\ntwo\n")
     assert lines == ["one", "two"]
@@ -65,7 +69,13 @@ HOLDER = (
 
 def hold(path):
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    )
     assert holder.stdout.readline() == "held\n"
     return holder
 
@@ -82,7 +92,9 @@ def test_a_lock_that_another_process_holds_is_waited_for(tmp_path):
 def test_a_lock_is_not_waited_for_forever(tmp_path):
     with hold(tmp_path / "lock") as holder:
         with (
-            pytest.raises(FirstlightError, match=f"process {holder.pid} holds it for more than 0 s"),
+            pytest.raises(
+                FirstlightError, match=f"process {holder.pid} holds it for more than 0 s"
+            ),
             locked(tmp_path / "lock", lambda _: None, wait_s=0, pause=lambda _: None),
         ):
             pass

@@ -53,4 +53,9 @@ def test_a_stream_that_is_no_terminal_gets_plain_lines():
 
 
 def test_durations_are_written_as_a_person_says_them():
-    assert [seconds(value) for value in (0.4, 59, 60, 479.6)] == ["0 s", "59 s", "1 m 00 s", "8 m 00 s"]
+    assert [seconds(value) for value in (0.4, 59, 60, 479.6)] == [
+        "0 s",
+        "59 s",
+        "1 m 00 s",
+        "8 m 00 s",
+    ]

@@ -41,9 +41,13 @@ def test_a_program_is_built_stamped_and_found_at_its_version(workshop):
 
     set_up(load_pins(workshop.places.versions), workshop.places, environ, workshop.display)
 
-    said = subprocess.run([workshop.places.bin / "plane"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [workshop.places.bin / "plane"], capture_output=True, text=True, check=True
+    ).stdout
     assert said == "plane v5.6.7\n"
-    assert [(entry.tool, entry.version, entry.problem) for entry in check(root)] == [("plane", "5.6.7", "")]
+    assert [(entry.tool, entry.version, entry.problem) for entry in check(root)] == [
+        ("plane", "5.6.7", "")
+    ]
 
 
 def test_a_go_of_another_version_is_not_taken(workshop):

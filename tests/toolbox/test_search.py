@@ -10,8 +10,15 @@ def say(version):
 
 
 def resolve_hammer(workshop, *folders, said=None):
-    environ = workshop.environ | {"PATH": ":".join(str(folder) for folder in folders) + ":/usr/bin:/bin"}
-    return resolve(load_pins(workshop.places.versions), workshop.places, environ, install=said.append if said is not None else None)["hammer"]
+    environ = workshop.environ | {
+        "PATH": ":".join(str(folder) for folder in folders) + ":/usr/bin:/bin"
+    }
+    return resolve(
+        load_pins(workshop.places.versions),
+        workshop.places,
+        environ,
+        install=said.append if said is not None else None,
+    )["hammer"]
 
 
 def test_a_tool_on_path_at_the_pinned_version_is_used(workshop, program, tmp_path):
@@ -50,7 +57,9 @@ def test_a_tool_that_does_not_say_its_version_is_not_used(workshop, program, tmp
     assert "no version that can be read" in found.remarks[0]
 
 
-def test_a_tool_without_a_question_for_its_version_is_never_taken_from_path(workshop, program, tmp_path):
+def test_a_tool_without_a_question_for_its_version_is_never_taken_from_path(
+    workshop, program, tmp_path
+):
     program(tmp_path / "a" / "chisel", "#!/bin/sh\necho 0.4.0\n")
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
 
@@ -69,7 +78,9 @@ def test_our_own_links_and_version_managers_shims_are_not_searched(workshop, pro
     assert found.remarks == ()
 
 
-def test_the_list_shows_where_each_tool_is_from_and_names_wrong_versions(workshop, program, tmp_path):
+def test_the_list_shows_where_each_tool_is_from_and_names_wrong_versions(
+    workshop, program, tmp_path
+):
     wrong = program(tmp_path / "a" / "hammer", say("7.0.0"))
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
     found = resolve(load_pins(workshop.places.versions), workshop.places, environ)
@@ -92,7 +103,9 @@ esac
 
 def test_mise_brings_a_tool_that_path_lacks(workshop, program, tmp_path):
     program(tmp_path / "stock" / "hammer", say("1.2.3"))
-    install = f"mkdir -p {tmp_path}/installed/bin && cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/"
+    install = (
+        f"mkdir -p {tmp_path}/installed/bin && cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/"
+    )
     program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=install))
 
     said = []
@@ -112,8 +125,12 @@ def test_what_mise_brings_is_not_used_if_it_says_another_version(workshop, progr
     assert found.remarks == ("what mise brought as hammer@1.2.3 says version 9.9.9",)
 
 
-def test_a_mise_that_cannot_download_is_said_and_leaves_the_tool_to_be_built(workshop, program, tmp_path):
-    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="echo no network >&2; exit 1"))
+def test_a_mise_that_cannot_download_is_said_and_leaves_the_tool_to_be_built(
+    workshop, program, tmp_path
+):
+    program(
+        tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="echo no network >&2; exit 1")
+    )
 
     found = resolve_hammer(workshop, tmp_path / "a", said=[])
 
@@ -132,8 +149,15 @@ def test_looking_at_the_tools_never_has_mise_install_anything(workshop, program,
 
 def test_mise_is_asked_for_no_second_download_once_one_failed(workshop, program, tmp_path):
     file = workshop.places.versions
-    file.write_text(file.read_text().replace('binary = "chisel-server"', 'mise = "chisel"\nask = ["x"]\nanswer = "x"'))
-    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=f'echo "$3" >>{tmp_path}/asked; exit 1'))
+    file.write_text(
+        file.read_text().replace(
+            'binary = "chisel-server"', 'mise = "chisel"\nask = ["x"]\nanswer = "x"'
+        )
+    )
+    program(
+        tmp_path / "a" / "mise",
+        MISE.format(home=tmp_path, install=f'echo "$3" >>{tmp_path}/asked; exit 1'),
+    )
 
     resolve_hammer(workshop, tmp_path / "a", said=[])
 

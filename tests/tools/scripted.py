@@ -14,7 +14,9 @@ from firstlight.tools.runner import Runner
 from tests.clocks import FakeClock
 
 CAPTURED = {
-    entry["name"]: entry for path in sorted((Path(__file__).parent / "captured").glob("*.yaml")) for entry in yaml.safe_load(path.read_text())
+    entry["name"]: entry
+    for path in sorted((Path(__file__).parent / "captured").glob("*.yaml"))
+    for entry in yaml.safe_load(path.read_text())
 }
 """What real tools printed, by name."""
 
@@ -63,7 +65,9 @@ class ScriptedRunner(Runner):
     called: list[Called] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        super().__init__(environment={}, root=Path("/"), bus=Bus(FakeClock()), criterion=lambda: "test")
+        super().__init__(
+            environment={}, root=Path("/"), bus=Bus(FakeClock()), criterion=lambda: "test"
+        )
 
     def run(
         self,
@@ -80,7 +84,15 @@ class ScriptedRunner(Runner):
         said = self.script(words)
         assert said is not None, f"unexpected command: {' '.join(words)}"
         tail = tuple(line for line in (said.stdout + said.stderr).splitlines() if line.strip())
-        return CommandResult(self.mask(" ".join(words)), said.exit_code, said.stdout, self.mask(said.stderr), 0.1, said.timed_out, tail[-40:])
+        return CommandResult(
+            self.mask(" ".join(words)),
+            said.exit_code,
+            said.stdout,
+            self.mask(said.stderr),
+            0.1,
+            said.timed_out,
+            tail[-40:],
+        )
 
     @property
     def changed(self) -> list[str]:
@@ -95,7 +107,9 @@ def by_words(answers: Mapping[str, Said | list[Said]]) -> Script:
         line = f" {' '.join(argv)} "
         for words, said in answers.items():
             if f" {words} " in line:
-                return (said.pop(0) if len(said) > 1 else said[0]) if isinstance(said, list) else said
+                return (
+                    (said.pop(0) if len(said) > 1 else said[0]) if isinstance(said, list) else said
+                )
         return None
 
     return script

@@ -45,15 +45,29 @@ def runner(tmp_path: Path) -> Runner:
     """A run on an operator's computer that has every secret at hand."""
     cluster = replace(infra(), root=tmp_path)
     files = {
-        tmp_path / "kubeconfig": {"users": [{"user": {"client-key-data": SECRETS["kubeconfig key"]}}]},
-        cluster.talosconfig: {"contexts": {"infra": {"key": SECRETS["talosconfig key"], "endpoints": ["10.25.11.11"]}}},
+        tmp_path / "kubeconfig": {
+            "users": [{"user": {"client-key-data": SECRETS["kubeconfig key"]}}]
+        },
+        cluster.talosconfig: {
+            "contexts": {"infra": {"key": SECRETS["talosconfig key"], "endpoints": ["10.25.11.11"]}}
+        },
         cluster.machine_config(cluster.first_control_plane): {
             "machine": {
                 "token": SECRETS["machine token"],
                 "ca": {"crt": "a certificate"},
-                "network": {"wireguard": {"privateKey": SECRETS["private key of WireGuard"], "peers": [{"publicKey": "a public key of a peer"}]}},
-                "encryption": {"keys": [{"static": {"passphrase": SECRETS["passphrase of a disk"]}}]},
-                "registries": {"auth": SECRETS["login to a registry"], "identityToken": SECRETS["identity token of a registry"]},
+                "network": {
+                    "wireguard": {
+                        "privateKey": SECRETS["private key of WireGuard"],
+                        "peers": [{"publicKey": "a public key of a peer"}],
+                    }
+                },
+                "encryption": {
+                    "keys": [{"static": {"passphrase": SECRETS["passphrase of a disk"]}}]
+                },
+                "registries": {
+                    "auth": SECRETS["login to a registry"],
+                    "identityToken": SECRETS["identity token of a registry"],
+                },
             },
             "cluster": {"secretboxEncryptionSecret": SECRETS["encryption secret"]},
         },
@@ -75,7 +89,9 @@ def runner(tmp_path: Path) -> Runner:
         "OP_SESSION_ABC": SECRETS["1Password session"],
         "HOME": "/home/operator",
     }
-    return Runner(environment=environment, root=tmp_path, bus=Bus(FakeClock()), criterion=lambda: "")
+    return Runner(
+        environment=environment, root=tmp_path, bus=Bus(FakeClock()), criterion=lambda: ""
+    )
 
 
 def learn(runner: Runner, tmp_path: Path) -> None:
@@ -101,7 +117,9 @@ def test_files_are_decrypted_at_the_same_time(runner: Runner, tmp_path: Path):
     folder, meeting = replace(infra(), root=tmp_path).flux_dir / "apps", tmp_path / "meeting"
     os.mkfifo(meeting)
     (folder / "more.sops.yaml").write_text((folder / "secrets.sops.yaml").read_text())
-    meet = f"open({str(meeting)!r}, 'w' if sys.argv[-1].endswith('more.sops.yaml') else 'r').close()\n"
+    meet = (
+        f"open({str(meeting)!r}, 'w' if sys.argv[-1].endswith('more.sops.yaml') else 'r').close()\n"
+    )
     (tmp_path / "bin" / "sops").write_text(SOPS + meet)
     started = time.monotonic()
 
@@ -112,7 +130,12 @@ def test_files_are_decrypted_at_the_same_time(runner: Runner, tmp_path: Path):
 
 
 def test_a_computer_that_has_nothing_yet_is_no_error(tmp_path: Path):
-    bare = Runner(environment={"PATH": str(tmp_path)}, root=tmp_path, bus=Bus(FakeClock()), criterion=lambda: "")
+    bare = Runner(
+        environment={"PATH": str(tmp_path)},
+        root=tmp_path,
+        bus=Bus(FakeClock()),
+        criterion=lambda: "",
+    )
     (tmp_path / "kubeconfig").write_bytes(b"\xff\x00: [")
 
     learn(bare, tmp_path)
@@ -129,9 +152,13 @@ def test_a_configuration_that_is_no_yaml_is_never_quoted(runner: Runner):
 
 def test_only_what_is_encrypted_in_a_file_is_secret(tmp_path: Path):
     path = tmp_path / "s.sops.yaml"
-    path.write_text("kind: Secret\ndata: {a: 'ENC[x]', b: plain, c: [1, 'ENC[y]']}\n---\nkey: ENC[z]\n")
+    path.write_text(
+        "kind: Secret\ndata: {a: 'ENC[x]', b: plain, c: [1, 'ENC[y]']}\n---\nkey: ENC[z]\n"
+    )
 
-    found = encrypted_values(path, "kind: Secret\ndata: {a: first, b: plain, c: [1, second]}\n---\nkey: 3\n")
+    found = encrypted_values(
+        path, "kind: Secret\ndata: {a: first, b: plain, c: [1, second]}\n---\nkey: 3\n"
+    )
 
     assert sorted(found) == ["3", "first", "second"]
     assert encrypted_values(path, "key: [") == []

@@ -13,10 +13,13 @@ from firstlight.tools.classification import Rule, classify
 from tests.tools.reading_captured import PARSERS, READ_FROM_STDERR
 
 CAPTURED: dict[str, list[dict[str, Any]]] = {
-    path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "captured").glob("*.yaml"))
+    path.stem: yaml.safe_load(path.read_text())
+    for path in sorted((Path(__file__).parent / "captured").glob("*.yaml"))
 }
 READINGS = [entry for entries in CAPTURED.values() for entry in entries if "reads" in entry]
-FAILURES = [(tool, entry) for tool, entries in CAPTURED.items() for entry in entries if "rule" in entry]
+FAILURES = [
+    (tool, entry) for tool, entries in CAPTURED.items() for entry in entries if "rule" in entry
+]
 
 UNSEEN = {
     "talosctl": {
@@ -40,7 +43,9 @@ UNSEEN = {
 
 def rules_of(tool: str) -> tuple[Rule, ...]:
     """Return the table beside a tool; helmfile passes on what helm says."""
-    rules: tuple[Rule, ...] = import_module(f"firstlight.tools.{'helm' if tool == 'helmfile' else tool}").RULES
+    rules: tuple[Rule, ...] = import_module(
+        f"firstlight.tools.{'helm' if tool == 'helmfile' else tool}"
+    ).RULES
     return rules
 
 
@@ -51,7 +56,9 @@ def test_what_a_tool_printed_is_read(entry: dict[str, Any]):
     assert PARSERS[entry["reads"]](entry[stream]) == entry["expected"]
 
 
-@pytest.mark.parametrize(("tool", "entry"), FAILURES, ids=lambda value: value["name"] if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("tool", "entry"), FAILURES, ids=lambda value: value["name"] if isinstance(value, dict) else ""
+)
 def test_a_failure_is_classified(tool: str, entry: dict[str, Any]):
     rule = classify(rules_of(tool), entry["stderr"] or entry["stdout"])
 
@@ -67,7 +74,9 @@ def test_every_parser_has_read_something_real():
 
 @pytest.mark.parametrize("tool", ["talosctl", "helm", "flux", "kubectl", "op", "sops", "git"])
 def test_every_row_of_a_table_was_seen_or_says_why_not(tool: str):
-    failures = [entry for name, entry in FAILURES if name == tool or (tool, name) == ("helm", "helmfile")]
+    failures = [
+        entry for name, entry in FAILURES if name == tool or (tool, name) == ("helm", "helmfile")
+    ]
     seen = {entry["rule"]["row"] for entry in failures if entry["rule"]}
 
     assert {rule.row for rule in rules_of(tool) if rule.row} - seen == set(UNSEEN.get(tool, {}))
@@ -82,7 +91,9 @@ ABOUT_THEIR_EXIT_CODE = {"version-node-down", "git-push-writable"}
     [(tool, entry) for tool, entries in CAPTURED.items() for entry in entries],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
-def test_an_answer_comes_from_a_tool_that_went_well_and_a_failure_from_one_that_failed(tool: str, entry: dict[str, Any]):
+def test_an_answer_comes_from_a_tool_that_went_well_and_a_failure_from_one_that_failed(
+    tool: str, entry: dict[str, Any]
+):
     assert entry["command"].split()[0] == tool
     if entry["name"] not in ABOUT_THEIR_EXIT_CODE and entry.get("reads") not in READ_FROM_STDERR:
         assert (entry["exit_code"] == 0) is ("reads" in entry)

@@ -32,7 +32,13 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     client = free_port()
     peer = free_port(but=client)
     urls = [f"http://{ADDRESS}:{port}" for port in (client, peer)]
-    words = [str(ETCD), "--data-dir", str(tmp_path_factory.mktemp("etcd") / "data"), "--initial-cluster", f"default={urls[1]}"]
+    words = [
+        str(ETCD),
+        "--data-dir",
+        str(tmp_path_factory.mktemp("etcd") / "data"),
+        "--initial-cluster",
+        f"default={urls[1]}",
+    ]
     words += [
         "--listen-client-urls",
         urls[0],
@@ -73,7 +79,10 @@ def test_a_real_server_answers(etcd: int):
 
 
 def test_a_call_that_a_real_server_does_not_know_has_no_answer(etcd: int):
-    with socket.create_connection((ADDRESS, etcd)) as connection, pytest.raises(NoAnswer, match="ended the call without an answer"):
+    with (
+        socket.create_connection((ADDRESS, etcd)) as connection,
+        pytest.raises(NoAnswer, match="ended the call without an answer"),
+    ):
         call(connection, "/observer.Observer/ServerStatus")
 
 
@@ -81,7 +90,9 @@ PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)
 
 
 @pytest.mark.parametrize("said", [PING, PING[:1]], ids=["pings", "bytes"])
-def test_a_server_that_says_something_without_end_has_no_answer(monkeypatch: pytest.MonkeyPatch, said: bytes):
+def test_a_server_that_says_something_without_end_has_no_answer(
+    monkeypatch: pytest.MonkeyPatch, said: bytes
+):
     monkeypatch.setattr("firstlight.tools.grpc.ANSWER_S", 1.0)
     started = time.monotonic()
 
@@ -91,8 +102,12 @@ def test_a_server_that_says_something_without_end_has_no_answer(monkeypatch: pyt
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize(("size", "said"), [(65_000, "timed out"), (65_535, "the answer is too long")])
-def test_an_answer_is_too_long_when_the_server_may_not_go_on(monkeypatch: pytest.MonkeyPatch, size: int, said: str):
+@pytest.mark.parametrize(
+    ("size", "said"), [(65_000, "timed out"), (65_535, "the answer is too long")]
+)
+def test_an_answer_is_too_long_when_the_server_may_not_go_on(
+    monkeypatch: pytest.MonkeyPatch, size: int, said: str
+):
     monkeypatch.setattr("firstlight.tools.grpc.ANSWER_S", 1.0)
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -24,7 +24,18 @@ from firstlight.tools.kubeclient import KubeconfigUnusable
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import CRDS, NODES, PODS
 from firstlight.tools.view import View
-from tests.tools.apiserver import ApiServer, broken, ended, event, mute, raw, refusal, serving, silent, write_kubeconfig
+from tests.tools.apiserver import (
+    ApiServer,
+    broken,
+    ended,
+    event,
+    mute,
+    raw,
+    refusal,
+    serving,
+    silent,
+    write_kubeconfig,
+)
 
 CONTEXT = "admin@infra"
 
@@ -54,19 +65,29 @@ def test_what_is_there_is_read(api: ApiServer, kubernetes: Kubernetes):
     assert kubernetes.ready() == "ok"
 
 
-def test_what_is_not_there_is_none_and_an_unknown_kind_has_no_objects(api: ApiServer, kubernetes: Kubernetes):
+def test_what_is_not_there_is_none_and_an_unknown_kind_has_no_objects(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(PODS)
 
     assert kubernetes.get(PODS, "x", "a") is None
     assert kubernetes.list(CRDS) == ([], "")
 
 
-@pytest.mark.parametrize(("code", "retryable"), [(401, False), (403, False), (409, False), (429, True), (500, True), (503, True), (504, True)])
-def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(api: ApiServer, kubernetes: Kubernetes, code: int, retryable: bool):
+@pytest.mark.parametrize(
+    ("code", "retryable"),
+    [(401, False), (403, False), (409, False), (429, True), (500, True), (503, True), (504, True)],
+)
+def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(
+    api: ApiServer, kubernetes: Kubernetes, code: int, retryable: bool
+):
     api.special["/api/v1/nodes"] = refusal(code, "the node is made of cheese", Retry_After="30")
 
     started = time.monotonic()
-    with pytest.raises(ApiRefused, match=rf"cannot read /api/v1/nodes: the API server said {code} .*: the node is made of cheese") as caught:
+    with pytest.raises(
+        ApiRefused,
+        match=rf"cannot read /api/v1/nodes: the API server said {code} .*: the node is made of cheese",
+    ) as caught:
         kubernetes.list(NODES)
 
     assert (caught.value.status, caught.value.retryable) == (code, retryable)
@@ -75,9 +96,13 @@ def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(api: ApiServer
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b"", b'{"items": [', b"[]", b"\xff\xfe", b'"text"'], ids=["html", "empty", "cut off", "list", "bytes", "text"]
+    "body",
+    [b"<html>", b"", b'{"items": [', b"[]", b"\xff\xfe", b'"text"'],
+    ids=["html", "empty", "cut off", "list", "bytes", "text"],
 )
-def test_an_answer_that_is_no_api_servers_is_no_answer(api: ApiServer, kubernetes: Kubernetes, body: bytes):
+def test_an_answer_that_is_no_api_servers_is_no_answer(
+    api: ApiServer, kubernetes: Kubernetes, body: bytes
+):
     api.special["/api/v1/nodes"] = raw(body)
 
     with pytest.raises(ApiUnavailable, match="cannot read /api/v1/nodes: ") as caught:
@@ -93,7 +118,9 @@ def test_an_answer_that_breaks_off_is_no_answer(api: ApiServer, kubernetes: Kube
         kubernetes.list(NODES)
 
 
-def test_a_server_that_never_answers_is_given_up(api: ApiServer, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch):
+def test_a_server_that_never_answers_is_given_up(
+    api: ApiServer, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("firstlight.tools.kubernetes.REQUEST_S", 0.1)
     api.special["/api/v1/nodes"] = mute
 
@@ -105,7 +132,9 @@ def test_nobody_listening_is_no_answer(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    kubernetes = Kubernetes(write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}"), CONTEXT)
+    kubernetes = Kubernetes(
+        write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}"), CONTEXT
+    )
 
     with pytest.raises(ApiUnavailable, match="Connection refused") as caught:
         kubernetes.ready()
@@ -125,7 +154,9 @@ def test_a_kubeconfig_that_is_not_there_yet_may_come(api: ApiServer, tmp_path: P
     assert kubernetes.ready() == "ok"
 
 
-def test_a_kubeconfig_that_is_replaced_is_read_anew(api: ApiServer, kubernetes: Kubernetes, tmp_path: Path):
+def test_a_kubeconfig_that_is_replaced_is_read_anew(
+    api: ApiServer, kubernetes: Kubernetes, tmp_path: Path
+):
     assert kubernetes.ready() == "ok"
     with serving() as other:
         other.special["/readyz"] = raw(b"other", "text/plain")
@@ -135,7 +166,9 @@ def test_a_kubeconfig_that_is_replaced_is_read_anew(api: ApiServer, kubernetes: 
 
 
 UNUSABLE = {
-    "another context": lambda path: write_kubeconfig(path, "http://127.0.0.1:1", context="admin@other"),
+    "another context": lambda path: write_kubeconfig(
+        path, "http://127.0.0.1:1", context="admin@other"
+    ),
     "no YAML": lambda path: path.write_text("key: hunter2: hunter2: {"),
     "empty": lambda path: path.write_text(""),
     "a list": lambda path: path.write_text("- hunter2"),
@@ -143,7 +176,9 @@ UNUSABLE = {
     "no cluster": lambda path: path.write_text(
         f"contexts: [{{name: {CONTEXT}, context: {{cluster: x, user: hunter2}}}}]\ncurrent-context: {CONTEXT}\n"
     ),
-    "bad base64": lambda path: write_kubeconfig(path, "https://127.0.0.1:1", **{"certificate-authority-data": "hunter2"}),
+    "bad base64": lambda path: write_kubeconfig(
+        path, "https://127.0.0.1:1", **{"certificate-authority-data": "hunter2"}
+    ),
     "a folder": lambda path: path.mkdir(),
 }
 
@@ -166,14 +201,30 @@ def authority(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(
-        subject, subject, key.public_key(), x509.random_serial_number(), now - dt.timedelta(hours=1), now + dt.timedelta(hours=1)
+        subject,
+        subject,
+        key.public_key(),
+        x509.random_serial_number(),
+        now - dt.timedelta(hours=1),
+        now + dt.timedelta(hours=1),
     )
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+        critical=False,
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    certificate = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False).sign(key, hashes.SHA256())
+    certificate = builder.add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+    ).sign(key, hashes.SHA256())
     pem, key_pem = folder / f"{name}.crt", folder / f"{name}.key"
     pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_pem.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    key_pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, key_pem)
     return pem, context
@@ -186,7 +237,9 @@ def test_another_clusters_certificate_is_told_from_a_server_that_is_down(tmp_pat
         ours, theirs = (
             Kubernetes(
                 write_kubeconfig(
-                    tmp_path / f"{path.stem}.kubeconfig", api.url, **{"certificate-authority-data": base64.b64encode(path.read_bytes()).decode()}
+                    tmp_path / f"{path.stem}.kubeconfig",
+                    api.url,
+                    **{"certificate-authority-data": base64.b64encode(path.read_bytes()).decode()},
                 ),
                 CONTEXT,
             )
@@ -198,7 +251,9 @@ def test_another_clusters_certificate_is_told_from_a_server_that_is_down(tmp_pat
             theirs.ready()
 
 
-def test_the_admins_key_is_used_and_reaches_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_admins_key_is_used_and_reaches_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """The official client puts it into a temporary file, which a run that is killed leaves behind."""
     folder = tmp_path / "tmp"
     folder.mkdir()
@@ -206,11 +261,19 @@ def test_the_admins_key_is_used_and_reaches_no_other_file(tmp_path: Path, monkey
     pem, context = authority(tmp_path, "ours")
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(pem)
-    encoded = {name: base64.b64encode((tmp_path / name).read_bytes()).decode() for name in ("ours.crt", "ours.key")}
+    encoded = {
+        name: base64.b64encode((tmp_path / name).read_bytes()).decode()
+        for name in ("ours.crt", "ours.key")
+    }
     with serving(context) as api:
-        path = write_kubeconfig(tmp_path / "kubeconfig", api.url, **{"certificate-authority-data": encoded["ours.crt"]})
+        path = write_kubeconfig(
+            tmp_path / "kubeconfig", api.url, **{"certificate-authority-data": encoded["ours.crt"]}
+        )
         content = yaml.safe_load(path.read_text())
-        content["users"][0]["user"] = {"client-certificate-data": encoded["ours.crt"], "client-key-data": encoded["ours.key"]}
+        content["users"][0]["user"] = {
+            "client-certificate-data": encoded["ours.crt"],
+            "client-key-data": encoded["ours.key"],
+        }
         path.write_text(yaml.safe_dump(content))
 
         assert Kubernetes(path, CONTEXT).ready() == "ok"
@@ -218,15 +281,21 @@ def test_the_admins_key_is_used_and_reaches_no_other_file(tmp_path: Path, monkey
 
 
 def test_a_view_asks_for_one_name_alone(api: ApiServer, kubernetes: Kubernetes):
-    api.hold(CRDS, thing("certificates.cert-manager.io"), thing("gateways.gateway.networking.k8s.io"))
+    api.hold(
+        CRDS, thing("certificates.cert-manager.io"), thing("gateways.gateway.networking.k8s.io")
+    )
 
     found = View(kubernetes, CRDS).named("certificates.cert-manager.io")
 
     assert found is not None
-    assert api.asked == ["/apis/apiextensions.k8s.io/v1/customresourcedefinitions?fieldSelector=metadata.name%3Dcertificates.cert-manager.io"]
+    assert api.asked == [
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?fieldSelector=metadata.name%3Dcertificates.cert-manager.io"
+    ]
 
 
-def test_a_watch_goes_on_from_the_last_look_and_watches_what_was_looked_at(api: ApiServer, kubernetes: Kubernetes):
+def test_a_watch_goes_on_from_the_last_look_and_watches_what_was_looked_at(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(PODS, thing("a", "x", app="dns"))
     api.special["watch"] = event("MODIFIED", thing("a", "x"))
     view = View(kubernetes, PODS, namespace="x")
@@ -235,7 +304,9 @@ def test_a_watch_goes_on_from_the_last_look_and_watches_what_was_looked_at(api: 
     view.changed(5)
 
     assert api.asked[1].startswith("/api/v1/namespaces/x/pods?")
-    assert {"watch=1", "resourceVersion=100", "labelSelector=app%3Ddns", "timeoutSeconds=5"} <= set(api.asked[1].split("?")[1].split("&"))
+    assert {"watch=1", "resourceVersion=100", "labelSelector=app%3Ddns", "timeoutSeconds=5"} <= set(
+        api.asked[1].split("?")[1].split("&")
+    )
 
 
 WATCHES = {
@@ -248,7 +319,9 @@ WATCHES = {
 
 
 @pytest.mark.parametrize("how", WATCHES)
-def test_a_watch_returns_at_once_when_there_is_something_to_look_at(api: ApiServer, kubernetes: Kubernetes, how: str):
+def test_a_watch_returns_at_once_when_there_is_something_to_look_at(
+    api: ApiServer, kubernetes: Kubernetes, how: str
+):
     api.hold(NODES, thing("a"))
     api.special["watch"] = WATCHES[how]
     view = View(kubernetes, NODES)
@@ -285,7 +358,9 @@ def test_a_silent_watch_ends_when_its_time_is_up(api: ApiServer, kubernetes: Kub
     ],
     ids=["broken", "mute", "404", "401", "403", "429", "500"],
 )
-def test_a_watch_that_fails_says_so(api: ApiServer, kubernetes: Kubernetes, how: Any, kind: type[Exception], retryable: bool):
+def test_a_watch_that_fails_says_so(
+    api: ApiServer, kubernetes: Kubernetes, how: Any, kind: type[Exception], retryable: bool
+):
     api.hold(NODES, thing("a"))
     api.special["watch"] = how
     view = View(kubernetes, NODES)
@@ -301,7 +376,9 @@ def test_there_is_nothing_to_watch_from_without_a_look(api: ApiServer, kubernete
     api.hold(NODES, thing("a"))
     view = View(kubernetes, NODES)
 
-    with pytest.raises(ApiUnavailable, match="cannot watch nodes: the API server does not list them yet"):
+    with pytest.raises(
+        ApiUnavailable, match="cannot watch nodes: the API server does not list them yet"
+    ):
         view.changed(5)
 
 
@@ -322,7 +399,10 @@ def test_a_look_that_fails_leaves_nothing_to_watch_from(api: ApiServer, kubernet
 
 def test_the_token_of_the_kubeconfig_is_sent(api: ApiServer, kubernetes: Kubernetes):
     seen: list[str] = []
-    api.special["/readyz"] = lambda handler: (seen.append(handler.headers["Authorization"]), handler.send(200, b"ok"))[1]
+    api.special["/readyz"] = lambda handler: (
+        seen.append(handler.headers["Authorization"]),
+        handler.send(200, b"ok"),
+    )[1]
 
     kubernetes.ready()
 

@@ -27,7 +27,8 @@ TOOLS = CHECKOUT / ".tools" / "bin"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(
-    not all((TOOLS / tool).exists() for tool in ("talosctl", "sops")), reason="set-up has not built talosctl and sops yet (./task tools)"
+    not all((TOOLS / tool).exists() for tool in ("talosctl", "sops")),
+    reason="set-up has not built talosctl and sops yet (./task tools)",
 )
 
 
@@ -39,7 +40,11 @@ class Place:
         self.told: list[str] = []
         bus = Bus(SystemClock())
         bus.add(lambda stamped: self.told.append(repr(stamped)))
-        environment = {"PATH": f"{path}{TOOLS}:{os.environ['PATH']}", "HOME": str(home), "SOPS_AGE_KEY_FILE": str(home / "keys.txt")}
+        environment = {
+            "PATH": f"{path}{TOOLS}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "SOPS_AGE_KEY_FILE": str(home / "keys.txt"),
+        }
         self.runner = Runner(environment=environment, root=root, bus=bus, criterion=lambda: "")
 
     def generate(self, now: datetime = NOW):
@@ -53,9 +58,13 @@ def sealed(tmp_path_factory) -> tuple[Path, Path, str]:
     identity = x25519.Identity.generate()
     (home / "keys.txt").write_text(f"{identity}\n", encoding="utf-8")
     for part in ("clusters", "bootstrap"):
-        shutil.copytree(CHECKOUT / part, root / part, ignore=shutil.ignore_patterns("clusterconfig"))
+        shutil.copytree(
+            CHECKOUT / part, root / part, ignore=shutil.ignore_patterns("clusterconfig")
+        )
     for file in (CHECKOUT / ".sops.yaml", *(CHECKOUT / "clusters").glob("*/*/*.sops.yaml")):
-        text = file.read_text(encoding="utf-8").replace(load(CHECKOUT, "infra").age_recipient, str(identity.to_public()))
+        text = file.read_text(encoding="utf-8").replace(
+            load(CHECKOUT, "infra").age_recipient, str(identity.to_public())
+        )
         (root / file.relative_to(CHECKOUT)).write_text(text, encoding="utf-8")
     secret = root / "clusters/infra/talos/talsecret.sops.yaml"
     secret.unlink()
@@ -86,30 +95,53 @@ def test_talos_accepts_every_generated_config(generated: Place):
     configs = generated.generate()
 
     for file in configs.files:
-        result = run([TOOLS / "talosctl", "validate", "--mode", "metal", "--strict", "--config", str(file)], timeout_s=30)
+        result = run(
+            [TOOLS / "talosctl", "validate", "--mode", "metal", "--strict", "--config", str(file)],
+            timeout_s=30,
+        )
         assert result.ok, result.stderr
-    assert [file.name for file in configs.files][::3] == ["infra-infra-cp-1.yaml", "infra-infra-worker-1.yaml"]
+    assert [file.name for file in configs.files][::3] == [
+        "infra-infra-cp-1.yaml",
+        "infra-infra-worker-1.yaml",
+    ]
 
 
 def test_a_config_says_what_inventory_and_patches_say(generated: Place):
-    [main, *documents] = yaml.safe_load_all(generated.generate().files[0].read_text(encoding="utf-8"))
+    [main, *documents] = yaml.safe_load_all(
+        generated.generate().files[0].read_text(encoding="utf-8")
+    )
 
     by_kind = {document["kind"]: document for document in documents}
     assert main["cluster"]["network"]["cni"] == {"name": "none"}
     assert main["cluster"]["network"]["podSubnets"] == ["10.42.0.0/16"]
-    assert (main["cluster"]["proxy"]["disabled"], main["cluster"]["coreDNS"]["disabled"]) == (True, True)
+    assert (main["cluster"]["proxy"]["disabled"], main["cluster"]["coreDNS"]["disabled"]) == (
+        True,
+        True,
+    )
     assert "10.25.11.10" in main["machine"]["certSANs"]
     assert "10.25.11.10" in main["cluster"]["apiServer"]["certSANs"]
     assert main["machine"]["install"]["disk"] == "/dev/nvme0n1"
     assert by_kind["HostnameConfig"]["hostname"] == "infra-cp-1"
-    assert by_kind["Layer2VIPConfig"] == {"apiVersion": "v1alpha1", "kind": "Layer2VIPConfig", "name": "10.25.11.10", "link": "bond0"}
+    assert by_kind["Layer2VIPConfig"] == {
+        "apiVersion": "v1alpha1",
+        "kind": "Layer2VIPConfig",
+        "name": "10.25.11.10",
+        "link": "bond0",
+    }
     # The first three come from talconfig.yaml, the last from a patch that merges into the same document.
     bond = by_kind["BondConfig"]
-    assert (bond["mtu"], bond["bondMode"], bond["addresses"], bond["adLACPActive"]) == (9000, "802.3ad", [{"address": "10.25.11.11/24"}], "on")
+    assert (bond["mtu"], bond["bondMode"], bond["addresses"], bond["adLACPActive"]) == (
+        9000,
+        "802.3ad",
+        [{"address": "10.25.11.11/24"}],
+        "on",
+    )
 
 
 def test_the_talosconfig_names_control_plane_nodes_and_no_default_nodes(generated: Place):
-    context = yaml.safe_load(generated.generate().talosconfig.read_text(encoding="utf-8"))["contexts"]["infra"]
+    context = yaml.safe_load(generated.generate().talosconfig.read_text(encoding="utf-8"))[
+        "contexts"
+    ]["infra"]
 
     assert context["endpoints"] == ["10.25.11.11", "10.25.11.12", "10.25.11.13"]
     assert "nodes" not in context
@@ -120,7 +152,11 @@ def test_what_is_written_is_for_its_owner_alone(generated: Place):
 
     written = sorted(configs.talosconfig.parent.iterdir())
     assert [stat.S_IMODE(file.stat().st_mode) for file in written] == [0o600] * 8
-    assert {file.name for file in written} == {*(file.name for file in configs.files), "talosconfig", ".generated.json"}
+    assert {file.name for file in written} == {
+        *(file.name for file in configs.files),
+        "talosconfig",
+        ".generated.json",
+    }
 
 
 def test_no_secret_is_told_or_left_elsewhere(generated: Place, sealed):
@@ -129,7 +165,11 @@ def test_no_secret_is_told_or_left_elsewhere(generated: Place, sealed):
 
     told = "\n".join(generated.told)
 
-    files = [file for file in generated.root.rglob("*") if file.is_file() and "clusterconfig" not in file.parts]
+    files = [
+        file
+        for file in generated.root.rglob("*")
+        if file.is_file() and "clusterconfig" not in file.parts
+    ]
     elsewhere = "".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
     assert len(secrets) >= 10
     assert "talosctl gen config" in told
@@ -148,27 +188,64 @@ def test_nothing_is_run_when_nothing_changed(place: Place):
 
 def test_only_the_machine_that_changed_gets_another_config(place: Place):
     before = {file.name: file.read_text(encoding="utf-8") for file in place.generate().files}
-    _replace(place.root / "clusters/infra/talos/talconfig.yaml", "installDisk: /dev/nvme0n1", "installDisk: /dev/sda")
+    _replace(
+        place.root / "clusters/infra/talos/talconfig.yaml",
+        "installDisk: /dev/nvme0n1",
+        "installDisk: /dev/sda",
+    )
 
     configs = place.generate()
 
     assert not configs.reused
-    assert [file.name for file in configs.files if file.read_text(encoding="utf-8") != before[file.name]] == ["infra-infra-cp-1.yaml"]
+    assert [
+        file.name for file in configs.files if file.read_text(encoding="utf-8") != before[file.name]
+    ] == ["infra-infra-cp-1.yaml"]
     assert why_stale(load(place.root, "infra"), place.runner) is None
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda talos: _append(talos / "talconfig.yaml"), "the inventory, a patch or the secrets changed"),
-        (lambda talos: _append(talos / "patches/global/kubelet.yaml"), "the inventory, a patch or the secrets changed"),
-        (lambda talos: _append(talos / "clusterconfig/infra-infra-cp-2.yaml"), "infra-infra-cp-2.yaml is missing, or not as it was generated"),
-        (lambda talos: (talos / "clusterconfig/talosconfig").unlink(), "talosconfig is missing, or not as it was generated"),
-        (lambda talos: (talos / "clusterconfig/.generated.json").write_text("{", encoding="utf-8"), "the note of how they were made cannot be read"),
-        (lambda talos: (talos / "clusterconfig/.generated.json").unlink(), "they were never generated"),
-        (lambda talos: _restamp(talos, form="0"), "they were made in another way (talosctl gen config, form 0)"),
+        (
+            lambda talos: _append(talos / "talconfig.yaml"),
+            "the inventory, a patch or the secrets changed",
+        ),
+        (
+            lambda talos: _append(talos / "patches/global/kubelet.yaml"),
+            "the inventory, a patch or the secrets changed",
+        ),
+        (
+            lambda talos: _append(talos / "clusterconfig/infra-infra-cp-2.yaml"),
+            "infra-infra-cp-2.yaml is missing, or not as it was generated",
+        ),
+        (
+            lambda talos: (talos / "clusterconfig/talosconfig").unlink(),
+            "talosconfig is missing, or not as it was generated",
+        ),
+        (
+            lambda talos: (talos / "clusterconfig/.generated.json").write_text(
+                "{", encoding="utf-8"
+            ),
+            "the note of how they were made cannot be read",
+        ),
+        (
+            lambda talos: (talos / "clusterconfig/.generated.json").unlink(),
+            "they were never generated",
+        ),
+        (
+            lambda talos: _restamp(talos, form="0"),
+            "they were made in another way (talosctl gen config, form 0)",
+        ),
     ],
-    ids=["inventory", "patch", "config edited", "talosconfig gone", "stamp damaged", "stamp gone", "older form"],
+    ids=[
+        "inventory",
+        "patch",
+        "config edited",
+        "talosconfig gone",
+        "stamp damaged",
+        "stamp gone",
+        "older form",
+    ],
 )
 def test_a_change_makes_them_stale(place: Place, change, reason: str):
     change(place.root / "clusters/infra/talos")
@@ -194,7 +271,11 @@ def test_a_wrong_age_key_leaves_what_was_there(place: Place, tmp_path):
 
 
 def test_what_talosctl_cannot_make_is_refused_by_name(place: Place):
-    _replace(place.root / "clusters/infra/talos/talconfig.yaml", "patches:\n", "imageFactory: {registryURL: factory.example.org}\npatches:\n")
+    _replace(
+        place.root / "clusters/infra/talos/talconfig.yaml",
+        "patches:\n",
+        "imageFactory: {registryURL: factory.example.org}\npatches:\n",
+    )
 
     with pytest.raises(ToolMissing, match=r"cannot find talhelper: .* cannot make: imageFactory"):
         place.generate()
@@ -245,7 +326,9 @@ def _append(file: Path) -> None:
 
 def _restamp(talos: Path, **changes: str) -> None:
     stamp = talos / "clusterconfig/.generated.json"
-    stamp.write_text(json.dumps(json.loads(stamp.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+    stamp.write_text(
+        json.dumps(json.loads(stamp.read_text(encoding="utf-8")) | changes), encoding="utf-8"
+    )
 
 
 def _leaves(data: object) -> list[str]:

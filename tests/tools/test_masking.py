@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from firstlight.tools.masking import KEY_LINES_MAX, MASK, SHORTEST_SECRET, KeyLines, Masker
 
-SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=SHORTEST_SECRET, max_size=40)
+SECRETS = st.text(
+    st.characters(codec="ascii", categories=["L", "N"]), min_size=SHORTEST_SECRET, max_size=40
+)
 
 
 @given(secret=SECRETS, before=st.text(max_size=40), after=st.text(max_size=40))
@@ -40,14 +42,20 @@ KEYS = st.binary(min_size=32, max_size=200).map(lambda content: base64.b64encode
 """What a key looks like in a file."""
 
 PEM = st.binary(min_size=100, max_size=400).map(
-    lambda content: f"-----BEGIN TEST-----\n{chr(10).join(textwrap.wrap(base64.b64encode(content).decode(), 64))}\n-----END TEST-----\n"
+    lambda content: (
+        f"-----BEGIN TEST-----\n{chr(10).join(textwrap.wrap(base64.b64encode(content).decode(), 64))}\n-----END TEST-----\n"
+    )
 )
 """A key over many lines, of a kind that no shape knows."""
 
 
 def pieces_left(secret: str, text: str) -> list[str]:
     """Return each run of fifteen characters of a secret that a text still holds."""
-    return [secret[start : start + 15] for start in range(len(secret) - 14) if secret[start : start + 15] in text]
+    return [
+        secret[start : start + 15]
+        for start in range(len(secret) - 14)
+        if secret[start : start + 15] in text
+    ]
 
 
 def lines_left(secret: str, text: str) -> list[str]:
@@ -115,20 +123,42 @@ def test_a_secret_that_is_learnt_later_is_masked_from_then_on():
 
 def test_a_key_that_comes_line_by_line_is_seen_without_being_known():
     stream = KeyLines()
-    lines = ["first", "-----BEGIN RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA", "qqqq", "-----END RSA PRIVATE KEY-----", "last"]
+    lines = [
+        "first",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "MIIEpAIBAAKCAQEA",
+        "qqqq",
+        "-----END RSA PRIVATE KEY-----",
+        "last",
+    ]
 
-    assert [stream.is_within_a_key(line) for line in lines] == [False, False, True, True, True, False]
+    assert [stream.is_within_a_key(line) for line in lines] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_key_that_never_ends_hides_no_more_than_a_key_has():
     stream = KeyLines()
     stream.is_within_a_key("error: expected -----BEGIN PRIVATE KEY-----")
 
-    assert [stream.is_within_a_key("line") for _ in range(KEY_LINES_MAX + 1)] == [True] * KEY_LINES_MAX + [False]
+    assert [stream.is_within_a_key("line") for _ in range(KEY_LINES_MAX + 1)] == [
+        True
+    ] * KEY_LINES_MAX + [False]
 
 
 def test_what_an_error_is_about_stays_readable_beside_secrets():
-    masker = Masker(["LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=", "abcdef.0123456789abcdef", "standin-0123456789abcdef0123456789abcdef"])
+    masker = Masker(
+        [
+            "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=",
+            "abcdef.0123456789abcdef",
+            "standin-0123456789abcdef0123456789abcdef",
+        ]
+    )
     said = "kube-system/cilium-operator-7d9b8c6f5-abcde: helm.sh/chart=cilium-1.18.5, https://127.25.11.10:6443/api/v1/namespaces/kube-system"
 
     assert masker(said) == said

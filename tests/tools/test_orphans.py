@@ -16,7 +16,13 @@ WAITING = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin
 
 
 def started(mark: str) -> subprocess.Popen[str]:
-    child = subprocess.Popen(WAITING, env={**os.environ, MARK: mark}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        WAITING,
+        env={**os.environ, MARK: mark},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "up\n"
     return child

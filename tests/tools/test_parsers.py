@@ -57,19 +57,28 @@ def test_no_parser_breaks_on_any_text(name: str, text: str):
     parse(name, text)
 
 
-@given(name=st.sampled_from(sorted(MAY_REFUSE)), text=st.text(alphabet="[]{}:,-\"'&*!|>%@`#?=<~ \n0123456789.abcdefnulltrue_oxz/T"))
+@given(
+    name=st.sampled_from(sorted(MAY_REFUSE)),
+    text=st.text(alphabet="[]{}:,-\"'&*!|>%@`#?=<~ \n0123456789.abcdefnulltrue_oxz/T"),
+)
 def test_no_parser_of_yaml_and_json_breaks_on_their_own_characters(name: str, text: str):
     parse(name, text)
 
 
 @given(entry=st.sampled_from(READINGS), end=st.integers(min_value=0), noise=st.text(max_size=20))
-def test_no_parser_breaks_on_a_real_answer_cut_anywhere_with_anything_behind(entry: dict[str, Any], end: int, noise: str):
+def test_no_parser_breaks_on_a_real_answer_cut_anywhere_with_anything_behind(
+    entry: dict[str, Any], end: int, noise: str
+):
     text = entry["stderr" if entry["reads"] in READ_FROM_STDERR else "stdout"]
 
     parse(entry["reads"], text[: end % (len(text) + 1)] + noise)
 
 
-ROWS = [entry for entry in READINGS if entry["reads"] in ("etcd_members", "flux_objects") and entry["expected"]]
+ROWS = [
+    entry
+    for entry in READINGS
+    if entry["reads"] in ("etcd_members", "flux_objects") and entry["expected"]
+]
 
 
 @given(entry=st.sampled_from(ROWS), end=st.integers(min_value=0))
@@ -84,7 +93,13 @@ def test_a_table_that_is_cut_off_holds_no_row_that_was_never_there(entry: dict[s
 
 
 @given(
-    entry=st.sampled_from([entry for entry in READINGS if entry["reads"].startswith("helm_") and entry["stdout"].startswith("[{")]),
+    entry=st.sampled_from(
+        [
+            entry
+            for entry in READINGS
+            if entry["reads"].startswith("helm_") and entry["stdout"].startswith("[{")
+        ]
+    ),
     end=st.integers(min_value=0),
 )
 def test_a_list_of_releases_that_is_cut_off_is_no_shorter_list(entry: dict[str, Any], end: int):
@@ -124,7 +139,10 @@ NODE          ID                 HOSTNAME     PEER URLS                  CLIENT 
 
     read = list(talosctl.parse_etcd_members(table))
 
-    assert [(member.hostname, member.learner) for member in read] == [("infra-cp-1", False), ("", True)]
+    assert [(member.hostname, member.learner) for member in read] == [
+        ("infra-cp-1", False),
+        ("", True),
+    ]
 
 
 def test_members_are_read_without_a_node_column():
@@ -134,7 +152,15 @@ def test_members_are_read_without_a_node_column():
     assert [member.hostname for member in talosctl.parse_etcd_members(table)] == ["infra-cp-1"]
 
 
-@pytest.mark.parametrize("text", ["", "\n", "NODE   SERVICE   STATE   HEALTH   LAST CHANGE   LAST EVENT\n", "1 error occurred:\n\t* nothing\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "NODE   SERVICE   STATE   HEALTH   LAST CHANGE   LAST EVENT\n",
+        "1 error occurred:\n\t* nothing\n",
+    ],
+)
 def test_what_lists_nothing_is_read_as_nothing(text: str):
     assert list(talosctl.parse_services(text)) == []
     assert list(talosctl.parse_etcd_members(text)) == []
@@ -146,10 +172,16 @@ def test_what_lists_nothing_is_read_as_nothing(text: str):
 @pytest.mark.parametrize(
     ("time", "expected"),
     [
-        ("2026-11-23 13:26:14.435689294 +0000 UTC", datetime(2026, 11, 23, 13, 26, 14, 435689, tzinfo=UTC)),
+        (
+            "2026-11-23 13:26:14.435689294 +0000 UTC",
+            datetime(2026, 11, 23, 13, 26, 14, 435689, tzinfo=UTC),
+        ),
         ("2026-11-23 13:26:14.4 +0000 UTC", datetime(2026, 11, 23, 13, 26, 14, 400000, tzinfo=UTC)),
         ("2026-11-23 13:26:14 +0000 UTC", datetime(2026, 11, 23, 13, 26, 14, tzinfo=UTC)),
-        ("2026-11-23 15:26:14.435689294 +0200 CEST", datetime(2026, 11, 23, 13, 26, 14, 435689, tzinfo=UTC)),
+        (
+            "2026-11-23 15:26:14.435689294 +0200 CEST",
+            datetime(2026, 11, 23, 13, 26, 14, 435689, tzinfo=UTC),
+        ),
         ("2026-99-23 13:26:14 +0000 UTC", None),
         ("never", None),
     ],
@@ -157,7 +189,12 @@ def test_what_lists_nothing_is_read_as_nothing(text: str):
 def test_a_machines_time_is_read_however_go_writes_it(time: str, expected: datetime | None):
     heading = f"{'NODE':14}{'NTP-SERVER':22}{'NODE-TIME':{len(time) + 3}}NTP-SERVER-TIME"
 
-    assert talosctl.parse_time(f"{heading}\n{'10.25.11.11':14}{'time.cloudflare.com':22}{time}   {time}\n") == expected
+    assert (
+        talosctl.parse_time(
+            f"{heading}\n{'10.25.11.11':14}{'time.cloudflare.com':22}{time}   {time}\n"
+        )
+        == expected
+    )
 
 
 # `talosctl read` of the two files, from one machine at 2026-11-25 11:14:39 UTC; of /proc/stat the line that counts.
@@ -165,16 +202,23 @@ STAT = "intr 1 0\nctxt 12\nbtime 1795601432\nprocesses 7\n"
 
 
 def test_a_machine_without_a_time_server_tells_its_time_by_its_kernel():
-    assert talosctl.parse_kernel_time(STAT, "3847.27 192.50\n") == datetime(2026, 11, 25, 11, 14, 39, 270000, tzinfo=UTC)
+    assert talosctl.parse_kernel_time(STAT, "3847.27 192.50\n") == datetime(
+        2026, 11, 25, 11, 14, 39, 270000, tzinfo=UTC
+    )
 
 
-@pytest.mark.parametrize(("stat", "uptime"), [("", "3847.27 192.50\n"), (STAT, ""), ("btime soon\n", "1.0 1.0\n"), (STAT, "soon\n")])
+@pytest.mark.parametrize(
+    ("stat", "uptime"),
+    [("", "3847.27 192.50\n"), (STAT, ""), ("btime soon\n", "1.0 1.0\n"), (STAT, "soon\n")],
+)
 def test_a_kernel_that_tells_no_time_is_not_guessed_at(stat: str, uptime: str):
     assert talosctl.parse_kernel_time(stat, uptime) is None
 
 
 def test_a_resource_whose_spec_is_text_keeps_it():
-    (resource,) = talosctl.parse_resources("node: 10.25.11.11\nmetadata:\n  id: x\nspec: |\n  version: v1alpha1\n")
+    (resource,) = talosctl.parse_resources(
+        "node: 10.25.11.11\nmetadata:\n  id: x\nspec: |\n  version: v1alpha1\n"
+    )
 
     assert resource.spec == {"text": "version: v1alpha1\n"}
 
@@ -188,20 +232,42 @@ def test_alerts_and_providers_are_not_ready_or_not():
 def test_a_message_with_a_line_break_is_no_object():
     table = "NAMESPACE\tNAME\tREVISION\tSUSPENDED\tREADY\tMESSAGE\nkube-system\thelmrelease/x\t\tFalse\tFalse\tinstall failed:\ntimed out waiting\n"
 
-    assert [(each.name, each.ready, each.message) for each in flux.parse_objects(table)] == [("helmrelease/x", "False", "install failed:")]
+    assert [(each.name, each.ready, each.message) for each in flux.parse_objects(table)] == [
+        ("helmrelease/x", "False", "install failed:")
+    ]
 
 
 @pytest.mark.parametrize(
     ("parse_one", "text", "message"),
     [
-        (helm.parse_releases, '[{"name": "x"}]', "cannot read the list of Helm releases: it has another form than Helm's"),
+        (
+            helm.parse_releases,
+            '[{"name": "x"}]',
+            "cannot read the list of Helm releases: it has another form than Helm's",
+        ),
         (helm.parse_values, "[1]", "cannot read the values of a release: they are no mapping"),
-        (helm.parse_first_deployed, '{"info": {}}', "cannot read the record of a release: it does not say when it was first deployed"),
-        (helm.parse_first_deployed, '{"info": {"first_deployed": "soon"}}', "it does not say when it was first deployed"),
+        (
+            helm.parse_first_deployed,
+            '{"info": {}}',
+            "cannot read the record of a release: it does not say when it was first deployed",
+        ),
+        (
+            helm.parse_first_deployed,
+            '{"info": {"first_deployed": "soon"}}',
+            "it does not say when it was first deployed",
+        ),
         (helm.parse_last_good_revision, '[{"revision": "x"}]', "it has another form than Helm's"),
-        (helmfile.parse_listed, "{}", "cannot read what helmfile lists: it has another form than helmfile's"),
+        (
+            helmfile.parse_listed,
+            "{}",
+            "cannot read what helmfile lists: it has another form than helmfile's",
+        ),
         (git.parse_head, "warning: you appear to have cloned nothing\n", "it names no commit"),
-        (lambda text: list(talosctl.parse_resources(text)), "a: b: c", "cannot read what talosctl printed: it is no YAML from line 1, column 5 on"),
+        (
+            lambda text: list(talosctl.parse_resources(text)),
+            "a: b: c",
+            "cannot read what talosctl printed: it is no YAML from line 1, column 5 on",
+        ),
     ],
 )
 def test_another_form_is_said_and_not_guessed_at(parse_one: Any, text: str, message: str):

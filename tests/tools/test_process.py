@@ -20,9 +20,17 @@ PYTHON = sys.executable
 
 
 def test_output_and_exit_code_are_returned_apart():
-    result = run([PYTHON, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"], timeout_s=20)
+    result = run(
+        [PYTHON, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"],
+        timeout_s=20,
+    )
 
-    assert (result.exit_code, result.stdout, result.stderr, result.ok) == (3, "out\n", "err\n", False)
+    assert (result.exit_code, result.stdout, result.stderr, result.ok) == (
+        3,
+        "out\n",
+        "err\n",
+        False,
+    )
 
 
 def test_input_goes_through_a_pipe():
@@ -60,7 +68,14 @@ def test_a_child_whose_time_is_up_is_ended_with_everything_it_started(tmp_path: 
 def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("firstlight.tools.process.TERMINATE_WAIT_S", 0.2)
 
-    result = run([PYTHON, "-c", "import signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"], timeout_s=1)
+    result = run(
+        [
+            PYTHON,
+            "-c",
+            "import signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)",
+        ],
+        timeout_s=1,
+    )
 
     assert (result.timed_out, result.exit_code) == (True, -signal.SIGKILL)
 
@@ -72,7 +87,11 @@ def test_an_interrupt_ends_the_child(tmp_path: Path):
     assert main is not None
 
     with pytest.raises(KeyboardInterrupt):
-        run([PYTHON, "-c", code], timeout_s=60, on_line=lambda _line: signal.pthread_kill(main, signal.SIGINT))
+        run(
+            [PYTHON, "-c", code],
+            timeout_s=60,
+            on_line=lambda _line: signal.pthread_kill(main, signal.SIGINT),
+        )
 
     assert not _alive(int(pid_file.read_text()))
 
@@ -103,7 +122,9 @@ def test_a_listener_in_trouble_does_not_block_the_child():
     def broken(_line: str) -> None:
         raise OSError("the terminal is gone")
 
-    result = run([PYTHON, "-c", "for number in range(50_000): print('x' * 40)"], timeout_s=60, on_line=broken)
+    result = run(
+        [PYTHON, "-c", "for number in range(50_000): print('x' * 40)"], timeout_s=60, on_line=broken
+    )
 
     assert result.ok
     assert len(result.stdout.splitlines()) == 50_000
@@ -122,7 +143,12 @@ def test_secrets_are_masked_wherever_people_may_see_them():
     lines: list[str] = []
 
     result = run(
-        [PYTHON, "-c", "import sys; print(sys.argv[1], file=sys.stderr); sys.exit(1)", "hunter2hunter2"],
+        [
+            PYTHON,
+            "-c",
+            "import sys; print(sys.argv[1], file=sys.stderr); sys.exit(1)",
+            "hunter2hunter2",
+        ],
         timeout_s=20,
         mask=Masker(["hunter2hunter2"]),
         on_line=lines.append,
@@ -136,11 +162,16 @@ def test_secrets_are_masked_wherever_people_may_see_them():
 
 
 def test_a_missing_tool_is_named_with_the_next_step():
-    with pytest.raises(ToolMissing, match=r"cannot find no-such-tool: No such file.*\n.*\./task tools:setup"):
+    with pytest.raises(
+        ToolMissing, match=r"cannot find no-such-tool: No such file.*\n.*\./task tools:setup"
+    ):
         run(["no-such-tool"], timeout_s=5)
 
 
-@pytest.mark.parametrize(("meaning", "retryable"), [(Class.RETRY, True), (Class.WAIT, True), (Class.FATAL, False), (Class.SUCCESS, False)])
+@pytest.mark.parametrize(
+    ("meaning", "retryable"),
+    [(Class.RETRY, True), (Class.WAIT, True), (Class.FATAL, False), (Class.SUCCESS, False)],
+)
 def test_a_failure_is_retryable_as_its_rule_says(meaning: Class, retryable: bool):
     result = run([PYTHON, "-c", "raise SystemExit('connection refused')"], timeout_s=20)
 
@@ -177,7 +208,10 @@ def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it(tmp
         if line == "why":
             (tmp_path / "read").write_text("")
 
-    failed, well = (run([PYTHON, "-c", code, exit_code, str(tmp_path / "read")], timeout_s=20, on_line=goes_on) for exit_code in ("1", "0"))
+    failed, well = (
+        run([PYTHON, "-c", code, exit_code, str(tmp_path / "read")], timeout_s=20, on_line=goes_on)
+        for exit_code in ("1", "0")
+    )
 
     assert failed.output_tail == ("why", "Server:")
     assert failed.said == "why"

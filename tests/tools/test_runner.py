@@ -25,7 +25,12 @@ class Heard:
         self.events: list[Event] = []
         bus = Bus(FakeClock())
         bus.add(lambda stamped: self.events.append(stamped.event))
-        self.runner = Runner(environment={"PATH": "/usr/bin:/bin", "GREETING": "hello"}, root=tmp_path, bus=bus, criterion=lambda: "a-criterion")
+        self.runner = Runner(
+            environment={"PATH": "/usr/bin:/bin", "GREETING": "hello"},
+            root=tmp_path,
+            bus=bus,
+            criterion=lambda: "a-criterion",
+        )
 
     def ended(self) -> CommandEnded:
         (event,) = [event for event in self.events if isinstance(event, CommandEnded)]
@@ -54,7 +59,10 @@ def test_what_an_action_prints_is_told_line_by_line_and_a_look_only_by_its_end(h
 
     heard.runner.run([*ECHO, "here"], timeout_s=20, changes=True)
 
-    assert {event.line for event in heard.events if isinstance(event, CommandOutput)} == {"here", "there"}
+    assert {event.line for event in heard.events if isinstance(event, CommandOutput)} == {
+        "here",
+        "there",
+    }
 
 
 def test_a_secret_is_told_to_nobody(heard: Heard):
@@ -71,7 +79,9 @@ def test_what_is_quiet_is_not_told_unless_it_fails(heard: Heard):
     heard.runner.run([sys.executable, "-c", "print(6 * 7)"], timeout_s=20, changes=True, quiet=True)
 
     assert heard.ended().output_tail == ()
-    assert "42" not in "".join(event.line for event in heard.events if isinstance(event, CommandOutput))
+    assert "42" not in "".join(
+        event.line for event in heard.events if isinstance(event, CommandOutput)
+    )
 
     failing = Heard(Path("/"))
     failing.runner.run([sys.executable, "-c", "raise SystemExit('why')"], timeout_s=20, quiet=True)
@@ -79,9 +89,13 @@ def test_what_is_quiet_is_not_told_unless_it_fails(heard: Heard):
 
 
 def test_the_end_of_a_long_output_is_told(heard: Heard):
-    heard.runner.run([sys.executable, "-c", "for number in range(100): print(number)"], timeout_s=20)
+    heard.runner.run(
+        [sys.executable, "-c", "for number in range(100): print(number)"], timeout_s=20
+    )
 
-    assert heard.ended().output_tail == tuple(str(number) for number in range(100 - TAIL_LINES, 100))
+    assert heard.ended().output_tail == tuple(
+        str(number) for number in range(100 - TAIL_LINES, 100)
+    )
 
 
 def test_a_command_that_took_too_long_has_no_exit_code(heard: Heard):
@@ -94,7 +108,10 @@ def test_a_command_that_is_not_there_is_told_to_have_ended(heard: Heard):
     with pytest.raises(ToolMissing):
         heard.runner.run(["no-such-tool"], timeout_s=5)
 
-    assert (heard.ended().exit_code, heard.ended().output_tail) == (None, ("cannot find no-such-tool: No such file or directory (no-such-tool)",))
+    assert (heard.ended().exit_code, heard.ended().output_tail) == (
+        None,
+        ("cannot find no-such-tool: No such file or directory (no-such-tool)",),
+    )
 
 
 def test_a_command_that_is_interrupted_is_told_to_have_ended(heard: Heard):
@@ -103,16 +120,26 @@ def test_a_command_that_is_interrupted_is_told_to_have_ended(heard: Heard):
     heard.runner._tell_line = lambda *_: signal.pthread_kill(main, signal.SIGINT)  # type: ignore[method-assign]
 
     with pytest.raises(KeyboardInterrupt):
-        heard.runner.run([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"], timeout_s=60, changes=True)
+        heard.runner.run(
+            [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"],
+            timeout_s=60,
+            changes=True,
+        )
 
     assert (heard.ended().exit_code, heard.ended().output_tail) == (None, ("KeyboardInterrupt",))
 
 
-def test_children_get_the_targets_environment_and_nothing_of_ours(heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_children_get_the_targets_environment_and_nothing_of_ours(
+    heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("OURS", "secret")
 
     result = heard.runner.run(
-        [sys.executable, "-c", "import os; print(os.environ.get('OURS'), os.environ['GREETING'], os.environ['MORE'], os.getcwd())"],
+        [
+            sys.executable,
+            "-c",
+            "import os; print(os.environ.get('OURS'), os.environ['GREETING'], os.environ['MORE'], os.getcwd())",
+        ],
         timeout_s=20,
         env={"MORE": "more"},
     )

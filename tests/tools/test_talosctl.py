@@ -11,23 +11,32 @@ from firstlight.tools.process import ToolFailed
 from firstlight.tools.talosctl import Talosctl
 from tests.tools.scripted import TIMED_OUT, Said, captured, scripted
 
-KERNEL = {"read /proc/stat": Said("ctxt 12\nbtime 1795601432\n"), "read /proc/uptime": Said("3847.27 192.50\n")}
+KERNEL = {
+    "read /proc/stat": Said("ctxt 12\nbtime 1795601432\n"),
+    "read /proc/uptime": Said("3847.27 192.50\n"),
+}
 NO_TIME_SERVER = Said(
     # As Talos wraps what its NTP client says of a time server that does not answer: not to be taken for a machine that does not.
     stderr='error getting time: rpc error: code = Unknown desc = error querying NTP server "10.25.10.1": read udp 10.25.11.11:41532->10.25.10.1:123: i/o timeout\n',
     exit_code=1,
 )
-STOPPED = Said(stderr="error getting time: rpc error: code = Canceled desc = context canceled\n", exit_code=1)
+STOPPED = Said(
+    stderr="error getting time: rpc error: code = Canceled desc = context canceled\n", exit_code=1
+)
 
 
 def test_a_machine_whose_time_server_is_silent_tells_its_time_by_its_kernel():
     runner = scripted({"time": NO_TIME_SERVER, **KERNEL})
 
-    assert Talosctl(runner, Path("talosconfig")).clock("10.25.11.11") == datetime(2026, 11, 25, 11, 14, 39, 270000, tzinfo=UTC)
+    assert Talosctl(runner, Path("talosconfig")).clock("10.25.11.11") == datetime(
+        2026, 11, 25, 11, 14, 39, 270000, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize(
-    "said", [captured("bootstrap-node-down"), TIMED_OUT, Said(exit_code=-2), STOPPED], ids=["down", "silent", "interrupted", "stopped"]
+    "said",
+    [captured("bootstrap-node-down"), TIMED_OUT, Said(exit_code=-2), STOPPED],
+    ids=["down", "silent", "interrupted", "stopped"],
 )
 def test_a_machine_that_was_not_reached_is_not_asked_on(said: Said):
     runner = scripted({"time": said, **KERNEL})

@@ -18,7 +18,9 @@ from tests.waiting import CLOCK, until
 
 
 def test_answers_come_in_the_order_of_the_questions():
-    assert together(partial(str, number) for number in range(100)) == [str(number) for number in range(100)]
+    assert together(partial(str, number) for number in range(100)) == [
+        str(number) for number in range(100)
+    ]
 
 
 def test_so_many_are_asked_at_once_and_no_more():
@@ -68,7 +70,12 @@ together(partial(ask, number) for number in range(4))
 
 def test_ctrl_c_ends_the_commands_of_all_threads_and_what_they_go_on_to(tmp_path: Path):
     words = [sys.executable, "-c", INTERRUPTED, str(tmp_path), "40"]
-    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         until(lambda: len(pids_in(tmp_path)) >= 4, within_s=60)
         process.send_signal(signal.SIGINT)
         told_s = CLOCK.monotonic()

@@ -49,7 +49,9 @@ def _build() -> int:
     pins = load_pins(places.versions)
     found = build(pins, places, os.environ, display_for(sys.stderr, label="images"))
     bring_cli(places)
-    sys.stdout.write(f"{len(found.images)} images in {found.storage} ({seconds(clock.monotonic() - started)})\n")
+    sys.stdout.write(
+        f"{len(found.images)} images in {found.storage} ({seconds(clock.monotonic() - started)})\n"
+    )
     return 0
 
 

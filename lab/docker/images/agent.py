@@ -24,11 +24,19 @@ PROGRAMS = {
     "opt/cni/bin/cilium-cni": "cilium-cni",
     "cni/loopback": "cni-loopback",
 }
-START = Start(("/usr/bin/cilium-dbg",), {"HUBBLE_SERVER": "unix:///var/run/cilium/hubble.sock", "INITSYSTEM": "SYSTEMD"}, folder="/home/cilium")
+START = Start(
+    ("/usr/bin/cilium-dbg",),
+    {"HUBBLE_SERVER": "unix:///var/run/cilium/hubble.sock", "INITSYSTEM": "SYSTEMD"},
+    folder="/home/cilium",
+)
 
 _DATAPATH = "var/lib/cilium/bpf"
 _NOT_DATAPATH = {"tests", "complexity-tests"}
-_SCRIPTS = ("images/cilium/init-container.sh", "plugins/cilium-cni/install-plugin.sh", "plugins/cilium-cni/cni-uninstall.sh")
+_SCRIPTS = (
+    "images/cilium/init-container.sh",
+    "plugins/cilium-cni/install-plugin.sh",
+    "plugins/cilium-cni/cni-uninstall.sh",
+)
 
 
 def entries(got: Ingredients) -> Iterator[Entry]:

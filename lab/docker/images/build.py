@@ -39,7 +39,9 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
     with locked(here.folder / "lock", display.say) as lock:
         here.folder.mkdir(parents=True, exist_ok=True)
         free_mb = shutil.disk_usage(here.folder).free // 1_000_000
-        display.say(f"into {here.folder}; up to {_NEEDED_MB / 1000:.1f} GB of disk besides Go's caches, {free_mb / 1000:.1f} GB are free")
+        display.say(
+            f"into {here.folder}; up to {_NEEDED_MB / 1000:.1f} GB of disk besides Go's caches, {free_mb / 1000:.1f} GB are free"
+        )
         # Whoever held the lock before is gone, so what it did not finish belongs to nobody.
         shutil.rmtree(here.work, ignore_errors=True)
         root = _base_root(here, display, lock)
@@ -63,7 +65,9 @@ def _base_root(here: ImagePlaces, display: Display, lock: int) -> Path:
     return root
 
 
-def _assemble(wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display: Display, lock: int) -> ImageSet:
+def _assemble(
+    wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display: Display, lock: int
+) -> ImageSet:
     lower = _lower_layers(got, here, display, lock)
     display.begin(f"{len(wanted)} images", _EXPECTED_S)
     images: list[Image] = []
@@ -83,7 +87,9 @@ def _assemble(wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display
     return ImageSet(here.storage, got.programs["registry"], here.serve_config, node, tuple(images))
 
 
-def _lower_layers(got: Ingredients, here: ImagePlaces, display: Display, lock: int) -> dict[Under, list[Layer]]:
+def _lower_layers(
+    got: Ingredients, here: ImagePlaces, display: Display, lock: int
+) -> dict[Under, list[Layer]]:
     """Return the layers below the images' own ones."""
     static = _layer(static_entries(got.root), here)
     base = kept_layer(_root_key(got.root), here)

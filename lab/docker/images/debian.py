@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 SUITE = "trixie"
 # What machines, the kubelet and the connectivity test's client call: one root for all, so that a machine keeps it once.
 BASE = (
-    *("ca-certificates", "iptables", "nftables", "kmod", "conntrack", "ethtool", "socat", "udev", "xfsprogs", "e2fsprogs", "nfs-common"),
+    *(
+        "ca-certificates",
+        "iptables",
+        "nftables",
+        "kmod",
+        "conntrack",
+        "ethtool",
+        "socat",
+        "udev",
+        "xfsprogs",
+        "e2fsprogs",
+        "nfs-common",
+    ),
     *("iproute2", "ipset", "procps", "runc"),
     *("curl", "iputils-ping", "bind9-dnsutils", "netcat-openbsd", "tcpdump"),
 )
@@ -66,7 +78,11 @@ def _entry(path: Path, inside: str) -> Entry | None:
     if stat.S_ISDIR(state.st_mode):
         return Entry(inside, folder=True, mode=mode, uid=uid, gid=gid)
     # Devices and sockets are made anew by whatever runs the image.
-    return Entry(inside, source=path, mode=mode, uid=uid, gid=gid) if stat.S_ISREG(state.st_mode) else None
+    return (
+        Entry(inside, source=path, mode=mode, uid=uid, gid=gid)
+        if stat.S_ISREG(state.st_mode)
+        else None
+    )
 
 
 def _same(path: Path, other: Path) -> bool:
@@ -77,4 +93,8 @@ def _same(path: Path, other: Path) -> bool:
     if stat.S_ISDIR(mine.st_mode):
         return mine.st_mode == theirs.st_mode
     # The copy kept the times of what it copied.
-    return (mine.st_mode, mine.st_size, mine.st_mtime_ns) == (theirs.st_mode, theirs.st_size, theirs.st_mtime_ns)
+    return (mine.st_mode, mine.st_size, mine.st_mtime_ns) == (
+        theirs.st_mode,
+        theirs.st_size,
+        theirs.st_mtime_ns,
+    )

@@ -59,7 +59,13 @@ class ImageSet:
 
     def registry_command(self, address: str, port: int) -> list[str]:
         """Return the command that serves the set there by plain HTTP, read-only, until it is ended; it writes nothing."""
-        return ["env", f"REGISTRY_HTTP_ADDR={address}:{port}", str(self.registry), "serve", str(self.config)]
+        return [
+            "env",
+            f"REGISTRY_HTTP_ADDR={address}:{port}",
+            str(self.registry),
+            "serve",
+            str(self.config),
+        ]
 
 
 def bring_cli(places: Places | None = None) -> None:
@@ -72,7 +78,10 @@ def bring_cli(places: Places | None = None) -> None:
     pins = load_pins(places.versions)
     program = bin_folder(pins.builds["cilium-cli"], pins, places) / "cilium"
     if not program.is_file():
-        raise TargetError(f"cannot find the cilium CLI: {program} is not there, so it was not built for this checkout's versions", next_step=_NEXT)
+        raise TargetError(
+            f"cannot find the cilium CLI: {program} is not there, so it was not built for this checkout's versions",
+            next_step=_NEXT,
+        )
     point(places.bin / "cilium", program)
 
 
@@ -86,16 +95,28 @@ def image_set(places: Places | None = None) -> ImageSet:
     here = ImagePlaces.of(places, load_pins(places.versions))
     if not here.record.is_file():
         raise TargetError(
-            f"cannot use the offline image set: {here.record} is not there, so none was built for this checkout's versions", next_step=_NEXT
+            f"cannot use the offline image set: {here.record} is not there, so none was built for this checkout's versions",
+            next_step=_NEXT,
         )
     try:
         found = _read(json.loads(here.record.read_text(encoding="utf-8")), here)
     except (ValueError, KeyError, TypeError) as error:
-        raise TargetError(f"cannot read the offline image set's record {here.record}: {error!r}", next_step=_NEXT) from error
-    missing = [str(path) for path in (found.registry, found.config, found.node.archive) if not path.is_file()]
-    missing += [image.reference for image in found.images if here.tagged(image.reference) != image.digest]
+        raise TargetError(
+            f"cannot read the offline image set's record {here.record}: {error!r}", next_step=_NEXT
+        ) from error
+    missing = [
+        str(path)
+        for path in (found.registry, found.config, found.node.archive)
+        if not path.is_file()
+    ]
+    missing += [
+        image.reference for image in found.images if here.tagged(image.reference) != image.digest
+    ]
     if missing:
-        raise TargetError(f"cannot use the offline image set: {len(missing)} parts are missing or replaced, first {missing[0]}", next_step=_NEXT)
+        raise TargetError(
+            f"cannot use the offline image set: {len(missing)} parts are missing or replaced, first {missing[0]}",
+            next_step=_NEXT,
+        )
     return found
 
 
@@ -119,5 +140,8 @@ def _read(content: dict[str, Any], here: ImagePlaces) -> ImageSet:
         registry=Path(content["registry"]),
         config=here.serve_config,
         node=NodeImage(node["reference"], node["identifier"], Path(node["archive"])),
-        images=tuple(Image(entry["reference"], entry["digest"], entry["stands_for"]) for entry in content["images"]),
+        images=tuple(
+            Image(entry["reference"], entry["digest"], entry["stands_for"])
+            for entry in content["images"]
+        ),
     )

@@ -21,7 +21,14 @@ TALOS = "github.com/siderolabs/talos"
 MACHINERY = "github.com/siderolabs/talos/pkg/machinery"
 CILIUM = "github.com/cilium/cilium"
 # Set-up builds these for their own sake; here they are taken as they are.
-SHARED = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "source-controller", "kustomize-controller", "helm-controller")
+SHARED = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,9 @@ class Ingredients:
     root: Path
 
 
-def build_programs(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> dict[str, Path]:
+def build_programs(
+    pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+) -> dict[str, Path]:
     """Have every program that goes into an image, building what is missing."""
     wanted: dict[str, list[Tool]] = {}
     for tool in pins.tools.values():
@@ -54,11 +63,15 @@ def build_programs(pins: Pins, places: Places, environ: Mapping[str, str], displ
     return found
 
 
-def find_modules(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> dict[str, Path]:
+def find_modules(
+    pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+) -> dict[str, Path]:
     """Have the modules whose files go into images, checked against the hashes of their graphs."""
     found: dict[str, Path] = {}
     for name, modules in (("node", (TALOS, MACHINERY)), ("cilium", (CILIUM,))):
         build = pins.builds[name]
         go = bring_go(build.go, places, environ, display)
-        found |= module_folders(modules, module=places.root / build.module, go=go, environ=environ, display=display)
+        found |= module_folders(
+            modules, module=places.root / build.module, go=go, environ=environ, display=display
+        )
     return found

@@ -94,9 +94,13 @@ def make_layer(key: str, entries: Sequence[Entry], here: ImagePlaces) -> Layer:
     with partial.open("wb") as raw:
         packed = _Hashing(raw)
         # Without name and time in its header, equal content gives equal bytes.
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=packed, mtime=0) as squeezed:
+        with gzip.GzipFile(
+            filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=packed, mtime=0
+        ) as squeezed:
             plain = _Hashing(squeezed)
-            with tarfile.open(fileobj=plain, mode="w|", format=tarfile.GNU_FORMAT, bufsize=_CHUNK) as archive:
+            with tarfile.open(
+                fileobj=plain, mode="w|", format=tarfile.GNU_FORMAT, bufsize=_CHUNK
+            ) as archive:
                 for entry in sorted(entries, key=lambda entry: entry.path):
                     _add(archive, entry)
     layer = Layer(packed.digest, plain.digest, partial.stat().st_size)

@@ -58,7 +58,10 @@ class Assembled:
 
 def assemble(layers: Sequence[Layer], start: Start) -> Assembled:
     """Return the image of these layers, lowest first."""
-    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **start.environment}
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        **start.environment,
+    }
     config = _json(
         {
             "created": _EPOCH,
@@ -79,7 +82,10 @@ def assemble(layers: Sequence[Layer], start: Start) -> Assembled:
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": {"mediaType": _CONFIG, "digest": digest_of(config), "size": len(config)},
-            "layers": [{"mediaType": _LAYER, "digest": layer.digest, "size": layer.size} for layer in layers],
+            "layers": [
+                {"mediaType": _LAYER, "digest": layer.digest, "size": layer.size}
+                for layer in layers
+            ],
         }
     )
     return Assembled(tuple(layers), config, manifest)
@@ -89,7 +95,11 @@ def write_archive(image: Assembled, reference: str, file: Path, here: ImagePlace
     """Write the image as `docker load` takes it."""
     name = image.identifier.removeprefix("sha256:")
     content = [
-        {"Config": f"{name}.json", "RepoTags": [reference], "Layers": [f"{layer.digest.removeprefix('sha256:')}.tar.gz" for layer in image.layers]}
+        {
+            "Config": f"{name}.json",
+            "RepoTags": [reference],
+            "Layers": [f"{layer.digest.removeprefix('sha256:')}.tar.gz" for layer in image.layers],
+        }
     ]
     with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as archive:
         for path, data in ((f"{name}.json", image.config), ("manifest.json", _json(content))):
@@ -107,7 +117,9 @@ def architecture() -> str:
     """Return what images call this computer's processor."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
-        raise TargetError(f"cannot build images for {machine}: only for {', '.join(_ARCHITECTURES)}")
+        raise TargetError(
+            f"cannot build images for {machine}: only for {', '.join(_ARCHITECTURES)}"
+        )
     return _ARCHITECTURES[machine]
 
 

@@ -38,12 +38,31 @@ _EMPTY = (
         "etc/nvme/hostid",
         "etc/nvme/hostnqn",
     ),
-    *("etc/cri/conf.d/01-registries.part", "etc/cri/conf.d/20-customization.part", "etc/cri/conf.d/base-spec.json", "etc/cri/conf.d/cri.toml"),
+    *(
+        "etc/cri/conf.d/01-registries.part",
+        "etc/cri/conf.d/20-customization.part",
+        "etc/cri/conf.d/base-spec.json",
+        "etc/cri/conf.d/cri.toml",
+    ),
     "etc/selinux/targeted/contexts/files/file_contexts",
 )
 _FOLDERS = (
-    *(".extra", "etc/cni/net.d", "etc/cri/conf.d/hosts", "etc/kubernetes/manifests", "mnt", "opt/containerd/bin", "opt/containerd/lib", "system"),
-    *("usr/lib/modules", "usr/libexec/kubernetes", "usr/local/lib/kubelet/credentialproviders", "usr/share/spdx"),
+    *(
+        ".extra",
+        "etc/cni/net.d",
+        "etc/cri/conf.d/hosts",
+        "etc/kubernetes/manifests",
+        "mnt",
+        "opt/containerd/bin",
+        "opt/containerd/lib",
+        "system",
+    ),
+    *(
+        "usr/lib/modules",
+        "usr/libexec/kubernetes",
+        "usr/local/lib/kubelet/credentialproviders",
+        "usr/share/spdx",
+    ),
 )
 # Of Talos' own sources: how its two containerds are set up, and what it gives to the kubelet.
 _COPIED = {
@@ -60,7 +79,10 @@ def entries(got: Ingredients) -> Iterator[Entry]:
     """Yield everything of the image but the programs."""
     yield from (Entry(path, mode=0o644) for path in _EMPTY)
     yield from (Entry(path, folder=True) for path in _FOLDERS)
-    yield from (Entry(path, source=got.modules[TALOS] / source, mode=0o644) for path, source in _COPIED.items())
+    yield from (
+        Entry(path, source=got.modules[TALOS] / source, mode=0o644)
+        for path, source in _COPIED.items()
+    )
     yield Entry("etc/os-release", source=got.modules[MACHINERY] / "version/os-release", mode=0o644)
     yield Entry("usr/etc/in-container", data=b"true\n", mode=0o644)
     yield Entry("usr/libexec/firstlight/uid_map", data=_ID_MAP, mode=0o444)

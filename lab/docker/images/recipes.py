@@ -28,7 +28,16 @@ _STAND_INS = {
     "cert-manager-controller": ("--http", "9402", "--http", "9403"),
     "cert-manager-webhook": ("--http", "6080", "--http", "9402", "--https", "10250"),
     "cert-manager-cainjector": ("--http", "9402"),
-    "notification-controller": ("--http", "8080", "--http", "9090", "--http", "9292", "--http", "9440"),
+    "notification-controller": (
+        "--http",
+        "8080",
+        "--http",
+        "9090",
+        "--http",
+        "9292",
+        "--http",
+        "9440",
+    ),
 }
 
 
@@ -100,39 +109,72 @@ def _kubernetes(pins: Pins) -> list[Recipe]:
     servers = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
     return [
         Recipe(
-            f"registry.k8s.io/pause:{version['pause']}", Under.STATIC, {"pause": "pause"}, Start(("/pause",)), stands_for="the pause program in C"
+            f"registry.k8s.io/pause:{version['pause']}",
+            Under.STATIC,
+            {"pause": "pause"},
+            Start(("/pause",)),
+            stands_for="the pause program in C",
         ),
         Recipe(
-            f"ghcr.io/siderolabs/kubelet:v{version['kubelet']}", Under.BASE, {"usr/local/bin/kubelet": "kubelet"}, Start(("/usr/local/bin/kubelet",))
+            f"ghcr.io/siderolabs/kubelet:v{version['kubelet']}",
+            Under.BASE,
+            {"usr/local/bin/kubelet": "kubelet"},
+            Start(("/usr/local/bin/kubelet",)),
         ),
-        Recipe(f"registry.k8s.io/etcd:v{version['node-etcd']}", Under.STATIC, {"usr/local/bin/etcd": "node-etcd"}, Start()),
+        Recipe(
+            f"registry.k8s.io/etcd:v{version['node-etcd']}",
+            Under.STATIC,
+            {"usr/local/bin/etcd": "node-etcd"},
+            Start(),
+        ),
         *(
-            Recipe(f"registry.k8s.io/{name}:v{version[name]}", Under.STATIC, {f"usr/local/bin/{name}": name}, Start((f"/usr/local/bin/{name}",)))
+            Recipe(
+                f"registry.k8s.io/{name}:v{version[name]}",
+                Under.STATIC,
+                {f"usr/local/bin/{name}": name},
+                Start((f"/usr/local/bin/{name}",)),
+            )
             for name in servers
         ),
-        Recipe(f"docker.io/coredns/coredns:{version['coredns']}", Under.STATIC, {"coredns": "coredns"}, Start(("/coredns",))),
+        Recipe(
+            f"docker.io/coredns/coredns:{version['coredns']}",
+            Under.STATIC,
+            {"coredns": "coredns"},
+            Start(("/coredns",)),
+        ),
     ]
 
 
 def _flux(pins: Pins) -> list[Recipe]:
     return [
-        _controller(name, pins.tools[name].version, pins.images[name]) for name in ("source-controller", "kustomize-controller", "helm-controller")
+        _controller(name, pins.tools[name].version, pins.images[name])
+        for name in ("source-controller", "kustomize-controller", "helm-controller")
     ]
 
 
 def _controller(name: str, version: str, reference: str) -> Recipe:
     # A release that is not served as a module is replaced by the newest one before it that is.
     shipped = reference.rpartition(":v")[2]
-    stands_for = None if version == shipped else f"{name} {shipped}, of which version {version} runs here"
+    stands_for = (
+        None if version == shipped else f"{name} {shipped}, of which version {version} runs here"
+    )
     start = Start((f"/usr/local/bin/{name}",), user="65534:65534")
-    return Recipe(reference, Under.STATIC, {f"usr/local/bin/{name}": name}, start, stands_for=stands_for)
+    return Recipe(
+        reference, Under.STATIC, {f"usr/local/bin/{name}": name}, start, stands_for=stands_for
+    )
 
 
 def _cilium(pins: Pins, got: Ingredients) -> list[Recipe]:
     tag = f"v{pins.tools['cilium-agent'].version}"
     gops = {"GOPS_CONFIG_DIR": "/home/gops"}
     return [
-        Recipe(f"quay.io/cilium/cilium:{tag}", Under.COMPILER, agent.PROGRAMS, agent.START, tuple(agent.entries(got))),
+        Recipe(
+            f"quay.io/cilium/cilium:{tag}",
+            Under.COMPILER,
+            agent.PROGRAMS,
+            agent.START,
+            tuple(agent.entries(got)),
+        ),
         Recipe(
             f"quay.io/cilium/operator-generic:{tag}",
             Under.STATIC,
@@ -160,8 +202,22 @@ def _connectivity(names: Mapping[str, str]) -> list[Recipe]:
         Entry("usr/local/bin/tcpdump", data=nameless, mode=0o755),
     )
     return [
-        Recipe(names["client"], Under.BASE, {"usr/bin/pause": "pause"}, Start(), shell, "Cilium's image of curl on Alpine"),
-        Recipe(names["json-mock"], Under.STATIC, {"usr/bin/json-mock": "json-mock"}, Start(("/usr/bin/json-mock",)), (), "json-mock on Node.js"),
+        Recipe(
+            names["client"],
+            Under.BASE,
+            {"usr/bin/pause": "pause"},
+            Start(),
+            shell,
+            "Cilium's image of curl on Alpine",
+        ),
+        Recipe(
+            names["json-mock"],
+            Under.STATIC,
+            {"usr/bin/json-mock": "json-mock"},
+            Start(("/usr/bin/json-mock",)),
+            (),
+            "json-mock on Node.js",
+        ),
     ]
 
 

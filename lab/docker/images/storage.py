@@ -66,7 +66,11 @@ def prune(here: ImagePlaces) -> int:
     for link in here.repositories.rglob("_manifests/tags/*/current/link"):
         digest = link.read_text(encoding="ascii")
         manifest = json.loads(here.blob(digest).read_bytes())
-        used |= {digest, manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])}
+        used |= {
+            digest,
+            manifest["config"]["digest"],
+            *(layer["digest"] for layer in manifest["layers"]),
+        }
     freed = 0
     for blob in (here.storage / "docker/registry/v2/blobs/sha256").glob("*/*"):
         if f"sha256:{blob.name}" not in used:

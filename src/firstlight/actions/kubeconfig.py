@@ -21,7 +21,9 @@ PRIVATE = 0o600
 """Only its owner may read a kubeconfig: it is the whole cluster."""
 
 
-def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner: Runner, kubernetes: Kubernetes) -> Action:
+def generate_kubeconfig(
+    talosctl: Talosctl, cluster: Cluster, path: Path, runner: Runner, kubernetes: Kubernetes
+) -> Action:
     """Generate the admin's kubeconfig, mode 0600, from a node's own address: the VIP may not be elected yet."""
 
     def need() -> str | None:
@@ -47,13 +49,17 @@ def generate_kubeconfig(talosctl: Talosctl, cluster: Cluster, path: Path, runner
         write_atomically(path, text, mode=PRIVATE)
         why = kubeconfig_problem(path, cluster)
         if why:
-            raise ActionFailed(f"cannot use the kubeconfig that {cluster.first_control_plane.hostname} made: {why}")
+            raise ActionFailed(
+                f"cannot use the kubeconfig that {cluster.first_control_plane.hostname} made: {why}"
+            )
 
     return Action(
         title=f"generate the kubeconfig {path.name}",
         need=need,
         act=act,
-        commands=lambda: (f"{shlex.join(talosctl.kubeconfig_command(str(cluster.first_control_plane.address)))} > {path}",),
+        commands=lambda: (
+            f"{shlex.join(talosctl.kubeconfig_command(str(cluster.first_control_plane.address)))} > {path}",
+        ),
     )
 
 
@@ -64,12 +70,17 @@ def push_kubeconfig(op: OnePassword, cluster: Cluster, path: Path) -> Action:
     def need() -> str | None:
         if not path.is_file():
             raise Blocked(
-                f"cannot push {title} to 1Password: there is no kubeconfig at {path}", next_step=f"./task talos:kubeconfig CLUSTER={cluster.name}"
+                f"cannot push {title} to 1Password: there is no kubeconfig at {path}",
+                next_step=f"./task talos:kubeconfig CLUSTER={cluster.name}",
             )
         stored = op.document(title, VAULT)
         if stored is None:
             return f"vault {VAULT} has no {title}"
-        return None if stored.strip() == path.read_text().strip() else f"{title} in vault {VAULT} is another kubeconfig"
+        return (
+            None
+            if stored.strip() == path.read_text().strip()
+            else f"{title} in vault {VAULT} is another kubeconfig"
+        )
 
     def exists() -> bool:
         return op.document(title, VAULT) is not None
@@ -91,12 +102,18 @@ def kubeconfig_problem(path: Path, cluster: Cluster) -> str:
         return f"{path} has mode {mode:04o}, not {PRIVATE:04o}"
     try:
         content = read_yaml(path.read_text(), str(path)) or {}
-        contexts = {entry["name"]: entry["context"]["cluster"] for entry in content.get("contexts") or []}
-        servers = {entry["name"]: entry["cluster"]["server"] for entry in content.get("clusters") or []}
+        contexts = {
+            entry["name"]: entry["context"]["cluster"] for entry in content.get("contexts") or []
+        }
+        servers = {
+            entry["name"]: entry["cluster"]["server"] for entry in content.get("clusters") or []
+        }
     except (Unreadable, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return f"{path} is no kubeconfig: {type(error).__name__}"
     if cluster.context not in contexts:
-        return f"{path} has no context {cluster.context}, only {', '.join(sorted(contexts)) or 'none'}"
+        return (
+            f"{path} has no context {cluster.context}, only {', '.join(sorted(contexts)) or 'none'}"
+        )
     server = servers.get(contexts[cluster.context], "nothing")
     if server != cluster.endpoint:
         return f"{path} points at {server}, not at {cluster.endpoint}"

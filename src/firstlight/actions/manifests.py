@@ -18,7 +18,9 @@ from firstlight.tools.runner import Runner
 Manifests = Callable[[], str]
 
 
-def apply_secrets(op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster, runner: Runner) -> Action:
+def apply_secrets(
+    op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster, runner: Runner
+) -> Action:
     """Inject the bootstrap secrets from 1Password and apply them; their text exists in pipes only."""
     template = cluster.bootstrap_dir / "secrets.yaml.tpl"
     what = "the bootstrap secrets"
@@ -36,7 +38,9 @@ def apply_secrets(op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, clu
         title="apply the bootstrap secrets",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
         act=lambda: _apply(kubectl, manifests, what, secret=True),
-        commands=lambda: (f"op inject <{template.relative_to(cluster.root)} | {shlex.join(kubectl.apply_command)}",),
+        commands=lambda: (
+            f"op inject <{template.relative_to(cluster.root)} | {shlex.join(kubectl.apply_command)}",
+        ),
     )
 
 
@@ -55,7 +59,9 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
         title="apply the GitRepository and the Kustomization",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
         act=lambda: _apply(kubectl, manifests, what, secret=False),
-        commands=lambda: (f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {shlex.join(kubectl.apply_command)}",),
+        commands=lambda: (
+            f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {shlex.join(kubectl.apply_command)}",
+        ),
     )
 
 

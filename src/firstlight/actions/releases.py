@@ -32,13 +32,23 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
         rows = {str(row["name"]): row for row in helmfile.releases(CRDS_FILE)}
         unknown = [name for name in cluster.crd_releases if name not in rows]
         if unknown:
-            raise ActionFailed(f"cannot apply the CRDs: helmfile lists no release {', '.join(unknown)} in {CRDS_FILE}")
-        charts = {name: cluster.bootstrap_dir / "helmfile.d" / str(rows[name].get("chart", "")) for name in cluster.crd_releases}
-        return {(name, str(rows[name]["namespace"])): (chart.name, local_chart_version(chart)) for name, chart in charts.items()}
+            raise ActionFailed(
+                f"cannot apply the CRDs: helmfile lists no release {', '.join(unknown)} in {CRDS_FILE}"
+            )
+        charts = {
+            name: cluster.bootstrap_dir / "helmfile.d" / str(rows[name].get("chart", ""))
+            for name in cluster.crd_releases
+        }
+        return {
+            (name, str(rows[name]["namespace"])): (chart.name, local_chart_version(chart))
+            for name, chart in charts.items()
+        }
 
     def need() -> str | None:
         found = {(release.name, release.namespace): release for release in helm.releases()}
-        reasons = (_why(found.get(identity), identity[0], *chart) for identity, chart in wanted().items())
+        reasons = (
+            _why(found.get(identity), identity[0], *chart) for identity, chart in wanted().items()
+        )
         return next((why for why in reasons if why), None)
 
     def act() -> None:
@@ -49,28 +59,42 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
         title="apply the CRDs",
         need=need,
         act=act,
-        commands=lambda: (*_mending_commands(helm, tuple(wanted())), shlex.join(helmfile.sync_command(CRDS_FILE))),
+        commands=lambda: (
+            *_mending_commands(helm, tuple(wanted())),
+            shlex.join(helmfile.sync_command(CRDS_FILE)),
+        ),
     )
 
 
-def install_release(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster, release: Release) -> Action:
+def install_release(
+    helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster, release: Release
+) -> Action:
     """Install one release with helmfile, chart, version and values as its HelmRelease says."""
     identity = (release.name, release.namespace)
 
     def need() -> str | None:
-        found = next((each for each in helm.releases() if (each.name, each.namespace) == identity), None)
+        found = next(
+            (each for each in helm.releases() if (each.name, each.namespace) == identity), None
+        )
         why = _why(found, release.name, release.chart, release.version)
         if why:
             return why
-        return None if helm.values(release.name, release.namespace) == release.values else f"{release.name} has other values than its HelmRelease"
+        return (
+            None
+            if helm.values(release.name, release.namespace) == release.values
+            else f"{release.name} has other values than its HelmRelease"
+        )
 
     def act() -> None:
         earlier = cluster.releases[: cluster.releases.index(release)]
-        deployed = {(each.name, each.namespace) for each in helm.releases() if each.status == "deployed"}
+        deployed = {
+            (each.name, each.namespace) for each in helm.releases() if each.status == "deployed"
+        }
         missing = [each.name for each in earlier if (each.name, each.namespace) not in deployed]
         if missing:
             raise ActionFailed(
-                f"cannot install {release.name}: {', '.join(missing)} must be deployed before it", next_step=f"./task bootstrap:{cluster.name}:apps"
+                f"cannot install {release.name}: {', '.join(missing)} must be deployed before it",
+                next_step=f"./task bootstrap:{cluster.name}:apps",
             )
         _mend(helm, (identity,))
         try:
@@ -83,7 +107,10 @@ def install_release(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, clus
         title=f"install {release.name} {release.version}",
         need=need,
         act=act,
-        commands=lambda: (*_mending_commands(helm, (identity,)), shlex.join(helmfile.sync_command(APPS_FILE, release=release.name))),
+        commands=lambda: (
+            *_mending_commands(helm, (identity,)),
+            shlex.join(helmfile.sync_command(APPS_FILE, release=release.name)),
+        ),
     )
 
 
@@ -127,12 +154,24 @@ def _mending_commands(helm: Helm, wanted: Sequence[Identity]) -> tuple[str, ...]
     except FirstlightError:
         # There is no cluster to ask yet, so nothing in it was left half-way.
         return ()
-    words = [helm.uninstall_command(release) if revision is None else helm.rollback_command(release, revision) for release, revision in half_way]
+    words = [
+        helm.uninstall_command(release)
+        if revision is None
+        else helm.rollback_command(release, revision)
+        for release, revision in half_way
+    ]
     return tuple(map(shlex.join, words))
 
 
-def _half_way(helm: Helm, wanted: Sequence[Identity]) -> Iterator[tuple[InstalledRelease, int | None]]:
+def _half_way(
+    helm: Helm, wanted: Sequence[Identity]
+) -> Iterator[tuple[InstalledRelease, int | None]]:
     """Yield each release that was left half-way, with the revision to return to, or none when there never was a good one."""
     for release in helm.releases():
         if (release.name, release.namespace) in wanted and release.status.startswith(HALF_WAY):
-            yield release, None if release.status in ("pending-install", "uninstalling") else helm.last_good_revision(release)
+            yield (
+                release,
+                None
+                if release.status in ("pending-install", "uninstalling")
+                else helm.last_good_revision(release),
+            )

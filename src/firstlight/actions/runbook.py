@@ -14,7 +14,14 @@ BEGIN, END = "<!-- timings:begin -->", "<!-- timings:end -->"
 HEAD = "| cluster | target | day (UTC) | ready after | verified after |\n|---|---|---|---|---|\n"
 
 
-def write_timings(path: Path, cluster: str, target: str, ready_s: float | None, verified_s: float | None, clock: Clock) -> Action:
+def write_timings(
+    path: Path,
+    cluster: str,
+    target: str,
+    ready_s: float | None,
+    verified_s: float | None,
+    clock: Clock,
+) -> Action:
     """Write the timing of this bootstrap into the runbook's table, in place of the same cluster's and target's earlier row."""
     key = f"| {cluster} | {target} |"
     times = f"{minutes(ready_s)} | {minutes(verified_s)} |"
@@ -24,10 +31,17 @@ def write_timings(path: Path, cluster: str, target: str, ready_s: float | None, 
         return None if row.endswith(times) else f"{path.name} has no row of this run"
 
     def act() -> None:
-        rows = sorted([line for line in _rows(path) if not line.startswith(key)] + [f"{key} {clock.now():%Y-%m-%d} | {times}"])
+        rows = sorted(
+            [line for line in _rows(path) if not line.startswith(key)]
+            + [f"{key} {clock.now():%Y-%m-%d} | {times}"]
+        )
         before, _, rest = path.read_text().partition(BEGIN)
         after = rest.partition(END)[2]
-        write_atomically(path, f"{before}{BEGIN}\n{HEAD}" + "".join(f"{row}\n" for row in rows) + f"{END}{after}", mode=0o644)
+        write_atomically(
+            path,
+            f"{before}{BEGIN}\n{HEAD}" + "".join(f"{row}\n" for row in rows) + f"{END}{after}",
+            mode=0o644,
+        )
 
     return Action(title=f"write the timing into {path.name}", need=need, act=act)
 
@@ -45,6 +59,12 @@ def _rows(path: Path) -> list[str]:
     """
     text = path.read_text() if path.is_file() else ""
     if END not in text.partition(BEGIN)[2]:
-        raise ActionFailed(f"cannot write the timing into {path}: it lacks the markers {BEGIN} and {END}")
+        raise ActionFailed(
+            f"cannot write the timing into {path}: it lacks the markers {BEGIN} and {END}"
+        )
     table = text.partition(BEGIN)[2].partition(END)[0]
-    return [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| cluster ")]
+    return [
+        line
+        for line in table.splitlines()
+        if line.startswith("| ") and not line.startswith("| cluster ")
+    ]

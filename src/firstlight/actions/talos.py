@@ -23,7 +23,14 @@ BOOTSTRAP_RETRY_S = 600.0
 """How long a machine may say "not yet": Talos's own client retries as long."""
 
 
-def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock, *, patience: float = 1.0, observer: Observer | None = None) -> Action:
+def bootstrap_etcd(
+    talosctl: Talosctl,
+    cluster: Cluster,
+    clock: Clock,
+    *,
+    patience: float = 1.0,
+    observer: Observer | None = None,
+) -> Action:
     """Bootstrap etcd on the first control plane node, never on another, never when any node already has members; the observer is told each refusal."""
     node = cluster.first_control_plane
     address = str(node.address)
@@ -34,7 +41,12 @@ def bootstrap_etcd(talosctl: Talosctl, cluster: Cluster, clock: Clock, *, patien
         return None if claims else "no control plane node has any etcd member"
 
     def act() -> str:
-        return wait_for(_accepted(talosctl, cluster, address), budget_s=BOOTSTRAP_RETRY_S * patience, clock=clock, observer=observer)[0]
+        return wait_for(
+            _accepted(talosctl, cluster, address),
+            budget_s=BOOTSTRAP_RETRY_S * patience,
+            clock=clock,
+            observer=observer,
+        )[0]
 
     return Action(
         title=f"bootstrap etcd on {node.hostname} ({address})",
@@ -63,7 +75,11 @@ def _accepted(talosctl: Talosctl, cluster: Cluster, address: str) -> Condition[s
         if rule is not None and rule.meaning is Class.SUCCESS:
             already.append("etcd's data directory is not empty")
             return _proven(talosctl, cluster, already[0])
-        result.raise_on_failure(f"bootstrap etcd on {address}", rules=RULES, next_step="docs/runbooks/bootstrap.md#etcd-is-bootstrapped-once")
+        result.raise_on_failure(
+            f"bootstrap etcd on {address}",
+            rules=RULES,
+            next_step="docs/runbooks/bootstrap.md#etcd-is-bootstrapped-once",
+        )
         return not_yet("refused")
 
     return Condition(f"{address} to accept the bootstrap", probe)

@@ -23,9 +23,16 @@ def values_are_equal(helmfile: Helmfile, cluster: Cluster) -> Condition[tuple[st
             if release.name not in rendered:
                 problems.append(f"helmfile has no release {release.name}")
                 continue
-            problems += [str(each) for each in differences(release, rendered[release.name], values.get(release.name, {}))]
+            problems += [
+                str(each)
+                for each in differences(
+                    release, rendered[release.name], values.get(release.name, {})
+                )
+            ]
         names = tuple(release.name for release in cluster.releases)
-        return never("; ".join(problems)) if problems else holds(f"{', '.join(names)}: equal", names)
+        return (
+            never("; ".join(problems)) if problems else holds(f"{', '.join(names)}: equal", names)
+        )
 
     return Condition("helmfile and the HelmReleases to say the same", probe)
 
@@ -36,7 +43,14 @@ def no_unknown_value_keys(helm: Helm, cluster: Cluster) -> Condition[int]:
     def probe() -> Observation[int]:
         problems: list[str] = []
         for release in cluster.releases:
-            problems += [f"{release.name}: {problem}" for problem in unknown_keys(release.values, helm.default_values(release))]
-        return never("; ".join(problems)) if problems else holds(f"{len(cluster.releases)} charts know every value", len(cluster.releases))
+            problems += [
+                f"{release.name}: {problem}"
+                for problem in unknown_keys(release.values, helm.default_values(release))
+            ]
+        return (
+            never("; ".join(problems))
+            if problems
+            else holds(f"{len(cluster.releases)} charts know every value", len(cluster.releases))
+        )
 
     return Condition("every value to be known to its chart", probe)

@@ -8,7 +8,13 @@ from functools import partial
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.conditions.naming import several
 from firstlight.definition.model import Cluster
-from firstlight.tools.cilium import NAMESPACE, AgentConfig, Cilium, parse_agent_config, parse_agent_status
+from firstlight.tools.cilium import (
+    NAMESPACE,
+    AgentConfig,
+    Cilium,
+    parse_agent_config,
+    parse_agent_status,
+)
 from firstlight.tools.hubble import PORT, ask_relay
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import PODS, is_ready, name_of
@@ -31,7 +37,9 @@ def status_ok(cilium: Cilium) -> Condition[str]:
     return Condition("cilium status to be well", probe)
 
 
-def agents_identify(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[Mapping[str, tuple[str, str]]]:
+def agents_identify(
+    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster
+) -> Condition[Mapping[str, tuple[str, str]]]:
     """Say when the agent of every node runs with the cluster's id and name; its value is what each node's agent said."""
 
     def judge(config: AgentConfig) -> str:
@@ -43,16 +51,24 @@ def agents_identify(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) ->
         configs, trouble = _configs(cilium, kubernetes, cluster)
         if trouble:
             return not_yet(trouble)
-        wrong = [f"the agent of {node} {judge(config)}" for node, config in sorted(configs.items()) if judge(config)]
+        wrong = [
+            f"the agent of {node} {judge(config)}"
+            for node, config in sorted(configs.items())
+            if judge(config)
+        ]
         if wrong:
             return never(wrong[0])
         found = {node: (config.cluster_id, config.cluster_name) for node, config in configs.items()}
-        return holds(f"{len(found)} agents run with cluster id {cluster.id} and name {cluster.name}", found)
+        return holds(
+            f"{len(found)} agents run with cluster id {cluster.id} and name {cluster.name}", found
+        )
 
     return Condition("every agent to run with the cluster's id and name", probe)
 
 
-def datapath_operational(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> Condition[Mapping[str, str]]:
+def datapath_operational(
+    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster
+) -> Condition[Mapping[str, str]]:
     """Say when the agent of every node is well and its eBPF programs do kube-proxy's work; its value is each agent's own word for that."""
 
     def probe() -> Observation[Mapping[str, str]]:
@@ -67,7 +83,9 @@ def datapath_operational(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluste
             if status.state != "Ok":
                 return not_yet(f"the agent of {node} is {status.state}")
             if status.replacement.lower() not in REPLACING:
-                return never(f"the agent of {node} says kube-proxy replacement: {status.replacement}")
+                return never(
+                    f"the agent of {node} says kube-proxy replacement: {status.replacement}"
+                )
             found[node] = status.replacement
         return holds(f"{len(found)} agents are Ok and replace kube-proxy", found)
 
@@ -100,12 +118,18 @@ def hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[
         with kubernetes.port_forward(NAMESPACE, name_of(ready[0]), PORT) as connection:
             relay = ask_relay(connection)
         seen = f"Hubble Relay hears {relay.connected} of {len(cluster.nodes)} nodes, {relay.flows} flows"
-        return holds(seen, relay.connected) if relay.connected == len(cluster.nodes) and not relay.unavailable else not_yet(seen)
+        return (
+            holds(seen, relay.connected)
+            if relay.connected == len(cluster.nodes) and not relay.unavailable
+            else not_yet(seen)
+        )
 
     return Condition("Hubble Relay to answer", probe)
 
 
-def _configs(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> tuple[dict[str, AgentConfig], str]:
+def _configs(
+    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster
+) -> tuple[dict[str, AgentConfig], str]:
     """Return what the agent of each node runs with, or what is in the way of asking it."""
     pods, trouble = _agents(kubernetes, cluster)
     found: dict[str, AgentConfig] = {}
@@ -116,7 +140,9 @@ def _configs(cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster) -> tuple[
     return found, trouble
 
 
-def _asked(pods: Mapping[str, str], question: Callable[[str], CommandResult]) -> Iterable[tuple[str, CommandResult]]:
+def _asked(
+    pods: Mapping[str, str], question: Callable[[str], CommandResult]
+) -> Iterable[tuple[str, CommandResult]]:
     """Ask the agent of every node, and return what each said, in the order of the nodes."""
     nodes = sorted(pods)
     return zip(nodes, together(partial(question, pods[node]) for node in nodes), strict=True)

@@ -23,7 +23,10 @@ def connectivity_passes(cilium: Cilium, here: Connectivity) -> Condition[int]:
         left = cilium.remove_test_namespace()
         observation = _judge(result, parse_connectivity(result.stdout), here)
         if observation.holds and not left.ok:
-            return never(f"{observation.seen}, but its namespace does not go: {left.said}", scenarios=observation.scenarios)
+            return never(
+                f"{observation.seen}, but its namespace does not go: {left.said}",
+                scenarios=observation.scenarios,
+            )
         return observation
 
     return Condition("cilium connectivity test to pass", probe, passive=False)
@@ -33,15 +36,22 @@ def _judge(result: CommandResult, found: tool.Connectivity, here: Connectivity) 
     scenarios = tuple(_scenario(one, here) for one in found.scenarios)
     if not found.ended:
         how = "its time was up" if result.timed_out else f"exit code {result.exit_code}"
-        return never(f"it ended after {found.reached} of {found.tests} tests ({how}): {result.said}", scenarios=scenarios)
+        return never(
+            f"it ended after {found.reached} of {found.tests} tests ({how}): {result.said}",
+            scenarios=scenarios,
+        )
     counted = _counted(scenarios)
     if found.failed:
         first = found.failed[0]
         return never(f"{counted}; first {first.name}: {first.words}", scenarios=scenarios)
     if not result.ok:
-        return never(f"{counted}, yet exit code {result.exit_code}: {result.said}", scenarios=scenarios)
+        return never(
+            f"{counted}, yet exit code {result.exit_code}: {result.said}", scenarios=scenarios
+        )
     if not found.passed:
-        return never(f"nothing was tested: {counted or 'it named no scenario'}", scenarios=scenarios)
+        return never(
+            f"nothing was tested: {counted or 'it named no scenario'}", scenarios=scenarios
+        )
     return holds(counted, len(found.passed), scenarios=scenarios)
 
 
@@ -53,9 +63,16 @@ def _scenario(one: Scenario, here: Connectivity) -> ScenarioInfo:
     if one.name in LEFT_OUT:
         return ScenarioInfo(one.name, ScenarioStanding.LEFT_OUT, LEFT_OUT[one.name])
     why = here.why_not(one.name, one.words)
-    return ScenarioInfo(one.name, ScenarioStanding.NOT_VERIFIABLE if why else ScenarioStanding.LEFT_OUT, why or one.words)
+    return ScenarioInfo(
+        one.name,
+        ScenarioStanding.NOT_VERIFIABLE if why else ScenarioStanding.LEFT_OUT,
+        why or one.words,
+    )
 
 
 def _counted(scenarios: tuple[ScenarioInfo, ...]) -> str:
-    counts = {standing: sum(one.standing is standing for one in scenarios) for standing in ScenarioStanding}
+    counts = {
+        standing: sum(one.standing is standing for one in scenarios)
+        for standing in ScenarioStanding
+    }
     return ", ".join(f"{number} {standing}" for standing, number in counts.items() if number)

@@ -33,12 +33,17 @@ def dns_resolves(kubernetes: Kubernetes) -> Condition[tuple[str, ...]]:
             return not_yet(f"{empty[0]} does not know {NAME}")
         if len(set(answers.values())) > 1:
             return not_yet(f"CoreDNS pods disagree about {NAME}: {answers}")
-        return holds(f"{len(ready)} CoreDNS pods resolve {NAME} to {', '.join(answers[ready[0]])}", answers[ready[0]])
+        return holds(
+            f"{len(ready)} CoreDNS pods resolve {NAME} to {', '.join(answers[ready[0]])}",
+            answers[ready[0]],
+        )
 
     return Condition(f"CoreDNS to resolve {NAME}", probe)
 
 
-def dns_resolves_across_nodes(kubernetes: Kubernetes, kubectl: Kubectl) -> Condition[Mapping[str, str]]:
+def dns_resolves_across_nodes(
+    kubernetes: Kubernetes, kubectl: Kubectl
+) -> Condition[Mapping[str, str]]:
     """Say when every CoreDNS pod answers a pod on another node; its value is which node asked each pod.
 
     The pods that ask are made for it, from the image that every node has already: Cilium's own.
@@ -49,17 +54,29 @@ def dns_resolves_across_nodes(kubernetes: Kubernetes, kubectl: Kubectl) -> Condi
         api = kubernetes.get(SERVICES, "default", "kubernetes")
         cilium = kubernetes.get(DAEMON_SETS, "kube-system", "cilium")
         if not servers or api is None or cilium is None:
-            return not_yet("no CoreDNS pod is ready" if not servers else "the API's Service or Cilium's DaemonSet is not there")
+            return not_yet(
+                "no CoreDNS pod is ready"
+                if not servers
+                else "the API's Service or Cilium's DaemonSet is not there"
+            )
         nodes, _ = kubernetes.list(NODES)
-        image, expected = cilium["spec"]["template"]["spec"]["containers"][0]["image"], api["spec"]["clusterIP"]
+        image, expected = (
+            cilium["spec"]["template"]["spec"]["containers"][0]["image"],
+            api["spec"]["clusterIP"],
+        )
         asked: dict[str, str] = {}
         for number, server in enumerate(servers):
-            others = sorted(name_of(node) for node in nodes if name_of(node) != server["spec"]["nodeName"])
+            others = sorted(
+                name_of(node) for node in nodes if name_of(node) != server["spec"]["nodeName"]
+            )
             if not others:
                 return never("there is only one node: no other could ask")
             client = others[number % len(others)]
             how = f"{name_of(server)} on {server['spec']['nodeName']}, asked from {client}"
-            result = kubectl.run_once(_client(f"firstlight-dns-{number}", client, image, server["status"]["podIP"]), timeout_s=LOOKUP_S)
+            result = kubectl.run_once(
+                _client(f"firstlight-dns-{number}", client, image, server["status"]["podIP"]),
+                timeout_s=LOOKUP_S,
+            )
             if not result.ok:
                 return not_yet(f"{how}: {result.said}")
             answer = parse_getent(result.stdout)
@@ -103,4 +120,9 @@ def _client(name: str, node: str, image: str, server: str) -> Object:
         "dnsConfig": {"nameservers": [server]},
         "containers": [container],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
+    }

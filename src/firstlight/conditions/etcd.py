@@ -44,7 +44,10 @@ def no_foreign_etcd(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembe
         if wrong:
             return never(wrong)
         largest = max(claims.values(), key=len)
-        return holds(f"one etcd cluster: {several(largest)}", EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)))
+        return holds(
+            f"one etcd cluster: {several(largest)}",
+            EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)),
+        )
 
     return Condition("a single etcd cluster at most", probe)
 
@@ -56,7 +59,10 @@ def etcd_bootstrapped_on(talosctl: Talosctl, cluster: Cluster) -> Condition[Etcd
     def probe() -> Observation[EtcdMembership]:
         members = etcd_claim(talosctl, first) or frozenset()
         if first.hostname in members:
-            return holds(f"{first.hostname} lists {several(members)}", EtcdMembership(members, first.hostname))
+            return holds(
+                f"{first.hostname} lists {several(members)}",
+                EtcdMembership(members, first.hostname),
+            )
         return not_yet(f"{first.hostname} lists no etcd member yet")
 
     return Condition(f"{first.hostname} to be an etcd member", probe)
@@ -72,7 +78,9 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
         wrong = etcd_problem(claims, cluster)
         if wrong:
             return never(wrong)
-        behind = cluster.control_plane_names - {node for node, members in claims.items() if members == cluster.control_plane_names}
+        behind = cluster.control_plane_names - {
+            node for node, members in claims.items() if members == cluster.control_plane_names
+        }
         if behind:
             largest = max(claims.values(), key=len)
             seen = f"{len(largest)} of {len(cluster.control_plane)} members ({several(largest)}); {several(behind)} not in agreement"
@@ -85,7 +93,10 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
         ]
         if unwell:
             return not_yet(service_text(cluster, unwell[0]))
-        return holds(f"members {several(cluster.control_plane_names)}, all healthy", EtcdMembership(cluster.control_plane_names, "all"))
+        return holds(
+            f"members {several(cluster.control_plane_names)}, all healthy",
+            EtcdMembership(cluster.control_plane_names, "all"),
+        )
 
     return Condition("etcd members to be the control plane nodes", probe)
 
@@ -106,7 +117,10 @@ def _why_behind(talosctl: Talosctl, cluster: Cluster, behind: frozenset[str]) ->
 
 def _etcd_of(talosctl: Talosctl, node: Node) -> Service | None:
     """Return a node's etcd service, none when the node has not started its services yet."""
-    return next((service for service in talosctl.services(str(node.address)) if service.name == "etcd"), None)
+    return next(
+        (service for service in talosctl.services(str(node.address)) if service.name == "etcd"),
+        None,
+    )
 
 
 def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:
@@ -132,14 +146,20 @@ def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
     """
     etcd = _etcd_of(talosctl, node)
     if etcd is None:
-        raise EtcdUnknown(f"cannot tell whether {node.hostname} has an etcd member: the machine has not started its services yet")
+        raise EtcdUnknown(
+            f"cannot tell whether {node.hostname} has an etcd member: the machine has not started its services yet"
+        )
     if etcd.state in ETCD_WAITS or etcd.found_no_etcd_to_join:
         # `etcd members` only fails there, slowly; the service's own state is the plain answer.
         return None
     if etcd.state != "Running":
-        raise EtcdUnknown(f"cannot tell whether {node.hostname} has an etcd member: its etcd is {etcd.state}: {etcd.last or 'no reason given'}")
+        raise EtcdUnknown(
+            f"cannot tell whether {node.hostname} has an etcd member: its etcd is {etcd.state}: {etcd.last or 'no reason given'}"
+        )
     # A member that has been added and has not started yet has no name.
-    return frozenset(member.hostname for member in talosctl.etcd_members(str(node.address)) if member.hostname)
+    return frozenset(
+        member.hostname for member in talosctl.etcd_members(str(node.address)) if member.hostname
+    )
 
 
 def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
@@ -148,7 +168,14 @@ def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
     if strangers:
         return f"etcd has members that the definition does not know: {several(strangers)}"
     # A node that joins knows fewer members, but never other ones.
-    if any(not (first & second) for first in claims.values() for second in claims.values() if first and second):
-        told = "; ".join(f"{node} says {several(members)}" for node, members in sorted(claims.items()))
+    if any(
+        not (first & second)
+        for first in claims.values()
+        for second in claims.values()
+        if first and second
+    ):
+        told = "; ".join(
+            f"{node} says {several(members)}" for node, members in sorted(claims.items())
+        )
         return f"more than one etcd cluster claims these machines: {told}"
     return ""

@@ -21,7 +21,9 @@ class Titled(Protocol):
 A = TypeVar("A", bound=Titled)
 
 
-def finished_within(stage: str, elapsed_s: float | None, *, why: str, budget_s: float) -> Condition[float]:
+def finished_within(
+    stage: str, elapsed_s: float | None, *, why: str, budget_s: float
+) -> Condition[float]:
     """Say whether every criterion up to a stage was met within so many seconds of the bootstrap's first action; its value is how many.
 
     Args:
@@ -33,7 +35,9 @@ def finished_within(stage: str, elapsed_s: float | None, *, why: str, budget_s: 
 
     def probe() -> Observation[float]:
         if elapsed_s is None:
-            return never(why or "no action of this bootstrap is on record, so there is nothing to count from")
+            return never(
+                why or "no action of this bootstrap is on record, so there is nothing to count from"
+            )
         seen = f"{span_text(elapsed_s)} of {span_text(budget_s)}"
         return holds(seen, elapsed_s) if elapsed_s < budget_s else never(seen)
 
@@ -48,6 +52,10 @@ def nothing_left_to_do(actions: Sequence[A], need: Callable[[A], str | None]) ->
             return never("this run includes no action: run all stages")
         reasons = {action.title: need(action) for action in actions}
         left = [f"{title}, because {reason}" for title, reason in reasons.items() if reason]
-        return never("; ".join(left)) if left else holds(f"{len(actions)} actions, none needed", len(actions))
+        return (
+            never("; ".join(left))
+            if left
+            else holds(f"{len(actions)} actions, none needed", len(actions))
+        )
 
     return Condition("no action to be needed", probe)

@@ -29,7 +29,9 @@ HAND_OFF_S = 900.0
 """How long after a HelmRelease appears a rollout is still the hand-off's doing: Flux reconciles at once, and its longest timeout is this."""
 
 
-def flux_object_ready(kubernetes: Kubernetes, kind: Kind, namespace: str, name: str) -> Condition[Object]:
+def flux_object_ready(
+    kubernetes: Kubernetes, kind: Kind, namespace: str, name: str
+) -> Condition[Object]:
     """Say when a Flux object is Ready for the generation that it has now; its value is the object."""
     view = View(kubernetes, kind, namespace=namespace)
 
@@ -38,12 +40,18 @@ def flux_object_ready(kubernetes: Kubernetes, kind: Kind, namespace: str, name: 
         if item is None:
             return not_yet(f"{namespace}/{name} does not exist")
         why = why_unready(item)
-        return not_yet(f"{name}: {why}") if why else holds(f"{name}: {condition_of(item, 'Ready').get('message', 'Ready')}", item)
+        return (
+            not_yet(f"{name}: {why}")
+            if why
+            else holds(f"{name}: {condition_of(item, 'Ready').get('message', 'Ready')}", item)
+        )
 
     return Condition(f"{kind.plural} {namespace}/{name} to be Ready", probe, view.changed)
 
 
-def artifact_is(kubernetes: Kubernetes, kind: Kind, cluster: Cluster, commit: str) -> Condition[str]:
+def artifact_is(
+    kubernetes: Kubernetes, kind: Kind, cluster: Cluster, commit: str
+) -> Condition[str]:
     """Say when the Git artifact in the cluster is the commit that the remote's branch is at."""
     view = View(kubernetes, kind, namespace=cluster.sync.namespace)
 
@@ -51,7 +59,11 @@ def artifact_is(kubernetes: Kubernetes, kind: Kind, cluster: Cluster, commit: st
         item = view.named(cluster.sync.repository) or {}
         revision = str(((item.get("status") or {}).get("artifact") or {}).get("revision", ""))
         wanted = f"{cluster.sync.branch}@sha1:{commit}"
-        return holds(revision, revision) if revision == wanted else not_yet(f"artifact {revision or 'none'}, remote {wanted}")
+        return (
+            holds(revision, revision)
+            if revision == wanted
+            else not_yet(f"artifact {revision or 'none'}, remote {wanted}")
+        )
 
     return Condition(f"Flux to have cloned {commit[:12]}", probe, view.changed)
 
@@ -101,10 +113,16 @@ def handed_off_without_rollout(kubernetes: Kubernetes, cluster: Cluster) -> Cond
                 looked_at += 1
                 after_s = (_created(item) - begun[release]).total_seconds()
                 if 0 < after_s <= HAND_OFF_S:
-                    rolled.append(f"{item['metadata']['namespace']}/{name_of(item)} {after_s:.0f} s after its HelmRelease")
+                    rolled.append(
+                        f"{item['metadata']['namespace']}/{name_of(item)} {after_s:.0f} s after its HelmRelease"
+                    )
         if not looked_at:
             return never("no workload belongs to any release")
-        return never(f"rolled out by the hand-off: {'; '.join(sorted(rolled))}") if rolled else holds(f"{looked_at} revisions, none new", looked_at)
+        return (
+            never(f"rolled out by the hand-off: {'; '.join(sorted(rolled))}")
+            if rolled
+            else holds(f"{looked_at} revisions, none new", looked_at)
+        )
 
     return Condition("the hand-off to cause no rollout", probe)
 
@@ -139,7 +157,11 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
         if failures or not result.ok:
             return not_yet(failures[0] if failures else result.said)
         objects = parse_objects(result.stdout)
-        unready = [f"{each.namespace}/{each.name}: {each.message or each.ready}" for each in objects if each.ready != "True"]
+        unready = [
+            f"{each.namespace}/{each.name}: {each.message or each.ready}"
+            for each in objects
+            if each.ready != "True"
+        ]
         if not objects:
             return not_yet("Flux has no object at all")
         if unready:
@@ -157,16 +179,25 @@ def why_unready(item: Object) -> str:
     if ready.get("status") != "True":
         why = str(ready.get("message") or ready.get("reason") or "not reconciled yet")[:240]
         stalled = condition_of(item, "Stalled")
-        return f"given up: {stalled.get('message', '')}; {why}" if stalled.get("status") == "True" else why
+        return (
+            f"given up: {stalled.get('message', '')}; {why}"
+            if stalled.get("status") == "True"
+            else why
+        )
     # The object's own word and its condition's may each lag behind the spec; either makes Ready a thing of the past.
-    seen = min(int(status.get("observedGeneration", generation)), int(ready.get("observedGeneration", generation)))
+    seen = min(
+        int(status.get("observedGeneration", generation)),
+        int(ready.get("observedGeneration", generation)),
+    )
     return "not reconciled since it was changed" if seen < generation else ""
 
 
 def _identity(item: Object) -> tuple[str, str]:
     """Return namespace and name of the Helm release that a HelmRelease is about."""
     spec, metadata = item["spec"], item["metadata"]
-    return str(spec.get("targetNamespace", metadata["namespace"])), str(spec.get("releaseName", metadata["name"]))
+    return str(spec.get("targetNamespace", metadata["namespace"])), str(
+        spec.get("releaseName", metadata["name"])
+    )
 
 
 def _release_of(kubernetes: Kubernetes, item: Object) -> tuple[str, str]:
@@ -175,7 +206,11 @@ def _release_of(kubernetes: Kubernetes, item: Object) -> tuple[str, str]:
     if RELEASE not in (metadata.get("annotations") or {}):
         for owner in metadata.get("ownerReferences") or ():
             kind = {"DaemonSet": DAEMON_SETS, "Deployment": DEPLOYMENTS}.get(str(owner["kind"]))
-            parent = kubernetes.get(kind, str(metadata["namespace"]), str(owner["name"])) if kind is not None else None
+            parent = (
+                kubernetes.get(kind, str(metadata["namespace"]), str(owner["name"]))
+                if kind is not None
+                else None
+            )
             metadata = parent["metadata"] if parent is not None else metadata
     annotations = metadata.get("annotations") or {}
     return str(annotations.get(RELEASE_NAMESPACE, "")), str(annotations.get(RELEASE, ""))

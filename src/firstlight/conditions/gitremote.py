@@ -19,7 +19,9 @@ def key_can_read(git: Git, cluster: Cluster, identity: str, known_hosts: str) ->
     """Say when the deploy key reads the branch; its value is the commit."""
 
     def probe() -> Observation[str]:
-        head = git.head(cluster.sync.url, cluster.sync.branch, identity=identity, known_hosts=known_hosts)
+        head = git.head(
+            cluster.sync.url, cluster.sync.branch, identity=identity, known_hosts=known_hosts
+        )
         return holds(f"{cluster.sync.branch} is at {head[:12]}", head)
 
     return Condition(f"the deploy key to read {cluster.sync.url}", probe)
@@ -35,25 +37,40 @@ def key_cannot_write(git: Git, cluster: Cluster, identity: str, known_hosts: str
             said = next(line for line in result.stderr.splitlines() if rule.matches(line))
             return holds(said.strip(), said.strip())
         if took_push(result):
-            return never(f"the deploy key can write to {cluster.sync.url}; a deploy key has to be read-only")
+            return never(
+                f"the deploy key can write to {cluster.sync.url}; a deploy key has to be read-only"
+            )
         # It never came to the question: that says nothing about the key.
-        result.raise_on_failure(f"learn whether the deploy key can write to {cluster.sync.url}", rules=RULES)
+        result.raise_on_failure(
+            f"learn whether the deploy key can write to {cluster.sync.url}", rules=RULES
+        )
         return not_yet("no answer")
 
     return Condition("the Git remote to refuse a push", probe)
 
 
-def same_key_in_cluster(kubernetes: Kubernetes, cluster: Cluster, identity: str, known_hosts: str) -> Condition[str]:
+def same_key_in_cluster(
+    kubernetes: Kubernetes, cluster: Cluster, identity: str, known_hosts: str
+) -> Condition[str]:
     """Say when the Secret that Flux uses holds the deploy key and host keys that 1Password holds."""
 
     def probe() -> Observation[str]:
         found = read_key(kubernetes, cluster)
         if found is None:
             return not_yet(f"{cluster.sync.namespace}/{cluster.sync.secret} does not exist")
-        wrong = [name for name, ours, theirs in zip(("identity", "known_hosts"), (identity, known_hosts), found, strict=True) if ours != theirs]
+        wrong = [
+            name
+            for name, ours, theirs in zip(
+                ("identity", "known_hosts"), (identity, known_hosts), found, strict=True
+            )
+            if ours != theirs
+        ]
         if wrong:
             return never(f"{cluster.sync.secret} differs from 1Password in {', '.join(wrong)}")
-        return holds(f"{cluster.sync.namespace}/{cluster.sync.secret} holds the deploy key", cluster.sync.secret)
+        return holds(
+            f"{cluster.sync.namespace}/{cluster.sync.secret} holds the deploy key",
+            cluster.sync.secret,
+        )
 
     return Condition(f"Secret {cluster.sync.secret} to hold the deploy key", probe)
 
@@ -64,5 +81,8 @@ def read_key(kubernetes: Kubernetes, cluster: Cluster) -> tuple[str, str] | None
     if secret is None:
         return None
     data = secret.get("data") or {}
-    identity, known_hosts = (base64.b64decode(data.get(key, "")).decode(errors="replace") for key in ("identity", "known_hosts"))
+    identity, known_hosts = (
+        base64.b64decode(data.get(key, "")).decode(errors="replace")
+        for key in ("identity", "known_hosts")
+    )
     return identity, known_hosts

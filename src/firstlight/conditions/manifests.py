@@ -19,10 +19,19 @@ def secrets_present(kubernetes: Kubernetes, cluster: Cluster) -> Condition[set[s
             secret = kubernetes.get(SECRETS, cluster.sync.namespace, name)
             if secret is None:
                 return not_yet(f"{cluster.sync.namespace}/{name} does not exist")
-            values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {"data": ""}).items()}
-            empty = sorted(key for key, value in values.items() if not value.strip() or value.startswith(b"op://"))
+            values = {
+                key: base64.b64decode(value)
+                for key, value in (secret.get("data") or {"data": ""}).items()
+            }
+            empty = sorted(
+                key
+                for key, value in values.items()
+                if not value.strip() or value.startswith(b"op://")
+            )
             if empty:
-                return not_yet(f"{cluster.sync.namespace}/{name} has no value for {', '.join(empty)}")
+                return not_yet(
+                    f"{cluster.sync.namespace}/{name} has no value for {', '.join(empty)}"
+                )
         return holds(f"{' and '.join(wanted)} in {cluster.sync.namespace}", set(wanted))
 
     return Condition("the bootstrap secrets to exist", probe)

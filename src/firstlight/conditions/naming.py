@@ -12,4 +12,8 @@ def several(names: Iterable[str]) -> str:
     """Return names in order, the first ones alone where there are many; `none` where there is none."""
     ordered = sorted(names)
     more = len(ordered) - NAMED_MAX
-    return ", ".join(ordered[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "") if ordered else "none"
+    return (
+        ", ".join(ordered[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+        if ordered
+        else "none"
+    )

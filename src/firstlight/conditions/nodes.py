@@ -17,7 +17,11 @@ def api_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[str]:
 
     def probe() -> Observation[str]:
         answer = kubernetes.ready()
-        return holds(f"{cluster.endpoint} says {answer}", answer) if answer == "ok" else not_yet(f"{cluster.endpoint} says {answer[:80]}")
+        return (
+            holds(f"{cluster.endpoint} says {answer}", answer)
+            if answer == "ok"
+            else not_yet(f"{cluster.endpoint} says {answer[:80]}")
+        )
 
     return Condition(f"the Kubernetes API to answer at {cluster.endpoint}", probe)
 
@@ -43,7 +47,9 @@ def nodes_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition[froz
         seen = frozenset(name_of(node) for node in view.items())
         missing, strangers = sorted(cluster.node_names - seen), sorted(seen - cluster.node_names)
         if missing:
-            return not_yet(f"{len(seen)} of {len(cluster.nodes)} registered; missing {several(missing)}")
+            return not_yet(
+                f"{len(seen)} of {len(cluster.nodes)} registered; missing {several(missing)}"
+            )
         if strangers:
             return not_yet(f"unknown nodes registered: {several(strangers)}")
         return holds(f"{len(seen)} registered: {several(seen)}", seen)
@@ -60,7 +66,9 @@ def nodes_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset
         ready = frozenset(name for name, reason in reasons.items() if not reason)
         waiting = sorted(cluster.node_names - ready)
         if waiting:
-            return not_yet(f"{len(ready)} of {len(cluster.nodes)} Ready; {waiting[0]}: {reasons.get(waiting[0], 'not registered')}")
+            return not_yet(
+                f"{len(ready)} of {len(cluster.nodes)} Ready; {waiting[0]}: {reasons.get(waiting[0], 'not registered')}"
+            )
         return holds(f"all {len(ready)} nodes Ready", ready)
 
     return Condition("every node to be Ready", probe, view.changed)

@@ -24,7 +24,9 @@ def tools_present(checkout: Path) -> Condition[Mapping[str, str]]:
         problems = [tool.problem for tool in found if tool.problem]
         if problems or not found:
             return never("; ".join(problems) or "no tool is pinned")
-        return holds(f"{len(found)} tools", {tool.tool: f"{tool.version} ({tool.source})" for tool in found})
+        return holds(
+            f"{len(found)} tools", {tool.tool: f"{tool.version} ({tool.source})" for tool in found}
+        )
 
     return Condition("every tool to be there at its pinned version", probe)
 
@@ -40,7 +42,9 @@ def commands_present(target: Target) -> Condition[Mapping[str, str]]:
         missing = [name for name, path in found.items() if path is None]
         if missing:
             return never(f"{', '.join(missing)} not on PATH; install what is missing")
-        return holds(f"{', '.join(names)} on PATH", {name: str(path) for name, path in found.items()})
+        return holds(
+            f"{', '.join(names)} on PATH", {name: str(path) for name, path in found.items()}
+        )
 
     return Condition("git, ssh, op and what else is needed to be on PATH", probe)
 
@@ -61,10 +65,22 @@ def references_resolve(op: OnePassword, cluster: Cluster) -> Condition[set[str]]
 
     def probe() -> Observation[set[str]]:
         # One call for all of them: 1Password's quota is the whole account's.
-        injected = op.inject("".join(f"<<{number}>>{reference}<<end>>\n" for number, reference in enumerate(references)))
+        injected = op.inject(
+            "".join(
+                f"<<{number}>>{reference}<<end>>\n" for number, reference in enumerate(references)
+            )
+        )
         values = dict(re.findall(r"<<(\d+)>>(.*?)<<end>>", injected, re.DOTALL))
-        empty = [reference for number, reference in enumerate(references) if not values.get(str(number), "").strip()]
-        raw = [reference for number, reference in enumerate(references) if values.get(str(number), "").startswith("op://")]
+        empty = [
+            reference
+            for number, reference in enumerate(references)
+            if not values.get(str(number), "").strip()
+        ]
+        raw = [
+            reference
+            for number, reference in enumerate(references)
+            if values.get(str(number), "").startswith("op://")
+        ]
         if empty or raw:
             return never(f"no value for {', '.join(empty + raw)}")
         op.keep_secret(*values.values())

@@ -13,7 +13,14 @@ def release_deployed(helm: Helm, name: str, namespace: str) -> Condition[Install
     """Say when Helm's own record says that a release is deployed."""
 
     def probe() -> Observation[InstalledRelease]:
-        found = next((release for release in helm.releases() if (release.name, release.namespace) == (name, namespace)), None)
+        found = next(
+            (
+                release
+                for release in helm.releases()
+                if (release.name, release.namespace) == (name, namespace)
+            ),
+            None,
+        )
         if found is None:
             return not_yet(f"no release {name} in {namespace}")
         seen = f"{found.name}: {found.status}, {found.chart}, revision {found.revision}"
@@ -26,11 +33,18 @@ def installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...
     """Say whether the releases' own records prove that each was installed after the one before it."""
 
     def probe() -> Observation[tuple[str, ...]]:
-        stamps = {release.name: helm.first_deployed(release.name, release.namespace) for release in cluster.releases}
+        stamps = {
+            release.name: helm.first_deployed(release.name, release.namespace)
+            for release in cluster.releases
+        }
         order = tuple(sorted(stamps, key=lambda name: stamps[name]))
         wanted = tuple(release.name for release in cluster.releases)
         seen = " -> ".join(f"{name} {stamps[name]:%H:%M:%S}" for name in order)
-        return holds(seen, order) if order == wanted else never(f"{seen}; wanted {' -> '.join(wanted)}")
+        return (
+            holds(seen, order)
+            if order == wanted
+            else never(f"{seen}; wanted {' -> '.join(wanted)}")
+        )
 
     return Condition("the releases to have been installed in order", probe)
 
@@ -45,7 +59,11 @@ def charts_resolve(helm: Helm, cluster: Cluster) -> Condition[Mapping[str, str]]
             for release in cluster.releases
             if not same_version(served[release.name], release.version)
         ]
-        return never("; ".join(other)) if other else holds(", ".join(f"{name} {version}" for name, version in served.items()), served)
+        return (
+            never("; ".join(other))
+            if other
+            else holds(", ".join(f"{name} {version}" for name, version in served.items()), served)
+        )
 
     return Condition("every chart to resolve", probe)
 

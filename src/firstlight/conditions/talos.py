@@ -35,7 +35,11 @@ def machine_answers(talosctl: Talosctl, node: Node) -> Condition[str]:
 
     def probe() -> Observation[str]:
         version = talosctl.version(str(node.address))
-        return holds(f"{node.hostname} runs Talos {version}", version) if version else not_yet(f"{node.hostname} does not say its version")
+        return (
+            holds(f"{node.hostname} runs Talos {version}", version)
+            if version
+            else not_yet(f"{node.hostname} does not say its version")
+        )
 
     return Condition(f"{node.hostname} ({node.address}) to answer on port 50000", probe)
 
@@ -46,12 +50,18 @@ def endpoint_answers(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
 
     def probe() -> Observation[str]:
         version = talosctl.version(str(first.address), endpoint=str(cluster.vip))
-        return holds(f"{cluster.vip}:50000 reaches {first.hostname}", version) if version else not_yet("no version in the answer")
+        return (
+            holds(f"{cluster.vip}:50000 reaches {first.hostname}", version)
+            if version
+            else not_yet("no version in the answer")
+        )
 
     return Condition(f"the cluster endpoint {cluster.vip} to answer on port 50000", probe)
 
 
-def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: Node) -> Condition[str]:
+def machine_runs_its_configuration(
+    talosctl: Talosctl, cluster: Cluster, node: Node
+) -> Condition[str]:
     """Say when a machine has left maintenance mode and runs the defined Talos version; its value is the stage."""
 
     def probe() -> Observation[str]:
@@ -59,7 +69,9 @@ def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: N
         if not version:
             return not_yet(f"{node.hostname} does not say its version")
         if version != cluster.talos_version:
-            return never(f"{node.hostname} runs Talos {version}, the definition says {cluster.talos_version}")
+            return never(
+                f"{node.hostname} runs Talos {version}, the definition says {cluster.talos_version}"
+            )
         status = talosctl.resources(str(node.address), "machinestatus")
         stage = str(status[0].spec.get("stage", "")) if status else ""
         if stage == "maintenance":
@@ -70,7 +82,11 @@ def machine_runs_its_configuration(talosctl: Talosctl, cluster: Cluster, node: N
         # A control plane node stays in `booting` until etcd is bootstrapped: it waits for us.
         if stage not in ("running", "booting"):
             return not_yet(f"{node.hostname} is in stage {stage or 'unknown'}")
-        return holds(f"{node.hostname} is {stage}", stage) if role else not_yet(f"{node.hostname} does not say what it runs as")
+        return (
+            holds(f"{node.hostname} is {stage}", stage)
+            if role
+            else not_yet(f"{node.hostname} does not say what it runs as")
+        )
 
     return Condition(f"{node.hostname} to run its configuration", probe)
 
@@ -79,31 +95,53 @@ def link_is_up(talosctl: Talosctl, node: Node) -> Condition[Link]:
     """Say when a machine's link is up as defined: its name, its MTU, its bond."""
 
     def probe() -> Observation[Link]:
-        links = {resource.id: resource.spec for resource in talosctl.resources(str(node.address), "links")}
+        links = {
+            resource.id: resource.spec
+            for resource in talosctl.resources(str(node.address), "links")
+        }
         spec = links.get(node.link)
         if spec is None:
-            return not_yet(f"{node.hostname} has no link {node.link}, only {', '.join(sorted(links)) or 'none'}")
+            return not_yet(
+                f"{node.hostname} has no link {node.link}, only {', '.join(sorted(links)) or 'none'}"
+            )
         bond = spec.get("bondMaster") or {}
-        link = Link(node.link, int(spec.get("mtu", 0)), str(spec.get("operationalState", "")).lower() == "up", str(bond.get("mode", "")))
+        link = Link(
+            node.link,
+            int(spec.get("mtu", 0)),
+            str(spec.get("operationalState", "")).lower() == "up",
+            str(bond.get("mode", "")),
+        )
         seen = f"{node.hostname} {link.name}: {'up' if link.up else 'down'}, MTU {link.mtu}, {link.bond_mode or 'no bond'}"
-        wrong = (node.mtu and link.mtu != node.mtu) or (node.bond_mode and link.bond_mode != node.bond_mode) or not link.up
+        wrong = (
+            (node.mtu and link.mtu != node.mtu)
+            or (node.bond_mode and link.bond_mode != node.bond_mode)
+            or not link.up
+        )
         return not_yet(seen) if wrong else holds(seen, link)
 
     return Condition(f"{node.link} of {node.hostname} to be up with MTU {node.mtu}", probe)
 
 
-def clocks_agree(talosctl: Talosctl, nodes: Sequence[Node], clock: Clock) -> Condition[dict[str, float]]:
+def clocks_agree(
+    talosctl: Talosctl, nodes: Sequence[Node], clock: Clock
+) -> Condition[dict[str, float]]:
     """Say when no machine's clock is far from ours; its value is each machine's skew in seconds."""
 
     def probe() -> Observation[dict[str, float]]:
         told = together(partial(_skew, talosctl, node, clock) for node in nodes)
-        skews = {node.hostname: skew for node, skew in zip(nodes, told, strict=True) if skew is not None}
+        skews = {
+            node.hostname: skew for node, skew in zip(nodes, told, strict=True) if skew is not None
+        }
         silent = [node.hostname for node in nodes if node.hostname not in skews]
         if silent:
             return not_yet(f"{silent[0]} does not say its time")
         worst = max(skews, key=lambda name: abs(skews[name]))
         seen = f"largest skew {skews[worst]:+.1f} s, {worst}"
-        return holds(seen, skews) if abs(skews[worst]) <= CLOCK_SKEW_S_MAX else not_yet(f"{seen}; at most {CLOCK_SKEW_S_MAX:.0f} s")
+        return (
+            holds(seen, skews)
+            if abs(skews[worst]) <= CLOCK_SKEW_S_MAX
+            else not_yet(f"{seen}; at most {CLOCK_SKEW_S_MAX:.0f} s")
+        )
 
     return Condition("the clocks of all machines to agree", probe)
 
@@ -116,7 +154,11 @@ def config_is_valid(talosctl: Talosctl, cluster: Cluster, node: Node) -> Conditi
         result = talosctl.validate(path)
         # What is wrong is said over several lines.
         said = " ".join(result.stderr.split()) or result.said
-        return holds(f"{path.name} is valid", path.name) if result.ok else never(f"{path.name}: {said}")
+        return (
+            holds(f"{path.name} is valid", path.name)
+            if result.ok
+            else never(f"{path.name}: {said}")
+        )
 
     return Condition(f"the machine config of {node.hostname} to be valid", probe)
 
@@ -125,12 +167,21 @@ def services_healthy(talosctl: Talosctl, cluster: Cluster) -> Condition[int]:
     """Say when every Talos service on every machine runs, and is healthy if it has a health check; its value is how many there are."""
 
     def probe() -> Observation[int]:
-        services = [service for each in together(partial(talosctl.services, str(node.address)) for node in cluster.nodes) for service in each]
+        services = [
+            service
+            for each in together(
+                partial(talosctl.services, str(node.address)) for node in cluster.nodes
+            )
+            for service in each
+        ]
         unwell = sorted((s for s in services if not _is_well(s)), key=lambda s: (s.node, s.name))
         if not services:
             return not_yet("no machine lists any service")
         if unwell:
-            return not_yet(f"{service_text(cluster, unwell[0])}" + (f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else ""))
+            return not_yet(
+                f"{service_text(cluster, unwell[0])}"
+                + (f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else "")
+            )
         return holds(f"{len(services)} services on {len(cluster.nodes)} machines", len(services))
 
     return Condition("all Talos services to be healthy", probe)
@@ -143,11 +194,26 @@ def talos_health_passes(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
 
     def probe() -> Observation[str]:
         # Talos's own checks take their whole time to say so.
-        etcd = [service.state for service in talosctl.services(control_plane[0]) if service.name == "etcd"]
+        etcd = [
+            service.state
+            for service in talosctl.services(control_plane[0])
+            if service.name == "etcd"
+        ]
         if etcd != ["Running"]:
-            return not_yet(f"etcd on {cluster.first_control_plane.hostname} is {etcd[0] if etcd else 'not there'}")
-        result = talosctl.health(control_plane[0], control_plane=control_plane, workers=workers, timeout_s=HEALTH_ATTEMPT_S)
-        return holds("every check passed", "healthy") if result.ok else not_yet(parse_health(result.stderr))
+            return not_yet(
+                f"etcd on {cluster.first_control_plane.hostname} is {etcd[0] if etcd else 'not there'}"
+            )
+        result = talosctl.health(
+            control_plane[0],
+            control_plane=control_plane,
+            workers=workers,
+            timeout_s=HEALTH_ATTEMPT_S,
+        )
+        return (
+            holds("every check passed", "healthy")
+            if result.ok
+            else not_yet(parse_health(result.stderr))
+        )
 
     return Condition("talosctl health to pass", probe)
 
@@ -161,7 +227,10 @@ def service_text(cluster: Cluster, service: Service) -> str:
 
 def _role(talosctl: Talosctl, node: Node) -> str:
     """Return what a machine runs as, empty while it does not say so, as early in a boot."""
-    kinds = (str(resource.spec.get("text", "")) for resource in talosctl.resources(str(node.address), "machinetype"))
+    kinds = (
+        str(resource.spec.get("text", ""))
+        for resource in talosctl.resources(str(node.address), "machinetype")
+    )
     return next((kind for kind in kinds if kind not in ("", "unknown")), "")
 
 

@@ -52,13 +52,22 @@ def unready_of(kubernetes: Kubernetes, release: str, namespace: str) -> list[str
             wanted, ready, current = counts(item)
             if not current or ready < wanted:
                 workload = Workload(kind, str(item["metadata"]["namespace"]), name_of(item))
-                lines.append(why_not(kubernetes, item, workload, f"{workload.name}: {ready} of {wanted} ready").seen)
+                lines.append(
+                    why_not(
+                        kubernetes, item, workload, f"{workload.name}: {ready} of {wanted} ready"
+                    ).seen
+                )
     return lines
 
 
-def why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str) -> Observation[int]:
+def why_not(
+    kubernetes: Kubernetes, item: Object, workload: Workload, seen: str
+) -> Observation[int]:
     """Say what holds a workload's pods back, from the pods themselves."""
-    labels = ",".join(f"{key}={value}" for key, value in (item["spec"]["selector"].get("matchLabels") or {}).items())
+    labels = ",".join(
+        f"{key}={value}"
+        for key, value in (item["spec"]["selector"].get("matchLabels") or {}).items()
+    )
     pods, _ = kubernetes.list(PODS, namespace=workload.namespace, labels=labels)
     reasons = sorted({pod_text(pod) for pod in pods if not is_ready(pod)})
     if any(reason.startswith(HOPELESS_REASONS) for reason in reasons):
@@ -72,7 +81,11 @@ def why_not(kubernetes: Kubernetes, item: Object, workload: Workload, seen: str)
 def _refusals(kubernetes: Kubernetes, workload: Workload) -> list[str]:
     """Return why no pod of a workload could be made, as its controller said last in an event."""
     events, _ = kubernetes.list(EVENTS, namespace=workload.namespace)
-    failed = [event for event in events if event.get("reason") == "FailedCreate" and _is_about(event, workload)]
+    failed = [
+        event
+        for event in events
+        if event.get("reason") == "FailedCreate" and _is_about(event, workload)
+    ]
     # They are listed by name.
     failed.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     return [_joined("FailedCreate", event.get("message")) for event in failed[-1:]]
@@ -114,12 +127,17 @@ def _joined(reason: object, message: object) -> str:
 def pod_text(pod: Object) -> str:
     """Return the most telling reason why a pod is not ready."""
     status = pod.get("status", {})
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+    for container in (
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ):
         state = container.get("state") or {}
         detail = state.get("waiting") or state.get("terminated") or {}
         if detail.get("reason") not in (None, "Completed", "PodInitializing", "ContainerCreating"):
             return _joined(detail.get("reason"), detail.get("message")) + _how_it_ended(container)
     scheduled = condition_of(pod, "PodScheduled")
     if scheduled.get("status") == "False":
-        return f"{scheduled.get('reason', 'Unscheduled')}: {str(scheduled.get('message', ''))[:160]}"
+        return (
+            f"{scheduled.get('reason', 'Unscheduled')}: {str(scheduled.get('message', ''))[:160]}"
+        )
     return str(status.get("phase", "unknown"))

@@ -34,7 +34,9 @@ class Waited:
     attempts: int
 
 
-def wait_for(condition: Condition[T], *, budget_s: float, clock: Clock, observer: Observer | None = None) -> tuple[T, Waited]:
+def wait_for(
+    condition: Condition[T], *, budget_s: float, clock: Clock, observer: Observer | None = None
+) -> tuple[T, Waited]:
     """Wait until a condition holds; return what it is about, and how long it took.
 
     Args:
@@ -63,10 +65,22 @@ def wait_for(condition: Condition[T], *, budget_s: float, clock: Clock, observer
         if observation.holds and observation.value is not None:
             return observation.value, Waited(last, elapsed_s, attempts)
         if observation.hopeless:
-            raise Hopeless(condition.title, last=last, elapsed_s=elapsed_s, budget_s=budget_s, attempts=attempts)
+            raise Hopeless(
+                condition.title,
+                last=last,
+                elapsed_s=elapsed_s,
+                budget_s=budget_s,
+                attempts=attempts,
+            )
         left_s = budget_s - elapsed_s
         if left_s <= 0:
-            raise NotReady(condition.title, last=last, elapsed_s=elapsed_s, budget_s=budget_s, attempts=attempts)
+            raise NotReady(
+                condition.title,
+                last=last,
+                elapsed_s=elapsed_s,
+                budget_s=budget_s,
+                attempts=attempts,
+            )
         if condition.changed is not None:
             _watch(condition, min(left_s, LONGEST_WATCH_S), clock)
         else:

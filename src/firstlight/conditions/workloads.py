@@ -9,7 +9,18 @@ from firstlight.conditions.naming import several
 from firstlight.conditions.unready import Workload, owned_by, pod_text, why_not
 from firstlight.definition.model import Cluster
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import CONFIG_MAPS, CRDS, DAEMON_SETS, DEPLOYMENTS, PODS, condition_of, counts, is_ready, is_well, name_of
+from firstlight.tools.objects import (
+    CONFIG_MAPS,
+    CRDS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    PODS,
+    condition_of,
+    counts,
+    is_ready,
+    is_well,
+    name_of,
+)
 from firstlight.tools.view import View
 
 
@@ -34,7 +45,9 @@ def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
         for type_ in ("NamesAccepted", "Established"):
             condition = condition_of(crd, type_)
             if condition.get("status") != "True":
-                return not_yet(f"{name} {type_}={condition.get('status', 'unset')}: {condition.get('message', 'no message')}")
+                return not_yet(
+                    f"{name} {type_}={condition.get('status', 'unset')}: {condition.get('message', 'no message')}"
+                )
         return holds(f"{name} is established", name)
 
     return Condition(f"CRD {name} to be established", probe, view.changed)
@@ -54,10 +67,16 @@ def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
             return holds(seen, ready)
         return why_not(kubernetes, item, workload, seen)
 
-    return Condition(f"{workload.kind.plural[:-1]} {workload.namespace}/{workload.name} to run", probe, view.changed)
+    return Condition(
+        f"{workload.kind.plural[:-1]} {workload.namespace}/{workload.name} to run",
+        probe,
+        view.changed,
+    )
 
 
-def runs_on_every_node(kubernetes: Kubernetes, cluster: Cluster, workload: Workload) -> Condition[frozenset[str]]:
+def runs_on_every_node(
+    kubernetes: Kubernetes, cluster: Cluster, workload: Workload
+) -> Condition[frozenset[str]]:
     """Say when a DaemonSet has a ready pod on every node of the definition."""
     view = View(kubernetes, PODS, namespace=workload.namespace)
 
@@ -81,7 +100,11 @@ def no_pod_fails(kubernetes: Kubernetes) -> Condition[int]:
 
     def probe() -> Observation[int]:
         pods = view.items()
-        failing = sorted(f"{pod['metadata']['namespace']}/{name_of(pod)}: {pod_text(pod)}" for pod in pods if not is_well(pod))
+        failing = sorted(
+            f"{pod['metadata']['namespace']}/{name_of(pod)}: {pod_text(pod)}"
+            for pod in pods
+            if not is_well(pod)
+        )
         if not pods:
             return not_yet("there is no pod at all")
         if failing:
@@ -98,12 +121,18 @@ def no_pod_named(kubernetes: Kubernetes, namespace: str, prefix: str) -> Conditi
         pods, _ = kubernetes.list(PODS, namespace=namespace)
         sets, _ = kubernetes.list(DAEMON_SETS, namespace=namespace)
         found = sorted(name_of(item) for item in (*pods, *sets) if name_of(item).startswith(prefix))
-        return never(f"{', '.join(found)} exists in {namespace}") if found else holds(f"no {prefix} in {namespace}", prefix)
+        return (
+            never(f"{', '.join(found)} exists in {namespace}")
+            if found
+            else holds(f"no {prefix} in {namespace}", prefix)
+        )
 
     return Condition(f"no {prefix} to exist", probe)
 
 
-def config_map_says(kubernetes: Kubernetes, namespace: str, name: str, expected: Mapping[str, str]) -> Condition[Mapping[str, str]]:
+def config_map_says(
+    kubernetes: Kubernetes, namespace: str, name: str, expected: Mapping[str, str]
+) -> Condition[Mapping[str, str]]:
     """Say when a ConfigMap holds these values; its value is what it holds under those keys."""
     view = View(kubernetes, CONFIG_MAPS, namespace=namespace)
 
@@ -113,7 +142,11 @@ def config_map_says(kubernetes: Kubernetes, namespace: str, name: str, expected:
             return not_yet(f"{namespace}/{name} does not exist")
         data = item.get("data") or {}
         found = {key: str(data.get(key, "")) for key in expected}
-        wrong = [f"{key} is {found[key] or 'unset'}, not {value}" for key, value in expected.items() if found[key] != value]
+        wrong = [
+            f"{key} is {found[key] or 'unset'}, not {value}"
+            for key, value in expected.items()
+            if found[key] != value
+        ]
         if wrong:
             return never(f"{name}: {'; '.join(wrong)}")
         return holds(", ".join(f"{key}={value}" for key, value in found.items()), found)

@@ -17,7 +17,9 @@ def is_recipient(text: str) -> bool:
     prefix, _, data = text.rpartition("1")
     if prefix != _PREFIX or len(text) != _LENGTH or not set(data) <= set(_ALPHABET):
         return False
-    expanded = [ord(letter) >> 5 for letter in prefix] + [0] + [ord(letter) & 31 for letter in prefix]
+    expanded = (
+        [ord(letter) >> 5 for letter in prefix] + [0] + [ord(letter) & 31 for letter in prefix]
+    )
     return _checksum([*expanded, *(_ALPHABET.index(letter) for letter in data)]) == 1
 
 

@@ -20,7 +20,9 @@ _DNS_HOST = 10
 """Talos gives every kubelet the tenth address of the service network as its name server."""
 
 
-def check_cilium(name: str, release: Release, inventory: Inventory, network: Network | None, findings: Findings) -> int:
+def check_cilium(
+    name: str, release: Release, inventory: Inventory, network: Network | None, findings: Findings
+) -> int:
     """Return Cilium's cluster.id, 0 where there is none; what contradicts the inventory is noted."""
     cluster_id = _cluster_id(release, findings)
     _expect(
@@ -81,7 +83,9 @@ def check_coredns(release: Release, inventory: Inventory, findings: Findings) ->
         )
 
 
-def _check_addresses(release: Release, inventory: Inventory, network: Network, findings: Findings) -> None:
+def _check_addresses(
+    release: Release, inventory: Inventory, network: Network, findings: Findings
+) -> None:
     _expect(
         release,
         "k8sServiceHost",
@@ -100,12 +104,23 @@ def _check_addresses(release: Release, inventory: Inventory, network: Network, f
     )
     mtu = max((node.node.mtu for node in inventory.nodes), default=0)
     if mtu and _value(release.values, "MTU") is not None:
-        _expect(release, "MTU", mtu, findings, rule="cilium-mtu-differs", message=f"the nodes' links have {mtu} in {inventory.path}")
+        _expect(
+            release,
+            "MTU",
+            mtu,
+            findings,
+            rule="cilium-mtu-differs",
+            message=f"the nodes' links have {mtu} in {inventory.path}",
+        )
 
 
 def _cluster_id(release: Release, findings: Findings) -> int:
     seen = _value(release.values, "cluster.id")
-    if isinstance(seen, int) and not isinstance(seen, bool) and CLUSTER_ID_MIN <= seen <= CLUSTER_ID_MAX:
+    if (
+        isinstance(seen, int)
+        and not isinstance(seen, bool)
+        and CLUSTER_ID_MIN <= seen <= CLUSTER_ID_MAX
+    ):
         return seen
     findings.add(
         release.path,
@@ -118,12 +133,21 @@ def _cluster_id(release: Release, findings: Findings) -> int:
     return 0
 
 
-def _expect(release: Release, name: str, wanted: object, findings: Findings, *, rule: str, message: str) -> None:
+def _expect(
+    release: Release, name: str, wanted: object, findings: Findings, *, rule: str, message: str
+) -> None:
     seen = _value(release.values, name)
     # `True == 1` for Python: compare the types as well, because Helm tells them apart.
     if seen != wanted or type(seen) is not type(wanted):
         written = str(wanted).lower() if isinstance(wanted, bool) else wanted
-        findings.add(release.path, f"spec.values.{name}", seen, rule=rule, message=message, fix=f"write `{name.rsplit('.', 1)[-1]}: {written}`")
+        findings.add(
+            release.path,
+            f"spec.values.{name}",
+            seen,
+            rule=rule,
+            message=message,
+            fix=f"write `{name.rsplit('.', 1)[-1]}: {written}`",
+        )
 
 
 def _value(values: Mapping[str, Any], name: str) -> Any:

@@ -98,7 +98,10 @@ def _check_addresses(first: Claim, second: Claim, findings: Findings) -> None:
 
 
 def _addresses(claim: Claim) -> dict[str, tuple[str, str]]:
-    addresses = {str(node.node.address): (node.node.hostname, f"{node.field}.ipAddress") for node in claim.inventory.nodes}
+    addresses = {
+        str(node.node.address): (node.node.hostname, f"{node.field}.ipAddress")
+        for node in claim.inventory.nodes
+    }
     if claim.network is not None:
         addresses[str(claim.network.vip)] = (f"the VIP of {claim.inventory.name}", "endpoint")
     return addresses

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 NAME = "cluster-vars"
 
 
-def check_cluster_vars(name: str, tree: FluxTree, inventory: Inventory, network: Network | None, cluster_id: int, findings: Findings) -> None:
+def check_cluster_vars(
+    name: str,
+    tree: FluxTree,
+    inventory: Inventory,
+    network: Network | None,
+    cluster_id: int,
+    findings: Findings,
+) -> None:
     """Note a fact of the ConfigMap that contradicts the inventory; facts of other names are the applications' own."""
     facts = _facts(name, inventory, network, cluster_id)
     for found in tree.of_kind("ConfigMap"):
@@ -33,7 +40,9 @@ def check_cluster_vars(name: str, tree: FluxTree, inventory: Inventory, network:
                 )
 
 
-def _facts(name: str, inventory: Inventory, network: Network | None, cluster_id: int) -> dict[str, str]:
+def _facts(
+    name: str, inventory: Inventory, network: Network | None, cluster_id: int
+) -> dict[str, str]:
     facts = {"CLUSTER_NAME": name}
     if cluster_id:
         facts["CLUSTER_ID"] = str(cluster_id)

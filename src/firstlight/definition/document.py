@@ -53,12 +53,26 @@ class Document:
 def read_text(root: Path, path: Path, findings: Findings) -> str | None:
     """Return the text of a file, or nothing with the reason noted."""
     if not (root / path).is_file():
-        findings.add(path, "", None, rule="missing-file", message="the file is missing", fix="write it; another cluster's may serve as a pattern")
+        findings.add(
+            path,
+            "",
+            None,
+            rule="missing-file",
+            message="the file is missing",
+            fix="write it; another cluster's may serve as a pattern",
+        )
         return None
     try:
         return (root / path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        findings.add(path, "", _reason(error), rule="unreadable", message="the file cannot be read as UTF-8 text", fix="mend the file")
+        findings.add(
+            path,
+            "",
+            _reason(error),
+            rule="unreadable",
+            message="the file cannot be read as UTF-8 text",
+            fix="mend the file",
+        )
         return None
 
 
@@ -137,9 +151,15 @@ def without_templates(text: str) -> str:
 def leaves(data: Any, name: str) -> list[tuple[str, Any]]:
     """Return every leaf of nested data with its dotted name."""
     if isinstance(data, dict):
-        return [leaf for key, value in data.items() for leaf in leaves(value, f"{name}.{key}" if name else str(key))]
+        return [
+            leaf
+            for key, value in data.items()
+            for leaf in leaves(value, f"{name}.{key}" if name else str(key))
+        ]
     if isinstance(data, list):
-        return [leaf for index, value in enumerate(data) for leaf in leaves(value, f"{name}[{index}]")]
+        return [
+            leaf for index, value in enumerate(data) for leaf in leaves(value, f"{name}[{index}]")
+        ]
     return [(name, data)]
 
 

@@ -32,10 +32,14 @@ class Findings:
         """How many were noted, repetitions included: it grows whenever something is wrong."""
         return len(self._problems)
 
-    def add(self, path: Path, field: str, value: object, *, rule: str, message: str, fix: str) -> None:
+    def add(
+        self, path: Path, field: str, value: object, *, rule: str, message: str, fix: str
+    ) -> None:
         """Note one problem; `None` as the value means that nothing was there."""
         seen = "" if value is None else _shortened(value)
-        self._problems.append(Problem(path=path, field=field, value=seen, rule=rule, message=message, fix=fix))
+        self._problems.append(
+            Problem(path=path, field=field, value=seen, rule=rule, message=message, fix=fix)
+        )
 
     def raise_if_any(self, name: str) -> None:
         """Raise everything found as one error.
@@ -61,4 +65,6 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     # Text that looks like a flag or a number is text only in quotes, which is the point of the message.
-    return f'"{value}"' if isinstance(value, str) and _LOOKS_OTHERWISE.fullmatch(value) else str(value)
+    return (
+        f'"{value}"' if isinstance(value, str) and _LOOKS_OTHERWISE.fullmatch(value) else str(value)
+    )

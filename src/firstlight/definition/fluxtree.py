@@ -46,7 +46,11 @@ def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
         complete &= findings.count == known
         for found in documents:
             kind, metadata = found.mapping.get("kind"), found.mapping.get("metadata")
-            if not isinstance(kind, str) or not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+            if (
+                not isinstance(kind, str)
+                or not isinstance(metadata, dict)
+                or not isinstance(metadata.get("name"), str)
+            ):
                 _note_no_object(path, findings)
                 continue
             if path not in applied:

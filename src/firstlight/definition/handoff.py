@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from firstlight.definition.model import Release
 
 
-def match_releases(helmfile: Helmfile, known: Mapping[str, Release | None], findings: Findings, *, complete: bool) -> tuple[Release, ...]:
+def match_releases(
+    helmfile: Helmfile, known: Mapping[str, Release | None], findings: Findings, *, complete: bool
+) -> tuple[Release, ...]:
     """Return the releases in the order in which helmfile installs them; what does not match is noted.
 
     Args:
@@ -66,5 +68,7 @@ def _note_namespace(entry: HelmfileRelease, release: Release, findings: Findings
         entry.namespace,
         rule="release-namespace-differs",
         message=f"{release.path} has {entry.name} in {release.namespace or 'no namespace'}, so Flux would install it a second time",
-        fix=f"write `namespace: {release.namespace}`, or move the HelmRelease" if release.namespace else "give the HelmRelease a namespace",
+        fix=f"write `namespace: {release.namespace}`, or move the HelmRelease"
+        if release.namespace
+        else "give the HelmRelease a namespace",
     )

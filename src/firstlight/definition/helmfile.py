@@ -86,7 +86,9 @@ def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, 
             fix="write `releases:` as plain YAML, outside of template actions",
         )
         return None
-    releases = [_release(path, f"releases[{index}]", entry, findings) for index, entry in enumerate(entries)]
+    releases = [
+        _release(path, f"releases[{index}]", entry, findings) for index, entry in enumerate(entries)
+    ]
     whole = tuple(release for release in releases if release is not None)
     # With a release missing, the order of the others would be found wrong as well.
     return whole if len(whole) == len(releases) else None
@@ -137,13 +139,19 @@ def _check_complete(path: Path, apps: tuple[HelmfileRelease, ...], findings: Fin
                 near or None,
                 rule="release-missing",
                 message=f"the release {name} is missing",
-                fix=f"rename {near} to {name}" if near else f"add it, after {_predecessor(name) or 'nothing'}",
+                fix=f"rename {near} to {name}"
+                if near
+                else f"add it, after {_predecessor(name) or 'nothing'}",
             )
     identities = {release.identity for release in apps}
     for release in apps:
         for index, need in enumerate(release.needs):
             if need not in identities:
-                namesakes = [identity for identity in sorted(identities) if identity.endswith(f"/{need.rsplit('/', 1)[-1]}")]
+                namesakes = [
+                    identity
+                    for identity in sorted(identities)
+                    if identity.endswith(f"/{need.rsplit('/', 1)[-1]}")
+                ]
                 near = did_you_mean(need, namesakes or sorted(identities))
                 findings.add(
                     path,
@@ -151,7 +159,9 @@ def _check_complete(path: Path, apps: tuple[HelmfileRelease, ...], findings: Fin
                     need,
                     rule="unknown-need",
                     message=f"{release.name} needs a release that the file does not have",
-                    fix=f"did you mean {near}?" if near else "write namespace/name of a release above",
+                    fix=f"did you mean {near}?"
+                    if near
+                    else "write namespace/name of a release above",
                 )
 
 

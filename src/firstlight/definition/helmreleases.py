@@ -25,20 +25,37 @@ _SCHEMES = {"OCIRepository": ("oci://",), "HelmRepository": ("https://", "http:/
 
 def read_releases(tree: FluxTree, findings: Findings) -> dict[str, Release | None]:
     """Return the HelmReleases by name, nothing in the place of one that cannot be understood; what is wrong is noted."""
-    return {found.mapping["metadata"]["name"]: _release(tree, found, findings) for found in tree.of_kind("HelmRelease")}
+    return {
+        found.mapping["metadata"]["name"]: _release(tree, found, findings)
+        for found in tree.of_kind("HelmRelease")
+    }
 
 
 def _release(tree: FluxTree, found: Document, findings: Findings) -> Release | None:
     metadata, spec = found.mapping["metadata"], found.mapping.get("spec")
     if not isinstance(spec, dict):
-        findings.add(found.path, "spec", None, rule="missing-field", message="the field is missing", fix="add `spec:`")
+        findings.add(
+            found.path,
+            "spec",
+            None,
+            rule="missing-field",
+            message="the field is missing",
+            fix="add `spec:`",
+        )
         return None
     namespace = str(metadata.get("namespace", ""))
     _check_names(found, spec, findings)
     source, chart, version = _chart(tree, found, spec, namespace, findings)
     values = spec.get("values", {})
     if not isinstance(values, dict):
-        findings.add(found.path, "spec.values", values, rule="wrong-type", message="the value must be a mapping", fix="write a mapping")
+        findings.add(
+            found.path,
+            "spec.values",
+            values,
+            rule="wrong-type",
+            message="the value must be a mapping",
+            fix="write a mapping",
+        )
         values = {}
     _check_substitution(found, values, findings)
     if source is None or not chart or not version:
@@ -78,7 +95,9 @@ def _check_names(found: Document, spec: Mapping[str, Any], findings: Findings) -
             )
 
 
-def _chart(tree: FluxTree, found: Document, spec: Mapping[str, Any], namespace: str, findings: Findings) -> tuple[ChartSource | None, str, str]:
+def _chart(
+    tree: FluxTree, found: Document, spec: Mapping[str, Any], namespace: str, findings: Findings
+) -> tuple[ChartSource | None, str, str]:
     if isinstance(spec.get("chartRef"), dict):
         source, data = _source(tree, found, "spec.chartRef", spec["chartRef"], namespace, findings)
         if source is None or data is None:
@@ -100,16 +119,30 @@ def _chart(tree: FluxTree, found: Document, spec: Mapping[str, Any], namespace: 
         )
         return None, "", ""
     version = _version(found.path, "spec.chart.spec.version", chart_spec.get("version"), findings)
-    source, _ = _source(tree, found, "spec.chart.spec.sourceRef", chart_spec["sourceRef"], namespace, findings)
+    source, _ = _source(
+        tree, found, "spec.chart.spec.sourceRef", chart_spec["sourceRef"], namespace, findings
+    )
     name = chart_spec.get("chart")
     if not isinstance(name, str):
-        findings.add(found.path, "spec.chart.spec.chart", name, rule="missing-field", message="the chart has no name", fix="add `chart: <name>`")
+        findings.add(
+            found.path,
+            "spec.chart.spec.chart",
+            name,
+            rule="missing-field",
+            message="the chart has no name",
+            fix="add `chart: <name>`",
+        )
         name = ""
     return source, name, version
 
 
 def _source(
-    tree: FluxTree, found: Document, field: str, reference: Mapping[str, Any], namespace: str, findings: Findings
+    tree: FluxTree,
+    found: Document,
+    field: str,
+    reference: Mapping[str, Any],
+    namespace: str,
+    findings: Findings,
 ) -> tuple[ChartSource | None, Document | None]:
     kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))
     where = str(reference.get("namespace", namespace))
@@ -126,7 +159,9 @@ def _source(
         return None, None
     source = tree.objects.get((kind, where, name))
     if source is None:
-        others = [f"{of}/{there}/{called}" for of, there, called in tree.objects if of in _SOURCE_KINDS]
+        others = [
+            f"{of}/{there}/{called}" for of, there, called in tree.objects if of in _SOURCE_KINDS
+        ]
         near = did_you_mean(f"{kind}/{where}/{name}", others)
         findings.add(
             found.path,
@@ -150,7 +185,9 @@ def _source(
         )
         return None, None
     plain_http = spec.get("insecure") is True or url.startswith("http://")
-    return ChartSource(kind=kind, name=name, namespace=where, url=url, plain_http=plain_http), source
+    return ChartSource(
+        kind=kind, name=name, namespace=where, url=url, plain_http=plain_http
+    ), source
 
 
 def _version(path: Path, field: str, version: object, findings: Findings) -> str:

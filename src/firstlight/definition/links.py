@@ -57,15 +57,26 @@ def unsupported_keys(interfaces: list[Mapping[str, Any]]) -> Iterator[str]:
 def _link(name: str, interface: Mapping[str, Any]) -> list[Manifest]:
     if "bond" in interface:
         bond = interface["bond"]
-        members = [_alias(f"{name}-m{index}", selector) for index, selector in enumerate(bond.get("deviceSelectors", []))]
-        return [*members, _document("BondConfig", name, _bond(bond, members) | _common(interface)), *_addressing(name, interface)]
+        members = [
+            _alias(f"{name}-m{index}", selector)
+            for index, selector in enumerate(bond.get("deviceSelectors", []))
+        ]
+        return [
+            *members,
+            _document("BondConfig", name, _bond(bond, members) | _common(interface)),
+            *_addressing(name, interface),
+        ]
     kind = "DummyLinkConfig" if interface.get("dummy") else "LinkConfig"
     return [_document(kind, name, _common(interface)), *_addressing(name, interface)]
 
 
 def _bond(bond: Mapping[str, Any], members: list[Manifest]) -> Manifest:
-    settings = {_BOND_NAMES.get(key, key): value for key, value in bond.items() if key != "deviceSelectors"}
-    return settings | {"links": [*bond.get("interfaces", []), *(member["name"] for member in members)]}
+    settings = {
+        _BOND_NAMES.get(key, key): value for key, value in bond.items() if key != "deviceSelectors"
+    }
+    return settings | {
+        "links": [*bond.get("interfaces", []), *(member["name"] for member in members)]
+    }
 
 
 def _vlan(parent: str, vlan: Mapping[str, Any]) -> list[Manifest]:
@@ -108,7 +119,11 @@ def _addressing(name: str, interface: Mapping[str, Any]) -> list[Manifest]:
 
 
 def _alias(name: str, selector: Mapping[str, Any]) -> Manifest:
-    terms = [f'glob("{selector[key]}", {attribute})' for key, attribute in _SELECTORS.items() if selector.get(key)]
+    terms = [
+        f'glob("{selector[key]}", {attribute})'
+        for key, attribute in _SELECTORS.items()
+        if selector.get(key)
+    ]
     if "physical" in selector:
         terms.append("link.type == 1" if selector["physical"] else "link.type != 1")
     return _document("LinkAliasConfig", name, {"selector": {"match": " && ".join(terms)}})

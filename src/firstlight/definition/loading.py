@@ -65,7 +65,14 @@ def load_all(root: Path) -> tuple[Cluster, ...]:
     secrets.check_secrets(root, config, findings)
     names = cluster_names(root)
     if not names:
-        findings.add(Path("clusters"), "", None, rule="no-cluster", message="no cluster is defined", fix="write clusters/<name>/talos/talconfig.yaml")
+        findings.add(
+            Path("clusters"),
+            "",
+            None,
+            rule="no-cluster",
+            message="no cluster is defined",
+            fix="write clusters/<name>/talos/talconfig.yaml",
+        )
     parts = {name: _Parts.read(root, name, config, findings) for name in names}
     check_clashes([part.claim for part in parts.values() if part.claim is not None], findings)
     findings.raise_if_any("all clusters")
@@ -76,7 +83,13 @@ def load_all(root: Path) -> tuple[Cluster, ...]:
 def cluster_names(root: Path) -> tuple[str, ...]:
     """Return the names of the clusters that are defined, sorted."""
     folder = root / "clusters"
-    return tuple(sorted(path.name for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")))
+    return tuple(
+        sorted(
+            path.name
+            for path in folder.glob("*")
+            if path.is_dir() and not path.name.startswith(".")
+        )
+    )
 
 
 def _is_known(root: Path, name: str, findings: Findings) -> bool:
@@ -90,7 +103,9 @@ def _is_known(root: Path, name: str, findings: Findings) -> bool:
         name,
         rule="unknown-cluster",
         message=f"there is no such cluster; the clusters are {', '.join(names) or 'none'}",
-        fix=f"did you mean {near}?" if near else "use one of them, or write clusters/<name>/ and bootstrap/<name>/",
+        fix=f"did you mean {near}?"
+        if near
+        else "use one of them, or write clusters/<name>/ and bootstrap/<name>/",
     )
     return False
 
@@ -136,24 +151,35 @@ class _Parts:
             releases=handoff.match_releases(phases, known, findings, complete=tree.complete),
             crd_releases=tuple(release.name for release in phases.crds),
             cluster_id=cluster_id,
-            cilium_path=cilium_release.path if (cilium_release := known.get("cilium")) else clusters / "flux",
+            cilium_path=cilium_release.path
+            if (cilium_release := known.get("cilium"))
+            else clusters / "flux",
             sync=told,
             age_recipient=_age_recipient(root, clusters, config, findings),
             references=secrets.read_references(root, template, findings),
             # What is wrong with a patch has been noted above.
-            discovery=inventory is not None and patches.uses_discovery(inventory, patches.read_patches(root, inventory, Findings())),
+            discovery=inventory is not None
+            and patches.uses_discovery(
+                inventory, patches.read_patches(root, inventory, Findings())
+            ),
         )
 
     @property
     def claim(self) -> Claim | None:
         """What this cluster claims for itself, as far as it could be read."""
-        return None if self.inventory is None else Claim(self.inventory, self.network, self.cluster_id, self.cilium_path)
+        return (
+            None
+            if self.inventory is None
+            else Claim(self.inventory, self.network, self.cluster_id, self.cilium_path)
+        )
 
     def cluster(self, root: Path, name: str) -> Cluster | None:
         """Return the cluster, or nothing where a part is missing."""
         if self.inventory is None or self.network is None or self.sync is None:
             return None
-        workers = tuple(node.node for node in self.inventory.nodes if node not in self.inventory.control_plane)
+        workers = tuple(
+            node.node for node in self.inventory.nodes if node not in self.inventory.control_plane
+        )
         return Cluster(
             name=name,
             id=self.cluster_id,
@@ -175,7 +201,9 @@ class _Parts:
         )
 
 
-def _check_inventory(root: Path, name: str, inventory: Inventory, findings: Findings) -> network.Network | None:
+def _check_inventory(
+    root: Path, name: str, inventory: Inventory, findings: Findings
+) -> network.Network | None:
     if inventory.name != name:
         findings.add(
             inventory.path,
@@ -194,7 +222,12 @@ def _check_inventory(root: Path, name: str, inventory: Inventory, findings: Find
 
 
 def _check_values(
-    name: str, tree: FluxTree, known: dict[str, Release | None], inventory: Inventory, shared: network.Network | None, findings: Findings
+    name: str,
+    tree: FluxTree,
+    known: dict[str, Release | None],
+    inventory: Inventory,
+    shared: network.Network | None,
+    findings: Findings,
 ) -> int:
     if (coredns := known.get("coredns")) is not None:
         cilium.check_coredns(coredns, inventory, findings)

@@ -84,7 +84,9 @@ def plan_generation(cluster: Cluster) -> GenerationPlan:
     findings = Findings()
     path = (cluster.talos_dir / "talconfig.yaml").relative_to(cluster.root)
     inventory = read_inventory(cluster.root, path, findings)
-    named = patches.read_patches(cluster.root, inventory, findings) if inventory is not None else None
+    named = (
+        patches.read_patches(cluster.root, inventory, findings) if inventory is not None else None
+    )
     findings.raise_if_any(cluster.name)
     # Without a problem both are there.
     assert inventory is not None  # noqa: S101
@@ -112,7 +114,14 @@ def _machine(inventory: Inventory, node: InventoryNode, named: patches.PatchSet)
 def _documents(inventory: Inventory, node: InventoryNode) -> list[dict[str, Any]]:
     documents = [_machine_config(inventory, node)]
     # `auto: stable` is what gen config writes; the two contradict each other unless it is off.
-    documents.append({"apiVersion": "v1alpha1", "kind": "HostnameConfig", "hostname": node.node.hostname, "auto": "off"})
+    documents.append(
+        {
+            "apiVersion": "v1alpha1",
+            "kind": "HostnameConfig",
+            "hostname": node.node.hostname,
+            "auto": "off",
+        }
+    )
     resolver: dict[str, Any] = {}
     if node.data.get("nameservers"):
         resolver["nameservers"] = [{"address": address} for address in node.data["nameservers"]]
@@ -125,7 +134,9 @@ def _documents(inventory: Inventory, node: InventoryNode) -> list[dict[str, Any]
 
 def _machine_config(inventory: Inventory, node: InventoryNode) -> dict[str, Any]:
     data, own = inventory.data, node.data
-    machine: dict[str, Any] = {"certSANs": [*data.get("additionalMachineCertSans", []), *own.get("certSANs", [])]}
+    machine: dict[str, Any] = {
+        "certSANs": [*data.get("additionalMachineCertSans", []), *own.get("certSANs", [])]
+    }
     cluster: dict[str, Any] = {
         "network": {
             "podSubnets": [str(network) for network in inventory.pod_networks],
@@ -157,7 +168,11 @@ def _needs_talhelper(inventory: Inventory, named: patches.PatchSet) -> Iterator[
         yield from (key for key in _TALHELPER_ONLY if node.data.get(key))
         yield from links.unsupported_keys(node.data.get("networkInterfaces", []))
         for patch in named.of(node):
-            yield from (f"{what} in {patch.path}" for mark, what in _PATCH_TALHELPER_ONLY.items() if mark in patch.text)
+            yield from (
+                f"{what} in {patch.path}"
+                for mark, what in _PATCH_TALHELPER_ONLY.items()
+                if mark in patch.text
+            )
 
 
 def _digest(cluster: Cluster, inventory: Inventory, named: patches.PatchSet) -> str:

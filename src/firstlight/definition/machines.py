@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 # The least that IPv6 needs, and the most that common switches and network cards carry.
 MTU_MIN = 1280
 MTU_MAX = 9216
-_BOND_MODES = ["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"]
+_BOND_MODES = [
+    "balance-rr",
+    "active-backup",
+    "balance-xor",
+    "broadcast",
+    "802.3ad",
+    "balance-tlb",
+    "balance-alb",
+]
 
 
 def check_machines(inventory: Inventory, findings: Findings) -> None:
@@ -65,7 +73,9 @@ def _check_disk(inventory: Inventory, node: InventoryNode, findings: Findings) -
         )
 
 
-def _check_interface(inventory: Inventory, field: str, interface: Mapping[str, Any], findings: Findings) -> None:
+def _check_interface(
+    inventory: Inventory, field: str, interface: Mapping[str, Any], findings: Findings
+) -> None:
     if "interface" not in interface and "deviceSelector" not in interface:
         findings.add(
             inventory.path,
@@ -79,7 +89,9 @@ def _check_interface(inventory: Inventory, field: str, interface: Mapping[str, A
         _check_bond(inventory, f"{field}.bond", interface["bond"], findings)
 
 
-def _check_bond(inventory: Inventory, field: str, bond: Mapping[str, Any], findings: Findings) -> None:
+def _check_bond(
+    inventory: Inventory, field: str, bond: Mapping[str, Any], findings: Findings
+) -> None:
     links = [*bond.get("interfaces", []), *bond.get("deviceSelectors", [])]
     if not links:
         findings.add(

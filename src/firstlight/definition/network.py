@@ -130,7 +130,9 @@ def _vip(inventory: Inventory, findings: Findings) -> IPv4Address | None:
     return _vip_address(inventory, written, findings)
 
 
-def _vip_address(inventory: Inventory, written: dict[str, InventoryNode], findings: Findings) -> IPv4Address | None:
+def _vip_address(
+    inventory: Inventory, written: dict[str, InventoryNode], findings: Findings
+) -> IPv4Address | None:
     for text, node in written.items():
         try:
             return IPv4Address(text)
@@ -146,7 +148,9 @@ def _vip_address(inventory: Inventory, written: dict[str, InventoryNode], findin
     return None
 
 
-def _check_vip(inventory: Inventory, vip: IPv4Address, network: IPv4Network | None, findings: Findings) -> None:
+def _check_vip(
+    inventory: Inventory, vip: IPv4Address, network: IPv4Network | None, findings: Findings
+) -> None:
     field = f"{inventory.control_plane[0].link_field}.vip.ip"
     if network is not None and vip not in network:
         findings.add(
@@ -195,7 +199,10 @@ def _check_certificates(inventory: Inventory, vip: IPv4Address, findings: Findin
 def _check_disjoint(inventory: Inventory, network: IPv4Network, findings: Findings) -> None:
     named = [("the node network", "nodes", network)]
     named += [("the pod network", "clusterPodNets", pods) for pods in inventory.pod_networks]
-    named += [("the service network", "clusterSvcNets", services) for services in inventory.service_networks]
+    named += [
+        ("the service network", "clusterSvcNets", services)
+        for services in inventory.service_networks
+    ]
     for (first_name, _, first), (second_name, field, second) in combinations(named, 2):
         if first.overlaps(second):
             findings.add(

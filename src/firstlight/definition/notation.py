@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    ip_address,
+    ip_network,
+)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +25,9 @@ _ENDPOINT = re.compile(r"https://(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
 _PORT_MAX = 65_535
 
 
-def read_interfaces(path: Path, field: str, entry: Mapping[str, Any], findings: Findings) -> list[IPv4Interface]:
+def read_interfaces(
+    path: Path, field: str, entry: Mapping[str, Any], findings: Findings
+) -> list[IPv4Interface]:
     """Return the addresses of a link, each with its network; what is no address is noted."""
     interfaces = []
     for index, text in enumerate(entry.get("addresses", [])):
@@ -41,21 +50,49 @@ def read_address(path: Path, field: str, text: str, findings: Findings) -> IPv4A
     try:
         return IPv4Address(text)
     except AddressValueError:
-        findings.add(path, field, text, rule="bad-address", message="this is no IPv4 address", fix="write it like 10.25.11.11")
+        findings.add(
+            path,
+            field,
+            text,
+            rule="bad-address",
+            message="this is no IPv4 address",
+            fix="write it like 10.25.11.11",
+        )
         return None
 
 
 def check_routing(path: Path, field: str, part: Mapping[str, Any], findings: Findings) -> None:
     """Note name servers and routes whose addresses cannot be read."""
-    addresses = [(f"{field}.nameservers[{index}]", text) for index, text in enumerate(part.get("nameservers", []))]
+    addresses = [
+        (f"{field}.nameservers[{index}]", text)
+        for index, text in enumerate(part.get("nameservers", []))
+    ]
     for index, route in enumerate(part.get("routes", [])):
-        addresses += [(f"{field}.routes[{index}].{key}", route[key]) for key in ("gateway", "source") if route.get(key)]
+        addresses += [
+            (f"{field}.routes[{index}].{key}", route[key])
+            for key in ("gateway", "source")
+            if route.get(key)
+        ]
         if route.get("network") and not _readable(ip_network, route["network"]):
             name = f"{field}.routes[{index}].network"
-            findings.add(path, name, route["network"], rule="bad-network", message="this is no network", fix=_network_fix(route["network"]))
+            findings.add(
+                path,
+                name,
+                route["network"],
+                rule="bad-network",
+                message="this is no network",
+                fix=_network_fix(route["network"]),
+            )
     for name, text in addresses:
         if not _readable(ip_address, text):
-            findings.add(path, name, text, rule="bad-address", message="this is no address", fix="write it like 10.25.11.1")
+            findings.add(
+                path,
+                name,
+                text,
+                rule="bad-address",
+                message="this is no address",
+                fix="write it like 10.25.11.1",
+            )
 
 
 def _readable(read: Callable[[str], object], text: str) -> bool:
@@ -84,7 +121,14 @@ def check_version(path: Path, field: str, text: str, findings: Findings) -> None
     if _VERSION.fullmatch(text):
         return
     if _VERSION.fullmatch(f"v{text}"):
-        findings.add(path, field, text, rule="version-without-v", message="the version lacks its leading v", fix=f"write v{text}")
+        findings.add(
+            path,
+            field,
+            text,
+            rule="version-without-v",
+            message="the version lacks its leading v",
+            fix=f"write v{text}",
+        )
     else:
         findings.add(
             path,
@@ -112,14 +156,23 @@ def read_endpoint_host(path: Path, text: str, findings: Findings) -> str:
     return match["host"]
 
 
-def read_networks(path: Path, key: str, data: Mapping[str, Any], default: str, findings: Findings) -> tuple[IPv4Network, ...]:
+def read_networks(
+    path: Path, key: str, data: Mapping[str, Any], default: str, findings: Findings
+) -> tuple[IPv4Network, ...]:
     """Return the networks of a field, or the default; what is no network is noted."""
     networks = []
     for index, text in enumerate(data.get(key) or [default]):
         try:
             networks.append(IPv4Network(text))
         except ValueError:
-            findings.add(path, f"{key}[{index}]", text, rule="bad-network", message="this is no IPv4 network", fix=_network_fix(text))
+            findings.add(
+                path,
+                f"{key}[{index}]",
+                text,
+                rule="bad-network",
+                message="this is no IPv4 network",
+                fix=_network_fix(text),
+            )
     return tuple(networks)
 
 

@@ -34,7 +34,9 @@ class Difference:
         return f"{self.release}: {self.field}: helmfile has {_written(self.helmfile)}, the HelmRelease {_written(self.flux)}"
 
 
-def differences(release: Release, rendered: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Difference, ...]:
+def differences(
+    release: Release, rendered: Mapping[str, Any], values: Mapping[str, Any]
+) -> tuple[Difference, ...]:
     """Return every point in which helmfile and the HelmRelease differ, in the order of the fields' names.
 
     Args:
@@ -52,7 +54,10 @@ def differences(release: Release, rendered: Mapping[str, Any], values: Mapping[s
         )
         if seen != wanted
     ]
-    found += [Difference(release.name, field, seen, wanted) for field, seen, wanted in _compare(values, release.values, "values")]
+    found += [
+        Difference(release.name, field, seen, wanted)
+        for field, seen, wanted in _compare(values, release.values, "values")
+    ]
     return tuple(found)
 
 

@@ -47,8 +47,14 @@ class PatchSet:
     def of(self, node: InventoryNode) -> tuple[Patch, ...]:
         """Return a node's patches in the order in which talhelper applies them: group, node, then global."""
         group = "controlPlane" if node.data["controlPlane"] else "worker"
-        shared = () if node.data.get("overridePatches") else self.by_field.get(f"{group}.patches", ())
-        return (*shared, *self.by_field.get(f"{node.field}.patches", ()), *self.by_field.get("patches", ()))
+        shared = (
+            () if node.data.get("overridePatches") else self.by_field.get(f"{group}.patches", ())
+        )
+        return (
+            *shared,
+            *self.by_field.get(f"{node.field}.patches", ()),
+            *self.by_field.get("patches", ()),
+        )
 
 
 def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchSet:
@@ -56,12 +62,17 @@ def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchS
     by_field: dict[str, tuple[Patch, ...]] = {}
     known = findings.count
     for field, texts in _named(inventory):
-        patches = [_read(root, inventory, f"{field}[{index}]", text, findings) for index, text in enumerate(texts)]
+        patches = [
+            _read(root, inventory, f"{field}[{index}]", text, findings)
+            for index, text in enumerate(texts)
+        ]
         by_field[field] = tuple(patch for patch in patches if patch is not None)
     return PatchSet(by_field, complete=findings.count == known)
 
 
-def check_patches(inventory: Inventory, patches: PatchSet, network: str, findings: Findings) -> None:
+def check_patches(
+    inventory: Inventory, patches: PatchSet, network: str, findings: Findings
+) -> None:
     """Note where Talos would bring its own CNI, kube-proxy or CoreDNS, or would choose addresses of another network."""
     for node in inventory.control_plane:
         chosen = patches.of(node)
@@ -84,7 +95,13 @@ def check_patches(inventory: Inventory, patches: PatchSet, network: str, finding
             _check_subnets(inventory, chosen, "cluster.etcd.advertisedSubnets", network, findings)
     for node in inventory.nodes:
         if network:
-            _check_subnets(inventory, patches.of(node), "machine.kubelet.nodeIP.validSubnets", network, findings)
+            _check_subnets(
+                inventory,
+                patches.of(node),
+                "machine.kubelet.nodeIP.validSubnets",
+                network,
+                findings,
+            )
 
 
 def uses_discovery(inventory: Inventory, patches: PatchSet) -> bool:
@@ -101,7 +118,9 @@ def _named(inventory: Inventory) -> Iterator[tuple[str, list[str]]]:
         yield f"nodes[{index}].patches", node.get("patches", [])
 
 
-def _read(root: Path, inventory: Inventory, field: str, text: str, findings: Findings) -> Patch | None:
+def _read(
+    root: Path, inventory: Inventory, field: str, text: str, findings: Findings
+) -> Patch | None:
     path = inventory.path
     if text.startswith("@"):
         path = _beside(inventory.path, text.removeprefix("@"))
@@ -161,13 +180,17 @@ def _check_cni(inventory: Inventory, patches: tuple[Patch, ...], findings: Findi
         )
 
 
-def _left_on(inventory: Inventory, patches: tuple[Patch, ...], name: str) -> tuple[Path, str, Any] | None:
+def _left_on(
+    inventory: Inventory, patches: tuple[Patch, ...], name: str
+) -> tuple[Path, str, Any] | None:
     """Return where a part of Talos is left on, or nothing if a patch turns it off."""
     path, field, value = _last(patches, name) or (inventory.path, "controlPlane.patches", None)
     return None if value is True else (path, field, value)
 
 
-def _check_subnets(inventory: Inventory, patches: tuple[Patch, ...], name: str, network: str, findings: Findings) -> None:
+def _check_subnets(
+    inventory: Inventory, patches: tuple[Patch, ...], name: str, network: str, findings: Findings
+) -> None:
     path, field, value = _last(patches, name) or (inventory.path, "", None)
     if value is not None and value != [network]:
         findings.add(

@@ -55,7 +55,11 @@ def check_bootstrap_secrets(root: Path, path: Path, sync: FluxSync, findings: Fi
         return
     # What is wrong with the file as such is noted by the scan of the whole tree.
     documents = document.parse_documents(path, _as_yaml(path, _read(root, path)), Findings())
-    secrets = {_identity(found.mapping): found.mapping for found in documents if found.mapping.get("kind") == "Secret"}
+    secrets = {
+        _identity(found.mapping): found.mapping
+        for found in documents
+        if found.mapping.get("kind") == "Secret"
+    }
     deploy_key = secrets.get((sync.namespace, sync.secret))
     for key in ("identity", "known_hosts"):
         if deploy_key is None or key not in _entries(deploy_key):
@@ -115,7 +119,11 @@ def _check_plain(found: Document, findings: Findings) -> None:
         for section in ("data", "stringData"):
             entries = secret.get(section)
             for key, value in entries.items() if isinstance(entries, dict) else ():
-                if found.path.name == TEMPLATE and isinstance(value, str) and value.startswith("op://"):
+                if (
+                    found.path.name == TEMPLATE
+                    and isinstance(value, str)
+                    and value.startswith("op://")
+                ):
                     continue
                 if value in (None, "", document.TEMPLATE_WORD):
                     continue

@@ -61,14 +61,28 @@ def list_of(item: Shape, *, required: bool = False) -> Shape:
 def check(path: Path, data: Any, shape: Shape, findings: Findings, name: str = "") -> bool:
     """Note every unknown or missing key and every wrong type; return whether all is well."""
     if not _is_kind(data, shape.kind):
-        findings.add(path, name, _seen(data), rule="wrong-type", message=f"the value must be {shape.kind}", fix=_type_fix(data, shape.kind))
+        findings.add(
+            path,
+            name,
+            _seen(data),
+            rule="wrong-type",
+            message=f"the value must be {shape.kind}",
+            fix=_type_fix(data, shape.kind),
+        )
         return False
     if isinstance(data, dict) and shape.fields:
         return _check_fields(path, data, shape, findings, name)
     if isinstance(data, dict) and shape.item:
-        return _check_items(path, {_join(name, key): value for key, value in data.items()}, shape.item, findings)
+        return _check_items(
+            path, {_join(name, key): value for key, value in data.items()}, shape.item, findings
+        )
     if isinstance(data, list) and shape.item:
-        return _check_items(path, {f"{name}[{index}]": value for index, value in enumerate(data)}, shape.item, findings)
+        return _check_items(
+            path,
+            {f"{name}[{index}]": value for index, value in enumerate(data)},
+            shape.item,
+            findings,
+        )
     return True
 
 
@@ -85,7 +99,9 @@ def _check_items(path: Path, items: Mapping[str, Any], shape: Shape, findings: F
     return all(verdicts)
 
 
-def _check_fields(path: Path, data: Mapping[str, Any], shape: Shape, findings: Findings, name: str) -> bool:
+def _check_fields(
+    path: Path, data: Mapping[str, Any], shape: Shape, findings: Findings, name: str
+) -> bool:
     well = True
     for key, value in data.items():
         if key not in shape.fields:
@@ -109,10 +125,21 @@ def _check_fields(path: Path, data: Mapping[str, Any], shape: Shape, findings: F
     return well
 
 
-def _note_unknown(path: Path, key: str, value: Any, shape: Shape, findings: Findings, name: str) -> None:
+def _note_unknown(
+    path: Path, key: str, value: Any, shape: Shape, findings: Findings, name: str
+) -> None:
     near = did_you_mean(key, shape.fields)
-    fix = f"did you mean `{near}`?" if near else f"known keys here: {', '.join(sorted(shape.fields))}"
-    findings.add(path, _join(name, key), _seen(value), rule="unknown-key", message=f"the key `{key}` is unknown", fix=fix)
+    fix = (
+        f"did you mean `{near}`?" if near else f"known keys here: {', '.join(sorted(shape.fields))}"
+    )
+    findings.add(
+        path,
+        _join(name, key),
+        _seen(value),
+        rule="unknown-key",
+        message=f"the key `{key}` is unknown",
+        fix=fix,
+    )
 
 
 def _is_kind(data: Any, kind: str) -> bool:

@@ -63,9 +63,18 @@ def read_sops_config(root: Path, findings: Findings) -> SopsConfig:
         return SopsConfig((), complete=False)
     entries = found.mapping.get("creation_rules")
     if not isinstance(entries, list) or not entries:
-        findings.add(CONFIG, "creation_rules", None, rule="missing-field", message="the file has no rules", fix="add `creation_rules:` (a list)")
+        findings.add(
+            CONFIG,
+            "creation_rules",
+            None,
+            rule="missing-field",
+            message="the file has no rules",
+            fix="add `creation_rules:` (a list)",
+        )
         return SopsConfig((), complete=False)
-    rules = [_rule(f"creation_rules[{index}]", entry, findings) for index, entry in enumerate(entries)]
+    rules = [
+        _rule(f"creation_rules[{index}]", entry, findings) for index, entry in enumerate(entries)
+    ]
     return SopsConfig(tuple(rule for rule in rules if rule is not None), complete=None not in rules)
 
 
@@ -106,7 +115,11 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
             fix="decrypt it, and encrypt it again under the rule of .sops.yaml",
         )
     entries = sops.get("age")
-    recipients = {str(entry.get("recipient")) for entry in entries if isinstance(entry, dict)} if isinstance(entries, list) else set()
+    recipients = (
+        {str(entry.get("recipient")) for entry in entries if isinstance(entry, dict)}
+        if isinstance(entries, list)
+        else set()
+    )
     if recipients != rule.recipients:
         findings.add(
             found.path,
@@ -121,7 +134,9 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
 def _check_leaves(found: Document, sops: Mapping[str, Any], findings: Findings) -> None:
     pattern = sops.get("encrypted_regex")
     chosen = re.compile(pattern) if isinstance(pattern, str) and _is_regex(pattern) else None
-    for name, value in leaves({key: part for key, part in found.mapping.items() if key != "sops"}, ""):
+    for name, value in leaves(
+        {key: part for key, part in found.mapping.items() if key != "sops"}, ""
+    ):
         covered = chosen is None or any(chosen.search(key) for key in re.split(r"[.\[]", name))
         # sops leaves empty texts and nulls as they are.
         if covered and value not in (None, "") and not str(value).startswith(ENCRYPTED):
@@ -149,9 +164,18 @@ def _rule(field: str, entry: object, findings: Findings) -> SopsRule | None:
         )
         return None
     texts = age if isinstance(age, list) else [age]
-    recipients = [part.strip() for text in texts for part in str(text or "").split(",") if part.strip()]
+    recipients = [
+        part.strip() for text in texts for part in str(text or "").split(",") if part.strip()
+    ]
     if not recipients:
-        findings.add(CONFIG, f"{field}.age", None, rule="missing-field", message="the rule names no AGE recipient", fix="add `age: age1...`")
+        findings.add(
+            CONFIG,
+            f"{field}.age",
+            None,
+            rule="missing-field",
+            message="the rule names no AGE recipient",
+            fix="add `age: age1...`",
+        )
         return None
     for recipient in recipients:
         if not is_recipient(recipient):
@@ -165,7 +189,12 @@ def _rule(field: str, entry: object, findings: Findings) -> SopsRule | None:
                 fix="copy it again (`age-keygen -y keys.txt` prints it)",
             )
             return None
-    return SopsRule(re.compile(pattern), str(data.get("encrypted_regex", "")), frozenset(recipients), recipients[0])
+    return SopsRule(
+        re.compile(pattern),
+        str(data.get("encrypted_regex", "")),
+        frozenset(recipients),
+        recipients[0],
+    )
 
 
 def _is_regex(pattern: str) -> bool:

@@ -26,9 +26,15 @@ _SCP_URL = re.compile(r"(?P<user>[^@/\s]+)@(?P<host>[^:/\s]+):(?P<path>[^/\s]\S*
 def read_sync(root: Path, folder: Path, name: str, findings: Findings) -> FluxSync | None:
     """Return what Flux reconciles, or nothing where it cannot be understood; what is wrong is noted."""
     known = findings.count
-    objects = [found for path in document.yaml_files(root, folder, findings) for found in document.read_documents(root, path, findings)]
+    objects = [
+        found
+        for path in document.yaml_files(root, folder, findings)
+        for found in document.read_documents(root, path, findings)
+    ]
     repository = _only(objects, "GitRepository", folder / "gitrepository.yaml", findings)
-    kustomization = _only(objects, "Kustomization", folder / "flux-system-kustomization.yaml", findings)
+    kustomization = _only(
+        objects, "Kustomization", folder / "flux-system-kustomization.yaml", findings
+    )
     if repository is None or kustomization is None:
         return None
     for found in (repository, kustomization):
@@ -79,7 +85,9 @@ def _check_url(repository: Document, url: object, findings: Findings) -> None:
         _without_password(url),
         rule="git-url-not-ssh",
         message="the address is no ssh:// URL, and a deploy key works over SSH only",
-        fix=f"write ssh://{scp['user']}@{scp['host']}/{scp['path']}" if scp else "write it like ssh://git@github.com/owner/name.git",
+        fix=f"write ssh://{scp['user']}@{scp['host']}/{scp['path']}"
+        if scp
+        else "write it like ssh://git@github.com/owner/name.git",
     )
 
 
@@ -137,9 +145,15 @@ def _check_path(kustomization: Document, path: object, wanted: str, findings: Fi
         )
 
 
-def _check_source(kustomization: Document, flux: Mapping[str, Any], repository: Document, findings: Findings) -> None:
+def _check_source(
+    kustomization: Document, flux: Mapping[str, Any], repository: Document, findings: Findings
+) -> None:
     reference = _mapping(flux, "sourceRef")
-    seen = (reference.get("kind"), reference.get("namespace", _namespace(kustomization)), reference.get("name"))
+    seen = (
+        reference.get("kind"),
+        reference.get("namespace", _namespace(kustomization)),
+        reference.get("name"),
+    )
     wanted = ("GitRepository", _namespace(repository), _name(repository))
     if seen != wanted:
         findings.add(

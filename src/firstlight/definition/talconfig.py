@@ -98,8 +98,12 @@ def read_inventory(root: Path, path: Path, findings: Findings) -> Inventory | No
         endpoint_host=notation.read_endpoint_host(path, data["endpoint"], findings),
         talos_version=data["talosVersion"],
         kubernetes_version=data["kubernetesVersion"],
-        pod_networks=notation.read_networks(path, "clusterPodNets", data, _DEFAULT_POD_NETWORK, findings),
-        service_networks=notation.read_networks(path, "clusterSvcNets", data, _DEFAULT_SERVICE_NETWORK, findings),
+        pod_networks=notation.read_networks(
+            path, "clusterPodNets", data, _DEFAULT_POD_NETWORK, findings
+        ),
+        service_networks=notation.read_networks(
+            path, "clusterSvcNets", data, _DEFAULT_SERVICE_NETWORK, findings
+        ),
         nodes=tuple(node for node in nodes if node is not None),
     )
 
@@ -110,18 +114,27 @@ def group_of(data: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, A
     return group
 
 
-def _node(path: Path, index: int, data: Mapping[str, Any], findings: Findings) -> InventoryNode | None:
+def _node(
+    path: Path, index: int, data: Mapping[str, Any], findings: Findings
+) -> InventoryNode | None:
     own = data["nodes"][index]
     # talhelper: a node's own setting replaces its group's, patches apart.
-    merged = {**group_of(data, own), **{key: value for key, value in own.items() if value not in ([], {}, "")}}
+    merged = {
+        **group_of(data, own),
+        **{key: value for key, value in own.items() if value not in ([], {}, "")},
+    }
     field = f"nodes[{index}]"
     address = notation.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
     notation.check_hostname(path, f"{field}.hostname", own["hostname"], findings)
     notation.check_routing(path, field, {"nameservers": merged.get("nameservers", [])}, findings)
-    links = _links(path, f"{field}.networkInterfaces", merged.get("networkInterfaces", []), findings)
+    links = _links(
+        path, f"{field}.networkInterfaces", merged.get("networkInterfaces", []), findings
+    )
     if address is None:
         return None
-    carriers = [link for link in links if any(interface.ip == address for interface in link.addresses)]
+    carriers = [
+        link for link in links if any(interface.ip == address for interface in link.addresses)
+    ]
     link = (carriers or links[:1] or [_Link(f"{field}.networkInterfaces[0]", "", 0, "", "", [])])[0]
     return InventoryNode(
         index=index,
@@ -133,7 +146,9 @@ def _node(path: Path, index: int, data: Mapping[str, Any], findings: Findings) -
             mtu=link.mtu,
             bond_mode=link.bond_mode,
         ),
-        interface=next((interface for interface in link.addresses if interface.ip == address), None),
+        interface=next(
+            (interface for interface in link.addresses if interface.ip == address), None
+        ),
         link_field=link.field,
         vip=next((other.vip for other in links if other.vip), ""),
         data=merged,
@@ -152,14 +167,32 @@ class _Link:
     addresses: list[IPv4Interface]
 
 
-def _links(path: Path, field: str, interfaces: list[Mapping[str, Any]], findings: Findings) -> list[_Link]:
+def _links(
+    path: Path, field: str, interfaces: list[Mapping[str, Any]], findings: Findings
+) -> list[_Link]:
     links = []
     for index, interface in enumerate(interfaces):
-        name, mtu, mode = interface.get("interface", f"link{index}"), interface.get("mtu", 0), interface.get("bond", {}).get("mode", "")
+        name, mtu, mode = (
+            interface.get("interface", f"link{index}"),
+            interface.get("mtu", 0),
+            interface.get("bond", {}).get("mode", ""),
+        )
         parts = [(f"{field}[{index}]", name, interface)]
-        parts += [(f"{field}[{index}].vlans[{n}]", f"{name}.{vlan['vlanId']}", vlan) for n, vlan in enumerate(interface.get("vlans", []))]
+        parts += [
+            (f"{field}[{index}].vlans[{n}]", f"{name}.{vlan['vlanId']}", vlan)
+            for n, vlan in enumerate(interface.get("vlans", []))
+        ]
         for where, called, part in parts:
             addresses = notation.read_interfaces(path, where, part, findings)
             notation.check_routing(path, where, part, findings)
-            links.append(_Link(where, called, part.get("mtu", mtu), mode, part.get("vip", {}).get("ip", ""), addresses))
+            links.append(
+                _Link(
+                    where,
+                    called,
+                    part.get("mtu", mtu),
+                    mode,
+                    part.get("vip", {}).get("ip", ""),
+                    addresses,
+                )
+            )
     return links

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstlight.definition.shape import ANYTHING, FLAG, NUMBER, REQUIRED_TEXT, TEXT, TEXT_MAP, TEXTS, Shape, list_of, mapping
+from firstlight.definition.shape import (
+    ANYTHING,
+    FLAG,
+    NUMBER,
+    REQUIRED_TEXT,
+    TEXT,
+    TEXT_MAP,
+    TEXTS,
+    Shape,
+    list_of,
+    mapping,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +34,9 @@ _SELECTOR = mapping(
         "physical": FLAG,
     }
 )
-_ROUTE = mapping({"network": TEXT, "gateway": TEXT, "source": TEXT, "metric": NUMBER, "mtu": NUMBER})
+_ROUTE = mapping(
+    {"network": TEXT, "gateway": TEXT, "source": TEXT, "metric": NUMBER, "mtu": NUMBER}
+)
 _VIP = mapping({"ip": REQUIRED_TEXT})
 _DHCP_OPTIONS = mapping({"routeMetric": NUMBER, "ipv4": FLAG, "ipv6": FLAG, "duidv6": TEXT})
 

@@ -21,7 +21,11 @@ KEEP = ("helm.sh/resource-policy", "keep")
 
 def check_fit(known: Mapping[str, Release | None], findings: Findings) -> None:
     """Note what a chart lacks to run on Talos."""
-    for name, check in (("cilium", _check_cilium), ("spegel", _check_spegel), ("flux", _check_flux)):
+    for name, check in (
+        ("cilium", _check_cilium),
+        ("spegel", _check_spegel),
+        ("flux", _check_flux),
+    ):
         release = known.get(name)
         if release is not None:
             check(release, findings)
@@ -29,7 +33,11 @@ def check_fit(known: Mapping[str, Release | None], findings: Findings) -> None:
 
 def _check_cilium(release: Release, findings: Findings) -> None:
     bpf = release.values.get("bpf")
-    if isinstance(bpf, dict) and bpf.get("masquerade") is True and bpf.get("hostLegacyRouting") is not True:
+    if (
+        isinstance(bpf, dict)
+        and bpf.get("masquerade") is True
+        and bpf.get("hostLegacyRouting") is not True
+    ):
         findings.add(
             release.path,
             "spec.values.bpf.hostLegacyRouting",

@@ -44,8 +44,12 @@ def unknown_keys(values: Mapping[str, Any], chart_values: str) -> tuple[UnknownK
     """
     root = yaml.compose(chart_values, yaml.SafeLoader)
     lines = chart_values.splitlines()
-    known = _Block(root if isinstance(root, yaml.MappingNode) else None, lines, 0, len(lines), indent="")
-    return tuple(_unknown({key: value for key, value in values.items() if key != "global"}, known, ""))
+    known = _Block(
+        root if isinstance(root, yaml.MappingNode) else None, lines, 0, len(lines), indent=""
+    )
+    return tuple(
+        _unknown({key: value for key, value in values.items() if key != "global"}, known, "")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,5 +14,16 @@ def status(failure: Failure, _looking: Looking) -> Found:
         yield Absent("cilium", failure.target.reasons[Capability.DATAPATH])
         return
     yield asking("cilium/status.txt", *failure.cilium("status"))
-    words = ("--namespace", "kube-system", "exec", "daemonset/cilium", "--container", "cilium-agent", "--", "cilium-dbg", "status", "--verbose")
+    words = (
+        "--namespace",
+        "kube-system",
+        "exec",
+        "daemonset/cilium",
+        "--container",
+        "cilium-agent",
+        "--",
+        "cilium-dbg",
+        "status",
+        "--verbose",
+    )
     yield asking("cilium/agent-status.txt", *failure.kubectl(*words))

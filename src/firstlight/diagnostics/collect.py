@@ -56,7 +56,9 @@ class _Basket:
         size = len(text.encode(errors="replace"))
         path = _safe(self.mask(name))
         if self.size_bytes + size > TOTAL_BYTES_MAX:
-            self.trouble = self.trouble or f"no more than {TOTAL_BYTES_MAX // 1024 // 1024} MiB are kept"
+            self.trouble = (
+                self.trouble or f"no more than {TOTAL_BYTES_MAX // 1024 // 1024} MiB are kept"
+            )
             self.leave_out(name, "the archive is full")
             return
         self.size_bytes += size
@@ -67,7 +69,15 @@ class _Basket:
         self.notes.append(f"{_safe(self.mask(name))}  NOT COLLECTED: {self.mask(why)}")
 
 
-def collect(failure: Failure, folder: Path, *, environment: dict[str, str], mask: Masker, clock: Clock, longest_s: float = LONGEST_S) -> Collected:
+def collect(
+    failure: Failure,
+    folder: Path,
+    *,
+    environment: dict[str, str],
+    mask: Masker,
+    clock: Clock,
+    longest_s: float = LONGEST_S,
+) -> Collected:
     """Collect everything for a failure into one archive; whatever goes wrong is told in the result, and nothing is raised.
 
     Ctrl+C ends it: what is there by then is written.
@@ -94,10 +104,19 @@ def collect(failure: Failure, folder: Path, *, environment: dict[str, str], mask
     now = clock.now()
     path = folder / f"diagnostics-{now:%Y%m%dT%H%M%SZ}.tar.gz"
     try:
-        texts = {"README.txt": _about(failure, basket, elapsed_s, f"{now:%Y-%m-%d %H:%M:%S} UTC"), **basket.texts}
+        texts = {
+            "README.txt": _about(failure, basket, elapsed_s, f"{now:%Y-%m-%d %H:%M:%S} UTC"),
+            **basket.texts,
+        }
         size_bytes = write_archive(path, texts, at_s=now.timestamp())
     except (OSError, KeyboardInterrupt) as error:
-        return Collected(None, 0, 0, elapsed_s, f"cannot write {path.name}: {getattr(error, 'strerror', None) or type(error).__name__}")
+        return Collected(
+            None,
+            0,
+            0,
+            elapsed_s,
+            f"cannot write {path.name}: {getattr(error, 'strerror', None) or type(error).__name__}",
+        )
     return Collected(path, len(texts), size_bytes, elapsed_s, basket.trouble)
 
 
@@ -116,7 +135,9 @@ def _fill(basket: _Basket, subject: Subject, failure: Failure, looking: Looking)
         # Such as a tool that is not there.
         basket.leave_out(name, error.summary)
     except Exception as error:  # noqa: BLE001 - a fault in here must not hide the failure that it is about
-        basket.trouble = basket.trouble or f"{name}: {type(error).__name__}: {basket.mask(str(error))}"
+        basket.trouble = (
+            basket.trouble or f"{name}: {type(error).__name__}: {basket.mask(str(error))}"
+        )
         basket.leave_out(name, f"{type(error).__name__}: {error}")
 
 
@@ -125,10 +146,18 @@ def _take(basket: _Basket, piece: Piece, looking: Looking) -> None:
     try:
         answer = piece.look(looking)
     except (FirstlightError, OSError) as error:
-        basket.leave_out(piece.name, error.summary if isinstance(error, FirstlightError) else str(error))
+        basket.leave_out(
+            piece.name, error.summary if isinstance(error, FirstlightError) else str(error)
+        )
         return
-    note = f"{looking.clock.monotonic() - started_s:.1f} s" + (f"  {answer.trouble}" if answer.trouble else "")
-    basket.put(piece.name, f"{answer.asked}\n\n{answer.text}" if answer.asked.startswith("$ ") else answer.text, note)
+    note = f"{looking.clock.monotonic() - started_s:.1f} s" + (
+        f"  {answer.trouble}" if answer.trouble else ""
+    )
+    basket.put(
+        piece.name,
+        f"{answer.asked}\n\n{answer.text}" if answer.asked.startswith("$ ") else answer.text,
+        note,
+    )
 
 
 def _about(failure: Failure, basket: _Basket, elapsed_s: float, at: str) -> str:
@@ -141,8 +170,15 @@ def _about(failure: Failure, basket: _Basket, elapsed_s: float, at: str) -> str:
         "",
         "Only looks were taken, nothing was changed. Secrets are replaced by ********. Secrets and the values of releases are not in here;",
         "what any other object holds as plain text may be, such as the environment of a container in its description.",
-        *(["", "What stands in for the real thing on this target:"] if failure.target.stand_ins else []),
-        *(f"  {one.name}, for {one.stands_for}; cannot show {one.cannot_show}" for one in failure.target.stand_ins),
+        *(
+            ["", "What stands in for the real thing on this target:"]
+            if failure.target.stand_ins
+            else []
+        ),
+        *(
+            f"  {one.name}, for {one.stands_for}; cannot show {one.cannot_show}"
+            for one in failure.target.stand_ins
+        ),
         "",
         *basket.notes,
         "",

@@ -62,13 +62,26 @@ class Failure:
     def nodes(self) -> tuple[Node, ...]:
         """The machines concerned: those that the errors name, or all where they name none; no more than a few."""
         said = "\n".join(one.said for one in self.criteria)
-        named = [node for node in self.cluster.nodes if _names(said, node.hostname) or _names(said, str(node.address))]
+        named = [
+            node
+            for node in self.cluster.nodes
+            if _names(said, node.hostname) or _names(said, str(node.address))
+        ]
         return tuple(named or self.cluster.nodes)[:NODES_MAX]
 
     def talosctl(self, node: Node, *words: str) -> tuple[str, ...]:
         """Return the command that asks one machine at its own address."""
         address = str(node.address)
-        return ("talosctl", "--talosconfig", str(self.cluster.talosconfig), "--nodes", address, "--endpoints", address, *words)
+        return (
+            "talosctl",
+            "--talosconfig",
+            str(self.cluster.talosconfig),
+            "--nodes",
+            address,
+            "--endpoints",
+            address,
+            *words,
+        )
 
     def kubectl(self, *words: str) -> tuple[str, ...]:
         """Return the command that asks the API server."""
@@ -100,5 +113,7 @@ def _names(said: str, name: str) -> bool:
     before, found, after = said.partition(name)
     if not found:
         return False
-    apart = not (before[-1:].isalnum() or before[-1:] == "-" or after[:1].isalnum() or after[:1] == "-")
+    apart = not (
+        before[-1:].isalnum() or before[-1:] == "-" or after[:1].isalnum() or after[:1] == "-"
+    )
     return apart or _names(after, name)

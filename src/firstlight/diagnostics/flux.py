@@ -19,7 +19,12 @@ KINDS = (
     "helmcharts.source.toolkit.fluxcd.io",
 )
 
-CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
+CONTROLLERS = (
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+    "notification-controller",
+)
 
 
 def objects(failure: Failure, looking: Looking) -> Found:
@@ -33,7 +38,10 @@ def objects(failure: Failure, looking: Looking) -> Found:
         items = not_ready(failure, looking, kind, is_ready)
         yield from describe(failure, kind, items)
     if Capability.RUNNING_PODS not in failure.target.capabilities:
-        yield Absent("flux/logs", f"{failure.target.reasons[Capability.RUNNING_PODS]}; the controllers' own processes log into lab/")
+        yield Absent(
+            "flux/logs",
+            f"{failure.target.reasons[Capability.RUNNING_PODS]}; the controllers' own processes log into lab/",
+        )
         return
     for name in CONTROLLERS:
         words = ("--namespace", NAMESPACE, "logs", f"deployment/{name}", "--tail", LOG_LINES)

@@ -20,7 +20,12 @@ def releases(failure: Failure, looking: Looking) -> Found:
         found = []
     # What failed is of most worth, should the time be short.
     for release in sorted(found, key=lambda release: release.status == "deployed"):
-        yield asking(f"helm/history-{release.namespace}-{release.name}.txt", *failure.helm("history", release.name, "--namespace", release.namespace))
+        yield asking(
+            f"helm/history-{release.namespace}-{release.name}.txt",
+            *failure.helm("history", release.name, "--namespace", release.namespace),
+        )
         if release.status != "deployed":
             words = ("status", release.name, "--namespace", release.namespace, "--show-resources")
-            yield asking(f"helm/status-{release.namespace}-{release.name}.txt", *failure.helm(*words))
+            yield asking(
+                f"helm/status-{release.namespace}-{release.name}.txt", *failure.helm(*words)
+            )

@@ -24,7 +24,10 @@ def objects(failure: Failure, looking: Looking) -> Found:
     """Yield nodes, workloads and pods with what is wrong with them, and the events."""
     yield asking("kubernetes/nodes.txt", *failure.kubectl("get", "nodes", "--output", "wide"))
     yield from _described(failure, looking, "nodes", is_ready)
-    yield asking("kubernetes/pods.txt", *failure.kubectl("get", "pods", "--all-namespaces", "--output", "wide"))
+    yield asking(
+        "kubernetes/pods.txt",
+        *failure.kubectl("get", "pods", "--all-namespaces", "--output", "wide"),
+    )
     yield from _pods(failure, looking)
     for kind in WORKLOADS:
         yield from _described(failure, looking, kind, _workload_is_ready)
@@ -33,7 +36,10 @@ def objects(failure: Failure, looking: Looking) -> Found:
 
 def events(failure: Failure, _looking: Looking) -> Found:
     """Yield what happened in the cluster lately."""
-    yield asking("kubernetes/events.txt", *failure.kubectl("get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"))
+    yield asking(
+        "kubernetes/events.txt",
+        *failure.kubectl("get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"),
+    )
 
 
 def crds(failure: Failure, _looking: Looking) -> Found:
@@ -41,7 +47,9 @@ def crds(failure: Failure, _looking: Looking) -> Found:
     yield conditions("kubernetes/crds.txt", failure, "customresourcedefinitions")
 
 
-def not_ready(failure: Failure, looking: Looking, kind: str, well: Callable[[Object], bool]) -> list[Object] | None:
+def not_ready(
+    failure: Failure, looking: Looking, kind: str, well: Callable[[Object], bool]
+) -> list[Object] | None:
     """Return the objects of a kind, in all namespaces, that are not ready; none at all where they cannot be listed."""
     answer = looking.ask(failure.kubectl("get", kind, "--all-namespaces", "--output", "json"))
     try:
@@ -54,15 +62,23 @@ def not_ready(failure: Failure, looking: Looking, kind: str, well: Callable[[Obj
 
 def conditions(name: str, failure: Failure, kind: str) -> Piece:
     """Return the piece that holds the conditions of every object of a kind, and nothing else of it."""
-    columns = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,CREATED:.metadata.creationTimestamp"
+    columns = (
+        "NAMESPACE:.metadata.namespace,NAME:.metadata.name,CREATED:.metadata.creationTimestamp"
+    )
     columns += ",CONDITIONS:.status.conditions[*].type,IS:.status.conditions[*].status,WHY:.status.conditions[*].message"
-    return asking(name, *failure.kubectl("get", kind, "--all-namespaces", "--output", f"custom-columns={columns}"))
+    return asking(
+        name,
+        *failure.kubectl("get", kind, "--all-namespaces", "--output", f"custom-columns={columns}"),
+    )
 
 
 def describe(failure: Failure, kind: str, items: list[Object] | None) -> Found:
     """Yield the description of each object, up to a limit; that there is none to describe is said, too."""
     if not items:
-        yield Absent(f"kubernetes/describe-{kind.partition('.')[0]}", "they cannot be listed" if items is None else "none is unready")
+        yield Absent(
+            f"kubernetes/describe-{kind.partition('.')[0]}",
+            "they cannot be listed" if items is None else "none is unready",
+        )
     for place, item in enumerate(items or ()):
         namespace, name = str(item["metadata"].get("namespace", "")), name_of(item)
         words = ["--namespace", namespace] if namespace else []
@@ -73,7 +89,9 @@ def describe(failure: Failure, kind: str, items: list[Object] | None) -> Found:
             yield Absent(f"kubernetes/{path}.txt", f"only {DESCRIBED_MAX} are described")
 
 
-def _described(failure: Failure, looking: Looking, kind: str, well: Callable[[Object], bool]) -> Found:
+def _described(
+    failure: Failure, looking: Looking, kind: str, well: Callable[[Object], bool]
+) -> Found:
     yield from describe(failure, kind, not_ready(failure, looking, kind, well))
 
 
@@ -85,10 +103,22 @@ def _pods(failure: Failure, looking: Looking) -> Found:
         return
     for pod in (failing or ())[:DESCRIBED_MAX]:
         namespace, name = str(pod["metadata"].get("namespace", "")), name_of(pod)
-        words = ("--namespace", namespace, "logs", name, "--all-containers", "--prefix", "--tail", LOG_LINES)
+        words = (
+            "--namespace",
+            namespace,
+            "logs",
+            name,
+            "--all-containers",
+            "--prefix",
+            "--tail",
+            LOG_LINES,
+        )
         yield asking(f"kubernetes/logs-{namespace}-{name}.txt", *failure.kubectl(*words))
         if _restarts(pod):
-            yield asking(f"kubernetes/logs-{namespace}-{name}-before.txt", *failure.kubectl(*words, "--previous"))
+            yield asking(
+                f"kubernetes/logs-{namespace}-{name}-before.txt",
+                *failure.kubectl(*words, "--previous"),
+            )
 
 
 def _items(listed: Any) -> list[Object]:
@@ -96,7 +126,9 @@ def _items(listed: Any) -> list[Object]:
     return [
         item
         for item in (items if isinstance(items, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("metadata"), dict) and "name" in item["metadata"]
+        if isinstance(item, dict)
+        and isinstance(item.get("metadata"), dict)
+        and "name" in item["metadata"]
     ]
 
 

@@ -49,7 +49,13 @@ class Looking:
         left_s = self.ends_at_s - self.clock.monotonic()
         if left_s <= 0:
             raise TimeUp
-        return run(command, timeout_s=min(COMMAND_S, left_s), env=self.environment, cwd=self.root, mask=self.mask)
+        return run(
+            command,
+            timeout_s=min(COMMAND_S, left_s),
+            env=self.environment,
+            cwd=self.root,
+            mask=self.mask,
+        )
 
     def end_of(self, path: Path) -> str:
         """Return the end of a file.

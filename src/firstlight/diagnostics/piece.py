@@ -60,7 +60,9 @@ def saying(name: str, text: str) -> Piece:
 
 def _answer(looking: Looking, command: tuple[str, ...]) -> Answer:
     result = looking.ask(command)
-    text = result.stdout + (f"\n--- standard error ---\n{result.stderr}" if result.stderr.strip() else "")
+    text = result.stdout + (
+        f"\n--- standard error ---\n{result.stderr}" if result.stderr.strip() else ""
+    )
     if result.timed_out:
         return Answer(f"$ {result.command}", text, f"no answer within {result.elapsed_s:.0f} s")
     return Answer(f"$ {result.command}", text, "" if result.ok else f"exit code {result.exit_code}")

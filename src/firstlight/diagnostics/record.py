@@ -18,14 +18,20 @@ def of_the_run(failure: Failure, _looking: Looking) -> Found:
         yield reading("journal.jsonl", failure.journal)
     else:
         yield Absent("journal.jsonl", "there is no journal")
-    yield saying("versions.txt", "\n".join(f"{name} {version}" for name, version in versions().items()))
+    yield saying(
+        "versions.txt", "\n".join(f"{name} {version}" for name, version in versions().items())
+    )
 
 
 def of_the_lab(failure: Failure, _looking: Looking) -> Found:
     """Yield the ends of the lab's logs; on real machines there is no lab."""
     state = failure.target.state
     # An engine of the lab's own keeps its machines' logs below the state folder too: those are asked of Talos.
-    places = [folder for folder in state.iterdir() if folder.is_dir() and folder.name != "engine"] if state.is_dir() else []
+    places = (
+        [folder for folder in state.iterdir() if folder.is_dir() and folder.name != "engine"]
+        if state.is_dir()
+        else []
+    )
     logs = sorted(path for folder in places for path in folder.rglob("*.log") if path.is_file())
     for path in logs[:LOGS_MAX]:
         yield reading(f"lab/{'-'.join(path.relative_to(state).parts)}", path)

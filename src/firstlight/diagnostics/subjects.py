@@ -30,14 +30,20 @@ def subjects_of(failure: Failure) -> tuple[Subject, ...]:
     subjects = SUBJECTS.get(failure.stage, (kubernetes.objects,))
     if failure.is_about_talos and talos.machines not in subjects:
         subjects = (talos.machines, *subjects)
-    if any(subject is not talos.machines for subject in subjects) and not failure.target.kubeconfig.exists():
+    if (
+        any(subject is not talos.machines for subject in subjects)
+        and not failure.target.kubeconfig.exists()
+    ):
         subjects = (*(subject for subject in subjects if subject is talos.machines), _no_kubeconfig)
     # What lies on this computer costs no time, so it comes before what is asked of machines that may be silent.
     return (record.of_the_run, record.of_the_lab, *(subjects or (_no_cluster,)))
 
 
 def _no_cluster(failure: Failure, _looking: Looking) -> Found:
-    yield Absent("cluster", f"what fails in stage {failure.stage} is not explained by the state of the cluster")
+    yield Absent(
+        "cluster",
+        f"what fails in stage {failure.stage} is not explained by the state of the cluster",
+    )
 
 
 def _no_kubeconfig(failure: Failure, _looking: Looking) -> Found:

@@ -31,19 +31,38 @@ def machines(failure: Failure, looking: Looking) -> Found:
         yield from _machine(failure, node, answer)
     for node in failure.cluster.nodes:
         if node not in nodes:
-            yield Absent(f"talos/{node.hostname}", "the errors name other machines, or enough of them")
+            yield Absent(
+                f"talos/{node.hostname}", "the errors name other machines, or enough of them"
+            )
 
 
 def _machine(failure: Failure, node: Node, answer: CommandResult) -> Found:
     folder = f"talos/{node.hostname}"
-    yield Piece(f"{folder}/services.txt", lambda _: Answer(f"$ {answer.command}", answer.stdout + answer.stderr, "" if answer.ok else "no answer"))
+    yield Piece(
+        f"{folder}/services.txt",
+        lambda _: Answer(
+            f"$ {answer.command}", answer.stdout + answer.stderr, "" if answer.ok else "no answer"
+        ),
+    )
     if not answer.ok:
-        yield Absent(folder, "the machine does not say which services it has, so nothing else was asked of it")
+        yield Absent(
+            folder,
+            "the machine does not say which services it has, so nothing else was asked of it",
+        )
         return
-    yield asking(f"{folder}/machinestatus.yaml", *failure.talosctl(node, "get", "machinestatus", "--output", "yaml"))
+    yield asking(
+        f"{folder}/machinestatus.yaml",
+        *failure.talosctl(node, "get", "machinestatus", "--output", "yaml"),
+    )
     services = list(parse_services(answer.stdout))
-    unwell = [one.name for one in services if one.health == "Fail" or one.state not in ("Running", "Finished")]
+    unwell = [
+        one.name
+        for one in services
+        if one.health == "Fail" or one.state not in ("Running", "Finished")
+    ]
     wanted = [*unwell, *ALWAYS, *(["etcd"] if node.role is Role.CONTROL_PLANE else [])]
     for name in dict.fromkeys(name for name in wanted if any(one.name == name for one in services)):
-        yield asking(f"{folder}/logs-{name}.txt", *failure.talosctl(node, "logs", name, "--tail", LOG_LINES))
+        yield asking(
+            f"{folder}/logs-{name}.txt", *failure.talosctl(node, "logs", name, "--tail", LOG_LINES)
+        )
     yield asking(f"{folder}/dmesg.txt", *failure.talosctl(node, "dmesg"))

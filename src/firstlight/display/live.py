@@ -64,7 +64,14 @@ class LiveDisplay:
         self._gone = False
         """Whether there is nothing to draw on: the terminal went away, or the display is closed."""
         self._stream = stream
-        self._console = PatientConsole(file=stream, force_terminal=True, no_color=not color, highlight=False, markup=False, emoji=False)
+        self._console = PatientConsole(
+            file=stream,
+            force_terminal=True,
+            no_color=not color,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
         self._live: Live | None = None
 
     def hear(self, stamped: Stamped) -> None:
@@ -124,8 +131,12 @@ class LiveDisplay:
         now_s = self._clock.monotonic()
         head = Table.grid(padding=(0, 1))
         budget_s = scene.run.budget_s if scene.run else 0.0
-        elapsed = f"{span_text(now_s - scene.began_s)} of {budget_text(budget_s)}" if budget_s else ""
-        bar = ProgressBar(total=max(1, len(scene.infos)), completed=len(scene.ended), width=_BAR_WIDTH)
+        elapsed = (
+            f"{span_text(now_s - scene.began_s)} of {budget_text(budget_s)}" if budget_s else ""
+        )
+        bar = ProgressBar(
+            total=max(1, len(scene.infos)), completed=len(scene.ended), width=_BAR_WIDTH
+        )
         head.add_row(bar, Text(scene.place()), Text(elapsed, style="dim"))
         parts: list[RenderableType] = [head]
         if scene.current is not None:
@@ -141,7 +152,12 @@ class LiveDisplay:
 
     def _cut(self, said: str, style: str) -> Text:
         # What wraps makes the live part jump, so each line is cut to the width.
-        return Text(printable(said).replace("\t", " ").replace("\n", " "), style=style, no_wrap=True, overflow="ellipsis")
+        return Text(
+            printable(said).replace("\t", " ").replace("\n", " "),
+            style=style,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
 
     def _safely(self, draw: Callable[[], None]) -> None:
         if self._gone:

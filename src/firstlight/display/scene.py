@@ -63,14 +63,19 @@ class Scene:
 
     def info(self, criterion: str) -> CriterionInfo:
         """Return what is known of a criterion, its bare id if nothing is."""
-        return self.infos.get(criterion) or CriterionInfo(criterion, "", (), criterion, 0, "", (), 0.0, "")
+        return self.infos.get(criterion) or CriterionInfo(
+            criterion, "", (), criterion, 0, "", (), 0.0, ""
+        )
 
     def doing(self, now_s: float) -> tuple[bool, str]:
         """Return whether it waits (else it acts), and what for, with what was last seen and for how long."""
         seen = f": last seen {self.last_seen}" if self.last_seen else ""
         if self.condition:
             budget = f" of {budget_text(self.wait_budget_s)}" if self.wait_budget_s else ""
-            return True, f"waiting for {self.condition}{seen} ({span_text(now_s - self.wait_since_s)}{budget})"
+            return (
+                True,
+                f"waiting for {self.condition}{seen} ({span_text(now_s - self.wait_since_s)}{budget})",
+            )
         if self.action:
             return False, f"{self.action}{seen} ({span_text(now_s - self.action_since_s)})"
         spent = span_text(now_s - self.current_since_s)
@@ -83,7 +88,11 @@ class Scene:
 
     def number(self, count: int, of: str) -> str:
         """Return a count of criteria out of all, or alone when only a part of the checklist is run."""
-        return f"{count}{of}{len(self.infos)}" if self.run is None or not self.run.stage else str(count)
+        return (
+            f"{count}{of}{len(self.infos)}"
+            if self.run is None or not self.run.stage
+            else str(count)
+        )
 
     def _step(self, event: Event, now_s: float) -> None:
         match event:

@@ -6,7 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firstlight.events import CriterionEnded, DiagnosticsBegun, RunEnded, RunStarted, ScenarioStanding, Verdict
+from firstlight.events import (
+    CriterionEnded,
+    DiagnosticsBegun,
+    RunEnded,
+    RunStarted,
+    ScenarioStanding,
+    Verdict,
+)
 from firstlight.printable import printable
 from firstlight.span import span_text
 
@@ -45,14 +52,21 @@ def told(event: Event, scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
             yield from _criterion_ended(event, scene, glyphs)
         case DiagnosticsBegun():
             yield Line(
-                "plain", f"{glyphs.action} collecting diagnostics of stage {event.stage}, for {event.longest_s:.0f} s at most (Ctrl+C ends it)"
+                "plain",
+                f"{glyphs.action} collecting diagnostics of stage {event.stage}, for {event.longest_s:.0f} s at most (Ctrl+C ends it)",
             )
         case RunEnded():
             if event.interrupted and scene.current is not None:
-                yield Line("warning", f"{glyphs.warning} {'interrupted':<{_VERDICT_WIDTH}} {scene.current.title}")
+                yield Line(
+                    "warning",
+                    f"{glyphs.warning} {'interrupted':<{_VERDICT_WIDTH}} {scene.current.title}",
+                )
             left = sum(verdict is Verdict.NOT_REACHED for verdict in scene.ended.values())
             if left:
-                yield Line("warning", f"{glyphs.warning} {Verdict.NOT_REACHED:<{_VERDICT_WIDTH}} {left} criteria")
+                yield Line(
+                    "warning",
+                    f"{glyphs.warning} {Verdict.NOT_REACHED:<{_VERDICT_WIDTH}} {left} criteria",
+                )
         case _:
             pass
 
@@ -64,7 +78,9 @@ def _run_started(event: RunStarted) -> Iterator[Line]:
     number = f": {len(event.criteria)} criteria" if not event.stage else ""
     yield Line("strong", f"{kind} {event.cluster} on {event.target}{revision}{stage}{number}")
     for one in event.stand_ins:
-        yield Line("plain", f"  stand-in: {one.name}, for {one.stands_for}; cannot show {one.cannot_show}")
+        yield Line(
+            "plain", f"  stand-in: {one.name}, for {one.stands_for}; cannot show {one.cannot_show}"
+        )
 
 
 def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
@@ -73,7 +89,10 @@ def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Ite
         return
     info = scene.info(event.id)
     sign = glyphs.of(event.verdict)
-    yield Line(_manner(event.verdict), f"{sign} {event.verdict:<{_VERDICT_WIDTH}} {info.title}{_spans(event)}")
+    yield Line(
+        _manner(event.verdict),
+        f"{sign} {event.verdict:<{_VERDICT_WIDTH}} {info.title}{_spans(event)}",
+    )
     yield from _scenarios(event)
     if event.error:
         yield from _failure(event, info.anchor, glyphs)
@@ -87,7 +106,9 @@ def _scenarios(event: CriterionEnded) -> Iterator[Line]:
     for one in event.scenarios:
         if one.standing is ScenarioStanding.FAILED:
             yield Line("failed", f"  {one.standing}: {one.name}: {one.words}")
-    reasons = Counter(one.words for one in event.scenarios if one.standing is ScenarioStanding.NOT_VERIFIABLE)
+    reasons = Counter(
+        one.words for one in event.scenarios if one.standing is ScenarioStanding.NOT_VERIFIABLE
+    )
     for reason, number in reasons.items():
         yield Line("warning", f"  {number} {ScenarioStanding.NOT_VERIFIABLE}: {reason}")
 
@@ -107,7 +128,11 @@ def _failure(event: CriterionEnded, anchor: str, glyphs: Glyphs) -> Iterator[Lin
 
 
 def _spans(event: CriterionEnded) -> str:
-    spans = [f"{name} {span_text(span)}" for name, span in (("acting", event.acting_s), ("waiting", event.waiting_s)) if span >= _SPAN_SAID_S]
+    spans = [
+        f"{name} {span_text(span)}"
+        for name, span in (("acting", event.acting_s), ("waiting", event.waiting_s))
+        if span >= _SPAN_SAID_S
+    ]
     return f"  ({', '.join(spans)})" if spans else ""
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from firstlight.events import HintInfo
-from firstlight.hints import cilium, connection, etcd, flux, kubernetes, machines, operator, recovery, releases, talos
+from firstlight.hints import (
+    cilium,
+    connection,
+    etcd,
+    flux,
+    kubernetes,
+    machines,
+    operator,
+    recovery,
+    releases,
+    talos,
+)
 from firstlight.hints.row import Row
 
 RUNBOOK = "docs/runbooks/bootstrap.md"
@@ -42,4 +53,10 @@ def explain(identity: str) -> Row | None:
 
 def hint(row: Row) -> HintInfo:
     """Return a row as events, display and report carry it."""
-    return HintInfo(id=row.id, cause=row.cause, remedy=row.remedy, commands=row.commands, anchor=f"{RUNBOOK}#{row.anchor}")
+    return HintInfo(
+        id=row.id,
+        cause=row.cause,
+        remedy=row.remedy,
+        commands=row.commands,
+        anchor=f"{RUNBOOK}#{row.anchor}",
+    )

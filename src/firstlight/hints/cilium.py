@@ -50,7 +50,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the operator's log",
         anchor="crd-is-established",
-        commands=("./task bootstrap:<cluster>:crds TARGET=<target>", "kubectl --namespace kube-system rollout restart deployment/cilium-operator"),
+        commands=(
+            "./task bootstrap:<cluster>:crds TARGET=<target>",
+            "kubectl --namespace kube-system rollout restart deployment/cilium-operator",
+        ),
     ),
     Row(
         id="FL-036",
@@ -61,7 +64,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the operator's log",
         anchor="crd-is-established",
-        commands=("kubectl get crd tlsroutes.gateway.networking.k8s.io", "./task bootstrap:<cluster>:crds TARGET=<target>"),
+        commands=(
+            "kubectl get crd tlsroutes.gateway.networking.k8s.io",
+            "./task bootstrap:<cluster>:crds TARGET=<target>",
+        ),
     ),
     Row(
         id="FL-037",
@@ -138,7 +144,9 @@ ROWS = (
         klass=Class.FATAL,
         where="cilium connectivity test",
         anchor="cilium-connectivity-test-passes",
-        commands=("cilium connectivity test --namespace-labels pod-security.kubernetes.io/enforce=privileged",),
+        commands=(
+            "cilium connectivity test --namespace-labels pod-security.kubernetes.io/enforce=privileged",
+        ),
     ),
     Row(
         id="FL-044",
@@ -160,7 +168,10 @@ ROWS = (
         klass=Class.FATAL,
         where="cilium connectivity test",
         anchor="hubble-relay-answers",
-        commands=("kubectl --namespace kube-system rollout status deployment/hubble-relay", "cilium connectivity test --flow-validation disabled"),
+        commands=(
+            "kubectl --namespace kube-system rollout status deployment/hubble-relay",
+            "cilium connectivity test --flow-validation disabled",
+        ),
     ),
     Row(
         id="FL-046",
@@ -183,7 +194,10 @@ ROWS = (
         klass=Class.RETRY,
         where="a pod's state",
         anchor="release-runs",
-        commands=("kubectl describe pod --namespace kube-system --selector app.kubernetes.io/name=cilium", STATUS),
+        commands=(
+            "kubectl describe pod --namespace kube-system --selector app.kubernetes.io/name=cilium",
+            STATUS,
+        ),
     ),
     Row(
         id="FL-103",

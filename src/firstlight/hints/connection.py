@@ -52,6 +52,9 @@ ROWS = (
         klass=Class.RETRY,
         where="kubectl, helm, talosctl",
         anchor="the-cluster-endpoint-answers-on-6443",
-        commands=("talosctl --nodes <node> --endpoints <node> containers --kubernetes", "kubectl --namespace kube-system get pods"),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> containers --kubernetes",
+            "kubectl --namespace kube-system get pods",
+        ),
     ),
 )

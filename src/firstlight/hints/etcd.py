@@ -16,7 +16,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="no-other-etcd-cluster-exists",
-        commands=(MEMBERS, "talosctl --nodes <node> --endpoints <node> reset --graceful=false --reboot --system-labels-to-wipe EPHEMERAL"),
+        commands=(
+            MEMBERS,
+            "talosctl --nodes <node> --endpoints <node> reset --graceful=false --reboot --system-labels-to-wipe EPHEMERAL",
+        ),
     ),
     Row(
         id="FL-224",
@@ -27,7 +30,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation, the bootstrap action",
         anchor="no-other-etcd-cluster-exists",
-        commands=(MEMBERS, "talosctl --nodes <node> --endpoints <node> etcd remove-member <member id>"),
+        commands=(
+            MEMBERS,
+            "talosctl --nodes <node> --endpoints <node> etcd remove-member <member id>",
+        ),
     ),
     Row(
         id="FL-013",
@@ -67,7 +73,10 @@ ROWS = (
         klass=Class.FATAL,
         where="etcd's service on the node",
         anchor="etcd-runs-on-every-control-plane-node",
-        commands=("talosctl --nodes <node> --endpoints <node> get addresses", "talosctl --nodes <node> --endpoints <node> get etcdspec"),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> get addresses",
+            "talosctl --nodes <node> --endpoints <node> get etcdspec",
+        ),
     ),
     Row(
         id="FL-024",
@@ -78,7 +87,9 @@ ROWS = (
         klass=Class.FATAL,
         where="talosctl health",
         anchor="talosctl-health-passes",
-        commands=("talosctl --nodes <node> --endpoints <node> health --control-plane-nodes <nodes> --worker-nodes <nodes>",),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> health --control-plane-nodes <nodes> --worker-nodes <nodes>",
+        ),
     ),
     Row(
         id="FL-101",

@@ -48,7 +48,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="the-deploy-key-cannot-write-to-the-git-remote",
-        commands=("GIT_SSH_COMMAND='ssh -i <deploy key> -o IdentitiesOnly=yes' git push --dry-run <git url> HEAD:refs/heads/probe",),
+        commands=(
+            "GIT_SSH_COMMAND='ssh -i <deploy key> -o IdentitiesOnly=yes' git push --dry-run <git url> HEAD:refs/heads/probe",
+        ),
     ),
     Row(
         id="FL-062",
@@ -103,7 +105,10 @@ ROWS = (
         klass=Class.FATAL,
         where="kustomize-controller",
         anchor="the-kustomization-is-ready",
-        commands=("kubectl --namespace flux-system get secret sops-age", "./task bootstrap:<cluster>:secrets TARGET=<target>"),
+        commands=(
+            "kubectl --namespace flux-system get secret sops-age",
+            "./task bootstrap:<cluster>:secrets TARGET=<target>",
+        ),
     ),
     Row(
         id="FL-063",
@@ -114,7 +119,10 @@ ROWS = (
         klass=Class.RETRY,
         where="flux check",
         anchor="flux-check-passes",
-        commands=("helm --namespace flux-system list --all", "kubectl --namespace flux-system get deployments"),
+        commands=(
+            "helm --namespace flux-system list --all",
+            "kubectl --namespace flux-system get deployments",
+        ),
     ),
     Row(
         id="FL-065",
@@ -125,7 +133,10 @@ ROWS = (
         klass=Class.WAIT,
         where="the criterion's last observation",
         anchor="the-hand-off-caused-no-rollout",
-        commands=("helm --namespace <namespace> history <release>", "helm --namespace <namespace> get values <release> --revision 1"),
+        commands=(
+            "helm --namespace <namespace> history <release>",
+            "helm --namespace <namespace> get values <release> --revision 1",
+        ),
     ),
     Row(
         id="FL-066",
@@ -150,6 +161,9 @@ ROWS = (
         klass=Class.FATAL,
         where="source-controller",
         anchor="the-gitrepository-is-ready",
-        commands=(SOURCE_LOGS, "kubectl --namespace flux-system describe gitrepository flux-system"),
+        commands=(
+            SOURCE_LOGS,
+            "kubectl --namespace flux-system describe gitrepository flux-system",
+        ),
     ),
 )

@@ -38,7 +38,10 @@ ROWS = (
         klass=Class.RETRY,
         where="talosctl health",
         anchor="talosctl-health-passes",
-        commands=("talosctl --nodes <node> --endpoints <node> health --control-plane-nodes <nodes> --worker-nodes <nodes>", NODES),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> health --control-plane-nodes <nodes> --worker-nodes <nodes>",
+            NODES,
+        ),
     ),
     Row(
         id="FL-223",
@@ -49,7 +52,10 @@ ROWS = (
         klass=Class.WAIT,
         where="the node's Ready condition",
         anchor="every-node-is-ready",
-        commands=("talosctl --nodes <node> --endpoints <node> services", "kubectl describe node <name>"),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> services",
+            "kubectl describe node <name>",
+        ),
     ),
     Row(
         id="FL-027",
@@ -60,7 +66,10 @@ ROWS = (
         klass=Class.WAIT,
         where="the criterion's last observation",
         anchor="every-node-is-ready",
-        commands=("kubectl describe node <name>", "kubectl --namespace kube-system get pods --selector k8s-app=cilium --output wide"),
+        commands=(
+            "kubectl describe node <name>",
+            "kubectl --namespace kube-system get pods --selector k8s-app=cilium --output wide",
+        ),
     ),
     Row(
         id="FL-213",
@@ -96,7 +105,10 @@ ROWS = (
         klass=Class.FATAL,
         where="a pod's events, helm",
         anchor="release-runs",
-        commands=("kubectl --namespace <namespace> describe pod <pod>", "talosctl --nodes <node> --endpoints <node> ls /etc/cri/conf.d/hosts"),
+        commands=(
+            "kubectl --namespace <namespace> describe pod <pod>",
+            "talosctl --nodes <node> --endpoints <node> ls /etc/cri/conf.d/hosts",
+        ),
     ),
     Row(
         id="FL-031",
@@ -107,7 +119,10 @@ ROWS = (
         klass=Class.RETRY,
         where="a pod's state",
         anchor="release-runs",
-        commands=("kubectl --namespace <namespace> describe pod <pod>", "talosctl --nodes <node> --endpoints <node> image pull <image>"),
+        commands=(
+            "kubectl --namespace <namespace> describe pod <pod>",
+            "talosctl --nodes <node> --endpoints <node> image pull <image>",
+        ),
     ),
     Row(
         id="FL-226",
@@ -151,7 +166,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the events of the ReplicaSet, DaemonSet or Job",
         anchor="no-pod-fails",
-        commands=("kubectl label namespace <namespace> pod-security.kubernetes.io/enforce=privileged",),
+        commands=(
+            "kubectl label namespace <namespace> pod-security.kubernetes.io/enforce=privileged",
+        ),
     ),
     Row(
         id="FL-227",
@@ -184,6 +201,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="a-second-run-would-act-on-nothing",
-        commands=("./task bootstrap:<cluster> TARGET=<target> -- --plan", "flux events --all-namespaces"),
+        commands=(
+            "./task bootstrap:<cluster> TARGET=<target> -- --plan",
+            "flux events --all-namespaces",
+        ),
     ),
 )

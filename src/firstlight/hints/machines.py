@@ -13,7 +13,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the kernel's log",
         anchor="every-link-is-up-as-defined",
-        commands=("talosctl --nodes <node> --endpoints <node> dmesg", "talosctl --nodes <node> --endpoints <node> read /proc/net/bonding/bond0"),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> dmesg",
+            "talosctl --nodes <node> --endpoints <node> read /proc/net/bonding/bond0",
+        ),
     ),
     Row(
         id="FL-020",
@@ -46,7 +49,11 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="the-clocks-agree",
-        commands=("date --utc", "talosctl --nodes <node> --endpoints <node> time", "talosctl --nodes <node> --endpoints <node> get timeserverstatus"),
+        commands=(
+            "date --utc",
+            "talosctl --nodes <node> --endpoints <node> time",
+            "talosctl --nodes <node> --endpoints <node> get timeserverstatus",
+        ),
     ),
     Row(
         id="FL-216",
@@ -57,7 +64,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="every-machine-runs-its-configuration",
-        commands=("talosctl --nodes <node> --endpoints <node> apply-config --insecure --file clusters/<cluster>/talos/clusterconfig/<file>",),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> apply-config --insecure --file clusters/<cluster>/talos/clusterconfig/<file>",
+        ),
     ),
     Row(
         id="FL-217",
@@ -68,7 +77,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's last observation",
         anchor="every-machine-runs-its-configuration",
-        commands=("talosctl --nodes <node> --endpoints <node> upgrade --image ghcr.io/siderolabs/installer:<version>",),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> upgrade --image ghcr.io/siderolabs/installer:<version>",
+        ),
     ),
     Row(
         id="FL-210",
@@ -113,6 +124,8 @@ ROWS = (
         klass=Class.FATAL,
         where="talosctl cluster create",
         anchor="every-node-answers-on-its-talos-api",
-        commands=("sudo -E talosctl cluster create --provisioner qemu --name <short name> --cidr <cidr>",),
+        commands=(
+            "sudo -E talosctl cluster create --provisioner qemu --name <short name> --cidr <cidr>",
+        ),
     ),
 )

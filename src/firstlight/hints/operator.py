@@ -101,7 +101,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's error",
         anchor="kubeconfig-is-generated",
-        commands=("./task bootstrap:<cluster> TARGET=<target>", "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>"),
+        commands=(
+            "./task bootstrap:<cluster> TARGET=<target>",
+            "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>",
+        ),
     ),
     Row(
         id="FL-233",

@@ -27,7 +27,10 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's error",
         anchor="release-runs",
-        commands=("./task bootstrap:<cluster>:wait-crds TARGET=<target>", "helm list --all --all-namespaces"),
+        commands=(
+            "./task bootstrap:<cluster>:wait-crds TARGET=<target>",
+            "helm list --all --all-namespaces",
+        ),
     ),
     Row(
         id="FL-113",
@@ -38,6 +41,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the criterion's error",
         anchor="the-gitrepository-is-ready",
-        commands=("./task bootstrap:<cluster>:validate TARGET=<target>", "flux get all --all-namespaces"),
+        commands=(
+            "./task bootstrap:<cluster>:validate TARGET=<target>",
+            "flux get all --all-namespaces",
+        ),
     ),
 )

@@ -15,7 +15,9 @@ ROWS = (
         klass=Class.FATAL,
         where="helmfile sync",
         anchor="release-runs",
-        commands=("kubectl --namespace kube-system get deployment,service,serviceaccount,configmap --selector k8s-app=kube-dns",),
+        commands=(
+            "kubectl --namespace kube-system get deployment,service,serviceaccount,configmap --selector k8s-app=kube-dns",
+        ),
     ),
     Row(
         id="FL-048",
@@ -59,7 +61,10 @@ ROWS = (
         klass=Class.FATAL,
         where="a pod's events",
         anchor="spegel-runs-on-every-node",
-        commands=("kubectl --namespace kube-system get daemonset spegel", "talosctl --nodes <node> --endpoints <node> ls /etc/cri/conf.d/hosts"),
+        commands=(
+            "kubectl --namespace kube-system get daemonset spegel",
+            "talosctl --nodes <node> --endpoints <node> ls /etc/cri/conf.d/hosts",
+        ),
     ),
     Row(
         id="FL-052",
@@ -70,7 +75,9 @@ ROWS = (
         klass=Class.FATAL,
         where="the DaemonSet's events",
         anchor="spegel-runs-on-every-node",
-        commands=("kubectl label namespace <namespace> pod-security.kubernetes.io/enforce=privileged",),
+        commands=(
+            "kubectl label namespace <namespace> pod-security.kubernetes.io/enforce=privileged",
+        ),
     ),
     Row(
         id="FL-053",
@@ -92,7 +99,10 @@ ROWS = (
         klass=Class.FATAL,
         where="helmfile sync",
         anchor="cert-managers-webhook-answers",
-        commands=("kubectl --namespace cert-manager logs job/cert-manager-startupapicheck", "cilium status --wait"),
+        commands=(
+            "kubectl --namespace cert-manager logs job/cert-manager-startupapicheck",
+            "cilium status --wait",
+        ),
     ),
     Row(
         id="FL-055",
@@ -118,7 +128,10 @@ ROWS = (
         klass=Class.FATAL,
         where="kubectl apply",
         anchor="release-runs",
-        commands=("kubectl get crd --selector app.kubernetes.io/part-of=flux", "./task bootstrap:<cluster>:apps TARGET=<target>"),
+        commands=(
+            "kubectl get crd --selector app.kubernetes.io/part-of=flux",
+            "./task bootstrap:<cluster>:apps TARGET=<target>",
+        ),
     ),
     Row(
         id="FL-056",
@@ -129,7 +142,10 @@ ROWS = (
         klass=Class.FATAL,
         where="helmfile, kubectl apply",
         anchor="crd-is-established",
-        commands=("./task bootstrap:<cluster>:crds TARGET=<target>", "./task bootstrap:<cluster>:wait-crds TARGET=<target>"),
+        commands=(
+            "./task bootstrap:<cluster>:crds TARGET=<target>",
+            "./task bootstrap:<cluster>:wait-crds TARGET=<target>",
+        ),
     ),
     Row(
         id="FL-225",
@@ -173,7 +189,9 @@ ROWS = (
         klass=Class.FATAL,
         where="helmfile sync, kubectl apply --server-side",
         anchor="flux-has-taken-over-every-release",
-        commands=("kubectl --namespace <namespace> get <kind> <name> --output yaml --show-managed-fields",),
+        commands=(
+            "kubectl --namespace <namespace> get <kind> <name> --output yaml --show-managed-fields",
+        ),
     ),
     Row(
         id="FL-212",
@@ -184,7 +202,10 @@ ROWS = (
         klass=Class.FATAL,
         where="helm show chart",
         anchor="every-chart-resolves",
-        commands=("helm show chart <chart> --repo <url> --version <version>", "helm show chart oci://<registry>/<chart> --version <version>"),
+        commands=(
+            "helm show chart <chart> --repo <url> --version <version>",
+            "helm show chart oci://<registry>/<chart> --version <version>",
+        ),
     ),
     Row(
         id="FL-218",
@@ -239,6 +260,9 @@ ROWS = (
         klass=Class.FATAL,
         where="helmfile sync",
         anchor="release-runs",
-        commands=("kubectl get pods --all-namespaces --output wide", "kubectl --namespace <namespace> describe pod <pod>"),
+        commands=(
+            "kubectl get pods --all-namespaces --output wide",
+            "kubectl --namespace <namespace> describe pod <pod>",
+        ),
     ),
 )

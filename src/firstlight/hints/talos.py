@@ -39,7 +39,10 @@ ROWS = (
         klass=Class.RETRY,
         where="talosctl bootstrap",
         anchor="the-clocks-agree",
-        commands=("talosctl --nodes <node> --endpoints <node> time", "talosctl --nodes <node> --endpoints <node> get timestatus"),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> time",
+            "talosctl --nodes <node> --endpoints <node> get timestatus",
+        ),
     ),
     Row(
         id="FL-004",
@@ -90,7 +93,9 @@ ROWS = (
         klass=Class.SUCCESS,
         where="talosctl apply-config --insecure",
         anchor="every-machine-runs-its-configuration",
-        commands=("talosctl --nodes <node> --endpoints <node> apply-config --dry-run --file <machine config>",),
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> apply-config --dry-run --file <machine config>",
+        ),
     ),
     Row(
         id="FL-010",
@@ -127,7 +132,9 @@ ROWS = (
         klass=Class.FATAL,
         where="every command through the VIP",
         anchor="the-cluster-endpoint-answers-on-6443",
-        commands=("openssl s_client -connect <vip>:6443 </dev/null | openssl x509 -noout -ext subjectAltName",),
+        commands=(
+            "openssl s_client -connect <vip>:6443 </dev/null | openssl x509 -noout -ext subjectAltName",
+        ),
     ),
     Row(
         id="FL-018",
@@ -149,6 +156,9 @@ ROWS = (
         klass=Class.FATAL,
         where="every command over TLS",
         anchor="every-node-answers-on-its-talos-api",
-        commands=("./task talos:gen-config CLUSTER=<cluster> TARGET=<target>", "./task talos:kubeconfig CLUSTER=<cluster> TARGET=<target>"),
+        commands=(
+            "./task talos:gen-config CLUSTER=<cluster> TARGET=<target>",
+            "./task talos:kubeconfig CLUSTER=<cluster> TARGET=<target>",
+        ),
     ),
 )

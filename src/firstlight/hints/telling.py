@@ -71,4 +71,7 @@ def _section(row: Row) -> Iterator[str]:
 def _escaped(text: str) -> str:
     """Return a text in which placeholders outside code are not taken for HTML."""
     parts = text.split("`")
-    return "`".join(part if index % 2 else part.replace("<", "&lt;").replace(">", "&gt;") for index, part in enumerate(parts))
+    return "`".join(
+        part if index % 2 else part.replace("<", "&lt;").replace(">", "&gt;")
+        for index, part in enumerate(parts)
+    )

@@ -7,4 +7,12 @@ from firstlight.journal.history import BOOTSTRAP, Entry, History, read_history
 from firstlight.journal.journal import Journal
 from firstlight.journal.lock import ClusterLock, require_unlocked
 
-__all__ = ["BOOTSTRAP", "ClusterLock", "Entry", "History", "Journal", "read_history", "require_unlocked"]
+__all__ = [
+    "BOOTSTRAP",
+    "ClusterLock",
+    "Entry",
+    "History",
+    "Journal",
+    "read_history",
+    "require_unlocked",
+]

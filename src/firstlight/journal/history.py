@@ -54,11 +54,16 @@ class History:
     def was_bootstrapped(self) -> bool:
         """Whether a bootstrap of etcd is on record."""
         return any(
-            entry.kind == "ActionEnded" and entry.data.get("ok") and str(entry.data.get("action", "")).startswith(BOOTSTRAP) for entry in self.entries
+            entry.kind == "ActionEnded"
+            and entry.data.get("ok")
+            and str(entry.data.get("action", "")).startswith(BOOTSTRAP)
+            for entry in self.entries
         )
 
 
-def read_history(path: Path, *, mend: bool = True, now: datetime | None = None, uptime: Uptime | None = None) -> History:
+def read_history(
+    path: Path, *, mend: bool = True, now: datetime | None = None, uptime: Uptime | None = None
+) -> History:
     """Read what earlier runs left, as far as its seals fit; what follows is never trusted, and said.
 
     A last line without its end was being written when its run was killed: it is cut off. Any other damage means that something else
@@ -80,7 +85,11 @@ def read_history(path: Path, *, mend: bool = True, now: datetime | None = None, 
     read = sealed_lines(content)
     damage = ""
     if read.damage:
-        where = f"was set aside as {_set_aside(path, content, content[: read.size])}" if mend else "is damaged"
+        where = (
+            f"was set aside as {_set_aside(path, content, content[: read.size])}"
+            if mend
+            else "is damaged"
+        )
         damage = f"the journal {path.name} {where}: {read.damage}; {_kept(len(read.lines))}"
     elif read.torn:
         damage = f"the journal {path.name} ends with half a line ({read.torn} bytes), which is cut off: its run was killed while it wrote"
@@ -121,7 +130,10 @@ def _met_at(entries: list[Entry]) -> dict[str, datetime]:
     """Return when each criterion was first met."""
     met: dict[str, datetime] = {}
     for entry in entries:
-        if entry.kind == "CriterionEnded" and entry.data.get("verdict") in (Verdict.MET, Verdict.ALREADY_MET):
+        if entry.kind == "CriterionEnded" and entry.data.get("verdict") in (
+            Verdict.MET,
+            Verdict.ALREADY_MET,
+        ):
             met.setdefault(str(entry.data.get("id")), entry.at)
     return met
 

@@ -13,7 +13,15 @@ from typing import Any, Self
 
 from firstlight.clock import Uptime
 from firstlight.errors import JournalUnwritable
-from firstlight.events import ActionBegun, ActionEnded, ActionSkipped, CriterionEnded, RunEnded, RunStarted, Stamped
+from firstlight.events import (
+    ActionBegun,
+    ActionEnded,
+    ActionSkipped,
+    CriterionEnded,
+    RunEnded,
+    RunStarted,
+    Stamped,
+)
 from firstlight.journal.line import Sealed, seal, sealed_lines
 
 KEPT = (RunStarted, ActionBegun, ActionEnded, ActionSkipped, CriterionEnded, RunEnded)
@@ -36,7 +44,9 @@ class Journal:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._file = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
             os.fchmod(self._file, 0o600)
             # Not only the file: its name too must outlive a loss of power.
             _sync_folder(self.path.parent)
@@ -45,7 +55,12 @@ class Journal:
             raise _unwritable(self.path, error) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close the file."""
         if self._file is not None:
             os.close(self._file)
@@ -60,7 +75,13 @@ class Journal:
         if self._file is None or not isinstance(stamped.event, KEPT):
             return
         uptime = Uptime.now()
-        data = {"at": stamped.at, "event": type(stamped.event).__name__, **_data(stamped.event), "boot": uptime.boot, "up_s": uptime.seconds}
+        data = {
+            "at": stamped.at,
+            "event": type(stamped.event).__name__,
+            **_data(stamped.event),
+            "boot": uptime.boot,
+            "up_s": uptime.seconds,
+        }
         line, seal_after = seal(data, self._seal)
         size = os.fstat(self._file).st_size
         try:
@@ -100,6 +121,12 @@ def _unwritable(path: Path, error: OSError) -> JournalUnwritable:
 def _data(event: object) -> dict[str, Any]:
     """Return an event's fields; a run's start is kept without its criteria, which the checklist has."""
     if isinstance(event, RunStarted):
-        return {"run_id": event.run_id, "cluster": event.cluster, "target": event.target, "revision": event.revision, "stage": event.stage}
+        return {
+            "run_id": event.run_id,
+            "cluster": event.cluster,
+            "target": event.target,
+            "revision": event.revision,
+            "stage": event.stage,
+        }
     data = asdict(event)  # type: ignore[call-overload]
     return {key: value for key, value in data.items() if key != "evidence"}

@@ -33,7 +33,12 @@ class ClusterLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Who works on which cluster is nobody else's business.
-            file = open(self._path, "a+", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+            file = open(
+                self._path,
+                "a+",
+                encoding="utf-8",
+                opener=lambda path, flags: os.open(path, flags, 0o600),
+            )
         except OSError as error:
             raise ClusterLocked(
                 f"cannot lock {self._cluster}: {self._path}: {error.strerror or error}",
@@ -48,13 +53,23 @@ class ClusterLock:
             raise _locked(self._cluster, holder) from None
         file.seek(0)
         file.truncate()
-        owner = {"owner": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": self._clock.now().isoformat(timespec="seconds")}
+        owner = {
+            "owner": _user(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": self._clock.now().isoformat(timespec="seconds"),
+        }
         file.write(json.dumps(owner))
         file.flush()
         self._file = file
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Let go of it."""
         if self._file is not None:
             self._file.close()

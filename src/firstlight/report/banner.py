@@ -13,7 +13,14 @@ from firstlight.span import moment_text
 if TYPE_CHECKING:
     from firstlight.report.model import Report
 
-_ALWAYS_COUNTED = ("met", "already met", "not verifiable here", "action failed", "not ready in time", "not reached")
+_ALWAYS_COUNTED = (
+    "met",
+    "already met",
+    "not verifiable here",
+    "action failed",
+    "not ready in time",
+    "not reached",
+)
 """Shown even at zero, because a person looks for them."""
 
 
@@ -52,9 +59,18 @@ def _still(report: Report) -> str:
 def head_line(report: Report) -> str:
     """Return what was run, where and when, and with which tools."""
     head = report.head
-    span = f"{moment_text(head.started_at)} → {moment_text(head.ended_at)} UTC" if head.started_at else ""
+    span = (
+        f"{moment_text(head.started_at)} → {moment_text(head.ended_at)} UTC"
+        if head.started_at
+        else ""
+    )
     only = f"only stage {head.stage}" if head.stage else ""
-    facts = [f"<b>{text(head.cluster)}</b> on <b>{text(head.target)}</b>", text(head.revision), text(span), text(only)]
+    facts = [
+        f"<b>{text(head.cluster)}</b> on <b>{text(head.target)}</b>",
+        text(head.revision),
+        text(span),
+        text(only),
+    ]
     tools = " · ".join(text(f"{name} {version}") for name, version in head.tool_versions)
     return f'<p class="fl-head">{" · ".join(fact for fact in facts if fact)}</p><p class="fl-tools">{tools or "no tool versions known"}</p>'
 
@@ -76,7 +92,11 @@ def _budget(report: Report) -> str:
         return ""
     over = " fl-over" if timing.share > 1 else ""
     ready = timing.ready_after_s
-    mark = "" if ready is None else f'<u style="left:{min(100.0, 100 * ready / timing.budget_s):.2f}%"></u>'
+    mark = (
+        ""
+        if ready is None
+        else f'<u style="left:{min(100.0, 100 * ready / timing.budget_s):.2f}%"></u>'
+    )
     return (
         f'<div class="fl-budget{over}"><div>{text(timing_line(report))}</div>'
         f'<div class="fl-budget-bar" role="img" aria-label="{100 * timing.share:.0f} percent of the budget used">'

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstlight.report.markup import criterion_link, lines, standing_pill, standing_tone, text, words
+from firstlight.report.markup import (
+    criterion_link,
+    lines,
+    standing_pill,
+    standing_tone,
+    text,
+    words,
+)
 from firstlight.report.model import Standing
 from firstlight.span import span_text
 
@@ -27,7 +34,10 @@ def checklist(report: Report) -> str:
     """Return the story's validation checklist; each box leads to its evidence."""
     by_id = {one.info.id: one for one in report.criteria}
     ticked = sum(box.ticked for box in report.checklist)
-    items = lines(_box(box, " ".join(criterion_link(by_id[key]) for key in box.criteria)) for box in report.checklist)
+    items = lines(
+        _box(box, " ".join(criterion_link(by_id[key]) for key in box.criteria))
+        for box in report.checklist
+    )
     return (
         f'<section class="fl-section"><h2>Validation checklist <small>{ticked} of {len(report.checklist)} ticked; '
         f'the numbers lead to the evidence</small></h2><ul class="fl-checklist">{items}</ul></section>'
@@ -52,7 +62,8 @@ def stand_ins(report: Report) -> str:
     if not report.head.stand_ins:
         return ""
     rows = lines(
-        f"<tr><th>{text(one.name)}</th><td>{text(one.stands_for)}</td><td>{text(one.cannot_show)}</td></tr>" for one in report.head.stand_ins
+        f"<tr><th>{text(one.name)}</th><td>{text(one.stands_for)}</td><td>{text(one.cannot_show)}</td></tr>"
+        for one in report.head.stand_ins
     )
     return (
         '<section class="fl-section"><h2>Stand-ins on this target</h2><table class="fl-stand-ins"><thead><tr>'

@@ -20,7 +20,12 @@ def comparison(report: Report) -> str:
     if made is None:
         return ""
     by_id = {one.info.id: one for one in report.criteria}
-    changes = lines((*_changes("no longer holds", "failed", made.regressed, by_id), *_changes("holds again", "met", made.mended, by_id)))
+    changes = lines(
+        (
+            *_changes("no longer holds", "failed", made.regressed, by_id),
+            *_changes("holds again", "met", made.mended, by_id),
+        )
+    )
     revision = f" at {text(made.last_revision)}" if made.last_revision else ""
     last = f"{made.earlier} earlier, the last began {moment_text(text(made.last_at))} UTC{revision}"
     none = "<p>No verdict is another one than when it was last looked at.</p>"
@@ -31,7 +36,9 @@ def comparison(report: Report) -> str:
     )
 
 
-def _changes(said: str, tone: str, changes: Sequence[VerdictChange], by_id: dict[str, CriterionResult]) -> list[str]:
+def _changes(
+    said: str, tone: str, changes: Sequence[VerdictChange], by_id: dict[str, CriterionResult]
+) -> list[str]:
     return [
         f'<li><span class="fl-pill fl-{tone}">{said}</span> {words(one.title)} {criterion_link(by_id[one.criterion])} '
         f'<span class="fl-note">was {text(one.then)} at {moment_text(text(one.at))}, now {text(one.now)}</span></li>'
@@ -43,7 +50,10 @@ def _times(made: Comparison, by_id: dict[str, CriterionResult], budget_s: float)
     if made.untimed:
         return f'<p class="fl-note">Times are not compared: {text(made.untimed)}.</p>'
     rows = [_row(change, text(change.title)) for change in made.stages]
-    rows += [_row(change, f"{words(change.title)} {criterion_link(by_id[change.key])}") for change in made.slower]
+    rows += [
+        _row(change, f"{words(change.title)} {criterion_link(by_id[change.key])}")
+        for change in made.slower
+    ]
     if made.verified is not None:
         rows.append(_row(made.verified, "verified after, of the budget", budget_s))
     return (
@@ -53,7 +63,10 @@ def _times(made: Comparison, by_id: dict[str, CriterionResult], budget_s: float)
 
 
 def _row(change: TimeChange, what: str, budget_s: float = 0.0) -> str:
-    then, now = (f"{span_text(seconds)}{_share(seconds, budget_s)}" for seconds in (change.then_s, change.now_s))
+    then, now = (
+        f"{span_text(seconds)}{_share(seconds, budget_s)}"
+        for seconds in (change.then_s, change.now_s)
+    )
     mark = '<span class="fl-pill fl-open">slower</span>' if change.slower else ""
     return f"<tr><th>{what}</th><td>{then}</td><td>{now}</td><td>{mark}</td></tr>"
 

@@ -84,9 +84,17 @@ class Comparison:
     verified: TimeChange | None = None
 
 
-def compare(head: RunHead, timing: Timing, criteria: Sequence[CriterionResult], history: Sequence[PastRun]) -> Comparison | None:
+def compare(
+    head: RunHead, timing: Timing, criteria: Sequence[CriterionResult], history: Sequence[PastRun]
+) -> Comparison | None:
     """Return the comparison, or none for a plan and for a first run."""
-    earlier = [one for one in history if (one.cluster, one.target) == (head.cluster, head.target) and not one.plan and one.run_id != head.run_id]
+    earlier = [
+        one
+        for one in history
+        if (one.cluster, one.target) == (head.cluster, head.target)
+        and not one.plan
+        and one.run_id != head.run_id
+    ]
     if head.plan or not earlier:
         return None
     changes = tuple(_changes(criteria, earlier))
@@ -100,9 +108,15 @@ def compare(head: RunHead, timing: Timing, criteria: Sequence[CriterionResult], 
     return _with_times(verdicts, head, timing, criteria, earlier)
 
 
-def _changes(criteria: Sequence[CriterionResult], earlier: Sequence[PastRun]) -> Iterator[VerdictChange]:
+def _changes(
+    criteria: Sequence[CriterionResult], earlier: Sequence[PastRun]
+) -> Iterator[VerdictChange]:
     for one in criteria:
-        looks = ((run, run.criteria[one.info.id]) for run in reversed(earlier) if one.info.id in run.criteria)
+        looks = (
+            (run, run.criteria[one.info.id])
+            for run in reversed(earlier)
+            if one.info.id in run.criteria
+        )
         last = next(((run, past) for run, past in looks if past.word in _LOOKED_AT), None)
         if last is None:
             continue
@@ -113,27 +127,66 @@ def _changes(criteria: Sequence[CriterionResult], earlier: Sequence[PastRun]) ->
             yield VerdictChange(one.info.id, one.info.title, past.word, one.word, run.started_at)
 
 
-def _with_times(made: Comparison, head: RunHead, timing: Timing, criteria: Sequence[CriterionResult], earlier: Sequence[PastRun]) -> Comparison:
-    if not is_whole(stage=head.stage, started_at=head.started_at, first_action_at=timing.first_action_at):
+def _with_times(
+    made: Comparison,
+    head: RunHead,
+    timing: Timing,
+    criteria: Sequence[CriterionResult],
+    earlier: Sequence[PastRun],
+) -> Comparison:
+    if not is_whole(
+        stage=head.stage, started_at=head.started_at, first_action_at=timing.first_action_at
+    ):
         return replace(made, untimed="this run was no whole bootstrap")
     past = next((run for run in reversed(earlier) if run.whole), None)
     if past is None:
         return replace(made, untimed="no earlier run was a whole bootstrap")
     met = str(Verdict.MET)
-    both = [one for one in criteria if one.verdict is Verdict.MET and one.info.id in past.criteria and past.criteria[one.info.id].word == met]
-    changes = [TimeChange(one.info.id, one.info.title, past.criteria[one.info.id].took_s, one.took_s) for one in both]
+    both = [
+        one
+        for one in criteria
+        if one.verdict is Verdict.MET
+        and one.info.id in past.criteria
+        and past.criteria[one.info.id].word == met
+    ]
+    changes = [
+        TimeChange(one.info.id, one.info.title, past.criteria[one.info.id].took_s, one.took_s)
+        for one in both
+    ]
     stages = dict.fromkeys(one.info.stage for one in both)
     verified = None
     if past.verified_after_s is not None and timing.verified_after_s is not None:
-        verified = TimeChange("verified", "verified after", past.verified_after_s, timing.verified_after_s)
+        verified = TimeChange(
+            "verified", "verified after", past.verified_after_s, timing.verified_after_s
+        )
     return replace(
         made,
         timed_with=past.started_at,
-        stages=tuple(_stage(stage, [change for one, change in zip(both, changes, strict=True) if one.info.stage == stage]) for stage in stages),
-        slower=tuple(sorted((change for change in changes if change.slower), key=lambda change: change.then_s - change.now_s)),
+        stages=tuple(
+            _stage(
+                stage,
+                [
+                    change
+                    for one, change in zip(both, changes, strict=True)
+                    if one.info.stage == stage
+                ],
+            )
+            for stage in stages
+        ),
+        slower=tuple(
+            sorted(
+                (change for change in changes if change.slower),
+                key=lambda change: change.then_s - change.now_s,
+            )
+        ),
         verified=verified,
     )
 
 
 def _stage(stage: str, changes: Sequence[TimeChange]) -> TimeChange:
-    return TimeChange(stage, stage, sum(change.then_s for change in changes), sum(change.now_s for change in changes))
+    return TimeChange(
+        stage,
+        stage,
+        sum(change.then_s for change in changes),
+        sum(change.now_s for change in changes),
+    )

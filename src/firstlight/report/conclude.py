@@ -27,7 +27,9 @@ def conclude(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
             advice=first.hints[0].remedy if first.hints else "",
         )
     if head.state is RunState.NOT_STARTED:
-        return Conclusion(Standing.OPEN, "nothing has run yet; if that is all, the terminal's output says why")
+        return Conclusion(
+            Standing.OPEN, "nothing has run yet; if that is all, the terminal's output says why"
+        )
     if head.state is not RunState.FINISHED:
         return _unfinished(head, criteria)
     if head.plan:
@@ -51,7 +53,11 @@ def _planned(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
     acting = sum(one.verdict is Verdict.WILL_ACT for one in criteria)
     if not acting:
         return Conclusion(Standing.PLANNED, "plan, nothing was changed: there is nothing to do")
-    return Conclusion(Standing.PLANNED, f"plan, nothing was changed: a run would act {acting} times", head.resume_command)
+    return Conclusion(
+        Standing.PLANNED,
+        f"plan, nothing was changed: a run would act {acting} times",
+        head.resume_command,
+    )
 
 
 def _unfinished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
@@ -59,14 +65,18 @@ def _unfinished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusio
     current = begun[-1] if begun else None
     where = f" at: {current.info.title}" if current else " before the first criterion"
     word = "interrupted" if head.state is RunState.INTERRUPTED else "under way"
-    return Conclusion(Standing.OPEN, word + where, head.resume_command, current.info.id if current else "")
+    return Conclusion(
+        Standing.OPEN, word + where, head.resume_command, current.info.id if current else ""
+    )
 
 
 def _finished(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
     blocked = [one for one in criteria if one.verdict is Verdict.BLOCKED]
     if blocked:
         text = f"{blocked[0].word}: {blocked[0].info.title}"
-        return Conclusion(Standing.OPEN, text, head.resume_command, blocked[0].info.id, detail=blocked[0].reason)
+        return Conclusion(
+            Standing.OPEN, text, head.resume_command, blocked[0].info.id, detail=blocked[0].reason
+        )
     if head.exit_code not in (0, None):
         text = f"the run ended with exit code {head.exit_code} though no criterion failed: see the terminal's output"
         return Conclusion(Standing.FAILED, text, head.resume_command)
@@ -83,7 +93,10 @@ def _verified(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
     if not holding:
         return Conclusion(Standing.NOT_VERIFIABLE, "nothing could be verified on this target")
     if head.stage:
-        return Conclusion(Standing.MET_IN_PART, f"only {head.stage}, done: {_tally(run)}; {len(criteria) - len(run)} were not run")
+        return Conclusion(
+            Standing.MET_IN_PART,
+            f"only {head.stage}, done: {_tally(run)}; {len(criteria) - len(run)} were not run",
+        )
     scenarios = sum(len(one.unverifiable) for one in run)
     if unverifiable or scenarios:
         what = [str(unverifiable)] if unverifiable else []
@@ -95,4 +108,7 @@ def _verified(head: RunHead, criteria: Sequence[CriterionResult]) -> Conclusion:
 
 def _tally(criteria: Sequence[CriterionResult]) -> str:
     words = dict.fromkeys(one.word for one in criteria)
-    return ", ".join(f"{sum(one.word == word for one in criteria)} {word}" for word in words) or "no criterion"
+    return (
+        ", ".join(f"{sum(one.word == word for one in criteria)} {word}" for word in words)
+        or "no criterion"
+    )

@@ -86,7 +86,9 @@ def json_text(report: Report) -> str:
 
 def _summary(report: Report) -> Json:
     status = [_status(one) for one in report.criteria]
-    summary: Json = {name: status.count(name) for name in ("passed", "failed", "skipped", "pending", "other")}
+    summary: Json = {
+        name: status.count(name) for name in ("passed", "failed", "skipped", "pending", "other")
+    }
     summary["tests"] = len(status)
     summary["start"] = _epoch_ms(report.head.started_at)
     summary["stop"] = _epoch_ms(report.head.ended_at)
@@ -112,7 +114,11 @@ def _test(one: CriterionResult) -> Json:
 
 def _step(one: ScenarioInfo) -> Json:
     judged = one.standing in (ScenarioStanding.PASSED, ScenarioStanding.FAILED)
-    return {"name": one.name, "status": str(one.standing) if judged else "skipped", "extra": {"standing": one.standing, "words": one.words}}
+    return {
+        "name": one.name,
+        "status": str(one.standing) if judged else "skipped",
+        "extra": {"standing": one.standing, "words": one.words},
+    }
 
 
 def _status(one: CriterionResult) -> str:
@@ -124,10 +130,16 @@ def _epoch_ms(stamp: str) -> int:
 
 
 def _model(report: Report) -> Json:
-    nodes = [dict(zip(("name", "role", "address"), node, strict=True)) for node in report.head.nodes]
+    nodes = [
+        dict(zip(("name", "role", "address"), node, strict=True)) for node in report.head.nodes
+    ]
     return {
         "schema": SCHEMA,
-        "head": {**_plain(report.head), "tool_versions": dict(report.head.tool_versions), "nodes": nodes},
+        "head": {
+            **_plain(report.head),
+            "tool_versions": dict(report.head.tool_versions),
+            "nodes": nodes,
+        },
         "conclusion": _plain(report.conclusion),
         "timing": {**_plain(report.timing), "share": report.timing.share},
         "counts": dict(report.counts),
@@ -155,7 +167,10 @@ def _comparison(report: Report) -> Json | None:
     if made is None:
         return None
     verified = None if made.verified is None else _time(made.verified)
-    times = {name: [_time(change) for change in changes] for name, changes in (("stages", made.stages), ("slower", made.slower))}
+    times = {
+        name: [_time(change) for change in changes]
+        for name, changes in (("stages", made.stages), ("slower", made.slower))
+    }
     return {**_plain(made), **times, "verified": verified}
 
 

@@ -38,17 +38,34 @@ def evidence(one: CriterionResult, report: Report, links: str) -> str:
         links: What leads from the page's folder to the checkout, such as `../../`.
     """
     parts = [
-        _block("error", f'<pre class="fl-error">{text(one.error.rstrip())}</pre>') if one.error else "",
+        _block("error", f'<pre class="fl-error">{text(one.error.rstrip())}</pre>')
+        if one.error
+        else "",
         _block("why", words(one.reason)) if one.reason else "",
         lines(_hint(hint, links) for hint in one.hints),
         _next(one, report, links),
         _scenarios(one),
-        _block("facts", _facts(one.evidence) + _more(one.evidence_left_off, "facts")) if one.evidence else "",
-        _block("actions", _listed(_action(action) for action in one.actions)) if one.actions else "",
-        _block("waited for", _listed(_wait(wait) for wait in one.waits) + _more(one.waits_left_off, "that held")) if one.waits else "",
-        _block("last seen", f"<samp>{text(one.last_observation)}</samp>") if one.last_observation else "",
+        _block("facts", _facts(one.evidence) + _more(one.evidence_left_off, "facts"))
+        if one.evidence
+        else "",
+        _block("actions", _listed(_action(action) for action in one.actions))
+        if one.actions
+        else "",
+        _block(
+            "waited for",
+            _listed(_wait(wait) for wait in one.waits) + _more(one.waits_left_off, "that held"),
+        )
+        if one.waits
+        else "",
+        _block("last seen", f"<samp>{text(one.last_observation)}</samp>")
+        if one.last_observation
+        else "",
         _observations(one),
-        _block("commands", lines(command(entry) for entry in one.commands) + _more(one.commands_left_off, "looks that went well"))
+        _block(
+            "commands",
+            lines(command(entry) for entry in one.commands)
+            + _more(one.commands_left_off, "looks that went well"),
+        )
         if one.commands
         else "",
     ]
@@ -99,7 +116,11 @@ def _next(one: CriterionResult, report: Report, links: str) -> str:
     steps = [_link(one.info.anchor, links)]
     if not one.holds and one.started_s is not None and resume and not report.head.plan:
         steps.append(f"then resume: <code>{text(resume)}</code>")
-    return _block("runbook" if one.holds else "next", " · ".join(step for step in steps if step)) if any(steps) else ""
+    return (
+        _block("runbook" if one.holds else "next", " · ".join(step for step in steps if step))
+        if any(steps)
+        else ""
+    )
 
 
 def _link(anchor: str, links: str) -> str:
@@ -119,10 +140,14 @@ def _scenarios(one: CriterionResult) -> str:
     for standing, tone in _SCENARIO_TONES.items():
         found = [each for each in one.scenarios if each.standing is standing]
         if found:
-            rows = "".join(f"<tr><th>{text(each.name)}</th><td>{text(each.words)}</td></tr>" for each in found)
+            rows = "".join(
+                f"<tr><th>{text(each.name)}</th><td>{text(each.words)}</td></tr>" for each in found
+            )
             is_open = " open" if standing is ScenarioStanding.FAILED else ""
             pill = f'<span class="fl-pill fl-{tone}">{len(found)} {text(standing)}</span>'
-            parts.append(f"<details{is_open}><summary>{pill}</summary><table class='fl-facts'>{rows}</table></details>")
+            parts.append(
+                f"<details{is_open}><summary>{pill}</summary><table class='fl-facts'>{rows}</table></details>"
+            )
     return _block("scenarios", lines(parts))
 
 
@@ -139,14 +164,23 @@ def _wait(entry: WaitRecord) -> str:
     outcome = {None: "no end recorded", True: "so", False: "not so"}[entry.ok]
     attempts = f", {entry.attempts} attempts" if entry.attempts else ""
     budget = f" of {budget_text(entry.budget_s)}" if entry.budget_s else ""
-    return f"◎ {text(entry.condition)}: {outcome} after {span_text(entry.elapsed_s)}{budget}{attempts}"
+    return (
+        f"◎ {text(entry.condition)}: {outcome} after {span_text(entry.elapsed_s)}{budget}{attempts}"
+    )
 
 
 def _observations(one: CriterionResult) -> str:
     if not one.observations:
         return ""
-    left_off = f"<p>{one.observations_left_off} earlier ones left off</p>" if one.observations_left_off else ""
-    rows = "".join(f"<tr><th>{span_text(seen.elapsed_s)}</th><td>{text(seen.seen)}</td></tr>" for seen in one.observations)
+    left_off = (
+        f"<p>{one.observations_left_off} earlier ones left off</p>"
+        if one.observations_left_off
+        else ""
+    )
+    rows = "".join(
+        f"<tr><th>{span_text(seen.elapsed_s)}</th><td>{text(seen.seen)}</td></tr>"
+        for seen in one.observations
+    )
     count = len(one.observations) + one.observations_left_off
     body = f"<details><summary>{count} seen</summary>{left_off}<table class='fl-facts'>{rows}</table></details>"
     return _block("observations", body)

@@ -20,7 +20,14 @@ from firstlight.events import (
 from firstlight.report.conclude import conclude
 from firstlight.report.gather import Gathered, Told
 from firstlight.report.judge import NOT_IN_RUN, judge_acceptance, judge_checklist, judge_stages
-from firstlight.report.model import CriterionResult, DiagnosticsRecord, Report, RunHead, RunState, Timing
+from firstlight.report.model import (
+    CriterionResult,
+    DiagnosticsRecord,
+    Report,
+    RunHead,
+    RunState,
+    Timing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +78,9 @@ class Fold:
             case RunStarted() | CommandOutput() | DiagnosticsBegun():
                 pass
             case DiagnosticsEnded():
-                self._diagnostics = DiagnosticsRecord(event.file, event.pieces, event.size_bytes, event.elapsed_s, event.trouble)
+                self._diagnostics = DiagnosticsRecord(
+                    event.file, event.pieces, event.size_bytes, event.elapsed_s, event.trouble
+                )
             case RunEnded():
                 self._end = event
             case CriterionStarted():
@@ -85,7 +94,9 @@ class Fold:
         """Return what is known now."""
         head = self._head()
         criteria = tuple(
-            self._gathered.get(info.id, Gathered()).result(info, number, self._word(info), self._last_s)
+            self._gathered.get(info.id, Gathered()).result(
+                info, number, self._word(info), self._last_s
+            )
             for number, info in enumerate(self._infos.values(), start=1)
         )
         return Report(
@@ -109,7 +120,9 @@ class Fold:
     def _of(self, criterion: str) -> Gathered:
         if criterion not in self._infos:
             # Better an unlisted row than evidence that nobody sees.
-            self._infos[criterion] = CriterionInfo(criterion, "", (), criterion, 0, "unlisted", (), 0.0, "")
+            self._infos[criterion] = CriterionInfo(
+                criterion, "", (), criterion, 0, "unlisted", (), 0.0, ""
+            )
         return self._gathered.setdefault(criterion, Gathered())
 
     def _word(self, info: CriterionInfo) -> str:
@@ -156,7 +169,11 @@ class Fold:
         end = self._end
         verified_s = end.verified_after_s if end else None
         ready_s = end.ready_after_s if end else None
-        counted = "the first action of this bootstrap" if verified_s is not None else "the start of this run"
+        counted = (
+            "the first action of this bootstrap"
+            if verified_s is not None
+            else "the start of this run"
+        )
         return Timing(
             budget_s=self._start.budget_s if self._start else 0.0,
             elapsed_s=self._last_s,

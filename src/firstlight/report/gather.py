@@ -40,7 +40,16 @@ COMMANDS_MAX = 60
 WAITS_MAX = 30
 """Conditions per criterion, and facts: of hundreds of machines that are well, the newest say enough."""
 
-Told = ActionBegun | ActionEnded | ActionSkipped | CommandStarted | CommandEnded | WaitStarted | Observed | WaitEnded
+Told = (
+    ActionBegun
+    | ActionEnded
+    | ActionSkipped
+    | CommandStarted
+    | CommandEnded
+    | WaitStarted
+    | Observed
+    | WaitEnded
+)
 
 
 @dataclass(slots=True)
@@ -57,7 +66,9 @@ class Gathered:
     waits_left_off: set[str] = field(default_factory=set)
     commands: dict[tuple[str, bool], CommandRecord] = field(default_factory=dict)
     commands_left_off: set[tuple[str, bool]] = field(default_factory=set)
-    observations: deque[ObservationRecord] = field(default_factory=lambda: deque(maxlen=OBSERVATIONS_MAX))
+    observations: deque[ObservationRecord] = field(
+        default_factory=lambda: deque(maxlen=OBSERVATIONS_MAX)
+    )
     observed: int = 0
 
     def hear(self, told: Told, at_s: float) -> None:
@@ -69,17 +80,29 @@ class Gathered:
             case CommandStarted() | CommandEnded():
                 self._hear_command(told)
             case WaitStarted():
-                self.waiting_since_s = at_s if self.waiting_since_s is None else self.waiting_since_s
-                self.waits[told.condition] = WaitRecord(told.condition, told.budget_s, None, 0.0, 0, "")
+                self.waiting_since_s = (
+                    at_s if self.waiting_since_s is None else self.waiting_since_s
+                )
+                self.waits[told.condition] = WaitRecord(
+                    told.condition, told.budget_s, None, 0.0, 0, ""
+                )
             case Observed():
                 self.observed += 1
-                self.observations.append(ObservationRecord(told.condition, told.seen, told.elapsed_s))
+                self.observations.append(
+                    ObservationRecord(told.condition, told.seen, told.elapsed_s)
+                )
                 if told.condition in self.waits:
                     wait = self.waits[told.condition]
-                    self.waits[told.condition] = replace(wait, elapsed_s=told.elapsed_s, last=told.seen)
+                    self.waits[told.condition] = replace(
+                        wait, elapsed_s=told.elapsed_s, last=told.seen
+                    )
             case WaitEnded():
-                budget_s = self.waits[told.condition].budget_s if told.condition in self.waits else 0.0
-                self.waits[told.condition] = WaitRecord(told.condition, budget_s, told.ok, told.elapsed_s, told.attempts, told.last)
+                budget_s = (
+                    self.waits[told.condition].budget_s if told.condition in self.waits else 0.0
+                )
+                self.waits[told.condition] = WaitRecord(
+                    told.condition, budget_s, told.ok, told.elapsed_s, told.attempts, told.last
+                )
                 if len(self.waits) > WAITS_MAX:
                     _leave_off(self.waits, self.waits_left_off, lambda wait: wait.ok is True)
 
@@ -123,7 +146,9 @@ class Gathered:
             return 0.0, max(0.0, now_s - self.started_s)
         if self.waiting_since_s is None:
             return max(0.0, now_s - self.started_s), 0.0
-        return max(0.0, self.waiting_since_s - self.started_s), max(0.0, now_s - self.waiting_since_s)
+        return max(0.0, self.waiting_since_s - self.started_s), max(
+            0.0, now_s - self.waiting_since_s
+        )
 
     def _hear_action(self, told: ActionBegun | ActionEnded | ActionSkipped) -> None:
         name = told.action
@@ -136,11 +161,15 @@ class Gathered:
                 self.actions[name] = ActionRecord(name, "", False, True, 0.0, "")
             case ActionEnded():
                 reason = self.actions[name].reason if name in self.actions else ""
-                self.actions[name] = ActionRecord(name, reason, True, told.ok, told.elapsed_s, told.detail)
+                self.actions[name] = ActionRecord(
+                    name, reason, True, told.ok, told.elapsed_s, told.detail
+                )
 
     def _hear_command(self, told: CommandStarted | CommandEnded) -> None:
         key = (told.command, told.changes)
-        before = self.commands.get(key, CommandRecord(told.command, told.changes, 0, True, None, 0.0, ()))
+        before = self.commands.get(
+            key, CommandRecord(told.command, told.changes, 0, True, None, 0.0, ())
+        )
         if isinstance(told, CommandStarted):
             self.commands[key] = replace(before, times=before.times + 1, ended=False)
             return
@@ -155,7 +184,11 @@ class Gathered:
         )
         if len(self.commands) > COMMANDS_MAX:
             # What changed something, and what went wrong, is what people look for.
-            _leave_off(self.commands, self.commands_left_off, lambda one: one.ended and one.exit_code == 0 and not one.changes)
+            _leave_off(
+                self.commands,
+                self.commands_left_off,
+                lambda one: one.ended and one.exit_code == 0 and not one.changes,
+            )
 
 
 def _leave_off(kept: dict[K, V], left_off: set[K], is_plain: Callable[[V], bool]) -> None:

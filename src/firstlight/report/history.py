@@ -60,7 +60,9 @@ def remember(folder: Path) -> tuple[PastRun, ...]:
     last = _reduced(folder / "report.json")
     if last is not None and last["run_id"] not in {line["run_id"] for line in lines}:
         lines = [*lines, last][-KEPT:]
-        replace_text(folder / HISTORY, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        replace_text(
+            folder / HISTORY, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        )
     return tuple(_past(line) for line in lines)
 
 
@@ -69,7 +71,9 @@ def is_whole(*, stage: str, started_at: str, first_action_at: str) -> bool:
     if stage or not first_action_at or not started_at:
         return False
     # The first action is known to the second.
-    return datetime.fromisoformat(first_action_at) >= datetime.fromisoformat(started_at).replace(microsecond=0)
+    return datetime.fromisoformat(first_action_at) >= datetime.fromisoformat(started_at).replace(
+        microsecond=0
+    )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -95,9 +99,15 @@ def _reduced(report: Path) -> dict[str, Any] | None:
     try:
         extra = json.loads(report.read_text(encoding="utf-8"))["extra"]
         head, timing = extra["head"], extra["timing"]
-        line: dict[str, Any] = {key: head[key] for key in ("run_id", "cluster", "target", "revision", "started_at", "plan", "stage")}
+        line: dict[str, Any] = {
+            key: head[key]
+            for key in ("run_id", "cluster", "target", "revision", "started_at", "plan", "stage")
+        }
         line |= {key: timing[key] for key in ("first_action_at", "verified_after_s")}
-        line["criteria"] = {one["id"]: [one["word"], round(one["acting_s"] + one["waiting_s"], 3)] for one in extra["criteria"]}
+        line["criteria"] = {
+            one["id"]: [one["word"], round(one["acting_s"] + one["waiting_s"], 3)]
+            for one in extra["criteria"]
+        }
         _past(line)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -113,7 +123,14 @@ def _past(line: Mapping[str, Any]) -> PastRun:
         revision=str(line["revision"]),
         started_at=str(line["started_at"]),
         plan=bool(line["plan"]),
-        whole=is_whole(stage=line["stage"], started_at=line["started_at"], first_action_at=line["first_action_at"]),
+        whole=is_whole(
+            stage=line["stage"],
+            started_at=line["started_at"],
+            first_action_at=line["first_action_at"],
+        ),
         verified_after_s=None if verified_s is None else float(verified_s),
-        criteria={key: PastCriterion(str(word), float(took_s)) for key, (word, took_s) in line["criteria"].items()},
+        criteria={
+            key: PastCriterion(str(word), float(took_s))
+            for key, (word, took_s) in line["criteria"].items()
+        },
     )

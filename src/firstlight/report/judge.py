@@ -18,20 +18,29 @@ NOT_IN_RUN: Final = "not in this run"
 def judge_acceptance(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
     """Judge the story's seven acceptance criteria, in its order."""
     whole = _is_whole(criteria)
-    return tuple(judge(key, title, [one for one in criteria if key in one.info.acceptance], whole=whole) for key, title in ACCEPTANCE)
+    return tuple(
+        judge(key, title, [one for one in criteria if key in one.info.acceptance], whole=whole)
+        for key, title in ACCEPTANCE
+    )
 
 
 def judge_checklist(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
     """Judge the story's fourteen boxes, in its order; a box that only a criterion knows comes after them."""
     whole = _is_whole(criteria)
     boxes = dict.fromkeys([*CHECKLIST, *(box for one in criteria for box in one.info.boxes)])
-    return tuple(judge(box, box, [one for one in criteria if box in one.info.boxes], whole=whole) for box in boxes)
+    return tuple(
+        judge(box, box, [one for one in criteria if box in one.info.boxes], whole=whole)
+        for box in boxes
+    )
 
 
 def judge_stages(criteria: Sequence[CriterionResult]) -> tuple[GroupResult, ...]:
     """Judge each stage, in run order; a stage is complete in itself, whatever else was run."""
     stages = dict.fromkeys(one.info.stage for one in criteria)
-    return tuple(judge(stage, stage, [one for one in criteria if one.info.stage == stage], whole=True) for stage in stages)
+    return tuple(
+        judge(stage, stage, [one for one in criteria if one.info.stage == stage], whole=True)
+        for stage in stages
+    )
 
 
 def judge(key: str, title: str, members: Sequence[CriterionResult], *, whole: bool) -> GroupResult:
@@ -80,14 +89,32 @@ def _judgement(members: Sequence[CriterionResult], *, whole: bool) -> tuple[Stan
     scenarios = sum(len(one.unverifiable) for one in members)
     words = f"met, {len(unverifiable)} not verifiable here" if unverifiable else "met"
     if scenarios:
-        words += f", {plural(scenarios, 'scenario')} not verifiable here" if not unverifiable else f", and {plural(scenarios, 'scenario')}"
+        words += (
+            f", {plural(scenarios, 'scenario')} not verifiable here"
+            if not unverifiable
+            else f", and {plural(scenarios, 'scenario')}"
+        )
     if not whole:
-        return Standing.OPEN, f"{words}, but only a part of the checklist was run", _reasons(members)
-    return (Standing.MET_IN_PART if unverifiable or scenarios else Standing.MET), words, _reasons(members)
+        return (
+            Standing.OPEN,
+            f"{words}, but only a part of the checklist was run",
+            _reasons(members),
+        )
+    return (
+        (Standing.MET_IN_PART if unverifiable or scenarios else Standing.MET),
+        words,
+        _reasons(members),
+    )
 
 
-def _undecided(members: Sequence[CriterionResult], holding: int, unverifiable: int) -> tuple[Standing, str, str]:
-    waiting = [one for one in members if one.verdict is None or not (one.holds or one.verdict is Verdict.NOT_VERIFIABLE)]
+def _undecided(
+    members: Sequence[CriterionResult], holding: int, unverifiable: int
+) -> tuple[Standing, str, str]:
+    waiting = [
+        one
+        for one in members
+        if one.verdict is None or not (one.holds or one.verdict is Verdict.NOT_VERIFIABLE)
+    ]
     planned = any(one.verdict is Verdict.WILL_ACT for one in waiting)
     standing = Standing.PLANNED if planned else Standing.OPEN
     tally = dict.fromkeys(one.word for one in waiting)

@@ -33,9 +33,18 @@ def junit_text(report: Report) -> str:
     root.append(_run(report))
     for stage in report.stages:
         members = [one for one in report.criteria if one.info.stage == stage.key]
-        root.append(_suite(stage.key, [_case(one) for one in members], head.started_at, stage.took_s))
+        root.append(
+            _suite(stage.key, [_case(one) for one in members], head.started_at, stage.took_s)
+        )
         for one in (one for one in members if one.scenarios):
-            root.append(_suite(one.info.id, [_scenario(each, one) for each in one.scenarios], head.started_at, one.took_s))
+            root.append(
+                _suite(
+                    one.info.id,
+                    [_scenario(each, one) for each in one.scenarios],
+                    head.started_at,
+                    one.took_s,
+                )
+            )
     cases = root.findall("./testsuite/testcase")
     root.attrib |= _tally(cases) | {"time": f"{report.timing.elapsed_s:.3f}"}
     ET.indent(root, " ")
@@ -45,11 +54,22 @@ def junit_text(report: Report) -> str:
 def _run(report: Report) -> ET.Element:
     """Return the suite that says what was run, and whether it came to its end."""
     head, said = report.head, report.conclusion
-    case = ET.Element("testcase", {"classname": "run", "name": "the run comes to its end", "time": f"{report.timing.elapsed_s:.3f}"})
-    unexplained = said.standing is Standing.FAILED and not any(one.failed for one in report.criteria)
+    case = ET.Element(
+        "testcase",
+        {
+            "classname": "run",
+            "name": "the run comes to its end",
+            "time": f"{report.timing.elapsed_s:.3f}",
+        },
+    )
+    unexplained = said.standing is Standing.FAILED and not any(
+        one.failed for one in report.criteria
+    )
     blocked = head.plan and head.exit_code == 1
     if head.state is not RunState.FINISHED or unexplained or blocked:
-        error = ET.SubElement(case, "error", {"type": str(head.state), "message": _clean(said.text)})
+        error = ET.SubElement(
+            case, "error", {"type": str(head.state), "message": _clean(said.text)}
+        )
         error.text = _clean(f"to go on: {said.next_step}") if said.next_step else ""
     suite = _suite("run", [case], head.started_at, report.timing.elapsed_s)
     facts = {
@@ -61,22 +81,44 @@ def _run(report: Report) -> ET.Element:
         "stage": head.stage,
         "plan": "yes" if head.plan else "no",
         "conclusion": said.text,
-        **{f"stand-in {one.name}": f"{one.stands_for}; cannot show {one.cannot_show}" for one in head.stand_ins},
+        **{
+            f"stand-in {one.name}": f"{one.stands_for}; cannot show {one.cannot_show}"
+            for one in head.stand_ins
+        },
     }
     suite.insert(0, _properties(facts))
     return suite
 
 
 def _case(one: CriterionResult) -> ET.Element:
-    attributes = {"classname": _clean(one.info.stage), "name": _clean(one.info.title), "time": f"{one.took_s:.3f}"}
+    attributes = {
+        "classname": _clean(one.info.stage),
+        "name": _clean(one.info.title),
+        "time": f"{one.took_s:.3f}",
+    }
     case = ET.Element("testcase", attributes)
-    case.append(_properties({"verdict": one.word, "id": one.info.id, "acceptance": " ".join(one.info.acceptance)}))
+    case.append(
+        _properties(
+            {"verdict": one.word, "id": one.info.id, "acceptance": " ".join(one.info.acceptance)}
+        )
+    )
     if one.failed:
         first = next(iter(one.error.strip().splitlines()), one.last_observation)
         failure = ET.SubElement(case, "failure", {"type": one.word, "message": _clean(first)})
-        failure.text = _clean("\n".join((one.error, *(f"hint {hint.id}: {hint.cause}. {hint.remedy}" for hint in one.hints))))
+        failure.text = _clean(
+            "\n".join(
+                (one.error, *(f"hint {hint.id}: {hint.cause}. {hint.remedy}" for hint in one.hints))
+            )
+        )
     elif not one.holds:
-        ET.SubElement(case, "skipped", {"type": one.word, "message": _clean(f"{one.word}: {one.reason}" if one.reason else one.word)})
+        ET.SubElement(
+            case,
+            "skipped",
+            {
+                "type": one.word,
+                "message": _clean(f"{one.word}: {one.reason}" if one.reason else one.word),
+            },
+        )
     if one.last_observation:
         ET.SubElement(case, "system-out").text = _clean(one.last_observation)
     return case
@@ -84,16 +126,29 @@ def _case(one: CriterionResult) -> ET.Element:
 
 def _scenario(scenario: ScenarioInfo, of: CriterionResult) -> ET.Element:
     # No tool says how long one of its scenarios took; the criterion has the time of all.
-    case = ET.Element("testcase", {"classname": _clean(of.info.id), "name": _clean(scenario.name), "time": "0"})
+    case = ET.Element(
+        "testcase", {"classname": _clean(of.info.id), "name": _clean(scenario.name), "time": "0"}
+    )
     if scenario.standing is ScenarioStanding.FAILED:
-        ET.SubElement(case, "failure", {"type": str(scenario.standing), "message": _clean(scenario.words)})
+        ET.SubElement(
+            case, "failure", {"type": str(scenario.standing), "message": _clean(scenario.words)}
+        )
     elif scenario.standing is not ScenarioStanding.PASSED:
-        ET.SubElement(case, "skipped", {"type": str(scenario.standing), "message": _clean(f"{scenario.standing}: {scenario.words}")})
+        ET.SubElement(
+            case,
+            "skipped",
+            {
+                "type": str(scenario.standing),
+                "message": _clean(f"{scenario.standing}: {scenario.words}"),
+            },
+        )
     return case
 
 
 def _suite(name: str, cases: Sequence[ET.Element], started_at: str, took_s: float) -> ET.Element:
-    suite = ET.Element("testsuite", {"name": _clean(name), **_tally(cases), "time": f"{took_s:.3f}"})
+    suite = ET.Element(
+        "testsuite", {"name": _clean(name), **_tally(cases), "time": f"{took_s:.3f}"}
+    )
     if started_at:
         suite.set("timestamp", started_at)
     suite.extend(cases)
@@ -102,7 +157,13 @@ def _suite(name: str, cases: Sequence[ET.Element], started_at: str, took_s: floa
 
 def _tally(cases: Sequence[ET.Element]) -> dict[str, str]:
     counted = {"failures": "failure", "errors": "error", "skipped": "skipped"}
-    return {"tests": str(len(cases)), **{key: str(sum(case.find(tag) is not None for case in cases)) for key, tag in counted.items()}}
+    return {
+        "tests": str(len(cases)),
+        **{
+            key: str(sum(case.find(tag) is not None for case in cases))
+            for key, tag in counted.items()
+        },
+    }
 
 
 def _properties(facts: dict[str, str]) -> ET.Element:

@@ -58,7 +58,9 @@ class Keeper:
     def report(self) -> Report:
         """Return the report as it stands."""
         report = self._fold.report()
-        return replace(report, comparison=compare(report.head, report.timing, report.criteria, self._history))
+        return replace(
+            report, comparison=compare(report.head, report.timing, report.criteria, self._history)
+        )
 
     def save(self) -> None:
         """Write the files as things stand; one that cannot be written keeps no other from it."""

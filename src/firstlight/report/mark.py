@@ -18,7 +18,9 @@ _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>~#$!])")
 def prose(raw: str) -> str:
     """Return text on one line whose `backticks` are code and in which nothing else is markup."""
     pieces = re.split(r"`([^`]+)`", _one_line(raw))
-    return "".join(code(piece) if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
+    return "".join(
+        code(piece) if number % 2 else _escaped(piece) for number, piece in enumerate(pieces)
+    )
 
 
 def code(raw: str) -> str:
@@ -35,7 +37,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table whose cells are Markdown already, or nothing without rows."""
     # A bar ends a cell, even within code.
     lines = [f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in rows]
-    return "\n".join((f"| {' | '.join(head)} |", "|" + " --- |" * len(head), *lines)) if lines else ""
+    return (
+        "\n".join((f"| {' | '.join(head)} |", "|" + " --- |" * len(head), *lines)) if lines else ""
+    )
 
 
 def section(title: str, body: str) -> str:

@@ -24,7 +24,9 @@ def compared(report: Report) -> str:
     revision = f" at {code(made.last_revision)}" if made.last_revision else ""
     parts = [
         f"{made.earlier} earlier; the last began {moment_text(made.last_at)} UTC{revision}.",
-        "\n".join((*_changes("no longer holds", made.regressed), *_changes("holds again", made.mended)))
+        "\n".join(
+            (*_changes("no longer holds", made.regressed), *_changes("holds again", made.mended))
+        )
         or "No verdict is another one than when it was last looked at.",
         *_times(made, report.timing.budget_s),
     ]
@@ -41,11 +43,22 @@ def _times(made: Comparison, budget_s: float) -> Iterator[str]:
         yield f"Times are not compared: {prose(made.untimed)}."
         return
     yield f"Times beside the bootstrap that began {moment_text(made.timed_with)} UTC, over what both runs did themselves:"
-    rows = [_row(change, span_text(change.then_s), span_text(change.now_s)) for change in made.stages]
+    rows = [
+        _row(change, span_text(change.then_s), span_text(change.now_s)) for change in made.stages
+    ]
     if made.verified is not None:
-        rows.append(_row(made.verified, _burnt(made.verified.then_s, budget_s), _burnt(made.verified.now_s, budget_s)))
+        rows.append(
+            _row(
+                made.verified,
+                _burnt(made.verified.then_s, budget_s),
+                _burnt(made.verified.now_s, budget_s),
+            )
+        )
     yield table(("stage", "then", "now", ""), rows)
-    shown = [f"- slower: {prose(one.title)}, {span_text(one.then_s)} → {span_text(one.now_s)}" for one in made.slower[:_SLOWER_SHOWN]]
+    shown = [
+        f"- slower: {prose(one.title)}, {span_text(one.then_s)} → {span_text(one.now_s)}"
+        for one in made.slower[:_SLOWER_SHOWN]
+    ]
     if len(made.slower) > _SLOWER_SHOWN:
         shown.append(f"- and {len(made.slower) - _SLOWER_SHOWN} more")
     yield "\n".join(shown)
@@ -56,4 +69,8 @@ def _row(change: TimeChange, then: str, now: str) -> tuple[str, str, str, str]:
 
 
 def _burnt(seconds: float, budget_s: float) -> str:
-    return f"{span_text(seconds)} ({100 * seconds / budget_s:.0f} % of the budget)" if budget_s else span_text(seconds)
+    return (
+        f"{span_text(seconds)} ({100 * seconds / budget_s:.0f} % of the budget)"
+        if budget_s
+        else span_text(seconds)
+    )

@@ -41,13 +41,23 @@ def _head(report: Report) -> str:
     if head.state is RunState.NOT_STARTED:
         return f"# {GLYPHS[said.standing]} {prose(said.text)}"
     what = f"{'plan of ' if head.plan else ''}{head.cluster} on {head.target}"
-    facts = [code(head.revision) if head.revision else "", prose(f"{moment_text(head.started_at)} → {moment_text(head.ended_at)} UTC")]
+    facts = [
+        code(head.revision) if head.revision else "",
+        prose(f"{moment_text(head.started_at)} → {moment_text(head.ended_at)} UTC"),
+    ]
     if head.stage:
         facts.append(f"only stage {code(head.stage)}")
-    lines = [f"# {GLYPHS[said.standing]} {prose(what)}: {prose(said.text)}", "", " · ".join(fact for fact in facts if fact), ""]
+    lines = [
+        f"# {GLYPHS[said.standing]} {prose(what)}: {prose(said.text)}",
+        "",
+        " · ".join(fact for fact in facts if fact),
+        "",
+    ]
     lines.append(f"- {prose(counts_line(report))}")
     if not head.plan:
-        percent = f" · {100 * report.timing.share:.0f} % of the budget" if report.timing.budget_s else ""
+        percent = (
+            f" · {100 * report.timing.share:.0f} % of the budget" if report.timing.budget_s else ""
+        )
         lines.append(f"- {prose(timing_line(report))}{percent}")
     if head.state is RunState.UNDER_WAY:
         lines.append("- written while the run went on: if nothing runs any more, it was killed")
@@ -55,7 +65,11 @@ def _head(report: Report) -> str:
 
 
 def _failure(one: CriterionResult) -> str:
-    lines = [f"## ✗ {prose(one.info.title)}", "", f"{prose(one.word)} · {code(one.info.id)} · {code(one.info.anchor)}"]
+    lines = [
+        f"## ✗ {prose(one.info.title)}",
+        "",
+        f"{prose(one.word)} · {code(one.info.id)} · {code(one.info.anchor)}",
+    ]
     error = one.error.rstrip().splitlines()
     if error:
         lines += ["", fenced("\n".join(error[:_ERROR_LINES]))]
@@ -69,7 +83,9 @@ def _failure(one: CriterionResult) -> str:
 
 
 def _next(report: Report) -> str:
-    return f"**To go on:** {code(report.conclusion.next_step)}" if report.conclusion.next_step else ""
+    return (
+        f"**To go on:** {code(report.conclusion.next_step)}" if report.conclusion.next_step else ""
+    )
 
 
 def _diagnostics(report: Report) -> str:
@@ -81,7 +97,12 @@ def _diagnostics(report: Report) -> str:
 
 def _acceptance(report: Report) -> str:
     rows = [
-        (one.key, f"{GLYPHS[one.standing]} {prose(one.words)}", prose(one.title), span_text(one.took_s) if one.took_s else "")
+        (
+            one.key,
+            f"{GLYPHS[one.standing]} {prose(one.words)}",
+            prose(one.title),
+            span_text(one.took_s) if one.took_s else "",
+        )
         for one in report.acceptance
         if one.standing is not Standing.NOT_IN_RUN
     ]
@@ -94,16 +115,29 @@ def _checklist(report: Report) -> str:
 
 
 def _box(box: GroupResult) -> str:
-    return f"- [x] {prose(box.title)}" if box.ticked else f"- [ ] {prose(box.title)}: {prose(box.words)}"
+    return (
+        f"- [x] {prose(box.title)}"
+        if box.ticked
+        else f"- [ ] {prose(box.title)}: {prose(box.words)}"
+    )
 
 
 def _stages(report: Report) -> str:
     rows = [
-        (prose(one.key), f"{GLYPHS[one.standing]} {prose(one.words)}", span_text(one.acting_s), span_text(one.waiting_s))
+        (
+            prose(one.key),
+            f"{GLYPHS[one.standing]} {prose(one.words)}",
+            span_text(one.acting_s),
+            span_text(one.waiting_s),
+        )
         for one in report.stages
         if one.standing is not Standing.NOT_IN_RUN
     ]
-    return "" if report.head.plan else section("Stages", table(("stage", "standing", "acting", "waiting"), rows))
+    return (
+        ""
+        if report.head.plan
+        else section("Stages", table(("stage", "standing", "acting", "waiting"), rows))
+    )
 
 
 def _unverifiable(report: Report) -> str:
@@ -113,10 +147,16 @@ def _unverifiable(report: Report) -> str:
             by_reason.setdefault(one.reason, []).append(one.info.title)
         for scenario in one.unverifiable:
             by_reason.setdefault(scenario.words, []).append(scenario.name)
-    lines = [f"- {prose(reason)}: {'; '.join(prose(title) for title in titles)}" for reason, titles in by_reason.items()]
+    lines = [
+        f"- {prose(reason)}: {'; '.join(prose(title) for title in titles)}"
+        for reason, titles in by_reason.items()
+    ]
     return section("Not verifiable here", "\n".join(lines))
 
 
 def _stand_ins(report: Report) -> str:
-    rows = [(prose(one.name), prose(one.stands_for), prose(one.cannot_show)) for one in report.head.stand_ins]
+    rows = [
+        (prose(one.name), prose(one.stands_for), prose(one.cannot_show))
+        for one in report.head.stand_ins
+    ]
     return section("Stand-ins on this target", table(("what", "stands for", "cannot show"), rows))

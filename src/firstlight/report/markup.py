@@ -68,7 +68,9 @@ def verdict_pill(word: str) -> str:
 
 def standing_pill(standing: Standing, said: str) -> str:
     """Return a group's judgement with its glyph and colour."""
-    return f'<span class="fl-pill fl-{standing_tone(standing)}">{GLYPHS[standing]} {text(said)}</span>'
+    return (
+        f'<span class="fl-pill fl-{standing_tone(standing)}">{GLYPHS[standing]} {text(said)}</span>'
+    )
 
 
 def anchor(criterion: str) -> str:

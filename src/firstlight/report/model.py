@@ -146,7 +146,9 @@ class CriterionResult:
     @property
     def unverifiable(self) -> tuple[ScenarioInfo, ...]:
         """Its scenarios that this target cannot show: with one of them, it holds only in part."""
-        return tuple(one for one in self.scenarios if one.standing is ScenarioStanding.NOT_VERIFIABLE)
+        return tuple(
+            one for one in self.scenarios if one.standing is ScenarioStanding.NOT_VERIFIABLE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,9 @@ class DiagnosticsRecord:
     @property
     def words(self) -> str:
         """How much it is, and what kept it from being whole."""
-        much = f"{self.pieces} files, {max(1, self.size_bytes // 1024)} KiB" if self.file else "none"
+        much = (
+            f"{self.pieces} files, {max(1, self.size_bytes // 1024)} KiB" if self.file else "none"
+        )
         return f"{much}; not whole: {self.trouble}" if self.trouble else much
 
 

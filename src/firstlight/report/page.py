@@ -67,7 +67,9 @@ def environment(report: Report) -> dict[str, str]:
         "Run": text(head.run_id),
         "Nodes": nodes,
         "Tools": text(", ".join(f"{name} {version}" for name, version in head.tool_versions)),
-        "Operator's machine": text(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
+        "Operator's machine": text(
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        ),
         "Other commands": "".join(command(entry) for entry in report.outside_commands),
     }
     return {key: value for key, value in rows.items() if value}

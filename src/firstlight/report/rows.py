@@ -26,7 +26,9 @@ _COLUMNS: Final = (
 
 def header_cells() -> list[str]:
     """Return the head of the table, in pytest-html's form: the column's name is its sort key."""
-    return [f'<th class="sortable" data-column-type="{key}">{title}</th>' for key, title in _COLUMNS]
+    return [
+        f'<th class="sortable" data-column-type="{key}">{title}</th>' for key, title in _COLUMNS
+    ]
 
 
 def sort_keys(one: CriterionResult) -> dict[str, str]:
@@ -113,4 +115,6 @@ def _budget(one: CriterionResult) -> str:
     if budget_s <= 0:
         return ""
     share = min(100.0, 100 * one.waiting_s / budget_s)
-    return f'{budget_text(budget_s)}<span class="fl-meter"><i style="width:{share:.1f}%"></i></span>'
+    return (
+        f'{budget_text(budget_s)}<span class="fl-meter"><i style="width:{share:.1f}%"></i></span>'
+    )

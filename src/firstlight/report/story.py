@@ -7,7 +7,10 @@ from typing import Final
 ACCEPTANCE: Final = (
     ("AC1", "Talos control plane is bootstrapped via `talosctl bootstrap`"),
     ("AC2", "kubeconfig is generated via `talosctl kubeconfig`"),
-    ("AC3", "helmfile installs components in order: CRDs → Cilium → CoreDNS → Spegel → cert-manager → Flux"),
+    (
+        "AC3",
+        "helmfile installs components in order: CRDs → Cilium → CoreDNS → Spegel → cert-manager → Flux",
+    ),
     ("AC4", "Flux connects to GitHub repository using deploy key"),
     ("AC5", "`flux check` passes with all components healthy"),
     ("AC6", "Cilium connectivity tests pass (`cilium connectivity test`)"),

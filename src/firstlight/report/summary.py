@@ -26,7 +26,11 @@ def summary_lines(report: Report) -> tuple[str, ...]:
 
 def planned_lines(report: Report) -> tuple[str, ...]:
     """Return what a plan would do, in order, each in one line."""
-    planned = [one.reason.partition("\n")[0].partition(", because ")[0] for one in report.criteria if one.verdict is Verdict.WILL_ACT]
+    planned = [
+        one.reason.partition("\n")[0].partition(", because ")[0]
+        for one in report.criteria
+        if one.verdict is Verdict.WILL_ACT
+    ]
     return tuple(f"{number}. {action}" for number, action in enumerate(planned, start=1))
 
 
@@ -37,7 +41,9 @@ def counts_line(report: Report) -> str:
 
 def acceptance_line(report: Report) -> str:
     """Return each acceptance criterion that this run is about, with its standing and time."""
-    return " | ".join(_brief(one) for one in report.acceptance if one.standing is not Standing.NOT_IN_RUN)
+    return " | ".join(
+        _brief(one) for one in report.acceptance if one.standing is not Standing.NOT_IN_RUN
+    )
 
 
 def timing_line(report: Report) -> str:
@@ -45,7 +51,9 @@ def timing_line(report: Report) -> str:
     timing = report.timing
     if timing.verified_after_s is None:
         return f"{span_text(timing.total_s)} since {timing.counted_from}, of {budget_text(timing.budget_s)}"
-    ready = "" if timing.ready_after_s is None else f"ready after {span_text(timing.ready_after_s)}, "
+    ready = (
+        "" if timing.ready_after_s is None else f"ready after {span_text(timing.ready_after_s)}, "
+    )
     this_run = f" (this run {span_text(timing.elapsed_s)})"
     return f"{ready}verified after {span_text(timing.verified_after_s)} of {budget_text(timing.budget_s)}{this_run}"
 
@@ -66,4 +74,8 @@ def _brief(group: GroupResult) -> str:
     words = group.words if whole else f"{group.holding} of {len(group.criteria)} met"
     if group.standing is Standing.FAILED:
         words = "failed"
-    return f"{group.key} {words} ({span_text(group.took_s)})" if group.took_s else f"{group.key} {words}"
+    return (
+        f"{group.key} {words} ({span_text(group.took_s)})"
+        if group.took_s
+        else f"{group.key} {words}"
+    )

@@ -19,7 +19,9 @@ def timeline(report: Report) -> str:
     begun = [one for one in report.criteria if one.started_s is not None and one.took_s > 0]
     if not begun or report.head.plan:
         return ""
-    whole_s = max(report.timing.elapsed_s, *((one.started_s or 0.0) + one.took_s for one in begun), 0.001)
+    whole_s = max(
+        report.timing.elapsed_s, *((one.started_s or 0.0) + one.took_s for one in begun), 0.001
+    )
     by_id = {one.info.id: one for one in begun}
     lanes = lines(_lane(stage, by_id, whole_s) for stage in report.stages)
     return f"""<section class="fl-section"><h2>Timeline <small>of this run;
@@ -51,7 +53,10 @@ def _bars(one: CriterionResult, whole_s: float) -> str:
 def _axis(whole_s: float) -> str:
     step = next((step for step in _STEPS_S if whole_s / step <= _TICKS_MAX), _STEPS_S[-1])
     count = min(int(whole_s // step), 4 * _TICKS_MAX)
-    return lines(f'<span class="fl-tick" style="left:{100 * tick * step / whole_s:.3f}%">{_clock(tick * step)}</span>' for tick in range(count + 1))
+    return lines(
+        f'<span class="fl-tick" style="left:{100 * tick * step / whole_s:.3f}%">{_clock(tick * step)}</span>'
+        for tick in range(count + 1)
+    )
 
 
 def _clock(seconds: int) -> str:

@@ -10,4 +10,14 @@ from firstlight.target.model import REASONS, Capability, Target, state_folder
 from firstlight.target.nodes import open_nodes
 from firstlight.target.simulated import open_simulated
 
-__all__ = ["REASONS", "Capability", "Connectivity", "Target", "open_docker", "open_kind", "open_nodes", "open_simulated", "state_folder"]
+__all__ = [
+    "REASONS",
+    "Capability",
+    "Connectivity",
+    "Target",
+    "open_docker",
+    "open_kind",
+    "open_nodes",
+    "open_simulated",
+    "state_folder",
+]

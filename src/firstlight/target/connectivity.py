@@ -21,4 +21,11 @@ class Connectivity:
 
     def why_not(self, scenario: str, reason: str) -> str:
         """Return why the target cannot show a scenario that the CLI left out; empty when it is not for the target that it was."""
-        return next((f"{why} ({reason})" for what, why in self.lacks.items() if what in reason or what in scenario), "")
+        return next(
+            (
+                f"{why} ({reason})"
+                for what, why in self.lacks.items()
+                if what in reason or what in scenario
+            ),
+            "",
+        )

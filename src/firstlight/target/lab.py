@@ -16,7 +16,9 @@ from firstlight.target.model import REASONS, Capability, Target, state_folder
 from firstlight.tools.process import run
 
 
-def open_lab(target: str, cluster: str, checkout: Path, *, up_s: float, on_line: Callable[[str], None]) -> Target:
+def open_lab(
+    target: str, cluster: str, checkout: Path, *, up_s: float, on_line: Callable[[str], None]
+) -> Target:
     """Bring a lab up, or find it up, and describe it.
 
     Args:
@@ -31,7 +33,9 @@ def open_lab(target: str, cluster: str, checkout: Path, *, up_s: float, on_line:
     """
     words = [sys.executable, "-m", f"lab.{target}", "up", "--cluster", cluster]
     path = f"{checkout / 'src'}:{checkout}"
-    result = run(words, timeout_s=up_s, cwd=checkout, env={**os.environ, "PYTHONPATH": path}, on_line=on_line)
+    result = run(
+        words, timeout_s=up_s, cwd=checkout, env={**os.environ, "PYTHONPATH": path}, on_line=on_line
+    )
     if not result.ok:
         said = "\n            ".join(result.output_tail[-10:])
         raise TargetError(
@@ -49,7 +53,10 @@ def read_lab(path: Path, target: str, cluster: str) -> Target:
     """
     try:
         lab = json.loads(path.read_text())
-        environment = {**os.environ, **{key: str(value) for key, value in lab["environment"].items()}}
+        environment = {
+            **os.environ,
+            **{key: str(value) for key, value in lab["environment"].items()},
+        }
         # The mark by which the lab ends its own processes must not be on ours.
         environment.pop("FIRSTLIGHT_LAB", None)
         return Target(
@@ -62,11 +69,17 @@ def read_lab(path: Path, target: str, cluster: str) -> Target:
             capabilities=frozenset(Capability(name) for name in lab["capabilities"]),
             stand_ins=tuple(StandInInfo(**stand_in) for stand_in in lab["stand_ins"]),
             connectivity=_connectivity(lab.get("connectivity", {})),
-            reasons={**REASONS, **{Capability(name): str(reason) for name, reason in lab.get("reasons", {}).items()}},
+            reasons={
+                **REASONS,
+                **{
+                    Capability(name): str(reason) for name, reason in lab.get("reasons", {}).items()
+                },
+            },
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TargetError(
-            f"cannot read what the lab says about itself in {path}: {error}", next_step=f"./task {target}:down CLUSTER={cluster}, then again"
+            f"cannot read what the lab says about itself in {path}: {error}",
+            next_step=f"./task {target}:down CLUSTER={cluster}, then again",
         ) from error
 
 

@@ -23,7 +23,8 @@ def open_nodes(cluster: str, checkout: Path) -> Target:
         **os.environ,
         "PATH": f"{checkout / '.tools' / 'bin'}:{os.environ.get('PATH', '')}",
         "FIRSTLIGHT_CHARTS": str(checkout / ".tools" / "charts"),
-        "SOPS_AGE_KEY_FILE": os.environ.get("SOPS_AGE_KEY_FILE") or str(home / ".config" / "sops" / "age" / "keys.txt"),
+        "SOPS_AGE_KEY_FILE": os.environ.get("SOPS_AGE_KEY_FILE")
+        or str(home / ".config" / "sops" / "age" / "keys.txt"),
     }
     return Target(
         name="nodes",

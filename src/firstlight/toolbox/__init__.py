@@ -11,4 +11,15 @@ from firstlight.toolbox.places import Places
 from firstlight.toolbox.resolve import Origin, Resolved
 from firstlight.toolbox.setup import set_up
 
-__all__ = ["Checked", "Origin", "Pins", "Places", "Resolved", "Tool", "check", "load_pins", "set_up", "versions"]
+__all__ = [
+    "Checked",
+    "Origin",
+    "Pins",
+    "Places",
+    "Resolved",
+    "Tool",
+    "check",
+    "load_pins",
+    "set_up",
+    "versions",
+]

@@ -31,17 +31,25 @@ _TERMINATED = 143
 
 def main(arguments: Sequence[str] | None = None, places: Places | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="firstlight.toolbox", description="Bring the pinned command-line tools.")
+    parser = argparse.ArgumentParser(
+        prog="firstlight.toolbox", description="Bring the pinned command-line tools."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("setup", help="have all tools and charts under .tools, building what is missing")
-    commands.add_parser("bring", help="have single tools under .tools, also those that setup leaves alone").add_argument("names", nargs="+")
+    commands.add_parser(
+        "setup", help="have all tools and charts under .tools, building what is missing"
+    )
+    commands.add_parser(
+        "bring", help="have single tools under .tools, also those that setup leaves alone"
+    ).add_argument("names", nargs="+")
     commands.add_parser("list", help="show each tool, its version and where it comes from")
     commands.add_parser("env", help="print the line that puts the tools on this shell's PATH")
     commands.add_parser("lock", help="make go.mod and go.sum of each graph anew from versions.toml")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(options.command, getattr(options, "names", ()), places or Places.of_this_checkout())
+        return _run(
+            options.command, getattr(options, "names", ()), places or Places.of_this_checkout()
+        )
     except FirstlightError as error:
         sys.stderr.write(f"{error}\n")
         return 1

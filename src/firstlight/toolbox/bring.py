@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from firstlight.toolbox.progress import Display
 
 
-def bring(names: Sequence[str], pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+def bring(
+    names: Sequence[str], pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+) -> None:
     """Have these tools in `.tools/bin`, from where set-up has its own: PATH, mise, or a build.
 
     Raises:
@@ -25,7 +27,9 @@ def bring(names: Sequence[str], pins: Pins, places: Places, environ: Mapping[str
     unknown = [name for name in names if name not in pins.tools]
     if unknown:
         extra = sorted(pins.tools.keys() - pins.usual().tools.keys())
-        raise FirstlightError(f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n  beyond set-up  {', '.join(extra)}")
+        raise FirstlightError(
+            f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n  beyond set-up  {', '.join(extra)}"
+        )
     with locked(places.root / ".tools" / "setup.lock", display.say):
         found, failures = provide(pins, places, environ, display, names=names)
         require(found, failures)

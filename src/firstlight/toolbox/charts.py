@@ -26,10 +26,14 @@ _TEMPLATE = """{{- range $path, $content := .Files.Glob "files/*.yaml" }}
 """
 
 
-def assemble(pin: ChartPin, *, go: Path, places: Places, environ: Mapping[str, str], display: Display) -> Path:
+def assemble(
+    pin: ChartPin, *, go: Path, places: Places, environ: Mapping[str, str], display: Display
+) -> Path:
     """Write the chart anew and return its folder; it is replaced as a whole."""
     module = places.root / pin.module
-    folders = module_folders(list(pin.files), module=module, go=go, environ=environ, display=display)
+    folders = module_folders(
+        list(pin.files), module=module, go=go, environ=environ, display=display
+    )
     chart = places.charts / pin.name
     # Set-up holds the checkout's lock, so what a killed one left there is nobody's.
     partial = places.charts / f".{pin.name}.partial"
@@ -50,12 +54,16 @@ def _copy(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
         # Contents alone: what Go keeps is read-only, and so would the copy be, folders and all.
         shutil.copytree(folder / pin.whole, partial, copy_function=shutil.copyfile)
     except OSError as error:
-        raise FirstlightError(f"cannot assemble {pin.name}: {name} has no chart at {pin.whole}: {error}") from error
+        raise FirstlightError(
+            f"cannot assemble {pin.name}: {name} has no chart at {pin.whole}: {error}"
+        ) from error
     for path in (partial, *partial.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     named = f"\nversion: {pin.version}\n"
     if named not in (partial / "Chart.yaml").read_text():
-        raise FirstlightError(f"cannot assemble {pin.name}: the chart of {name} does not say version {pin.version}")
+        raise FirstlightError(
+            f"cannot assemble {pin.name}: the chart of {name} does not say version {pin.version}"
+        )
 
 
 def _gather(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
@@ -66,9 +74,13 @@ def _gather(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
         for pattern in patterns:
             found = [path for path in sorted(folders[name].glob(pattern)) if _is_definition(path)]
             if not found:
-                raise FirstlightError(f"cannot assemble {pin.name}: {name} has no definitions at {pattern}")
+                raise FirstlightError(
+                    f"cannot assemble {pin.name}: {name} has no definitions at {pattern}"
+                )
             for path in found:
-                (partial / "files" / path.name).write_text(kept_by_helm(path.read_text(), path.name))
+                (partial / "files" / path.name).write_text(
+                    kept_by_helm(path.read_text(), path.name)
+                )
     (partial / "templates" / "crds.yaml").write_text(_TEMPLATE)
     (partial / "Chart.yaml").write_text(
         f"apiVersion: v2\nname: {pin.name}\nversion: {pin.version}\nappVersion: {pin.version}\n"

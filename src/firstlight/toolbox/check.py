@@ -49,19 +49,35 @@ def _checked(tool: Tool, pins: Pins, places: Places) -> Checked:
     link = places.bin / tool.name
     program = link.resolve()
     if not (program.is_file() and os.access(program, os.X_OK)):
-        return Checked(tool.name, tool.version, Origin.MISSING.value, str(link), f"{link} is not there")
-    return Checked(tool.name, tool.version, _source(program, places).value, str(program), _problem(tool, link, pins, places))
+        return Checked(
+            tool.name, tool.version, Origin.MISSING.value, str(link), f"{link} is not there"
+        )
+    return Checked(
+        tool.name,
+        tool.version,
+        _source(program, places).value,
+        str(program),
+        _problem(tool, link, pins, places),
+    )
 
 
 def _problem(tool: Tool, link: Path, pins: Pins, places: Places) -> str:
     if tool.ask:
         seen = version_of(link, tool)
-        return "" if seen == tool.version else f"{link} says version {seen or 'nothing'}, not {tool.version}"
+        return (
+            ""
+            if seen == tool.version
+            else f"{link} says version {seen or 'nothing'}, not {tool.version}"
+        )
     if not tool.build:
         return ""
     # It cannot say its version, so it has to be the very file that was built from the pinned sources.
     built = bin_folder(pins.builds[tool.build], pins, places) / tool.name
-    return "" if link.resolve() == built.resolve() else f"{link} is not what is built from the pinned sources"
+    return (
+        ""
+        if link.resolve() == built.resolve()
+        else f"{link} is not what is built from the pinned sources"
+    )
 
 
 def _source(program: Path, places: Places) -> Origin:

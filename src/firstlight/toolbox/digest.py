@@ -25,7 +25,13 @@ def bin_folder(build: Build, pins: Pins, places: Places) -> Path:
 def digest_of(build: Build, pins: Pins, places: Places) -> str:
     """Return a short digest of go.mod, go.sum, the pins of its tools, its sources and the platform."""
     digest = hashlib.sha256()
-    for word in (sys.platform, platform.machine(), build.go, *sorted(f"{k}={v}" for k, v in build.placeholders.items()), *build.tags):
+    for word in (
+        sys.platform,
+        platform.machine(),
+        build.go,
+        *sorted(f"{k}={v}" for k, v in build.placeholders.items()),
+        *build.tags,
+    ):
         digest.update(f"{word}\0".encode())
     for tool in sorted(pins.tools_of(build.name), key=lambda tool: tool.name):
         digest.update(f"{tool.name}\0{tool.version}\0{tool.package}\0{tool.stamps}\0".encode())
@@ -33,7 +39,9 @@ def digest_of(build: Build, pins: Pins, places: Places) -> str:
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise FirstlightError(f"cannot read {file} to build {build.name}: {error.strerror}") from error
+            raise FirstlightError(
+                f"cannot read {file} to build {build.name}: {error.strerror}"
+            ) from error
         digest.update(f"{file.relative_to(places.root)}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
@@ -50,5 +58,7 @@ def input_files(build: Build, places: Places) -> Iterator[Path]:
         yield from sorted(
             file
             for file in folder.rglob("*")
-            if file.is_file() and not file.name.endswith("_test.go") and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.is_file()
+            and not file.name.endswith("_test.go")
+            and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         )

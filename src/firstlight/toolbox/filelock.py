@@ -21,7 +21,13 @@ _POLL_S = 0.5
 
 
 @contextlib.contextmanager
-def locked(path: Path, on_wait: Callable[[str], None], *, wait_s: float = _WAIT_S, pause: Callable[[float], None] | None = None) -> Iterator[int]:
+def locked(
+    path: Path,
+    on_wait: Callable[[str], None],
+    *,
+    wait_s: float = _WAIT_S,
+    pause: Callable[[float], None] | None = None,
+) -> Iterator[int]:
     """Hold the lock, waiting for whoever holds it; yield its descriptor for children that must hold it as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rest = pause or _rest
@@ -31,7 +37,9 @@ def locked(path: Path, on_wait: Callable[[str], None], *, wait_s: float = _WAIT_
         while not _taken(descriptor):
             holder = path.read_text().strip() or "another process"
             if time.monotonic() > deadline:
-                raise FirstlightError(f"cannot lock {path}: {holder} holds it for more than {wait_s:.0f} s")
+                raise FirstlightError(
+                    f"cannot lock {path}: {holder} holds it for more than {wait_s:.0f} s"
+                )
             if not told:
                 on_wait(f"waiting for {holder}, which is building the same")
                 told = True

@@ -27,7 +27,15 @@ _BUILD_S = 7200.0
 _KEPT = 4
 
 
-def build_tools(build: Build, tools: Sequence[Tool], *, pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+def build_tools(
+    build: Build,
+    tools: Sequence[Tool],
+    *,
+    pins: Pins,
+    places: Places,
+    environ: Mapping[str, str],
+    display: Display,
+) -> None:
     """Build these tools into the build's folder in the cache; what is there already is left alone.
 
     It may be interrupted anywhere: Go keeps what it has compiled, and a program gets its name by a rename.
@@ -46,7 +54,15 @@ def build_tools(build: Build, tools: Sequence[Tool], *, pins: Pins, places: Plac
         folder.mkdir(parents=True, exist_ok=True)
         try:
             module = places.root / build.module
-            modfile = make_modfile(module, build.placeholders, staging, go=go, places=places, environ=environ, display=display)
+            modfile = make_modfile(
+                module,
+                build.placeholders,
+                staging,
+                go=go,
+                places=places,
+                environ=environ,
+                display=display,
+            )
             command = _Command(go, modfile, module, environ, display, lock)
             total = command.download(build, missing)
             command.compile(build, missing, total)
@@ -60,7 +76,15 @@ def build_tools(build: Build, tools: Sequence[Tool], *, pins: Pins, places: Plac
 class _Command:
     """The two Go commands of a build: they share where they run and what they report to."""
 
-    def __init__(self, go: Path, modfile: Path, module: Path, environ: Mapping[str, str], display: Display, lock: int) -> None:
+    def __init__(
+        self,
+        go: Path,
+        modfile: Path,
+        module: Path,
+        environ: Mapping[str, str],
+        display: Display,
+        lock: int,
+    ) -> None:
         self._go = go
         self._modfile = modfile
         self._module = module
@@ -80,7 +104,13 @@ class _Command:
                 self._display.update(done, 0, f"modules, {line.split()[2]}")
 
         self._display.begin(f"sources of {_count(tools)}", 0)
-        arguments = ["list", f"-modfile={self._modfile}", *tag_words(build.tags), "-deps", *(tool.package for tool in tools)]
+        arguments = [
+            "list",
+            f"-modfile={self._modfile}",
+            *tag_words(build.tags),
+            "-deps",
+            *(tool.package for tool in tools),
+        ]
         outcome = self._run(arguments, on_line)
         packages = len(outcome.stdout.splitlines())
         self._display.end(f"{done} modules downloaded" if outcome.success else "failed")
@@ -101,7 +131,14 @@ class _Command:
         stamps = {stamp: None for tool in tools for stamp in tool.stamps}
         linker = " ".join(["-s", "-w", *(f"-X '{stamp}'" for stamp in stamps)])
         self._display.begin(f"building {_count(tools)}", expected_here(build))
-        arguments = ["build", f"-modfile={self._modfile}", "-v", "-trimpath", *tag_words(build.tags), f"-ldflags={linker}"]
+        arguments = [
+            "build",
+            f"-modfile={self._modfile}",
+            "-v",
+            "-trimpath",
+            *tag_words(build.tags),
+            f"-ldflags={linker}",
+        ]
         output = f"{self._modfile.parent / 'bin'}{os.sep}"
         outcome = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
         self._display.end(f"{done} packages compiled" if outcome.success else "failed")
@@ -121,7 +158,9 @@ class _Command:
 
 def expected_here(build: Build) -> float:
     """Return what the build takes here if nothing is compiled: measured on two cores, it scales up to about eight."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    )
     return build.expected_s * 2 / min(max(cores, 1), 8)
 
 
@@ -132,9 +171,14 @@ def _count(tools: Sequence[Tool]) -> str:
 def _check(outcome: Outcome, doing: str, tools: Sequence[Tool]) -> None:
     if outcome.success:
         return
-    complaints = [line for line in outcome.stderr.splitlines() if " " in line and not line.startswith("go: downloading")]
+    complaints = [
+        line
+        for line in outcome.stderr.splitlines()
+        if " " in line and not line.startswith("go: downloading")
+    ]
     raise FirstlightError(
-        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go exited {outcome.code}\n" + "\n".join(f"  {line}" for line in complaints[-20:]),
+        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go exited {outcome.code}\n"
+        + "\n".join(f"  {line}" for line in complaints[-20:]),
         next_step="mend what the last lines name (network, disk, source), then run ./task tools:setup again; what is compiled already is kept",
     )
 
@@ -142,7 +186,9 @@ def _check(outcome: Outcome, doing: str, tools: Sequence[Tool]) -> None:
 def _forget_old(build: Build, current: Path) -> None:
     """Remove the oldest builds of this name beyond the few that are kept."""
     current.touch()
-    others = [path for path in current.parent.glob(f"{build.name}-*") if path.is_dir() and path != current]
+    others = [
+        path for path in current.parent.glob(f"{build.name}-*") if path.is_dir() and path != current
+    ]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[_KEPT - 1 :]:
         shutil.rmtree(path, ignore_errors=True)

@@ -41,16 +41,22 @@ def make_modfile(
     modfile = folder / "go.mod"
     text = (module / "go.mod").read_text()
     if placeholders:
-        folders = module_folders(list(placeholders), module=module, go=go, environ=environ, display=display)
+        folders = module_folders(
+            list(placeholders), module=module, go=go, environ=environ, display=display
+        )
         for name, file in placeholders.items():
             # Quoted, because a home may have a blank in its name; Go reads the quotes of JSON as its own.
-            text += f"\nreplace {name} => {json.dumps(str(_copy_with(folders[name], file, places)))}\n"
+            text += (
+                f"\nreplace {name} => {json.dumps(str(_copy_with(folders[name], file, places)))}\n"
+            )
     modfile.write_text(text)
     shutil.copyfile(module / "go.sum", folder / "go.sum")
     return modfile
 
 
-def module_folders(modules: Sequence[str], *, module: Path, go: Path, environ: Mapping[str, str], display: Display) -> dict[str, Path]:
+def module_folders(
+    modules: Sequence[str], *, module: Path, go: Path, environ: Mapping[str, str], display: Display
+) -> dict[str, Path]:
     """Download modules of a graph, checked against its go.sum, and return where each lies."""
     with tempfile.TemporaryDirectory() as scratch:
         # Go writes the hashes that it misses into go.sum; it gets a copy, because a checkout is never changed.

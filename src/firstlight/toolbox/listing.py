@@ -17,6 +17,9 @@ def table(resolved: Iterable[Resolved]) -> str:
     entries = sorted(resolved, key=lambda entry: entry.tool.name)
     rows = [_HEAD, *((e.tool.name, e.tool.version, e.origin.value, str(e.path)) for e in entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     remarks = [f"  {entry.tool.name}: {remark}" for entry in entries for remark in entry.remarks]
     return "\n".join([*lines, *(["", "Seen and not used:", *remarks] if remarks else [])])

@@ -39,14 +39,24 @@ class _Wanted:
 
 def lock_graphs(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
     """Bring go.mod of each graph to the pinned versions and leave in go.sum just what the set-up needs."""
-    modules = {build.module for build in pins.builds.values()} | {chart.module for chart in pins.charts.values()}
+    modules = {build.module for build in pins.builds.values()} | {
+        chart.module for chart in pins.charts.values()
+    }
     for module in sorted(modules):
         wanted = _wanted(module, pins)
         go = bring_go(wanted.go, places, environ, display)
         display.begin(f"locking {module}", 60)
         with tempfile.TemporaryDirectory() as scratch:
             folder = places.root / module
-            modfile = make_modfile(folder, wanted.placeholders, Path(scratch), go=go, places=places, environ=environ, display=display)
+            modfile = make_modfile(
+                folder,
+                wanted.placeholders,
+                Path(scratch),
+                go=go,
+                places=places,
+                environ=environ,
+                display=display,
+            )
             _lock(_Graph(folder, modfile, go, environ, display), wanted)
         display.end("done")
 
@@ -56,7 +66,9 @@ def _wanted(module: str, pins: Pins) -> _Wanted:
     charts = [chart for chart in pins.charts.values() if chart.module == module]
     toolchains = {build.go for build in builds} | {chart.go for chart in charts}
     if len(toolchains) > 1:
-        raise FirstlightError(f"cannot lock {module}: it is to be built with {' and '.join(sorted(toolchains))}")
+        raise FirstlightError(
+            f"cannot lock {module}: it is to be built with {' and '.join(sorted(toolchains))}"
+        )
     return _Wanted(
         go=toolchains.pop(),
         tools=tuple(tool for build in builds for tool in pins.tools_of(build.name)),
@@ -64,14 +76,18 @@ def _wanted(module: str, pins: Pins) -> _Wanted:
         placeholders={name: file for build in builds for name, file in build.placeholders.items()},
         tags=tuple(tag for build in builds for tag in build.tags),
         # What goes into images runs on Linux only.
-        platforms=_PLATFORMS if any(not build.on_demand for build in builds) else tuple(p for p in _PLATFORMS if p[0] == "linux"),
+        platforms=_PLATFORMS
+        if any(not build.on_demand for build in builds)
+        else tuple(p for p in _PLATFORMS if p[0] == "linux"),
     )
 
 
 class _Graph:
     """A graph that is being locked: a copy of its go.mod and the Go that works on it."""
 
-    def __init__(self, module: Path, modfile: Path, go: Path, environ: Mapping[str, str], display: Display) -> None:
+    def __init__(
+        self, module: Path, modfile: Path, go: Path, environ: Mapping[str, str], display: Display
+    ) -> None:
         self.module = module
         self.modfile = modfile
         self.sums = modfile.with_name("go.sum")
@@ -100,11 +116,21 @@ class _Graph:
         if wanted.modules:
             self.run("mod", "download", "-json", *wanted.modules, **extra)
         for system, machine in wanted.platforms if wanted.tools else ():
-            self.run("list", *tag_words(wanted.tags), "-deps", "tool", GOOS=system, GOARCH=machine, **extra)
+            self.run(
+                "list",
+                *tag_words(wanted.tags),
+                "-deps",
+                "tool",
+                GOOS=system,
+                GOARCH=machine,
+                **extra,
+            )
 
     def vouched_for(self, wanted: _Wanted) -> Iterator[str]:
         """Yield the lines of the go.sum files that the wanted modules themselves carry."""
-        sources = sorted({tool.source for tool in wanted.tools if tool.source} | set(wanted.modules))
+        sources = sorted(
+            {tool.source for tool in wanted.tools if tool.source} | set(wanted.modules)
+        )
         for folder in self.run("list", "-m", "-f", "{{.Dir}}", *sources).split():
             file = Path(folder) / "go.sum"
             if file.is_file():
@@ -126,7 +152,9 @@ def _lock(graph: _Graph, wanted: _Wanted) -> None:
     graph.need_everything(wanted, GONOSUMDB="*")
     unknown = set(graph.sums.read_text().splitlines()) - trusted
     if unknown:
-        raise FirstlightError(f"cannot trust {len(unknown)} hashes for {graph.module}: {min(unknown)}, ...")
+        raise FirstlightError(
+            f"cannot trust {len(unknown)} hashes for {graph.module}: {min(unknown)}, ..."
+        )
     for name in wanted.placeholders:
         # The copy is made from the module itself, so that needs its hash as well; the checksum database gives it.
         graph.run("mod", "edit", f"-dropreplace={name}", str(graph.modfile))

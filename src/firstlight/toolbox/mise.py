@@ -27,7 +27,9 @@ def find_mise(path: str) -> Path | None:
     return Path(found) if found else None
 
 
-def bring(tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callable[[str], None] | None) -> tuple[Path | None, str]:
+def bring(
+    tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callable[[str], None] | None
+) -> tuple[Path | None, str]:
     """Return the program that mise has or brings, or nothing and the reason why not.
 
     A program that says another version than the pinned one is not taken, whatever mise calls it.
@@ -37,7 +39,9 @@ def bring(tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callab
         where = run([str(mise), "where", wanted], timeout_s=_WHERE_S, env=environ)
         if not where.success and install is not None:
             install(f"mise install {wanted}")
-            installed = run([str(mise), "install", "--yes", wanted], timeout_s=_INSTALL_S, env=environ)
+            installed = run(
+                [str(mise), "install", "--yes", wanted], timeout_s=_INSTALL_S, env=environ
+            )
             if not installed.success:
                 return None, f"mise cannot install {wanted}: {installed.tail(1)}"
             where = run([str(mise), "where", wanted], timeout_s=_WHERE_S, env=environ)

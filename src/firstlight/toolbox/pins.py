@@ -112,7 +112,11 @@ class Pins:
     def usual(self) -> Pins:
         """Return what set-up brings: everything but what is built on demand."""
         builds = {name: build for name, build in self.builds.items() if not build.on_demand}
-        tools = {name: tool for name, tool in self.tools.items() if not tool.build or tool.build in builds}
+        tools = {
+            name: tool
+            for name, tool in self.tools.items()
+            if not tool.build or tool.build in builds
+        }
         return Pins(builds, tools, self.charts, self.images)
 
 
@@ -128,7 +132,9 @@ def load_pins(path: Path) -> Pins:
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         seen = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise FirstlightError(f"cannot read the pinned versions in {path}: {seen}", next_step=f"mend {path}") from error
+        raise FirstlightError(
+            f"cannot read the pinned versions in {path}: {seen}", next_step=f"mend {path}"
+        ) from error
 
 
 def _build(name: str, entry: Mapping[str, Any]) -> Build:
@@ -173,6 +179,8 @@ def _chart(name: str, entry: Mapping[str, Any]) -> ChartPin:
         version=entry["version"],
         module=entry["module"],
         go=entry["go"],
-        files={entry["source"]: ()} if whole else {module: tuple(patterns) for module, patterns in entry["files"].items()},
+        files={entry["source"]: ()}
+        if whole
+        else {module: tuple(patterns) for module, patterns in entry["files"].items()},
         whole=whole,
     )

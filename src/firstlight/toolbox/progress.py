@@ -37,7 +37,9 @@ class Display(Protocol):
         """Finish the step."""
 
 
-def display_for(stream: TextIO, *, clock: Callable[[], float] = time.monotonic, label: str = "tools") -> Display:
+def display_for(
+    stream: TextIO, *, clock: Callable[[], float] = time.monotonic, label: str = "tools"
+) -> Display:
     """Return the display that suits the stream; the label begins each line of a log."""
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveDisplay(Console(file=stream))
@@ -53,7 +55,14 @@ def seconds(value: float) -> str:
 class PlainDisplay:
     """Lines for a log: at most one per interval, plus the first and the last of each step."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, every_s: float = _PLAIN_EVERY_S, label: str = "tools") -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        every_s: float = _PLAIN_EVERY_S,
+        label: str = "tools",
+    ) -> None:
         self._stream = stream
         self._label = label
         self._clock = clock
@@ -131,7 +140,9 @@ class LiveDisplay:
         if self._bars is not None and self._bar is not None:
             count = f"{done} of {total}" if total else f"{done}"
             short = detail if len(detail) <= _DETAIL_WIDTH else f"...{detail[3 - _DETAIL_WIDTH :]}"
-            self._bars.update(self._bar, completed=done, total=total or None, far=f"{count} {short}")
+            self._bars.update(
+                self._bar, completed=done, total=total or None, far=f"{count} {short}"
+            )
 
     def tick(self) -> None:
         """Leave the redrawing to the bar, which has its own clock."""

@@ -52,7 +52,12 @@ class Resolved:
 
 
 def resolve(
-    pins: Pins, places: Places, environ: Mapping[str, str], *, names: Iterable[str] | None = None, install: Callable[[str], None] | None = None
+    pins: Pins,
+    places: Places,
+    environ: Mapping[str, str],
+    *,
+    names: Iterable[str] | None = None,
+    install: Callable[[str], None] | None = None,
 ) -> dict[str, Resolved]:
     """Return the program for each tool.
 
@@ -66,7 +71,11 @@ def resolve(
     folders = {build.name: bin_folder(build, pins, places) for build in pins.builds.values()}
 
     def one(tool: Tool) -> Resolved:
-        return _wheel(tool, places) if tool.wheel else _program(tool, folders[tool.build], places, environ)
+        return (
+            _wheel(tool, places)
+            if tool.wheel
+            else _program(tool, folders[tool.build], places, environ)
+        )
 
     # What a build makes lies in one folder, named by all of its tools, whichever of them are wanted.
     wanted_tools = [pins.tools[name] for name in (pins.tools if names is None else names)]
@@ -75,14 +84,18 @@ def resolve(
     manager = mise.find_mise(environ.get("PATH", ""))
     if manager is None:
         return found
-    wanted = [entry for entry in found.values() if entry.origin is Origin.MISSING and entry.tool.mise]
+    wanted = [
+        entry for entry in found.values() if entry.origin is Origin.MISSING and entry.tool.mise
+    ]
     # One after the other, because mise locks its own state.
     for entry in wanted:
         program, reason = mise.bring(entry.tool, manager, environ, install=install)
         if program is not None:
             found[entry.tool.name] = Resolved(entry.tool, Origin.MISE, program, entry.remarks)
             continue
-        found[entry.tool.name] = Resolved(entry.tool, entry.origin, entry.path, (*entry.remarks, reason))
+        found[entry.tool.name] = Resolved(
+            entry.tool, entry.origin, entry.path, (*entry.remarks, reason)
+        )
         # Where one release cannot be downloaded the next mostly cannot either, and waiting for each is long.
         install = None
     return found
@@ -92,7 +105,12 @@ def _wheel(tool: Tool, places: Places) -> Resolved:
     try:
         return Resolved(tool, Origin.WHEEL, program_of(tool), ())
     except ToolMissing as error:
-        return Resolved(tool, Origin.MISSING, places.venv_bin / tool.name, (f"{error.summary}; {error.next_step}",))
+        return Resolved(
+            tool,
+            Origin.MISSING,
+            places.venv_bin / tool.name,
+            (f"{error.summary}; {error.next_step}",),
+        )
 
 
 def _program(tool: Tool, folder: Path, places: Places, environ: Mapping[str, str]) -> Resolved:
@@ -100,7 +118,11 @@ def _program(tool: Tool, folder: Path, places: Places, environ: Mapping[str, str
     for candidate in candidates(tool, places, environ.get("PATH", "")):
         if candidate.version == tool.version:
             return Resolved(tool, Origin.PATH, candidate.path, tuple(remarks))
-        seen = f"version {candidate.version}" if candidate.version else "no version that can be read"
+        seen = (
+            f"version {candidate.version}" if candidate.version else "no version that can be read"
+        )
         remarks.append(f"{candidate.path} has {seen}, not {tool.version}: not used")
     built = folder / tool.name
-    return Resolved(tool, Origin.BUILT if built.is_file() else Origin.MISSING, built, tuple(remarks))
+    return Resolved(
+        tool, Origin.BUILT if built.is_file() else Origin.MISSING, built, tuple(remarks)
+    )

@@ -40,11 +40,18 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
         require(found, failures)
         _assemble_all(pins, places, environ, display)
         write_stamp(inputs, pins, places)
-        display.say(f"{len(found)} tools in {places.bin}, {len(pins.charts)} charts in {places.charts}")
+        display.say(
+            f"{len(found)} tools in {places.bin}, {len(pins.charts)} charts in {places.charts}"
+        )
 
 
 def provide(
-    pins: Pins, places: Places, environ: Mapping[str, str], display: Display, *, names: Iterable[str] | None = None
+    pins: Pins,
+    places: Places,
+    environ: Mapping[str, str],
+    display: Display,
+    *,
+    names: Iterable[str] | None = None,
 ) -> tuple[dict[str, Resolved], list[FirstlightError]]:
     """Find tools, all of them unless said otherwise, and build what is missing; return where each is, and the failures of builds."""
     found = resolve(pins, places, environ, names=names, install=display.say)
@@ -70,7 +77,9 @@ def require(found: Mapping[str, Resolved], failures: list[FirstlightError]) -> N
         raise _all(failures)
     for entry in found.values():
         if entry.origin is Origin.MISSING:
-            raise ToolMissing(entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there")
+            raise ToolMissing(
+                entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there"
+            )
 
 
 def _missing(found: Mapping[str, Resolved]) -> dict[str, list[Tool]]:
@@ -82,7 +91,13 @@ def _missing(found: Mapping[str, Resolved]) -> dict[str, list[Tool]]:
     return missing
 
 
-def _build_missing(found: Mapping[str, Resolved], pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> list[FirstlightError]:
+def _build_missing(
+    found: Mapping[str, Resolved],
+    pins: Pins,
+    places: Places,
+    environ: Mapping[str, str],
+    display: Display,
+) -> list[FirstlightError]:
     missing = _missing(found)
     builds = [build for build in pins.builds.values() if build.name in missing]
     if not builds:
@@ -91,7 +106,14 @@ def _build_missing(found: Mapping[str, Resolved], pins: Pins, places: Places, en
     failures = []
     for build in builds:
         try:
-            build_tools(build, missing[build.name], pins=pins, places=places, environ=environ, display=display)
+            build_tools(
+                build,
+                missing[build.name],
+                pins=pins,
+                places=places,
+                environ=environ,
+                display=display,
+            )
         except FirstlightError as error:
             # The others are built all the same; the failures are raised together afterwards.
             display.say(error.summary)
@@ -99,7 +121,9 @@ def _build_missing(found: Mapping[str, Resolved], pins: Pins, places: Places, en
     return failures
 
 
-def _say_plan(builds: list[Build], missing: Mapping[str, list[Tool]], places: Places, display: Display) -> None:
+def _say_plan(
+    builds: list[Build], missing: Mapping[str, list[Tool]], places: Places, display: Display
+) -> None:
     display.say("built once from their Go modules:")
     for build in builds:
         names = ", ".join(tool.name for tool in missing[build.name])
@@ -108,14 +132,23 @@ def _say_plan(builds: list[Build], missing: Mapping[str, list[Tool]], places: Pl
     needed_mb = sum(build.disk_mb for build in builds)
     places.built.mkdir(parents=True, exist_ok=True)
     free_mb = shutil.disk_usage(places.built).free // 1_000_000
-    display.say(f"about {seconds(total_s)} in all, less if Go has compiled them before; an interrupted build goes on")
-    display.say(f"into {places.built}; up to {needed_mb / 1000:.1f} GB of disk, {free_mb / 1000:.1f} GB are free")
+    display.say(
+        f"about {seconds(total_s)} in all, less if Go has compiled them before; an interrupted build goes on"
+    )
+    display.say(
+        f"into {places.built}; up to {needed_mb / 1000:.1f} GB of disk, {free_mb / 1000:.1f} GB are free"
+    )
     if free_mb < needed_mb:
-        display.say("that may not be enough: set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk")
+        display.say(
+            "that may not be enough: set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk"
+        )
 
 
 def _assemble_all(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
-    toolchains = {version: bring_go(version, places, environ, display) for version in {c.go for c in pins.charts.values()}}
+    toolchains = {
+        version: bring_go(version, places, environ, display)
+        for version in {c.go for c in pins.charts.values()}
+    }
     display.begin(f"charts {', '.join(pins.charts)}", 0)
     for chart in pins.charts.values():
         assemble(chart, go=toolchains[chart.go], places=places, environ=environ, display=display)
@@ -125,7 +158,9 @@ def _assemble_all(pins: Pins, places: Places, environ: Mapping[str, str], displa
 def _link(found: Mapping[str, Resolved], places: Places, *, keep: AbstractSet[str]) -> None:
     """Make `.tools/bin` hold a link per tool that is there, and nothing else but what is linked on demand."""
     places.bin.mkdir(parents=True, exist_ok=True)
-    present = {name: entry.path for name, entry in found.items() if entry.origin is not Origin.MISSING}
+    present = {
+        name: entry.path for name, entry in found.items() if entry.origin is not Origin.MISSING
+    }
     for name, program in present.items():
         point(places.bin / name, program)
     for link in places.bin.iterdir():
@@ -145,4 +180,6 @@ def point(link: Path, program: Path) -> None:
 def _all(failures: list[FirstlightError]) -> FirstlightError:
     if len(failures) == 1:
         return failures[0]
-    return FirstlightError("\n".join(error.message for error in failures), next_step=failures[0].next_step)
+    return FirstlightError(
+        "\n".join(error.message for error in failures), next_step=failures[0].next_step
+    )

@@ -43,8 +43,15 @@ def is_fresh(places: Places) -> bool:
 
 def read_inputs(pins: Pins, places: Places) -> Inputs:
     """Return the state of everything that set-up starts from; taken first, so that what changes meanwhile is seen."""
-    files = {places.versions, *(file for build in pins.builds.values() for file in input_files(build, places))}
-    files |= {places.root / chart.module / name for chart in pins.charts.values() for name in ("go.mod", "go.sum")}
+    files = {
+        places.versions,
+        *(file for build in pins.builds.values() for file in input_files(build, places)),
+    }
+    files |= {
+        places.root / chart.module / name
+        for chart in pins.charts.values()
+        for name in ("go.mod", "go.sum")
+    }
     folders = {places.root / source for build in pins.builds.values() for source in build.sources}
     return Inputs(
         files={str(path): _state(path) for path in sorted(files)},
@@ -54,7 +61,10 @@ def read_inputs(pins: Pins, places: Places) -> Inputs:
 
 def write_stamp(inputs: Inputs, pins: Pins, places: Places) -> None:
     """Write what `is_fresh` compares with: the inputs as they were, and what was made from them as it is."""
-    made = [*(places.bin / name for name in pins.tools), *(places.charts / name / "Chart.yaml" for name in pins.charts)]
+    made = [
+        *(places.bin / name for name in pins.tools),
+        *(places.charts / name / "Chart.yaml" for name in pins.charts),
+    ]
     content = {
         "format": _FORMAT,
         "root": str(places.root),

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 _INSTALL_S = 600.0
 _VERSION_S = 20.0
 # Variables by which a machine's own Go set-up would change what is built or which Go builds it.
-_NOT_OURS = ("GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT", "GOBIN", "GOFIPS140", "GODEBUG", "GOENV_VERSION")
+_NOT_OURS = (
+    "GOROOT",
+    "GOOS",
+    "GOARCH",
+    "GOEXPERIMENT",
+    "GOBIN",
+    "GOFIPS140",
+    "GODEBUG",
+    "GOENV_VERSION",
+)
 
 
 def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -62,17 +71,33 @@ def bring_go(version: str, places: Places, environ: Mapping[str, str], display: 
             _install(version, home, places=places, environ=environ, display=display)
             found = find_go(version, places, environ)
     if found is None:
-        raise FirstlightError(f"cannot use Go {version} from {home}: it does not start or says another version")
+        raise FirstlightError(
+            f"cannot use Go {version} from {home}: it does not start or says another version"
+        )
     return found
 
 
-def _install(version: str, home: Path, *, places: Places, environ: Mapping[str, str], display: Display) -> None:
+def _install(
+    version: str, home: Path, *, places: Places, environ: Mapping[str, str], display: Display
+) -> None:
     lock = places.root / "tools" / f"go-{version}.lock"
     if not lock.is_file():
-        raise FirstlightError(f"cannot install Go {version}: there is no {lock}", next_step="./task tools:lock")
+        raise FirstlightError(
+            f"cannot install Go {version}: there is no {lock}", next_step="./task tools:lock"
+        )
     partial = home.with_name(f"{home.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "--only-binary", ":all:"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]
     display.begin(f"Go {version} into {home}", 20)
     outcome = run(
         [*pip, "--require-hashes", "--requirement", str(lock), "--target", str(partial)],

@@ -18,14 +18,20 @@ def program_of(tool: Tool) -> Path:
     try:
         distribution = metadata.distribution(tool.wheel)
     except metadata.PackageNotFoundError as error:
-        raise ToolMissing(tool.name, seen=f"the wheel {tool.wheel} is not installed", next_step="./task") from error
+        raise ToolMissing(
+            tool.name, seen=f"the wheel {tool.wheel} is not installed", next_step="./task"
+        ) from error
     if distribution.version.removesuffix("+pypi") != tool.version:
         raise ToolMissing(
             tool.name,
             seen=f"the wheel {tool.wheel} has version {distribution.version} instead of {tool.version}",
             next_step="./task tools:lock, if versions.toml and pyproject.toml differ, else ./task",
         )
-    found = [Path(str(distribution.locate_file(file))) for file in distribution.files or () if file.name == tool.name]
+    found = [
+        Path(str(distribution.locate_file(file)))
+        for file in distribution.files or ()
+        if file.name == tool.name
+    ]
     programs = [path for path in found if path.is_file() and os.access(path, os.X_OK)]
     if not programs:
         raise ToolMissing(tool.name, seen=f"the wheel {tool.wheel} holds no program of that name")

@@ -20,7 +20,9 @@ from firstlight.tools.runner import Runner
 from firstlight.tools.sops import DECRYPT_S, decrypt_command, encrypted_values
 from firstlight.tools.together import together
 
-_SECRET_KEY = re.compile(r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE
+)
 """Under which keys of a kubeconfig, a talosconfig or a machine config a secret stands."""
 
 _SECRET_VARIABLE = re.compile(r"OP_SESSION.*|.*(TOKEN|PASSWORD|SECRET|_KEY)")
@@ -30,19 +32,29 @@ _SECRET_VARIABLE = re.compile(r"OP_SESSION.*|.*(TOKEN|PASSWORD|SECRET|_KEY)")
 def learn_secrets_at_hand(runner: Runner, cluster: Cluster, kubeconfig: Path) -> None:
     """Mask what is at hand by now; whatever cannot be read is not known, and a criterion says so where it matters."""
     environment = runner.environment
-    runner.keep_secret(*(value for name, value in environment.items() if _SECRET_VARIABLE.fullmatch(name)))
+    runner.keep_secret(
+        *(value for name, value in environment.items() if _SECRET_VARIABLE.fullmatch(name))
+    )
     # One machine config is enough: they are made from the same secrets.
-    for path in (kubeconfig, cluster.talosconfig, cluster.machine_config(cluster.first_control_plane)):
+    for path in (
+        kubeconfig,
+        cluster.talosconfig,
+        cluster.machine_config(cluster.first_control_plane),
+    ):
         with suppress(OSError, UnicodeDecodeError, Unreadable):
             learn_configuration(runner, path.read_text(encoding="utf-8"))
     with suppress(OSError, UnicodeDecodeError):
-        lines = Path(environment.get("SOPS_AGE_KEY_FILE", "")).read_text(encoding="utf-8").splitlines()
+        lines = (
+            Path(environment.get("SOPS_AGE_KEY_FILE", "")).read_text(encoding="utf-8").splitlines()
+        )
         runner.keep_secret(*(line for line in lines if not line.startswith("#")))
 
     def opened(path: Path) -> list[str]:
         # Nobody is told of this command: no verdict rests on it, and nothing changes.
         with suppress(ToolMissing):
-            result = run(decrypt_command(path), timeout_s=DECRYPT_S, env=environment, cwd=cluster.root)
+            result = run(
+                decrypt_command(path), timeout_s=DECRYPT_S, env=environment, cwd=cluster.root
+            )
             return encrypted_values(path, result.stdout) if result.ok else []
         return []
 

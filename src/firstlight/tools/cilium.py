@@ -18,7 +18,9 @@ LOOK_S = 60.0
 TEST_NAMESPACE = "cilium-test-1"
 """Where the CLI makes its test workloads: its own prefix, and the number of its only concurrent run."""
 
-PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged,pod-security.kubernetes.io/warn=privileged"
+PRIVILEGED = (
+    "pod-security.kubernetes.io/enforce=privileged,pod-security.kubernetes.io/warn=privileged"
+)
 """Talos enforces the baseline standard, which the test's clients do not keep: they send raw packets."""
 
 LEFT_OUT = {
@@ -74,7 +76,14 @@ class Cilium:
 
     def status(self) -> CommandResult:
         """Run `cilium status --wait` once, for a minute at most; the caller judges the answer."""
-        words = [*self._base, "status", "--wait", "--interactive=false", "--wait-duration", f"{LOOK_S:.0f}s"]
+        words = [
+            *self._base,
+            "status",
+            "--wait",
+            "--interactive=false",
+            "--wait-duration",
+            f"{LOOK_S:.0f}s",
+        ]
         return self._runner.run(words, env=self._env, timeout_s=LOOK_S + 10)
 
     def agent_status(self, pod: str) -> CommandResult:
@@ -91,13 +100,33 @@ class Cilium:
         Args:
             flags: What the target needs: its images, what it takes for the internet.
         """
-        words = [*self._base, "connectivity", "test", "--verbose", "--timeout", f"{CONNECTIVITY_S:.0f}s"]
-        words += ["--namespace-labels", PRIVILEGED, *(word for test in LEFT_OUT for word in ("--test", f"!{test}")), *flags]
+        words = [
+            *self._base,
+            "connectivity",
+            "test",
+            "--verbose",
+            "--timeout",
+            f"{CONNECTIVITY_S:.0f}s",
+        ]
+        words += [
+            "--namespace-labels",
+            PRIVILEGED,
+            *(word for test in LEFT_OUT for word in ("--test", f"!{test}")),
+            *flags,
+        ]
         return self._runner.run(words, env=self._env, timeout_s=CONNECTIVITY_S + 60, changes=True)
 
     def remove_test_namespace(self) -> CommandResult:
         """Remove what a connectivity test leaves, or an earlier one has left, and wait until it is gone; the caller judges the answer."""
-        words = [*self._kubectl[:3], "delete", "namespace", TEST_NAMESPACE, "--ignore-not-found", "--wait", f"--timeout={REMOVAL_S:.0f}s"]
+        words = [
+            *self._kubectl[:3],
+            "delete",
+            "namespace",
+            TEST_NAMESPACE,
+            "--ignore-not-found",
+            "--wait",
+            f"--timeout={REMOVAL_S:.0f}s",
+        ]
         return self._runner.run(words, env=self._env, timeout_s=REMOVAL_S + 10, changes=True)
 
     def _in_agent(self, pod: str, *words: str) -> CommandResult:

@@ -38,9 +38,17 @@ class Stamp:
     outputs: Mapping[str, str]
 
 
-def write_stamp(folder: Path, files: Sequence[Path], *, made_by: str, inputs: str, now: datetime) -> None:
+def write_stamp(
+    folder: Path, files: Sequence[Path], *, made_by: str, inputs: str, now: datetime
+) -> None:
     """Write how the files of a folder were made."""
-    stamp = Stamp(_FORM, made_by, now.isoformat(timespec="seconds"), inputs, {path.name: _digest(path) for path in files})
+    stamp = Stamp(
+        _FORM,
+        made_by,
+        now.isoformat(timespec="seconds"),
+        inputs,
+        {path.name: _digest(path) for path in files},
+    )
     write_atomically(folder / _NAME, json.dumps(asdict(stamp), indent=2) + "\n")
 
 
@@ -49,7 +57,9 @@ def remove_stamp(folder: Path) -> None:
     (folder / _NAME).unlink(missing_ok=True)
 
 
-def why_stale(folder: Path, files: Sequence[Path], *, made_by: str, inputs: str, now: datetime | None) -> str | None:
+def why_stale(
+    folder: Path, files: Sequence[Path], *, made_by: str, inputs: str, now: datetime | None
+) -> str | None:
     """Say why the files of a folder have to be made again, or nothing when they still hold.
 
     Args:
@@ -72,8 +82,12 @@ def why_stale(folder: Path, files: Sequence[Path], *, made_by: str, inputs: str,
     if (stamp.form, stamp.made_by) != (_FORM, made_by):
         return f"they were made in another way ({stamp.made_by}, form {stamp.form})"
     if not timedelta(0) <= age < timedelta(days=TALOSCONFIG_AGE_DAYS_MAX):
-        return f"the talosconfig is of {stamp.made_at[:10]}, and its client certificate lasts a year"
-    changed = [path.name for path in files if not path.is_file() or _digest(path) != outputs.get(path.name)]
+        return (
+            f"the talosconfig is of {stamp.made_at[:10]}, and its client certificate lasts a year"
+        )
+    changed = [
+        path.name for path in files if not path.is_file() or _digest(path) != outputs.get(path.name)
+    ]
     others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
     return f"{changed[0]}{others} is missing, or not as it was generated" if changed else None
 

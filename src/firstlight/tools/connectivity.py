@@ -10,8 +10,12 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-_TEST = re.compile(r"\[=\] \[[^\]]+\] (?P<skipped>Skipping test|Test) \[(?P<name>[^\]]+)\] \[\d+/(?P<all>\d+)\](?: \((?P<why>.*)\))?")
-_SCENARIO = re.compile(r"\[-\] (?P<skipped>Skipping Scenario|Scenario) \[(?P<name>[^\]]+)\](?: \((?P<why>.*)\))?")
+_TEST = re.compile(
+    r"\[=\] \[[^\]]+\] (?P<skipped>Skipping test|Test) \[(?P<name>[^\]]+)\] \[\d+/(?P<all>\d+)\](?: \((?P<why>.*)\))?"
+)
+_SCENARIO = re.compile(
+    r"\[-\] (?P<skipped>Skipping Scenario|Scenario) \[(?P<name>[^\]]+)\](?: \((?P<why>.*)\))?"
+)
 _FAILURE = re.compile(r"(?:❌|🟥)[ .]*(?P<words>\S.*)")
 _REPORT = re.compile(r"📋 Test Report")
 _FAILED_TEST = re.compile(r"^Test \[(?P<name>[^\]]+)\]:$")
@@ -111,14 +115,20 @@ class _Reader:
 
     def result(self) -> Connectivity:
         """Return what was heard; a test's own verdict comes from the report at the end, if there is one."""
-        failed = {name for name in self.said if not self.ended or _test_of(name) in self.failed_tests}
+        failed = {
+            name for name in self.said if not self.ended or _test_of(name) in self.failed_tests
+        }
         # A test can fail before or after its scenarios.
-        failed |= {test for test in self.failed_tests if not any(_test_of(name) == test for name in failed)}
+        failed |= {
+            test for test in self.failed_tests if not any(_test_of(name) == test for name in failed)
+        }
         if self.running and not self.ended:
             self.said.setdefault(self.running, "did not come to its end")
             failed.add(self.running)
         for name in sorted(failed):
-            self.found[name] = Scenario(name, Result.FAILED, self.said.get(name, "failed outside its scenarios"))
+            self.found[name] = Scenario(
+                name, Result.FAILED, self.said.get(name, "failed outside its scenarios")
+            )
         return Connectivity(tuple(self.found.values()), self.tests, len(self.reached), self.ended)
 
     def _begin_test(self, found: re.Match[str]) -> None:

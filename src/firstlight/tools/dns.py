@@ -37,7 +37,14 @@ def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
         answer = dns.message.from_wire(read_exactly(connection, length, until_s=until_s))
     except (OSError, dns.exception.DNSException) as error:
         raise NoAnswer(f"cannot resolve {name}: {error or type(error).__name__}") from error
-    return tuple(sorted(item.address for section in answer.answer if section.rdtype == dns.rdatatype.A for item in section))
+    return tuple(
+        sorted(
+            item.address
+            for section in answer.answer
+            if section.rdtype == dns.rdatatype.A
+            for item in section
+        )
+    )
 
 
 def parse_getent(text: str) -> tuple[str, ...]:

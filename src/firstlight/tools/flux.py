@@ -19,7 +19,11 @@ RULES: tuple[Rule, ...] = (
         "FL-025",
     ),
     # The controllers are there and not ready yet, or a CRD is not: both come about by themselves.
-    Rule(r"\u2717 [^\n]*(deployment not ready|not found|InProgress|timeout|deadline exceeded)", Class.RETRY, "FL-063"),
+    Rule(
+        r"\u2717 [^\n]*(deployment not ready|not found|InProgress|timeout|deadline exceeded)",
+        Class.RETRY,
+        "FL-063",
+    ),
 )
 
 
@@ -32,7 +36,9 @@ class Flux:
 
     def check(self, *, timeout_s: float = CHECK_S) -> CommandResult:
         """Run `flux check`; the caller judges the answer."""
-        return self._runner.run([*self._base, "check", "--timeout", f"{timeout_s:.0f}s"], timeout_s=timeout_s + 10)
+        return self._runner.run(
+            [*self._base, "check", "--timeout", f"{timeout_s:.0f}s"], timeout_s=timeout_s + 10
+        )
 
     def get_all(self) -> CommandResult:
         """Run `flux get all -A`; the caller judges the answer."""
@@ -67,12 +73,25 @@ def parse_objects(text: str) -> list[FluxObject]:
         cells = [cell.strip() for cell in line.split("\t")]
         if cells[0] == "NAMESPACE":
             heading = cells
-        elif cells[0] and "READY" in heading and "NAME" in heading and len(cells) > heading.index("READY"):
+        elif (
+            cells[0]
+            and "READY" in heading
+            and "NAME" in heading
+            and len(cells) > heading.index("READY")
+        ):
             row = dict(zip(heading, cells, strict=False))
-            objects.append(FluxObject(row["NAMESPACE"], row["NAME"], row["READY"], row.get("MESSAGE", "")))
+            objects.append(
+                FluxObject(row["NAMESPACE"], row["NAME"], row["READY"], row.get("MESSAGE", ""))
+            )
     return objects
 
 
 def parse_failures(text: str) -> list[str]:
     """Return what flux marks as failed on standard error, each once: `flux get` exits with zero whatever became of its requests."""
-    return list(dict.fromkeys(line.removeprefix("\u2717").strip() for line in text.split("\n") if line.startswith("\u2717")))
+    return list(
+        dict.fromkeys(
+            line.removeprefix("\u2717").strip()
+            for line in text.split("\n")
+            if line.startswith("\u2717")
+        )
+    )

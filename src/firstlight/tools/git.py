@@ -20,12 +20,21 @@ NO_SUCH_BRANCH = 2
 """What `git ls-remote --exit-code` ends with, silently, when the remote answered and has no such reference."""
 
 RULES: tuple[Rule, ...] = (
-    Rule(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", Class.FATAL, "FL-060"),
+    Rule(
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        Class.FATAL,
+        "FL-060",
+    ),
     Rule(r"Permission denied \(publickey", Class.FATAL, "FL-061"),
     Rule(r"marked as read only", Class.WAIT, "FL-062"),
-    Rule(r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-207"),
+    Rule(
+        r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-207"
+    ),
     Rule(r"Repository not found", Class.FATAL),
-    Rule(r"Connection (closed|reset)|No route to host|Network is unreachable|Operation timed out", Class.RETRY),
+    Rule(
+        r"Connection (closed|reset)|No route to host|Network is unreachable|Operation timed out",
+        Class.RETRY,
+    ),
 )
 
 
@@ -51,7 +60,9 @@ class Git:
                 f"cannot read branch {branch} of {url} with the deploy key: the remote has no such branch",
                 next_step="push the branch, or correct spec.ref.branch of the GitRepository in bootstrap/",
             )
-        result.raise_on_failure(f"read branch {branch} of {url} with the deploy key", rules=RULES, next_step=step)
+        result.raise_on_failure(
+            f"read branch {branch} of {url} with the deploy key", rules=RULES, next_step=step
+        )
         return parse_head(result.stdout)
 
     def try_write(self, url: str, *, identity: str, known_hosts: str) -> CommandResult:
@@ -62,9 +73,23 @@ class Git:
         Raises:
             ToolFailed: There is no room for an empty repository to push from.
         """
-        with _ssh_command(identity, known_hosts) as env, tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
-            self._runner.run(["git", "init", "--quiet", folder], timeout_s=REMOTE_S).raise_on_failure("make an empty repository")
-            words = ["git", "-C", folder, "push", "--dry-run", url, "--delete", "refs/heads/firstlight-write-probe"]
+        with (
+            _ssh_command(identity, known_hosts) as env,
+            tempfile.TemporaryDirectory(prefix="firstlight-") as folder,
+        ):
+            self._runner.run(
+                ["git", "init", "--quiet", folder], timeout_s=REMOTE_S
+            ).raise_on_failure("make an empty repository")
+            words = [
+                "git",
+                "-C",
+                folder,
+                "push",
+                "--dry-run",
+                url,
+                "--delete",
+                "refs/heads/firstlight-write-probe",
+            ]
             return self._runner.run(words, env=env, timeout_s=REMOTE_S)
 
 
@@ -76,7 +101,9 @@ def parse_head(text: str) -> str:
     """
     found = re.match(r"[0-9a-f]{40,64}(?=\s)", text)
     if found is None:
-        raise Unreadable("what git says of the remote's branch", "it names no commit", retryable=True)
+        raise Unreadable(
+            "what git says of the remote's branch", "it names no commit", retryable=True
+        )
     return found.group()
 
 

@@ -45,12 +45,20 @@ def call(connection: socket.socket, method: str, request: bytes = b"") -> bytes:
     until_s = time.monotonic() + ANSWER_S
     try:
         connection.settimeout(ANSWER_S)
-        connection.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, b"") + _frame(_HEADERS, _END_HEADERS, 1, _headers(method)))
-        connection.sendall(_frame(_DATA, _END_STREAM, 1, struct.pack("!BI", 0, len(request)) + request))
+        connection.sendall(
+            _PREFACE
+            + _frame(_SETTINGS, 0, 0, b"")
+            + _frame(_HEADERS, _END_HEADERS, 1, _headers(method))
+        )
+        connection.sendall(
+            _frame(_DATA, _END_STREAM, 1, struct.pack("!BI", 0, len(request)) + request)
+        )
         message = _answer(connection, until_s)
     except (OSError, struct.error) as error:
         raise NoAnswer(f"cannot call {method}: {error or type(error).__name__}") from error
-    if len(message) < _PREFIX or len(message) - _PREFIX != int.from_bytes(message[1:_PREFIX], "big"):
+    if len(message) < _PREFIX or len(message) - _PREFIX != int.from_bytes(
+        message[1:_PREFIX], "big"
+    ):
         raise NoAnswer(f"cannot call {method}: the server ended the call without an answer")
     return message[_PREFIX:]
 
@@ -103,7 +111,14 @@ def _answer(connection: socket.socket, until_s: float) -> bytes:
 
 def _headers(method: str) -> bytes:
     """Encode a call's headers as literals that are never indexed, which every server must understand."""
-    told = {":method": "POST", ":scheme": "http", ":path": method, ":authority": "relay", "te": "trailers", "content-type": "application/grpc"}
+    told = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": method,
+        ":authority": "relay",
+        "te": "trailers",
+        "content-type": "application/grpc",
+    }
     return b"".join(b"\x10" + _literal(name) + _literal(value) for name, value in told.items())
 
 
@@ -113,7 +128,9 @@ def _literal(text: str) -> bytes:
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    return (
+        len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    )
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:

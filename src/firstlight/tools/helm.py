@@ -25,13 +25,26 @@ RULES: tuple[Rule, ...] = (
     Rule(r"invalid ownership metadata", Class.FATAL, "FL-047"),
     Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
     # The kubeconfig is missing, or is another cluster's: no attempt mends that.
-    Rule(r"cluster unreachable: [^\n]*(x509: |provide credentials|context \"[^\"]*\" does not exist|no such file)", Class.FATAL),
     Rule(
-        r"cluster unreachable|connection refused|connection reset by peer|client connection lost|\bEOF\b|TLS handshake timeout", Class.RETRY, "FL-025"
+        r"cluster unreachable: [^\n]*(x509: |provide credentials|context \"[^\"]*\" does not exist|no such file)",
+        Class.FATAL,
+    ),
+    Rule(
+        r"cluster unreachable|connection refused|connection reset by peer|client connection lost|\bEOF\b|TLS handshake timeout",
+        Class.RETRY,
+        "FL-025",
     ),
     # The API server was too busy to answer one request; that says nothing about the release.
-    Rule(r"request did not complete within requested timeout|failed to download openapi: [^\n]*context deadline exceeded", Class.RETRY, "FL-025"),
-    Rule(r"timed out waiting for the condition|FAILED: [^\n]*context deadline exceeded", Class.FATAL, "FL-054"),
+    Rule(
+        r"request did not complete within requested timeout|failed to download openapi: [^\n]*context deadline exceeded",
+        Class.RETRY,
+        "FL-025",
+    ),
+    Rule(
+        r"timed out waiting for the condition|FAILED: [^\n]*context deadline exceeded",
+        Class.FATAL,
+        "FL-054",
+    ),
     Rule(r"toomanyrequests|429 Too Many Requests", Class.FATAL, "FL-030"),
 )
 
@@ -73,7 +86,11 @@ class Helm:
         Raises:
             ToolFailed: The cluster did not answer.
         """
-        result = self._runner.run([*self._base, "list", "--all-namespaces", "--all", "--output", "json"], timeout_s=LOOK_S, quiet=True)
+        result = self._runner.run(
+            [*self._base, "list", "--all-namespaces", "--all", "--output", "json"],
+            timeout_s=LOOK_S,
+            quiet=True,
+        )
         result.raise_on_failure("list the Helm releases", rules=RULES)
         return tuple(parse_releases(result.stdout))
 
@@ -83,7 +100,11 @@ class Helm:
         Raises:
             ToolFailed: The cluster did not answer, or has no such release.
         """
-        result = self._runner.run([*self._base, "get", "values", name, "--namespace", namespace, "--output", "json"], timeout_s=LOOK_S, quiet=True)
+        result = self._runner.run(
+            [*self._base, "get", "values", name, "--namespace", namespace, "--output", "json"],
+            timeout_s=LOOK_S,
+            quiet=True,
+        )
         result.raise_on_failure(f"read the values of release {name}", rules=RULES)
         return parse_values(result.stdout)
 
@@ -94,7 +115,11 @@ class Helm:
             ToolFailed: The cluster did not answer, or has no such release.
             Unreadable: The record does not say.
         """
-        result = self._runner.run([*self._base, "status", name, "--namespace", namespace, "--output", "json"], timeout_s=LOOK_S, quiet=True)
+        result = self._runner.run(
+            [*self._base, "status", name, "--namespace", namespace, "--output", "json"],
+            timeout_s=LOOK_S,
+            quiet=True,
+        )
         result.raise_on_failure(f"read the record of release {name}", rules=RULES)
         return parse_first_deployed(result.stdout)
 
@@ -104,17 +129,45 @@ class Helm:
         Raises:
             ToolFailed: The cluster did not answer, or has no such release.
         """
-        words = [*self._base, "history", release.name, "--namespace", release.namespace, "--output", "json"]
+        words = [
+            *self._base,
+            "history",
+            release.name,
+            "--namespace",
+            release.namespace,
+            "--output",
+            "json",
+        ]
         result = self._runner.run(words, timeout_s=LOOK_S, quiet=True)
-        return parse_last_good_revision(result.raise_on_failure(f"read the history of release {release.name}", rules=RULES).stdout)
+        return parse_last_good_revision(
+            result.raise_on_failure(
+                f"read the history of release {release.name}", rules=RULES
+            ).stdout
+        )
 
     def rollback_command(self, release: InstalledRelease, revision: int) -> list[str]:
         """Return the argument list that returns a release to a revision."""
-        return [*self._base, "rollback", release.name, str(revision), "--namespace", release.namespace, "--wait"]
+        return [
+            *self._base,
+            "rollback",
+            release.name,
+            str(revision),
+            "--namespace",
+            release.namespace,
+            "--wait",
+        ]
 
     def uninstall_command(self, release: InstalledRelease) -> list[str]:
         """Return the argument list that removes a release."""
-        return [*self._base, "uninstall", release.name, "--namespace", release.namespace, "--wait", "--no-hooks"]
+        return [
+            *self._base,
+            "uninstall",
+            release.name,
+            "--namespace",
+            release.namespace,
+            "--wait",
+            "--no-hooks",
+        ]
 
     def rollback(self, release: InstalledRelease, revision: int) -> CommandResult:
         """Return a release, whose upgrade was killed, to a revision that was deployed.
@@ -122,9 +175,9 @@ class Helm:
         Raises:
             ToolFailed: Helm could not.
         """
-        return self._runner.run(self.rollback_command(release, revision), timeout_s=MEND_S, changes=True).raise_on_failure(
-            f"roll back release {release.name}", rules=RULES
-        )
+        return self._runner.run(
+            self.rollback_command(release, revision), timeout_s=MEND_S, changes=True
+        ).raise_on_failure(f"roll back release {release.name}", rules=RULES)
 
     def uninstall(self, release: InstalledRelease) -> CommandResult:
         """Remove a release whose first installation was killed, so that it can be installed.
@@ -132,9 +185,9 @@ class Helm:
         Raises:
             ToolFailed: Helm could not.
         """
-        return self._runner.run(self.uninstall_command(release), timeout_s=MEND_S, changes=True).raise_on_failure(
-            f"uninstall release {release.name}", rules=RULES
-        )
+        return self._runner.run(
+            self.uninstall_command(release), timeout_s=MEND_S, changes=True
+        ).raise_on_failure(f"uninstall release {release.name}", rules=RULES)
 
     def chart_version(self, release: Release) -> str:
         """Return the version of the chart that the definition's source really serves.
@@ -157,15 +210,27 @@ class Helm:
         return text
 
     def _show(self, what: str, release: Release) -> CommandResult:
-        words = ["helm", "show", what, *chart_words(release.source, release.chart), "--version", release.version]
+        words = [
+            "helm",
+            "show",
+            what,
+            *chart_words(release.source, release.chart),
+            "--version",
+            release.version,
+        ]
         result = self._runner.run(words, timeout_s=CHART_S, quiet=True)
-        return result.raise_on_failure(f"resolve chart {release.chart} {release.version} from {release.source.url}", rules=RULES)
+        return result.raise_on_failure(
+            f"resolve chart {release.chart} {release.version} from {release.source.url}",
+            rules=RULES,
+        )
 
 
 def chart_words(source: ChartSource, chart: str) -> Sequence[str]:
     """Return how a chart of a source is named on Helm's command line."""
     if source.url.startswith("oci://"):
-        reference = source.url if source.kind == "OCIRepository" else f"{source.url.rstrip('/')}/{chart}"
+        reference = (
+            source.url if source.kind == "OCIRepository" else f"{source.url.rstrip('/')}/{chart}"
+        )
         return [reference, *(["--plain-http"] if source.plain_http else [])]
     return [chart, "--repo", source.url]
 
@@ -201,7 +266,9 @@ def parse_releases(text: str) -> list[InstalledRelease]:
             for row in rows or ()
         ]
     except _OTHER_SHAPE:
-        raise Unreadable("the list of Helm releases", "it has another form than Helm's", retryable=False) from None
+        raise Unreadable(
+            "the list of Helm releases", "it has another form than Helm's", retryable=False
+        ) from None
 
 
 def parse_values(text: str) -> dict[str, Any]:
@@ -226,7 +293,9 @@ def parse_first_deployed(text: str) -> datetime:
     try:
         return datetime.fromisoformat(str(status["info"]["first_deployed"])).astimezone(UTC)
     except _OTHER_SHAPE:
-        raise Unreadable("the record of a release", "it does not say when it was first deployed", retryable=False) from None
+        raise Unreadable(
+            "the record of a release", "it does not say when it was first deployed", retryable=False
+        ) from None
 
 
 def parse_last_good_revision(text: str) -> int | None:
@@ -237,6 +306,15 @@ def parse_last_good_revision(text: str) -> int | None:
     """
     history = read_json(text, "the history of a release") or []
     try:
-        return max((int(row["revision"]) for row in history if row["status"] in ("deployed", "superseded")), default=None)
+        return max(
+            (
+                int(row["revision"])
+                for row in history
+                if row["status"] in ("deployed", "superseded")
+            ),
+            default=None,
+        )
     except _OTHER_SHAPE:
-        raise Unreadable("the history of a release", "it has another form than Helm's", retryable=False) from None
+        raise Unreadable(
+            "the history of a release", "it has another form than Helm's", retryable=False
+        ) from None

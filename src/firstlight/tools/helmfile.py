@@ -28,12 +28,22 @@ class Helmfile:
 
     def command(self, file: str, *words: str) -> list[str]:
         """Return the argument list for one file of `helmfile.d/`."""
-        return ["helmfile", "--file", str(self._folder / "helmfile.d" / file), "--kube-context", self._context, "--no-color", *words]
+        return [
+            "helmfile",
+            "--file",
+            str(self._folder / "helmfile.d" / file),
+            "--kube-context",
+            self._context,
+            "--no-color",
+            *words,
+        ]
 
     def sync_command(self, file: str, *, release: str = "") -> list[str]:
         """Return the argument list that installs the releases of a file, or one of them."""
         if release:
-            return self.command(file, "--selector", f"name={release}", "sync", "--hide-notes", "--skip-needs")
+            return self.command(
+                file, "--selector", f"name={release}", "sync", "--hide-notes", "--skip-needs"
+            )
         return self.command(file, "sync", "--hide-notes")
 
     def sync(self, file: str, *, release: str = "") -> CommandResult:
@@ -42,7 +52,9 @@ class Helmfile:
         Raises:
             ToolFailed: A release did not install.
         """
-        result = self._runner.run(self.sync_command(file, release=release), timeout_s=SYNC_S, env=self._env, changes=True)
+        result = self._runner.run(
+            self.sync_command(file, release=release), timeout_s=SYNC_S, env=self._env, changes=True
+        )
         return result.raise_on_failure(f"install {release or file} with helmfile", rules=helm.RULES)
 
     def releases(self, file: str) -> list[dict[str, Any]]:
@@ -51,7 +63,12 @@ class Helmfile:
         Raises:
             ToolFailed: The file cannot be rendered.
         """
-        result = self._runner.run(self.command(file, "list", "--output", "json", "--skip-charts"), timeout_s=LOOK_S, env=self._env, quiet=True)
+        result = self._runner.run(
+            self.command(file, "list", "--output", "json", "--skip-charts"),
+            timeout_s=LOOK_S,
+            env=self._env,
+            quiet=True,
+        )
         result.raise_on_failure(f"render {file}")
         return parse_listed(result.stdout)
 
@@ -64,8 +81,13 @@ class Helmfile:
         with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
             template = f"{folder}/{{{{ .Release.Name }}}}.yaml"
             words = self.command(file, "write-values", "--output-file-template", template)
-            self._runner.run(words, timeout_s=LOOK_S, env=self._env, quiet=True).raise_on_failure(f"render the values of {file}")
-            return {path.stem: read_yaml(path.read_text(), f"the values of {path.stem}") or {} for path in sorted(Path(folder).glob("*.yaml"))}
+            self._runner.run(words, timeout_s=LOOK_S, env=self._env, quiet=True).raise_on_failure(
+                f"render the values of {file}"
+            )
+            return {
+                path.stem: read_yaml(path.read_text(), f"the values of {path.stem}") or {}
+                for path in sorted(Path(folder).glob("*.yaml"))
+            }
 
 
 def parse_listed(text: str) -> list[dict[str, Any]]:
@@ -75,6 +97,10 @@ def parse_listed(text: str) -> list[dict[str, Any]]:
         Unreadable: It is not that.
     """
     listed = read_json(text, "what helmfile lists")
-    if not isinstance(listed, list) or not all(isinstance(row, dict) and "name" in row and "namespace" in row for row in listed):
-        raise Unreadable("what helmfile lists", "it has another form than helmfile's", retryable=False)
+    if not isinstance(listed, list) or not all(
+        isinstance(row, dict) and "name" in row and "namespace" in row for row in listed
+    ):
+        raise Unreadable(
+            "what helmfile lists", "it has another form than helmfile's", retryable=False
+        )
     return listed

@@ -39,7 +39,11 @@ def read_status(message: bytes) -> RelayStatus:
         NoAnswer: It is no message.
     """
     found = dict(fields(message))
-    return RelayStatus(connected=_wrapped(found.get(_CONNECTED)), unavailable=_wrapped(found.get(_UNAVAILABLE)), flows=_number(found.get(_FLOWS)))
+    return RelayStatus(
+        connected=_wrapped(found.get(_CONNECTED)),
+        unavailable=_wrapped(found.get(_UNAVAILABLE)),
+        flows=_number(found.get(_FLOWS)),
+    )
 
 
 def _wrapped(value: int | bytes | None) -> int:

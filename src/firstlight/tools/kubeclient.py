@@ -19,7 +19,10 @@ from firstlight.tools.reading import Unreadable, read_yaml
 _OTHER_FORM = (OSError, ValueError, LookupError, TypeError, AttributeError)
 """What it looks like in Python when a kubeconfig is none."""
 
-_SECRETS = {"clusters": ("cluster", ("certificate-authority",)), "users": ("user", ("client-certificate", "client-key"))}
+_SECRETS = {
+    "clusters": ("cluster", ("certificate-authority",)),
+    "users": ("user", ("client-certificate", "client-key")),
+}
 """Where a kubeconfig holds certificates and keys; under each of these names with `-data` behind it."""
 
 
@@ -27,7 +30,10 @@ class KubeconfigUnusable(FirstlightError):
     """There is a kubeconfig, and the cluster cannot be reached by it."""
 
     def __init__(self, path: Path, seen: str) -> None:
-        super().__init__(f"cannot use the kubeconfig {path}: {seen}", next_step="remove it; `./task talos:kubeconfig` makes it anew")
+        super().__init__(
+            f"cannot use the kubeconfig {path}: {seen}",
+            next_step="remove it; `./task talos:kubeconfig` makes it anew",
+        )
 
 
 def connect(path: Path, context: str) -> ApiClient:
@@ -40,7 +46,9 @@ def connect(path: Path, context: str) -> ApiClient:
     configuration.retries = 0
     try:
         content = _in_memory(read_yaml(path.read_text(encoding="utf-8"), "it"))
-        kubernetes_config.load_kube_config_from_dict(content, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        kubernetes_config.load_kube_config_from_dict(
+            content, context=context, client_configuration=configuration
+        )  # type: ignore[no-untyped-call]
     except kubernetes_config.ConfigException as error:
         raise KubeconfigUnusable(path, str(error).splitlines()[0]) from None
     except Unreadable as error:

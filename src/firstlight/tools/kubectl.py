@@ -21,8 +21,15 @@ FIELD_MANAGER = "kustomize-controller"
 RULES: tuple[Rule, ...] = (
     Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
     # The kubeconfig is missing, or is another cluster's: no attempt mends that.
-    Rule(r"x509: |provide credentials|context \"[^\"]*\" does not exist|error: stat [^\n]*: no such file", Class.FATAL),
-    Rule(r"couldn't get current server API group list|no matching resources found", Class.WAIT, "FL-026"),
+    Rule(
+        r"x509: |provide credentials|context \"[^\"]*\" does not exist|error: stat [^\n]*: no such file",
+        Class.FATAL,
+    ),
+    Rule(
+        r"couldn't get current server API group list|no matching resources found",
+        Class.WAIT,
+        "FL-026",
+    ),
     Rule(r"no matches for kind|ensure CRDs are installed first", Class.FATAL, "FL-056"),
     Rule(
         r"connection refused|connection reset by peer|client connection lost|unexpected EOF|\bEOF\b|i/o timeout|TLS handshake timeout"
@@ -43,7 +50,16 @@ class Kubectl:
     @property
     def apply_command(self) -> list[str]:
         """The argument list that applies the manifests on standard input."""
-        return [*self._base, "apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "--filename", "-"]
+        return [
+            *self._base,
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager",
+            FIELD_MANAGER,
+            "--filename",
+            "-",
+        ]
 
     def apply(self, manifests: str, what: str, *, secret: bool = False) -> CommandResult:
         """Apply manifests server side; what is secret goes through the pipe and is told to nobody.
@@ -51,7 +67,9 @@ class Kubectl:
         Raises:
             ToolFailed: The API server did not take them.
         """
-        result = self._runner.run(self.apply_command, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret)
+        result = self._runner.run(
+            self.apply_command, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret
+        )
         return result.raise_on_failure(f"apply {what}", rules=RULES)
 
     def kustomize(self, folder: Path) -> str:
@@ -60,7 +78,9 @@ class Kubectl:
         Raises:
             ToolFailed: The folder has none, or it is wrong.
         """
-        result = self._runner.run(["kubectl", "kustomize", str(folder)], timeout_s=APPLY_S, quiet=True)
+        result = self._runner.run(
+            ["kubectl", "kustomize", str(folder)], timeout_s=APPLY_S, quiet=True
+        )
         return result.raise_on_failure(f"build the kustomization {folder}").stdout
 
     def run_once(self, pod: Object, *, timeout_s: float) -> CommandResult:
@@ -73,16 +93,35 @@ class Kubectl:
             pod: The pod, with name and namespace; its only container has the command.
             timeout_s: How long it may take from being made to its end.
         """
-        name, base = str(pod["metadata"]["name"]), [*self._base, "--namespace", str(pod["metadata"]["namespace"])]
+        name, base = (
+            str(pod["metadata"]["name"]),
+            [*self._base, "--namespace", str(pod["metadata"]["namespace"])],
+        )
         ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
-        removing = [*base, "delete", "pod", name, "--ignore-not-found", "--wait", f"--timeout={APPLY_S:.0f}s"]
+        removing = [
+            *base,
+            "delete",
+            "pod",
+            name,
+            "--ignore-not-found",
+            "--wait",
+            f"--timeout={APPLY_S:.0f}s",
+        ]
         result = self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
         if not result.ok:
             return result
         try:
-            result = self._runner.run([*base, "create", "--filename", "-"], input=json.dumps(pod), timeout_s=LOOK_S, changes=True)
+            result = self._runner.run(
+                [*base, "create", "--filename", "-"],
+                input=json.dumps(pod),
+                timeout_s=LOOK_S,
+                changes=True,
+            )
             if result.ok:
-                waited = self._runner.run([*base, "wait", f"pod/{name}", ended, f"--timeout={timeout_s:.0f}s"], timeout_s=timeout_s + 5)
+                waited = self._runner.run(
+                    [*base, "wait", f"pod/{name}", ended, f"--timeout={timeout_s:.0f}s"],
+                    timeout_s=timeout_s + 5,
+                )
                 result = self._outcome(base, pod, waited)
         finally:
             self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
@@ -91,27 +130,42 @@ class Kubectl:
     def _outcome(self, base: list[str], pod: Object, waited: CommandResult) -> CommandResult:
         """Return what a pod printed, or how its command ended if not well, or what has kept it from its end."""
         name = str(pod["metadata"]["name"])
-        looked = self._runner.run([*base, "get", "pod", name, "--output", "json"], timeout_s=LOOK_S, quiet=True)
+        looked = self._runner.run(
+            [*base, "get", "pod", name, "--output", "json"], timeout_s=LOOK_S, quiet=True
+        )
         if not looked.ok:
             return looked if waited.ok else waited
-        statuses = read_json(looked.stdout, f"pod {name}").get("status", {}).get("containerStatuses") or [{}]
+        statuses = read_json(looked.stdout, f"pod {name}").get("status", {}).get(
+            "containerStatuses"
+        ) or [{}]
         state = statuses[0].get("state") or {}
         ended = state.get("terminated")
         if ended is None:
             held = state.get("waiting") or {}
-            return replace(waited, stderr="; ".join(filter(None, (waited.said, _told(held.get("reason"), held.get("message"))))))
+            return replace(
+                waited,
+                stderr="; ".join(
+                    filter(None, (waited.said, _told(held.get("reason"), held.get("message"))))
+                ),
+            )
         logs = self._runner.run([*base, "logs", name], timeout_s=LOOK_S)
         if ended["exitCode"] == 0:
             return logs
         # A container that did not even start printed nothing: the runtime says why.
-        said = ended.get("message") or (logs.output_tail[-1] if logs.ok and logs.output_tail else "")
+        said = ended.get("message") or (
+            logs.output_tail[-1] if logs.ok and logs.output_tail else ""
+        )
         command = pod["spec"]["containers"][0]["command"][0]
         how = f"{command} ended with exit code {ended['exitCode']}, {_told(ended.get('reason'), said)}"
         return replace(logs, exit_code=ended["exitCode"], stderr=how)
 
     def dry_run(self, manifests: str) -> CommandResult:
         """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""
-        return self._runner.run([*self._base, "create", "--dry-run=server", "--filename", "-"], input=manifests, timeout_s=LOOK_S)
+        return self._runner.run(
+            [*self._base, "create", "--dry-run=server", "--filename", "-"],
+            input=manifests,
+            timeout_s=LOOK_S,
+        )
 
 
 def _told(reason: object, message: object) -> str:

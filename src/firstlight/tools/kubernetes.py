@@ -61,7 +61,9 @@ class Kubernetes:
         """
         return self._request(kind.path(namespace, name))
 
-    def list(self, kind: Kind, *, namespace: str = "", labels: str = "", name: str = "") -> tuple[list[Object], str]:
+    def list(
+        self, kind: Kind, *, namespace: str = "", labels: str = "", name: str = ""
+    ) -> tuple[list[Object], str]:
         """Return the objects of a kind, or those alone that are selected, and the resource version of the list; an unknown kind has none.
 
         Raises:
@@ -71,7 +73,9 @@ class Kubernetes:
         answer = self._request(kind.path(namespace), _selection(labels, name))
         if answer is None:
             return [], ""
-        return list(answer.get("items") or []), str(answer.get("metadata", {}).get("resourceVersion", ""))
+        return list(answer.get("items") or []), str(
+            answer.get("metadata", {}).get("resourceVersion", "")
+        )
 
     def ready(self) -> str:
         """Return what `/readyz` says, `ok` when all is well.
@@ -80,9 +84,20 @@ class Kubernetes:
             ApiUnavailable: The API server did not answer.
             ApiRefused: It said no.
         """
-        return _body("/readyz", self._open("/readyz", {}, timeout_s=REQUEST_S)).decode(errors="replace")
+        return _body("/readyz", self._open("/readyz", {}, timeout_s=REQUEST_S)).decode(
+            errors="replace"
+        )
 
-    def await_change(self, kind: Kind, resource_version: str, longest_s: float, *, namespace: str = "", labels: str = "", name: str = "") -> None:
+    def await_change(
+        self,
+        kind: Kind,
+        resource_version: str,
+        longest_s: float,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        name: str = "",
+    ) -> None:
         """Block until one of the selected objects changes after that version, or for so many seconds.
 
         A version that the API server no longer remembers (410) has been followed by changes, so that is one.
@@ -91,7 +106,12 @@ class Kubernetes:
             ApiUnavailable: The API server did not answer, or no longer knows the kind.
             ApiRefused: It said no.
         """
-        query = {"watch": "1", "resourceVersion": resource_version, "timeoutSeconds": str(max(1, int(longest_s))), **_selection(labels, name)}
+        query = {
+            "watch": "1",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(max(1, int(longest_s))),
+            **_selection(labels, name),
+        }
         try:
             for _ in self._watch(kind.path(namespace), query, longest_s):
                 return
@@ -113,9 +133,16 @@ class Kubernetes:
         from kubernetes.stream import portforward
 
         try:
-            forward = portforward(CoreV1Api(self._connect()).connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
+            forward = portforward(
+                CoreV1Api(self._connect()).connect_get_namespaced_pod_portforward,
+                pod,
+                namespace,
+                ports=str(port),
+            )
         except (ApiException, OSError) as error:
-            raise ApiUnavailable(f"cannot connect to port {port} of {namespace}/{pod}: {error}") from error
+            raise ApiUnavailable(
+                f"cannot connect to port {port} of {namespace}/{pod}: {error}"
+            ) from error
         try:
             yield forward.socket(port)
         finally:
@@ -149,21 +176,32 @@ class Kubernetes:
             raise ApiUnavailable(f"cannot read {path}: the answer is no object")
         return answer
 
-    def _open(self, path: str, query: dict[str, str], *, timeout_s: float) -> urllib3.BaseHTTPResponse:
+    def _open(
+        self, path: str, query: dict[str, str], *, timeout_s: float
+    ) -> urllib3.BaseHTTPResponse:
         """Send a request and return the response, its body not read yet."""
         client = self._connect()
         method, url, headers, *_ = client.param_serialize(
-            "GET", path, query_params=list(query.items()), header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
         )
         try:
-            response: urllib3.BaseHTTPResponse = client.call_api(method, url, header_params=headers, _request_timeout=(REQUEST_S, timeout_s)).response
+            response: urllib3.BaseHTTPResponse = client.call_api(
+                method, url, header_params=headers, _request_timeout=(REQUEST_S, timeout_s)
+            ).response
         except ApiException as error:
             # The client turns TLS errors into its own kind, without a status.
             raise _unavailable(path, " ".join(str(error.reason).split())) from error
         except urllib3.exceptions.HTTPError as error:
             raise _unavailable(path, _first_line(error)) from error
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise ApiRefused(f"cannot read {path}: the API server said {response.status} {_why_refused(response)}", status=response.status)
+            raise ApiRefused(
+                f"cannot read {path}: the API server said {response.status} {_why_refused(response)}",
+                status=response.status,
+            )
         return response
 
     def _connect(self) -> ApiClient:
@@ -171,7 +209,9 @@ class Kubernetes:
         try:
             status = self._kubeconfig.stat()
         except FileNotFoundError:
-            raise ApiUnavailable(f"cannot reach the cluster: there is no kubeconfig at {self._kubeconfig} yet") from None
+            raise ApiUnavailable(
+                f"cannot reach the cluster: there is no kubeconfig at {self._kubeconfig} yet"
+            ) from None
         except OSError as error:
             raise KubeconfigUnusable(self._kubeconfig, str(error.strerror)) from error
         stamp = (status.st_mtime_ns, status.st_ino)

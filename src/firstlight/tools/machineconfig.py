@@ -51,7 +51,9 @@ class GeneratedConfigs:
     reused: bool
 
 
-def generate_machine_configs(cluster: Cluster, runner: Runner, *, now: datetime) -> GeneratedConfigs:
+def generate_machine_configs(
+    cluster: Cluster, runner: Runner, *, now: datetime
+) -> GeneratedConfigs:
     """Write each machine's config and the talosconfig, unless they are there and their inputs have not changed.
 
     Args:
@@ -67,8 +69,15 @@ def generate_machine_configs(cluster: Cluster, runner: Runner, *, now: datetime)
     plan = plan_generation(cluster)
     talhelper = _talhelper(runner)
     made_by = _maker(runner)
-    stale = configstamp.why_stale(cluster.talosconfig.parent, _files(cluster), made_by=made_by, inputs=plan.digest, now=now)
-    configs = GeneratedConfigs(files=tuple(_files(cluster)[:-1]), talosconfig=cluster.talosconfig, made_by=made_by, reused=stale is None)
+    stale = configstamp.why_stale(
+        cluster.talosconfig.parent, _files(cluster), made_by=made_by, inputs=plan.digest, now=now
+    )
+    configs = GeneratedConfigs(
+        files=tuple(_files(cluster)[:-1]),
+        talosconfig=cluster.talosconfig,
+        made_by=made_by,
+        reused=stale is None,
+    )
     if configs.reused:
         return configs
     if talhelper is None and plan.needs_talhelper:
@@ -79,7 +88,11 @@ def generate_machine_configs(cluster: Cluster, runner: Runner, *, now: datetime)
         )
     talsecret = cluster.talos_dir / "talsecret.sops.yaml"
     secrets = Sops(runner).decrypt(talsecret)
-    texts = _with_talhelper(cluster, runner, talsecret) if talhelper else _with_talosctl(cluster, plan, runner, secrets)
+    texts = (
+        _with_talhelper(cluster, runner, talsecret)
+        if talhelper
+        else _with_talosctl(cluster, plan, runner, secrets)
+    )
     learn_configuration(runner, texts[cluster.talosconfig])
     _write(cluster, plan, made_by, texts, now)
     return configs
@@ -97,7 +110,9 @@ def why_stale(cluster: Cluster, runner: Runner, *, now: datetime | None = None) 
         DefinitionError: The inventory is wrong.
     """
     inputs = plan_generation(cluster).digest
-    return configstamp.why_stale(cluster.talosconfig.parent, _files(cluster), made_by=_maker(runner), inputs=inputs, now=now)
+    return configstamp.why_stale(
+        cluster.talosconfig.parent, _files(cluster), made_by=_maker(runner), inputs=inputs, now=now
+    )
 
 
 def _talhelper(runner: Runner) -> str | None:
@@ -108,10 +123,17 @@ def _maker(runner: Runner) -> str:
     return "talhelper" if _talhelper(runner) else "talosctl gen config"
 
 
-def _with_talosctl(cluster: Cluster, plan: GenerationPlan, runner: Runner, secrets: str) -> dict[Path, str]:
+def _with_talosctl(
+    cluster: Cluster, plan: GenerationPlan, runner: Runner, secrets: str
+) -> dict[Path, str]:
     by_hostname = {machine.hostname: machine for machine in plan.machines}
-    made = together(partial(_machine_config, cluster, plan, by_hostname[node.hostname], runner, secrets) for node in cluster.nodes)
-    texts = {cluster.machine_config(node): text for node, text in zip(cluster.nodes, made, strict=True)}
+    made = together(
+        partial(_machine_config, cluster, plan, by_hostname[node.hostname], runner, secrets)
+        for node in cluster.nodes
+    )
+    texts = {
+        cluster.machine_config(node): text for node, text in zip(cluster.nodes, made, strict=True)
+    }
     words = [*_gen_config(cluster), "--output-types", "talosconfig"]
     result = runner.run(words, timeout_s=GENERATE_S, input=secrets, quiet=True)
     result.raise_on_failure(f"generate the talosconfig of {cluster.name}")
@@ -119,10 +141,18 @@ def _with_talosctl(cluster: Cluster, plan: GenerationPlan, runner: Runner, secre
     return texts
 
 
-def _machine_config(cluster: Cluster, plan: GenerationPlan, machine: MachinePlan, runner: Runner, secrets: str) -> str:
+def _machine_config(
+    cluster: Cluster, plan: GenerationPlan, machine: MachinePlan, runner: Runner, secrets: str
+) -> str:
     # Files, because patches as arguments would fill the report's list of commands with YAML. There are no secrets in them.
     with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
-        words = [*_gen_config(cluster), "--output-types", machine.role, "--dns-domain", plan.dns_domain]
+        words = [
+            *_gen_config(cluster),
+            "--output-types",
+            machine.role,
+            "--dns-domain",
+            plan.dns_domain,
+        ]
         # An empty disk leaves the choice to the selector; without the option, talosctl would write /dev/sda.
         words += ["--install-image", machine.install_image, "--install-disk", machine.install_disk]
         for index, patch in enumerate((machine.documents, *machine.patches)):
@@ -158,10 +188,21 @@ def _with_talhelper(cluster: Cluster, runner: Runner, talsecret: Path) -> dict[P
     place = cluster.talosconfig.parent
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=".talhelper-", dir=place) as folder:
-        words = ["talhelper", "genconfig", "--config-file", str(cluster.talos_dir / "talconfig.yaml"), "--secret-file", str(talsecret)]
+        words = [
+            "talhelper",
+            "genconfig",
+            "--config-file",
+            str(cluster.talos_dir / "talconfig.yaml"),
+            "--secret-file",
+            str(talsecret),
+        ]
         words += ["--out-dir", folder, "--no-gitignore", "--disable-nodes-section"]
-        runner.run(words, timeout_s=TALHELPER_S, quiet=True).raise_on_failure(f"generate the machine configs of {cluster.name}")
-        texts = {path: (Path(folder) / path.name).read_text(encoding="utf-8") for path in _files(cluster)}
+        runner.run(words, timeout_s=TALHELPER_S, quiet=True).raise_on_failure(
+            f"generate the machine configs of {cluster.name}"
+        )
+        texts = {
+            path: (Path(folder) / path.name).read_text(encoding="utf-8") for path in _files(cluster)
+        }
     texts[cluster.talosconfig] = _with_endpoints(texts[cluster.talosconfig], cluster)
     return texts
 
@@ -181,7 +222,9 @@ def _with_endpoints(talosconfig: str, cluster: Cluster) -> str:
     return text
 
 
-def _write(cluster: Cluster, plan: GenerationPlan, made_by: str, texts: dict[Path, str], now: datetime) -> None:
+def _write(
+    cluster: Cluster, plan: GenerationPlan, made_by: str, texts: dict[Path, str], now: datetime
+) -> None:
     folder = cluster.talosconfig.parent
     configstamp.remove_stamp(folder)
     for path, text in texts.items():

@@ -35,10 +35,18 @@ def read_manifests(text: str, what: str) -> list[Object]:
     objects: list[Object] = []
     for document in read_yaml_documents(text, what, next_step=step):
         is_list = isinstance(document, dict) and document.get("kind") == "List"
-        objects.extend((document.get("items") or []) if is_list else [document] if document is not None else [])
+        objects.extend(
+            (document.get("items") or []) if is_list else [document] if document is not None else []
+        )
     for number, item in enumerate(objects, 1):
-        if not (isinstance(item, dict) and {"apiVersion", "kind", "metadata"} <= item.keys() and "name" in (item["metadata"] or ())):
-            raise Unreadable(what, f"object {number} lacks apiVersion, kind or metadata.name", retryable=False)
+        if not (
+            isinstance(item, dict)
+            and {"apiVersion", "kind", "metadata"} <= item.keys()
+            and "name" in (item["metadata"] or ())
+        ):
+            raise Unreadable(
+                what, f"object {number} lacks apiVersion, kind or metadata.name", retryable=False
+            )
     return objects
 
 
@@ -54,10 +62,16 @@ def difference(kubernetes: Kubernetes, objects: Sequence[Object]) -> str | None:
     for item in objects:
         kind, metadata = str(item["kind"]), item["metadata"]
         if kind not in _PLURALS:
-            raise FirstlightError(f"cannot compare {kind} {metadata['name']}: bootstrap/ is for {', '.join(_PLURALS)} alone; let Flux apply it")
+            raise FirstlightError(
+                f"cannot compare {kind} {metadata['name']}: bootstrap/ is for {', '.join(_PLURALS)} alone; let Flux apply it"
+            )
         namespace = "" if kind in _CLUSTER_WIDE else str(metadata.get("namespace", "default"))
-        name = f"{kind} {namespace}/{metadata['name']}" if namespace else f"{kind} {metadata['name']}"
-        live = kubernetes.get(Kind(str(item["apiVersion"]), _PLURALS[kind]), namespace, str(metadata["name"]))
+        name = (
+            f"{kind} {namespace}/{metadata['name']}" if namespace else f"{kind} {metadata['name']}"
+        )
+        live = kubernetes.get(
+            Kind(str(item["apiVersion"]), _PLURALS[kind]), namespace, str(metadata["name"])
+        )
         if live is None:
             return f"{name} does not exist"
         where = missing_from(_as_stored(item), live)
@@ -74,7 +88,10 @@ def missing_from(wanted: Any, live: Any, path: str = "") -> str | None:
     if _is_empty(wanted) and _is_empty(live):
         return None
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
-        inner = ((value, live.get(key), f"{path}.{key}" if path else str(key)) for key, value in wanted.items())
+        inner = (
+            (value, live.get(key), f"{path}.{key}" if path else str(key))
+            for key, value in wanted.items()
+        )
     elif isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
         inner = ((value, live[index], f"{path}[{index}]") for index, value in enumerate(wanted))
     else:
@@ -93,5 +110,8 @@ def _as_stored(item: Object) -> Object:
     if item["kind"] != "Secret":
         return stored
     data = {key: "".join(str(value).split()) for key, value in (item.get("data") or {}).items()}
-    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in (item.get("stringData") or {}).items()}
+    encoded = {
+        key: base64.b64encode(str(value).encode()).decode()
+        for key, value in (item.get("stringData") or {}).items()
+    }
     return {**stored, "data": {**data, **encoded}}

@@ -30,7 +30,10 @@ _SHAPES = (
     # An AGE private key.
     re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]+"),
     # PEM private keys of any kind, on one line or on many.
-    re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(
+        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
+        re.DOTALL,
+    ),
     # Base64 of "-----BEGIN", as kubeconfig and talosconfig carry keys.
     re.compile(r"(?:client-key-data|token|key):\s*(?:LS0tLS1CRUdJTi[A-Za-z0-9+/=]+)"),
     re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{64,}"),
@@ -76,7 +79,13 @@ class Masker:
 
     def _token(self, found: re.Match[str]) -> str:
         token, pieces = found.group(), self._pieces
-        return MASK if any(token[start : start + PIECE] in pieces for start in range(len(token) - PIECE + 1)) else token
+        return (
+            MASK
+            if any(
+                token[start : start + PIECE] in pieces for start in range(len(token) - PIECE + 1)
+            )
+            else token
+        )
 
 
 class KeyLines:
@@ -130,4 +139,6 @@ def _within_base64(content: bytes) -> Iterator[str]:
 
 def _pieces(form: str) -> Iterator[str]:
     for token in _TOKEN.findall(form):
-        yield from (token[start : start + PIECE] for start in range(0, len(token) - PIECE + 1, STRIDE))
+        yield from (
+            token[start : start + PIECE] for start in range(0, len(token) - PIECE + 1, STRIDE)
+        )

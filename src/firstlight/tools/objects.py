@@ -18,7 +18,11 @@ class Kind:
 
     def path(self, namespace: str = "", name: str = "") -> str:
         """Return the path of the collection, or of one object."""
-        base = f"/api/{self.group_version}" if "/" not in self.group_version else f"/apis/{self.group_version}"
+        base = (
+            f"/api/{self.group_version}"
+            if "/" not in self.group_version
+            else f"/apis/{self.group_version}"
+        )
         parts = [base]
         if namespace:
             parts += ["namespaces", namespace]
@@ -57,7 +61,10 @@ def condition_of(item: Object, type_: str) -> Object:
 
 def is_ready(item: Object) -> bool:
     """Report whether an object is Ready and stays."""
-    return condition_of(item, "Ready").get("status") == "True" and "deletionTimestamp" not in item["metadata"]
+    return (
+        condition_of(item, "Ready").get("status") == "True"
+        and "deletionTimestamp" not in item["metadata"]
+    )
 
 
 def is_well(pod: Object) -> bool:
@@ -71,9 +78,17 @@ def counts(item: Object) -> tuple[int, int, bool]:
     current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
     if "desiredNumberScheduled" in status:
         wanted = int(status["desiredNumberScheduled"])
-        return wanted, min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))), current
+        return (
+            wanted,
+            min(int(status.get("numberReady", 0)), int(status.get("updatedNumberScheduled", 0))),
+            current,
+        )
     wanted = int((item.get("spec") or {}).get("replicas", 1))
-    return wanted, min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))), current
+    return (
+        wanted,
+        min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))),
+        current,
+    )
 
 
 def name_of(item: Object) -> str:

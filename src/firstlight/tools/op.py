@@ -19,7 +19,11 @@ RULES: tuple[Rule, ...] = (
     # The account's quota for an hour or a day is used up, and each further call is one too many as well.
     Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029", pause_s=15.0),
     Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
-    Rule(r"not (currently )?signed in|no account|session expired|authentication required", Class.FATAL, "FL-201"),
+    Rule(
+        r"not (currently )?signed in|no account|session expired|authentication required",
+        Class.FATAL,
+        "FL-201",
+    ),
 )
 
 SIGN_IN = "eval $(op signin), then the same command again"
@@ -42,7 +46,9 @@ class OnePassword:
             ToolFailed: Nobody is.
         """
         result = self._runner.run(["op", "whoami"], timeout_s=CALL_S, quiet=True)
-        result.raise_on_failure("use 1Password: nobody is signed in", rules=RULES, next_step=SIGN_IN)
+        result.raise_on_failure(
+            "use 1Password: nobody is signed in", rules=RULES, next_step=SIGN_IN
+        )
         return " ".join(result.stdout.split())
 
     def read(self, reference: str) -> str:
@@ -52,7 +58,11 @@ class OnePassword:
             ToolFailed: It does not resolve.
         """
         result = self._runner.run(["op", "read", reference], timeout_s=CALL_S, quiet=True)
-        result.raise_on_failure(f"resolve {reference}", rules=RULES, next_step="create the item, or correct the reference in secrets.yaml.tpl")
+        result.raise_on_failure(
+            f"resolve {reference}",
+            rules=RULES,
+            next_step="create the item, or correct the reference in secrets.yaml.tpl",
+        )
         self.keep_secret(result.stdout)
         return result.stdout
 
@@ -64,7 +74,9 @@ class OnePassword:
         """
         result = self._runner.run(["op", "inject"], input=template, timeout_s=CALL_S, quiet=True)
         result.raise_on_failure(
-            "inject secrets from 1Password", rules=RULES, next_step="create the item, or correct the reference in secrets.yaml.tpl"
+            "inject secrets from 1Password",
+            rules=RULES,
+            next_step="create the item, or correct the reference in secrets.yaml.tpl",
         )
         return result.stdout
 
@@ -74,10 +86,14 @@ class OnePassword:
         Raises:
             ToolFailed: 1Password did not answer.
         """
-        result = self._runner.run(["op", "document", "get", title, "--vault", vault], timeout_s=CALL_S, quiet=True)
+        result = self._runner.run(
+            ["op", "document", "get", title, "--vault", vault], timeout_s=CALL_S, quiet=True
+        )
         if not result.ok and classify(RULES, result.stderr) is MISSING:
             return None
-        return result.raise_on_failure(f"read document {title} of vault {vault}", rules=RULES, next_step=SIGN_IN).stdout
+        return result.raise_on_failure(
+            f"read document {title} of vault {vault}", rules=RULES, next_step=SIGN_IN
+        ).stdout
 
     def push_document(self, title: str, vault: str, text: str, *, exists: bool) -> None:
         """Create a document, or replace it.
@@ -85,13 +101,23 @@ class OnePassword:
         Raises:
             ToolFailed: 1Password did not take it.
         """
-        result = self._runner.run(self.push_command(title, vault, exists=exists), input=text, timeout_s=CALL_S, changes=True, quiet=True)
+        result = self._runner.run(
+            self.push_command(title, vault, exists=exists),
+            input=text,
+            timeout_s=CALL_S,
+            changes=True,
+            quiet=True,
+        )
         result.raise_on_failure(f"push {title} to vault {vault}", rules=RULES, next_step=SIGN_IN)
 
     @staticmethod
     def push_command(title: str, vault: str, *, exists: bool) -> list[str]:
         """Return the argument list that stores standard input as a document."""
-        words = ["op", "document", "edit", title, "-"] if exists else ["op", "document", "create", "-", "--title", title, "--file-name", title]
+        words = (
+            ["op", "document", "edit", title, "-"]
+            if exists
+            else ["op", "document", "create", "-", "--title", title, "--file-name", title]
+        )
         return [*words, "--vault", vault]
 
 

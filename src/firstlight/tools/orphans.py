@@ -42,7 +42,10 @@ def _marked(mark: str) -> Iterator[int]:
     wanted = f"{MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0") and int(entry.name) != os.getpid():
+            if (
+                wanted in (entry / "environ").read_bytes().split(b"\0")
+                and int(entry.name) != os.getpid()
+            ):
                 yield int(entry.name)
 
 
@@ -55,5 +58,7 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 def _command(pid: int) -> str:
     """Return the name of what a process runs: its arguments may hold what nobody should see."""
     with suppress(OSError):
-        return Path(os.fsdecode((Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[0])).name
+        return Path(
+            os.fsdecode((Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[0])
+        ).name
     return "?"

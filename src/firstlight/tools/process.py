@@ -73,13 +73,19 @@ class CommandResult:
     @property
     def said(self) -> str:
         """What it said last, on one line; of a failure what it said on standard error, as output of both comes in any order."""
-        errors = [] if self.ok else [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return (errors[-1] if errors else self.output_tail[-1] if self.output_tail else "no answer")[:LINE_CHARACTERS_MAX]
+        errors = (
+            [] if self.ok else [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        )
+        return (
+            errors[-1] if errors else self.output_tail[-1] if self.output_tail else "no answer"
+        )[:LINE_CHARACTERS_MAX]
 
     def __repr__(self) -> str:
         return f"CommandResult({self.command!r}, exit_code={self.exit_code}, elapsed_s={self.elapsed_s:.1f})"
 
-    def raise_on_failure(self, doing: str, *, rules: Sequence[Rule] = (), next_step: str = "") -> CommandResult:
+    def raise_on_failure(
+        self, doing: str, *, rules: Sequence[Rule] = (), next_step: str = ""
+    ) -> CommandResult:
         """Return itself if all went well.
 
         Args:
@@ -94,23 +100,32 @@ class CommandResult:
         if self.timed_out:
             raise ToolTimedOut(self, doing, next_step=next_step)
         if self.exit_code != 0:
-            raise ToolFailed(self, doing, rule=classify(rules, self.stderr or self.stdout), next_step=next_step)
+            raise ToolFailed(
+                self, doing, rule=classify(rules, self.stderr or self.stdout), next_step=next_step
+            )
         return self
 
 
 class ToolFailed(FirstlightError):
     """A command ended with a non-zero exit code; it carries the whole result."""
 
-    def __init__(self, result: CommandResult, doing: str, *, rule: Rule | None = None, next_step: str = "") -> None:
+    def __init__(
+        self, result: CommandResult, doing: str, *, rule: Rule | None = None, next_step: str = ""
+    ) -> None:
         tool = shlex.split(result.command)[0].rsplit("/", 1)[-1]
         how = "was ended, its time was up," if result.timed_out else f"exited {result.exit_code}"
-        lines = [f"cannot {doing}: {tool} {how} after {result.elapsed_s:.1f} s", f"  command   {result.command}"]
+        lines = [
+            f"cannot {doing}: {tool} {how} after {result.elapsed_s:.1f} s",
+            f"  command   {result.command}",
+        ]
         if result.output_tail:
             lines.append("  output    " + "\n            ".join(result.output_tail[-15:]))
         super().__init__("\n".join(lines), next_step=next_step)
         self.result = result
         self.rule = rule
-        self.retryable = result.timed_out or (rule is not None and rule.meaning in (Class.RETRY, Class.WAIT))
+        self.retryable = result.timed_out or (
+            rule is not None and rule.meaning in (Class.RETRY, Class.WAIT)
+        )
         self.pause_s = rule.pause_s if rule is not None else 0.0
 
     @property
@@ -166,7 +181,9 @@ def run(
         )
     except OSError as error:
         # Not there, not to be run by us, or cut short when it was downloaded.
-        raise ToolMissing(words[0], seen=f"{error.strerror} ({error.filename or words[0]})") from error
+        raise ToolMissing(
+            words[0], seen=f"{error.strerror} ({error.filename or words[0]})"
+        ) from error
     streams = _Streams(child, mask, on_line)
     timed_out = False
     _RUNNING.add(child)
@@ -231,7 +248,9 @@ class _Streams:
 
     TAIL_LINES = 40
 
-    def __init__(self, child: subprocess.Popen[str], mask: Masker, on_line: LineListener | None) -> None:
+    def __init__(
+        self, child: subprocess.Popen[str], mask: Masker, on_line: LineListener | None
+    ) -> None:
         self._child = child
         self._mask = mask
         self._key_lines = {"out": KeyLines(), "err": KeyLines()}

@@ -42,10 +42,14 @@ def read_yaml(text: str, what: str, *, retryable: bool = False, next_step: str =
     try:
         return yaml.safe_load(text)
     except _NOT_YAML as error:
-        raise Unreadable(what, f"it is no YAML{_where(error)}", retryable=retryable, next_step=next_step) from None
+        raise Unreadable(
+            what, f"it is no YAML{_where(error)}", retryable=retryable, next_step=next_step
+        ) from None
 
 
-def read_yaml_documents(text: str, what: str, *, retryable: bool = False, next_step: str = "") -> list[Any]:
+def read_yaml_documents(
+    text: str, what: str, *, retryable: bool = False, next_step: str = ""
+) -> list[Any]:
     """Return what each document of a YAML stream says.
 
     Raises:
@@ -54,7 +58,9 @@ def read_yaml_documents(text: str, what: str, *, retryable: bool = False, next_s
     try:
         return list(yaml.safe_load_all(text))
     except _NOT_YAML as error:
-        raise Unreadable(what, f"it is no YAML{_where(error)}", retryable=retryable, next_step=next_step) from None
+        raise Unreadable(
+            what, f"it is no YAML{_where(error)}", retryable=retryable, next_step=next_step
+        ) from None
 
 
 def _where(error: BaseException) -> str:

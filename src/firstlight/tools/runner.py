@@ -26,7 +26,9 @@ class Runner:
         criterion: Says which criterion is running.
     """
 
-    def __init__(self, *, environment: Mapping[str, str], root: Path, bus: Bus, criterion: Callable[[], str]) -> None:
+    def __init__(
+        self, *, environment: Mapping[str, str], root: Path, bus: Bus, criterion: Callable[[], str]
+    ) -> None:
         self._environment = dict(environment)
         self._root = root
         self._bus = bus
@@ -75,19 +77,51 @@ class Runner:
                 env={**self._environment, **(env or {})},
                 cwd=self._root,
                 mask=self.mask,
-                on_line=None if quiet or not changes else lambda line: self._tell_line(criterion, line),
+                on_line=None
+                if quiet or not changes
+                else lambda line: self._tell_line(criterion, line),
             )
         except BaseException as error:
             # Whoever heard that it started hears that it ended, also when it was interrupted or is not there at all.
             why = error.summary if isinstance(error, FirstlightError) else type(error).__name__
-            self._tell_end(criterion, masked, None, time.monotonic() - started, (self.mask(why),), changes=changes)
+            self._tell_end(
+                criterion,
+                masked,
+                None,
+                time.monotonic() - started,
+                (self.mask(why),),
+                changes=changes,
+            )
             raise
         tail = () if quiet and result.ok else result.output_tail[-TAIL_LINES:]
-        self._tell_end(criterion, result.command, None if result.timed_out else result.exit_code, result.elapsed_s, tail, changes=changes)
+        self._tell_end(
+            criterion,
+            result.command,
+            None if result.timed_out else result.exit_code,
+            result.elapsed_s,
+            tail,
+            changes=changes,
+        )
         return result
 
-    def _tell_end(self, criterion: str, command: str, exit_code: int | None, elapsed_s: float, tail: tuple[str, ...], *, changes: bool) -> None:
-        event = CommandEnded(criterion=criterion, command=command, exit_code=exit_code, elapsed_s=elapsed_s, output_tail=tail, changes=changes)
+    def _tell_end(
+        self,
+        criterion: str,
+        command: str,
+        exit_code: int | None,
+        elapsed_s: float,
+        tail: tuple[str, ...],
+        *,
+        changes: bool,
+    ) -> None:
+        event = CommandEnded(
+            criterion=criterion,
+            command=command,
+            exit_code=exit_code,
+            elapsed_s=elapsed_s,
+            output_tail=tail,
+            changes=changes,
+        )
         self._bus.emit(event)
 
     def _tell_line(self, criterion: str, line: str) -> None:

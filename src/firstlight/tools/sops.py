@@ -14,8 +14,16 @@ DECRYPT_S = 20.0
 
 RULES: tuple[Rule, ...] = (
     # sops draws a box around the reason and breaks its lines anywhere.
-    Rule(r"identity did not[\s|]+match|no identity matched any|incorrect[\s|]+identity", Class.FATAL, "FL-203"),
-    Rule(r"failed to load age identities|failed to open SOPS_AGE_KEY_FILE|failed to get the data key", Class.FATAL, "FL-202"),
+    Rule(
+        r"identity did not[\s|]+match|no identity matched any|incorrect[\s|]+identity",
+        Class.FATAL,
+        "FL-203",
+    ),
+    Rule(
+        r"failed to load age identities|failed to open SOPS_AGE_KEY_FILE|failed to get the data key",
+        Class.FATAL,
+        "FL-202",
+    ),
 )
 
 
@@ -51,7 +59,11 @@ def encrypted_values(path: Path, plain: str) -> list[str]:
     except (Unreadable, OSError, UnicodeDecodeError):
         # Whoever needs what it holds says so.
         return []
-    return [value for before, after in zip(encrypted, opened, strict=False) for value in _opened(before, after)]
+    return [
+        value
+        for before, after in zip(encrypted, opened, strict=False)
+        for value in _opened(before, after)
+    ]
 
 
 def _opened(before: object, after: object) -> Iterator[str]:

@@ -26,16 +26,32 @@ RULES: tuple[Rule, ...] = (
     Rule(r"is not supported with multiple nodes", Class.FATAL, "FL-005"),
     Rule(r"certificate signed by unknown authority", Class.FATAL, "FL-008"),
     Rule(r"certificate required", Class.FATAL, "FL-009"),
-    Rule(r"method \w+ not implemented|unknown (service|method)|not implemented in maintenance mode", Class.RETRY, "FL-010"),
+    Rule(
+        r"method \w+ not implemented|unknown (service|method)|not implemented in maintenance mode",
+        Class.RETRY,
+        "FL-010",
+    ),
     Rule(r"unknown keys found during decoding", Class.FATAL, "FL-011"),
     Rule(r"not yet valid|certificate has expired", Class.FATAL, "FL-018"),
-    Rule(r"rpc not supported for learner|etcdserver: (no leader|leader changed|request timed out)", Class.WAIT, "FL-012"),
+    Rule(
+        r"rpc not supported for learner|etcdserver: (no leader|leader changed|request timed out)",
+        Class.WAIT,
+        "FL-012",
+    ),
     # Its own etcd refuses, not the machine: it is not started yet.
     Rule(r"127\.0\.0\.1:2379: connect: connection refused", Class.WAIT),
     Rule(r"connection refused", Class.RETRY, "FL-006"),
-    Rule(r"i/o timeout|no route to host|DeadlineExceeded|context deadline exceeded", Class.RETRY, "FL-007"),
+    Rule(
+        r"i/o timeout|no route to host|DeadlineExceeded|context deadline exceeded",
+        Class.RETRY,
+        "FL-007",
+    ),
     # Also "tls: expired certificate", of a machine that boots with its clock behind: its API does not wait for the time, which is soon in sync.
-    Rule(r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable", Class.RETRY, "FL-025"),
+    Rule(
+        r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable",
+        Class.RETRY,
+        "FL-025",
+    ),
 )
 
 _NOT_ASKED = re.compile(r"code = (Unavailable|Canceled|DeadlineExceeded)")
@@ -95,7 +111,16 @@ class Talosctl:
 
     def command(self, node: str, *words: str, endpoint: str = "") -> list[str]:
         """Return the argument list for one machine, asked at its own address unless another endpoint is named."""
-        return ["talosctl", "--talosconfig", str(self._talosconfig), "--nodes", node, "--endpoints", endpoint or node, *words]
+        return [
+            "talosctl",
+            "--talosconfig",
+            str(self._talosconfig),
+            "--nodes",
+            node,
+            "--endpoints",
+            endpoint or node,
+            *words,
+        ]
 
     def bootstrap(self, node: str, *, timeout_s: float) -> CommandResult:
         """Bootstrap etcd on one control plane node; the caller judges the answer."""
@@ -163,17 +188,27 @@ class Talosctl:
                 raise
             booted = self._runner.run(self.command(node, "read", "/proc/stat"), timeout_s=PROBE_S)
             uptime = self._runner.run(self.command(node, "read", "/proc/uptime"), timeout_s=PROBE_S)
-            told = parse_kernel_time(booted.stdout, uptime.stdout) if booted.ok and uptime.ok else None
+            told = (
+                parse_kernel_time(booted.stdout, uptime.stdout) if booted.ok and uptime.ok else None
+            )
             if told is None:
                 raise
             return told
 
-    def health(self, node: str, *, control_plane: Sequence[str], workers: Sequence[str], timeout_s: float) -> CommandResult:
+    def health(
+        self, node: str, *, control_plane: Sequence[str], workers: Sequence[str], timeout_s: float
+    ) -> CommandResult:
         """Run Talos's own health checks from one control plane node, once, for so many seconds at most.
 
         talosctl caps each check at five minutes whatever `--wait-timeout` says, so that waiting longer is the caller's loop.
         """
-        words = ["health", "--wait-timeout", f"{timeout_s:.0f}s", "--control-plane-nodes", ",".join(control_plane)]
+        words = [
+            "health",
+            "--wait-timeout",
+            f"{timeout_s:.0f}s",
+            "--control-plane-nodes",
+            ",".join(control_plane),
+        ]
         if workers:
             words += ["--worker-nodes", ",".join(workers)]
         return self._runner.run(self.command(node, *words), timeout_s=timeout_s + 10)
@@ -188,16 +223,26 @@ class Talosctl:
         Raises:
             ToolFailed: The machine did not hand it out.
         """
-        result = self._runner.run(self.kubeconfig_command(node), timeout_s=PROBE_S, changes=True, quiet=True)
+        result = self._runner.run(
+            self.kubeconfig_command(node), timeout_s=PROBE_S, changes=True, quiet=True
+        )
         return result.raise_on_failure(f"generate the kubeconfig from {node}", rules=RULES).stdout
 
     def validate(self, config: Path, *, mode: str = "metal") -> CommandResult:
         """Validate a machine config file; the caller judges the answer."""
-        return self._runner.run(["talosctl", "validate", "--config", str(config), "--mode", mode, "--strict"], timeout_s=PROBE_S, quiet=True)
+        return self._runner.run(
+            ["talosctl", "validate", "--config", str(config), "--mode", mode, "--strict"],
+            timeout_s=PROBE_S,
+            quiet=True,
+        )
 
     def _look(self, node: str, *words: str, endpoint: str = "") -> CommandResult:
-        result = self._runner.run(self.command(node, *words, endpoint=endpoint), timeout_s=PROBE_S, quiet=True)
-        return result.raise_on_failure(f"read {words[0] if len(words) == 1 else ' '.join(words[:2])} of {node}", rules=RULES)
+        result = self._runner.run(
+            self.command(node, *words, endpoint=endpoint), timeout_s=PROBE_S, quiet=True
+        )
+        return result.raise_on_failure(
+            f"read {words[0] if len(words) == 1 else ' '.join(words[:2])} of {node}", rules=RULES
+        )
 
 
 def parse_version(text: str) -> str:
@@ -211,7 +256,9 @@ def parse_etcd_members(text: str) -> Iterator[EtcdMember]:
     for row in _rows(text, "ID", "HOSTNAME", "LEARNER"):
         # A row that was cut off has no last cell, and perhaps half a name.
         if row["LEARNER"] in ("true", "false"):
-            yield EtcdMember(id=row["ID"], hostname=row["HOSTNAME"], learner=row["LEARNER"] == "true")
+            yield EtcdMember(
+                id=row["ID"], hostname=row["HOSTNAME"], learner=row["LEARNER"] == "true"
+            )
 
 
 def parse_services(text: str) -> Iterator[Service]:
@@ -242,7 +289,12 @@ def parse_health(text: str) -> str:
         elif line.startswith("\t") and checks:
             # Errors of several machines stand below the check, one a line.
             checks[-1] = f"{checks[-1]} {' '.join(line.split())}"
-    reasons = [check for check in checks if not check.endswith((": OK", ": ...", ": SKIP")) and "context deadline exceeded" not in check]
+    reasons = [
+        check
+        for check in checks
+        if not check.endswith((": OK", ": ...", ": SKIP"))
+        and "context deadline exceeded" not in check
+    ]
     return (reasons or checks or ["no answer"])[-1]
 
 
@@ -269,11 +321,17 @@ def parse_resources(text: str) -> Iterator[Resource]:
 def parse_time(text: str) -> datetime | None:
     """Read the machine's time of `talosctl time`: NODE NTP-SERVER NODE-TIME NTP-SERVER-TIME."""
     for row in _rows(text, "NODE-TIME", "NTP-SERVER-TIME"):
-        found = re.match(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d* ([+-]\d{4})", row["NODE-TIME"], re.ASCII)
+        found = re.match(
+            r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d* ([+-]\d{4})",
+            row["NODE-TIME"],
+            re.ASCII,
+        )
         if found:
             day, clock, fraction, offset = found.groups()
             with suppress(ValueError):
-                return datetime.strptime(f"{day} {clock}{fraction or '.0'} {offset}", "%Y-%m-%d %H:%M:%S.%f %z")
+                return datetime.strptime(
+                    f"{day} {clock}{fraction or '.0'} {offset}", "%Y-%m-%d %H:%M:%S.%f %z"
+                )
     return None
 
 
@@ -296,8 +354,13 @@ def _rows(text: str, *must_have: str) -> Iterator[dict[str, str]]:
     starts: list[tuple[int, str]] = []
     for line in text.split("\n"):
         if not starts:
-            headings = [(found.start(), found.group()) for found in re.finditer(r"\S+(?: \S+)*", line)]
+            headings = [
+                (found.start(), found.group()) for found in re.finditer(r"\S+(?: \S+)*", line)
+            ]
             starts = headings if {name for _, name in headings}.issuperset(must_have) else []
         elif line.strip():
             ends = [start for start, _ in starts[1:]] + [len(line)]
-            yield {name: line[start:end].strip() for (start, name), end in zip(starts, ends, strict=True)}
+            yield {
+                name: line[start:end].strip()
+                for (start, name), end in zip(starts, ends, strict=True)
+            }

@@ -49,7 +49,10 @@ def together(questions: Iterable[Callable[[], T]]) -> list[T]:
                 end_running()
             raise
     errors = (each.exception() for each in asked)
-    failed = next((error for error in errors if error is not None and not isinstance(error, CancelledError)), None)
+    failed = next(
+        (error for error in errors if error is not None and not isinstance(error, CancelledError)),
+        None,
+    )
     if failed is not None:
         raise failed
     return [each.result() for each in asked]

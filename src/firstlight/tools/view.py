@@ -24,7 +24,9 @@ class View:
             ApiRefused: It said no.
         """
         self._seen = ("", "", "")
-        items, version = self._kubernetes.list(self._kind, namespace=self._namespace, labels=labels, name=name)
+        items, version = self._kubernetes.list(
+            self._kind, namespace=self._namespace, labels=labels, name=name
+        )
         self._seen = (version, labels, name)
         return items
 
@@ -42,5 +44,9 @@ class View:
         (version, labels, name), self._seen = self._seen, ("", "", "")
         if not version:
             # The last look failed, or the kind is not known yet: there is nothing to watch from.
-            raise ApiUnavailable(f"cannot watch {self._kind.plural}: the API server does not list them yet")
-        self._kubernetes.await_change(self._kind, version, longest_s, namespace=self._namespace, labels=labels, name=name)
+            raise ApiUnavailable(
+                f"cannot watch {self._kind.plural}: the API server does not list them yet"
+            )
+        self._kubernetes.await_change(
+            self._kind, version, longest_s, namespace=self._namespace, labels=labels, name=name
+        )
