@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from firstlight.checklist import Capability
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.piece import Absent, Found, asking
-from firstlight.target import Capability
 
 
 def status(failure: Failure, _looking: Looking) -> Found:

@@ -9,11 +9,11 @@ from pathlib import Path
 from firstlight.clock import Clock
 from firstlight.diagnostics.archive import TOTAL_BYTES_MAX, cut, write_archive
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.looking import Looking, TimeUp
+from firstlight.diagnostics.deadline import Looking, TimeUp
 from firstlight.diagnostics.piece import Absent, Piece
 from firstlight.diagnostics.subjects import Subject, subjects_of
 from firstlight.errors import FirstlightError
-from firstlight.tools.masking import Masker
+from firstlight.masking import Masker
 
 LONGEST_S = 60.0
 """All looking together. Ending a command that does not end takes ten seconds at most, writing takes none to speak of."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstlight.checklist import Capability
 from firstlight.definition.model import Cluster, Node
-from firstlight.target import Capability, Target
+from firstlight.target import Target
 
 NODES_MAX = 6
 """Machines that are looked at; of a failure that names none, the first ones."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from firstlight.checklist import Capability
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.piece import Absent, Found, Piece, asking
-from firstlight.target import Capability
 from firstlight.tools.objects import Object, counts, is_ready, is_well, name_of
 from firstlight.tools.reading import Unreadable, read_json
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.deadline import Looking
 
 
 @dataclass(frozen=True, slots=True)

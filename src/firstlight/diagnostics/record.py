@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.piece import Absent, Found, reading, saying
 from firstlight.toolbox import versions
 

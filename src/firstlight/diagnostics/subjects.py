@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from firstlight.diagnostics import cilium, flux, helm, kubernetes, record, talos
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.piece import Absent, Found
 
 Subject = Callable[[Failure, Looking], Found]

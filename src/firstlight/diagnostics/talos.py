@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from firstlight.checklist import Capability
 from firstlight.definition.model import Node, Role
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.looking import Looking
+from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.piece import Absent, Answer, Found, Piece, asking
-from firstlight.target import Capability
 from firstlight.tools.process import CommandResult
 from firstlight.tools.talosctl import parse_services
-from firstlight.tools.together import together
+from firstlight.tools.concurrency import together
 
 LOG_LINES = "200"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstlight.toolbox.pins import ChartPin
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
     from firstlight.toolbox.progress import Display
 
 # Uninstalling a release must never delete definitions, because that deletes every resource of those kinds.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstlight.toolbox.pins import Build, Pins
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
 
 
 def bin_folder(build: Build, pins: Pins, places: Places) -> Path:

@@ -16,7 +16,7 @@ from firstlight.toolbox.toolchain import go_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
     from firstlight.toolbox.progress import Display
 
 # The largest module, Cilium, is a download of about 100 MB.

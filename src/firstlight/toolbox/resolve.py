@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstlight.toolbox.pins import Pins, Tool
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
 
 # They mostly wait for a program to say its version.
 _WORKERS = 8

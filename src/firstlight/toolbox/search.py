@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firstlight.toolbox.pins import Tool
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
 
 # A tool that cannot say its version within this time is not one to rely on.
 _ASK_S = 20.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstlight.toolbox.pins import Build, Pins, Tool
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
     from firstlight.toolbox.progress import Display
 
 

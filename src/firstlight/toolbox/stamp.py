@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from firstlight.toolbox.pins import Pins
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
 
 # A stamp of another form is none.
 _FORMAT = 1

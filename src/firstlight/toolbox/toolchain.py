@@ -16,7 +16,7 @@ from firstlight.toolbox.process import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
     from firstlight.toolbox.progress import Display
 
 _INSTALL_S = 600.0

@@ -21,7 +21,7 @@ from typing import IO
 
 from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.tools.classification import Class, Rule, classify
-from firstlight.tools.masking import MASK, KeyLines, Masker
+from firstlight.masking import MASK, KeyLines, Masker
 
 TERMINATE_WAIT_S = 5.0
 """How long a child may take to end itself after SIGTERM: helm needs about two seconds to write its release record."""

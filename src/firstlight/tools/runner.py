@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firstlight.errors import FirstlightError
 from firstlight.events import Bus, CommandEnded, CommandOutput, CommandStarted
-from firstlight.tools.masking import Masker
+from firstlight.masking import Masker
 from firstlight.tools.process import CommandResult, run
 
 TAIL_LINES = 12

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.clock import Clock
-from firstlight.tools.masking import Masker
+from firstlight.masking import Masker
 from firstlight.tools.process import CommandResult, run
 
 COMMAND_S = 10.0

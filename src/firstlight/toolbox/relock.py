@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from firstlight.toolbox.pins import Pins, Tool
-    from firstlight.toolbox.places import Places
+    from firstlight.toolbox.paths import Places
     from firstlight.toolbox.progress import Display
 
 _RESOLVE_S = 1800.0

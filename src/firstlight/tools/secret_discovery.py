@@ -18,7 +18,7 @@ from firstlight.tools.process import run
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 from firstlight.tools.sops import DECRYPT_S, decrypt_command, encrypted_values
-from firstlight.tools.together import together
+from firstlight.tools.concurrency import together
 
 _SECRET_KEY = re.compile(
     r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE
