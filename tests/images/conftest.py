@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.docker.images.places import ImagePlaces
+from lab.docker.images.paths import ImagePaths
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> ImagePlaces:
-    return ImagePlaces(tmp_path / "images", "0123456789abcdef")
+def here(tmp_path: Path) -> ImagePaths:
+    return ImagePaths(tmp_path / "images", "0123456789abcdef")

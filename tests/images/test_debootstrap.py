@@ -7,7 +7,7 @@ import pytest
 
 from firstlight.errors import TargetError
 from firstlight.toolbox.progress import PlainDisplay
-from lab.docker.images import debootstrap
+from lab.docker.images import debian
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_debian_computer_uses_its_own_mirror(tmp_path, file, text, mirror):
     (tmp_path / "os-release").write_text('NAME="Debian"\nID=debian\n')
     (tmp_path / "apt" / file).write_text(text)
 
-    assert debootstrap.configured_mirror(tmp_path) == mirror
+    assert debian.configured_mirror(tmp_path) == mirror
 
 
 def test_another_computer_leaves_the_mirror_to_debootstrap(tmp_path):
@@ -53,12 +53,12 @@ def test_another_computer_leaves_the_mirror_to_debootstrap(tmp_path):
     (tmp_path / "os-release").write_text("ID=ubuntu\n")
     (tmp_path / "apt/sources.list").write_text("deb http://mirror.example/debian trixie main\n")
 
-    assert debootstrap.configured_mirror(tmp_path) == ""
+    assert debian.configured_mirror(tmp_path) == ""
 
 
 def test_without_debootstrap_the_refusal_says_how_to_get_it(as_root, display):
     with pytest.raises(TargetError, match="debootstrap is not installed") as caught:
-        debootstrap.make_root(as_root / "root", display, 0)
+        debian.make_root(as_root / "root", display, 0)
 
     assert "apt-get install debootstrap" in caught.value.next_step
 
@@ -67,7 +67,7 @@ def test_without_root_the_refusal_says_so(tmp_path, monkeypatch, display):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
     with pytest.raises(TargetError, match="needs to be root"):
-        debootstrap.make_root(tmp_path / "root", display, 0)
+        debian.make_root(tmp_path / "root", display, 0)
 
 
 def test_what_makes_a_root_holds_the_lock_and_its_last_words_are_shown(as_root, display, tmp_path):
@@ -83,7 +83,7 @@ def test_what_makes_a_root_holds_the_lock_and_its_last_words_are_shown(as_root, 
     lock = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
 
     with pytest.raises(TargetError) as caught:
-        debootstrap.make_root(tmp_path / "root", display, lock)
+        debian.make_root(tmp_path / "root", display, lock)
 
     os.close(lock)
     assert "unshare exited 7" in caught.value.message

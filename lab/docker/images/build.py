@@ -6,23 +6,36 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlight.toolbox.digest import bin_folder
 from firstlight.toolbox.filelock import locked
-from lab.docker.images import debian, debootstrap, storage
+from firstlight.toolbox.gobuild import build_tools
+from firstlight.toolbox.graph import module_folders
+from firstlight.toolbox.toolchain import bring_go
+from lab.docker.images import debian, storage
+from lab.docker.images.contents import CILIUM, MACHINERY, TALOS, Ingredients
 from lab.docker.images.image_set import Image, ImageSet, NodeImage, write_record
-from lab.docker.images.ingredients import Ingredients, build_programs, find_modules
 from lab.docker.images.layers import Entry, kept_layer, key_of, make_layer
 from lab.docker.images.layout import architecture, assemble, write_archive
-from lab.docker.images.places import ImagePlaces
+from lab.docker.images.paths import ImagePaths
 from lab.docker.images.recipes import Recipe, Under, recipes, static_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from firstlight.toolbox import Pins, Places
+    from firstlight.toolbox import Pins, Places, Tool
     from firstlight.toolbox.progress import Display
     from lab.docker.images.layers import Layer
     from lab.docker.images.layout import Assembled
 
+# Set-up builds these for their own sake; here they are taken as they are.
+_SHARED = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+)
 # Measured on two cores: what is neither compiling nor Debian.
 _EXPECTED_S = 60.0
 # Measured: Debian roots, layers and the node's archive. Go's caches are said by each build.
@@ -35,7 +48,7 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
     It may be interrupted anywhere: everything gets its name when it is finished, and the record is written last.
     """
     architecture()
-    here = ImagePlaces.of(places, pins)
+    here = ImagePaths.of(places, pins)
     with locked(here.folder / "lock", display.say) as lock:
         here.folder.mkdir(parents=True, exist_ok=True)
         free_mb = shutil.disk_usage(here.folder).free // 1_000_000
@@ -45,28 +58,59 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
         # Whoever held the lock before is gone, so what it did not finish belongs to nobody.
         shutil.rmtree(here.work, ignore_errors=True)
         root = _base_root(here, display, lock)
-        programs = build_programs(pins, places, environ, display)
-        got = Ingredients(programs, find_modules(pins, places, environ, display), root)
+        programs = _build_programs(pins, places, environ, display)
+        got = Ingredients(programs, _find_modules(pins, places, environ, display), root)
         found = _assemble(recipes(pins, got), got, here, display, lock)
         write_record(found, here)
         _forget_old(found, here, display)
     return found
 
 
-def _base_root(here: ImagePlaces, display: Display, lock: int) -> Path:
+def _build_programs(
+    pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+) -> dict[str, Path]:
+    """Have every program that goes into an image, building what is missing."""
+    wanted: dict[str, list[Tool]] = {}
+    for tool in pins.tools.values():
+        if tool.build and (pins.builds[tool.build].on_demand or tool.name in _SHARED):
+            wanted.setdefault(tool.build, []).append(tool)
+    found: dict[str, Path] = {}
+    for name, tools in wanted.items():
+        build = pins.builds[name]
+        build_tools(build, tools, pins=pins, places=places, environ=environ, display=display)
+        folder = bin_folder(build, pins, places)
+        found |= {tool.name: folder / tool.name for tool in tools}
+    return found
+
+
+def _find_modules(
+    pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+) -> dict[str, Path]:
+    """Have the modules whose files go into images, checked against the hashes of their graphs."""
+    found: dict[str, Path] = {}
+    for name, modules in (("node", (TALOS, MACHINERY)), ("cilium", (CILIUM,))):
+        build = pins.builds[name]
+        go = bring_go(build.go, places, environ, display)
+        found |= module_folders(
+            modules, module=places.root / build.module, go=go, environ=environ, display=display
+        )
+    return found
+
+
+def _base_root(here: ImagePaths, display: Display, lock: int) -> Path:
     """Return the Debian root; it is made under another name, so one that has its name is whole."""
     root = here.roots / f"base-{debian.digest(debian.BASE)}"
     if not root.is_dir():
         partial = here.work / "base"
         partial.parent.mkdir(parents=True, exist_ok=True)
-        debootstrap.make_root(partial, display, lock)
+        debian.make_root(partial, display, lock)
         root.parent.mkdir(parents=True, exist_ok=True)
         partial.rename(root)
     return root
 
 
 def _assemble(
-    wanted: list[Recipe], got: Ingredients, here: ImagePlaces, display: Display, lock: int
+    wanted: list[Recipe], got: Ingredients, here: ImagePaths, display: Display, lock: int
 ) -> ImageSet:
     lower = _lower_layers(got, here, display, lock)
     display.begin(f"{len(wanted)} images", _EXPECTED_S)
@@ -88,7 +132,7 @@ def _assemble(
 
 
 def _lower_layers(
-    got: Ingredients, here: ImagePlaces, display: Display, lock: int
+    got: Ingredients, here: ImagePaths, display: Display, lock: int
 ) -> dict[Under, list[Layer]]:
     """Return the layers below the images' own ones."""
     static = _layer(static_entries(got.root), here)
@@ -103,7 +147,7 @@ def _lower_layers(
         root = here.work / "compiler"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        debootstrap.add_packages(got.root, root, debian.COMPILER, display, lock)
+        debian.add_packages(got.root, root, debian.COMPILER, display, lock)
         display.begin("layer of the compiler", 30)
         compiler = make_layer(key, list(debian.entries_of(root, beyond=got.root)), here)
         shutil.rmtree(root)
@@ -120,13 +164,13 @@ def _own(recipe: Recipe, got: Ingredients) -> list[Entry]:
     return [*programs, *recipe.more]
 
 
-def _layer(entries: Iterable[Entry], here: ImagePlaces) -> Layer:
+def _layer(entries: Iterable[Entry], here: ImagePaths) -> Layer:
     found = list(entries)
     key = key_of(found)
     return kept_layer(key, here) or make_layer(key, found, here)
 
 
-def _archive(image: Assembled, reference: str, here: ImagePlaces) -> NodeImage:
+def _archive(image: Assembled, reference: str, here: ImagePaths) -> NodeImage:
     """Have the archive of the machines' image; older ones go, because nothing loads them any more."""
     here.nodes.mkdir(parents=True, exist_ok=True)
     file = here.nodes / f"{image.identifier.removeprefix('sha256:')[:16]}.tar"
@@ -138,7 +182,7 @@ def _archive(image: Assembled, reference: str, here: ImagePlaces) -> NodeImage:
     return NodeImage(reference, image.identifier, file)
 
 
-def _forget_old(found: ImageSet, here: ImagePlaces, display: Display) -> None:
+def _forget_old(found: ImageSet, here: ImagePaths, display: Display) -> None:
     """Remove what only older sets had; another checkout with other versions builds its own again from what Go has kept."""
     for file in here.nodes.iterdir():
         if file != found.node.archive:

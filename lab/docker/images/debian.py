@@ -1,22 +1,26 @@
-"""What images take from Debian: packages, and of the root that has them whatever an image has a use for."""
+"""Debian in images: the packages, the roots that debootstrap builds from them, and the files that an image takes from a root."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlight.errors import TargetError
+from firstlight.toolbox.process import run
 from lab.docker.images.layers import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from firstlight.toolbox.progress import Display
 
 SUITE = "trixie"
-# What machines, the kubelet and the connectivity test's client call: one root for all, so that a machine keeps it once.
+# Used by the machines, the kubelet and the connectivity test's client. They share one root, so a machine stores it once.
 BASE = (
     *(
         "ca-certificates",
@@ -34,29 +38,119 @@ BASE = (
     *("iproute2", "ipset", "procps", "runc"),
     *("curl", "iputils-ping", "bind9-dnsutils", "netcat-openbsd", "tcpdump"),
 )
-# Cilium's agent compiles its datapath when it starts. The connectivity test reads the agent's metrics with jq.
+# The Cilium agent compiles its datapath at startup. The connectivity test reads the agent's metrics with jq.
 COMPILER = ("clang-19", "bpftool", "jq")
-# What an image has no use for, and what is different each time.
+# Files that no image needs, and files that differ on every build.
 _LEFT_OUT = re.compile(
     r"(dev|proc|sys|run|tmp|var/cache|var/log|var/lib/apt/lists|usr/share/(doc|man|info|locale|lintian|bug)|debootstrap)/.+"
     r"|(etc/(machine-id|resolv\.conf|hostname|\.pwd\.lock|.+-)|var/lib/dpkg/.+-old|var/lib/systemd/.+)"
     r"|.+/__pycache__(/.+)?|usr/lib/llvm-19/lib/.+\.a"
 )
-
-
-# A root of another form gets another name.
+# Change this when the layout of a root changes: its name changes with it.
 _FORMAT = "1"
+
+_TIMEOUT_S = 3600.0
+# Measured with a nearby mirror, downloads included.
+_EXPECTED_S = 90.0
+# A private mount namespace: whatever the command mounts disappears when it ends, even if it is killed.
+_PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 
 
 def digest(packages: tuple[str, ...]) -> str:
-    """Name a root by what it has."""
+    """Return the name of a root, derived from its contents."""
     return hashlib.sha256(" ".join((_FORMAT, SUITE, *packages)).encode()).hexdigest()[:16]
 
 
-def entries_of(root: Path, *, beyond: Path | None = None) -> Iterator[Entry]:
-    """Yield what an image takes from a root; with `beyond`, only what that other root does not have just so.
+def make_root(root: Path, display: Display, lock: int) -> None:
+    """Create the base root in this folder.
 
-    Nothing that the other root has is ever removed, so the rest needs no marks of removal.
+    Args:
+        root: The folder to create.
+        display: Shows the progress.
+        lock: The descriptor of the build lock. debootstrap holds it too, so the lock outlives us if we are killed.
+
+    Raises:
+        TargetError: debootstrap is missing or fails, or the user is not root.
+    """
+    _require_root()
+    mirror = configured_mirror(Path("/etc"))
+    _run(
+        [
+            *_PRIVATE_MOUNTS,
+            "debootstrap",
+            "--variant=minbase",
+            f"--include={','.join(BASE)}",
+            SUITE,
+            str(root),
+            *([mirror] if mirror else []),
+        ],
+        "make a Debian root",
+        f"Debian {SUITE} with {len(BASE)} packages",
+        display,
+        lock,
+    )
+
+
+def add_packages(
+    base: Path, root: Path, packages: tuple[str, ...], display: Display, lock: int
+) -> None:
+    """Copy the base root and install more packages into the copy.
+
+    Raises:
+        TargetError: A step fails, or the user is not root.
+    """
+    _require_root()
+    _run(
+        ["cp", "--archive", "--reflink=auto", f"{base}/.", str(root)],
+        "copy the Debian root",
+        "copy of the Debian root",
+        display,
+        lock,
+    )
+    inside = [
+        *_PRIVATE_MOUNTS,
+        "chroot",
+        str(root),
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "LC_ALL=C",
+        "apt-get",
+        "--quiet",
+    ]
+    _run([*inside, "update"], "read the package lists", "package lists", display, lock)
+    names = ", ".join(packages)
+    _run(
+        [*inside, "--yes", "--no-install-recommends", "install", *packages],
+        f"install {names}",
+        f"packages {names}",
+        display,
+        lock,
+    )
+
+
+def configured_mirror(etc: Path) -> str:
+    """Return the mirror that a Debian host is configured with; empty elsewhere, where debootstrap has a default."""
+    release = etc / "os-release"
+    if not release.is_file() or not re.search(
+        r"^ID=debian$", release.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        return ""
+    sources = [etc / "apt/sources.list", *sorted((etc / "apt/sources.list.d").glob("*"))]
+    for file in (path for path in sources if path.is_file()):
+        found = re.search(
+            r"^(?:deb(?: \[[^]]*\])? |URIs:\s*)(https?://\S+/debian)/?(?:\s|$)",
+            file.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+        if found:
+            return found.group(1)
+    return ""
+
+
+def entries_of(root: Path, *, beyond: Path | None = None) -> Iterator[Entry]:
+    """Yield the files that an image takes from a root; with `beyond`, only those that differ from that root.
+
+    Packages are only ever added to the other root, so the layer needs no whiteout files.
     """
     for folder, names, files in os.walk(root):
         for name in [*names, *files]:
@@ -70,6 +164,33 @@ def entries_of(root: Path, *, beyond: Path | None = None) -> Iterator[Entry]:
         names[:] = [name for name in names if not (Path(folder) / name).is_symlink()]
 
 
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise TargetError(
+            "cannot make a Debian root: debootstrap needs to be root",
+            next_step="run ./task lab:images as root (sudo -E ./task lab:images)",
+        )
+    if shutil.which("debootstrap") is None:
+        raise TargetError(
+            "cannot make a Debian root: debootstrap is not installed",
+            next_step="apt-get install debootstrap, then run ./task lab:images again",
+        )
+
+
+def _run(words: list[str], doing: str, step: str, display: Display, lock: int) -> None:
+    display.begin(step, _EXPECTED_S if "debootstrap" in words else 0)
+    outcome = run(words, timeout_s=_TIMEOUT_S, on_tick=display.tick, keep_open=(lock,))
+    display.end("done" if outcome.success else "failed")
+    if not outcome.success:
+        output = f"{outcome.stdout}\n{outcome.stderr}".strip().splitlines()
+        tail = "\n".join(f"  {line}" for line in output[-12:])
+        raise TargetError(
+            f"cannot {doing}: {words[0]} exited {outcome.code}\n{tail}",
+            next_step="fix what the last lines name (network, mirror, disk), then run ./task lab:images again; "
+            "finished parts are kept",
+        )
+
+
 def _entry(path: Path, inside: str) -> Entry | None:
     state = path.lstat()
     mode, uid, gid = stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid
@@ -77,7 +198,7 @@ def _entry(path: Path, inside: str) -> Entry | None:
         return Entry(inside, link=str(path.readlink()), mode=0o777, uid=uid, gid=gid)
     if stat.S_ISDIR(state.st_mode):
         return Entry(inside, folder=True, mode=mode, uid=uid, gid=gid)
-    # Devices and sockets are made anew by whatever runs the image.
+    # The container runtime creates devices and sockets itself.
     return (
         Entry(inside, source=path, mode=mode, uid=uid, gid=gid)
         if stat.S_ISREG(state.st_mode)
@@ -92,7 +213,7 @@ def _same(path: Path, other: Path) -> bool:
         return False
     if stat.S_ISDIR(mine.st_mode):
         return mine.st_mode == theirs.st_mode
-    # The copy kept the times of what it copied.
+    # `cp --archive` kept the modification times.
     return (mine.st_mode, mine.st_size, mine.st_mtime_ns) == (
         theirs.st_mode,
         theirs.st_size,

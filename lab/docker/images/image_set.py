@@ -11,7 +11,7 @@ from firstlight.errors import TargetError
 from firstlight.toolbox import Places, load_pins
 from firstlight.toolbox.digest import bin_folder
 from firstlight.toolbox.setup import point
-from lab.docker.images.places import ImagePlaces
+from lab.docker.images.paths import ImagePaths
 
 _NEXT = "./task lab:images"
 
@@ -92,7 +92,7 @@ def image_set(places: Places | None = None) -> ImageSet:
         TargetError: It is not there, not complete, or made for other versions.
     """
     places = places or Places.of_this_checkout()
-    here = ImagePlaces.of(places, load_pins(places.versions))
+    here = ImagePaths.of(places, load_pins(places.versions))
     if not here.record.is_file():
         raise TargetError(
             f"cannot use the offline image set: {here.record} is not there, so none was built for this checkout's versions",
@@ -120,7 +120,7 @@ def image_set(places: Places | None = None) -> ImageSet:
     return found
 
 
-def write_record(found: ImageSet, here: ImagePlaces) -> None:
+def write_record(found: ImageSet, here: ImagePaths) -> None:
     """Write that the set is complete; this is the last thing that a build does."""
     content = {
         "registry": str(found.registry),
@@ -133,7 +133,7 @@ def write_record(found: ImageSet, here: ImagePlaces) -> None:
     partial.replace(here.record)
 
 
-def _read(content: dict[str, Any], here: ImagePlaces) -> ImageSet:
+def _read(content: dict[str, Any], here: ImagePaths) -> ImageSet:
     node = content["node"]
     return ImageSet(
         storage=here.storage,

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lab.docker.images.places import ImagePlaces
+    from lab.docker.images.paths import ImagePaths
 
 # Higher levels take several times as long for a tenth less.
 _COMPRESSION = 1
@@ -62,7 +62,7 @@ class Layer:
     diff_id: str
     size: int
 
-    def file(self, here: ImagePlaces) -> Path:
+    def file(self, here: ImagePaths) -> Path:
         """Return the compressed archive."""
         return here.layers / f"{self.digest.removeprefix('sha256:')}.tar.gz"
 
@@ -77,7 +77,7 @@ def key_of(entries: Iterable[Entry]) -> str:
     return digest.hexdigest()
 
 
-def kept_layer(key: str, here: ImagePlaces) -> Layer | None:
+def kept_layer(key: str, here: ImagePaths) -> Layer | None:
     """Return the layer that was made under this key before, if its archive is still there."""
     try:
         layer = Layer(**json.loads(_record(key, here).read_text(encoding="ascii")))
@@ -86,7 +86,7 @@ def kept_layer(key: str, here: ImagePlaces) -> Layer | None:
         return None
 
 
-def make_layer(key: str, entries: Sequence[Entry], here: ImagePlaces) -> Layer:
+def make_layer(key: str, entries: Sequence[Entry], here: ImagePaths) -> Layer:
     """Write the layer and remember it under its key; it is there whole or not at all."""
     here.work.mkdir(parents=True, exist_ok=True)
     here.layers.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def make_layer(key: str, entries: Sequence[Entry], here: ImagePlaces) -> Layer:
     return layer
 
 
-def _record(key: str, here: ImagePlaces) -> Path:
+def _record(key: str, here: ImagePaths) -> Path:
     return here.layers / f"{key}.json"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lab.docker.images.layers import Layer
-    from lab.docker.images.places import ImagePlaces
+    from lab.docker.images.paths import ImagePaths
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 # The time of everything in an image, so that the same content has the same digest at any time.
@@ -91,7 +91,7 @@ def assemble(layers: Sequence[Layer], start: Start) -> Assembled:
     return Assembled(tuple(layers), config, manifest)
 
 
-def write_archive(image: Assembled, reference: str, file: Path, here: ImagePlaces) -> None:
+def write_archive(image: Assembled, reference: str, file: Path, here: ImagePaths) -> None:
     """Write the image as `docker load` takes it."""
     name = image.identifier.removeprefix("sha256:")
     content = [

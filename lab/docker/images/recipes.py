@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lab.docker.images import agent, machine
+from lab.docker.images import contents
 from lab.docker.images.layers import Entry
 from lab.docker.images.layout import Start
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstlight.toolbox import Pins
-    from lab.docker.images.ingredients import Ingredients
+    from lab.docker.images.contents import Ingredients
 
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 _PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
@@ -88,8 +88,9 @@ def static_entries(root: Path) -> list[Entry]:
 def node_recipe(pins: Pins, got: Ingredients) -> Recipe:
     """Return the image of the machines themselves."""
     reference = f"ghcr.io/siderolabs/talos:v{pins.tools['machined'].version}"
-    start = Start(entrypoint=(machine.ENTRYPOINT,))
-    return Recipe(reference, Under.BASE, machine.PROGRAMS, start, tuple(machine.entries(got)))
+    start = Start(entrypoint=(contents.MACHINE_ENTRYPOINT,))
+    more = tuple(contents.machine_entries(got))
+    return Recipe(reference, Under.BASE, contents.MACHINE_PROGRAMS, start, more)
 
 
 def recipes(pins: Pins, got: Ingredients) -> list[Recipe]:
@@ -171,9 +172,9 @@ def _cilium(pins: Pins, got: Ingredients) -> list[Recipe]:
         Recipe(
             f"quay.io/cilium/cilium:{tag}",
             Under.COMPILER,
-            agent.PROGRAMS,
-            agent.START,
-            tuple(agent.entries(got)),
+            contents.AGENT_PROGRAMS,
+            contents.AGENT_START,
+            tuple(contents.agent_entries(got)),
         ),
         Recipe(
             f"quay.io/cilium/operator-generic:{tag}",

@@ -11,13 +11,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lab.docker.images.layout import digest_of
-from lab.docker.images.places import repository_of
+from lab.docker.images.paths import repository_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.docker.images.layout import Assembled
-    from lab.docker.images.places import ImagePlaces
+    from lab.docker.images.paths import ImagePaths
 
 # Read-only: what nodes pull is what was built. Plain HTTP: it listens on a bridge of this computer only.
 _CONFIG = """version: 0.1
@@ -30,7 +30,7 @@ http: {{addr: "127.0.0.1:0"}}
 """
 
 
-def store(image: Assembled, reference: str, here: ImagePlaces) -> None:
+def store(image: Assembled, reference: str, here: ImagePaths) -> None:
     """Put the image into the storage under its name; the name comes last, so that what has a name is whole."""
     for layer in image.layers:
         _link_blob(layer.digest, layer.file(here), here)
@@ -45,7 +45,7 @@ def store(image: Assembled, reference: str, here: ImagePlaces) -> None:
     _point(folder / "_manifests/tags" / tag / "current/link", image.digest)
 
 
-def is_stored(image: Assembled, reference: str, here: ImagePlaces) -> bool:
+def is_stored(image: Assembled, reference: str, here: ImagePaths) -> bool:
     """Report whether exactly this image is there whole under this name."""
     if here.tagged(reference) != image.digest:
         return False
@@ -54,13 +54,13 @@ def is_stored(image: Assembled, reference: str, here: ImagePlaces) -> bool:
     return all(_size(here.blob(digest)) == size for digest, size in sizes.items())
 
 
-def write_config(here: ImagePlaces) -> None:
+def write_config(here: ImagePaths) -> None:
     """Write what the registry is started with."""
     here.serve_config.parent.mkdir(parents=True, exist_ok=True)
     _write(here.serve_config, _CONFIG.format(storage=json.dumps(str(here.storage))).encode())
 
 
-def prune(here: ImagePlaces) -> int:
+def prune(here: ImagePaths) -> int:
     """Remove what no name leads to any more; return the bytes that are free now."""
     used: set[str] = set()
     for link in here.repositories.rglob("_manifests/tags/*/current/link"):
@@ -82,7 +82,7 @@ def prune(here: ImagePlaces) -> int:
     return freed
 
 
-def _link_blob(digest: str, file: Path, here: ImagePlaces) -> None:
+def _link_blob(digest: str, file: Path, here: ImagePaths) -> None:
     blob = here.blob(digest)
     if _size(blob) == file.stat().st_size:
         return
@@ -93,7 +93,7 @@ def _link_blob(digest: str, file: Path, here: ImagePlaces) -> None:
     fresh.replace(blob)
 
 
-def _write_blob(content: bytes, here: ImagePlaces) -> None:
+def _write_blob(content: bytes, here: ImagePaths) -> None:
     blob = here.blob(digest_of(content))
     blob.parent.mkdir(parents=True, exist_ok=True)
     _write(blob, content)

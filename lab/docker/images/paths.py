@@ -17,7 +17,7 @@ SHARED_BUILD = "shared"
 """The one build of set-up whose programs go into images as well."""
 
 # The files that decide what an image is made of.
-_RECIPES = ("agent.py", "debian.py", "layers.py", "layout.py", "machine.py", "recipes.py")
+_RECIPES = ("contents.py", "debian.py", "layers.py", "layout.py", "recipes.py")
 
 
 def repository_of(reference: str) -> tuple[str, str]:
@@ -27,14 +27,14 @@ def repository_of(reference: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePlaces:
+class ImagePaths:
     """The folders of the set: everything but the record is shared by all checkouts of this user."""
 
     folder: Path
     made_of: str
 
     @classmethod
-    def of(cls, places: Places, pins: Pins) -> ImagePlaces:
+    def of(cls, places: Places, pins: Pins) -> ImagePaths:
         """Return the places for what this checkout pins and how it assembles images."""
         digest = hashlib.sha256()
         for build in pins.builds.values():
