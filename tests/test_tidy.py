@@ -33,9 +33,9 @@ SLEEPERS = {
 }
 PRINTERS: set[str] = set()  # command lines write to sys.stdout, which says what they mean to do
 PROCESS_STARTERS = {
-    "src/firstlight/tools/process.py",  # the one function that runs processes
+    "src/firstlight/process.py",  # the one function that runs processes
     "src/firstlight/toolbox/process.py",  # runs go and mise, before anything else is there
-    "lab/simulated/daemon.py",  # starts what outlives it
+    "lab/simulated/processes.py",  # starts what outlives it
 }
 # Catches everything at an edge, and says or keeps what it caught.
 CATCHERS = {

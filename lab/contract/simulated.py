@@ -9,10 +9,10 @@ import yaml
 
 from firstlight.clock import SystemClock
 from firstlight.errors import TargetError
-from firstlight.tools.process import run
+from firstlight.process import run
 from lab.contract.answers import Asking
 from lab.contract.material import CLUSTER, NODES, PLACES, Material
-from lab.simulated import daemon, processes, services
+from lab.simulated import processes, services
 from lab.simulated.addresses import CHARTS_PORT, REGISTRY_PORT
 from lab.simulated.machines import TIMINGS, listeners
 from lab.simulated.paths import LabPaths, private_dir, write_atomic
@@ -112,7 +112,7 @@ class SimulatedMachines:
     def stop(self) -> None:
         """End everything that was started."""
         marked = tuple(processes.marked(self._paths.state))
-        if left := daemon.end(marked, self._paths.state, terminate_s=15.0, kill_s=5.0):
+        if left := processes.end(marked, self._paths.state, terminate_s=15.0, kill_s=5.0):
             raise TargetError(
                 f"cannot end the simulated machines of the contract: process {left[0]} does not end"
             )

@@ -16,7 +16,7 @@ import yaml
 from firstlight.errors import TargetError
 from lab.docker.network import gateway_of
 from lab.docker.settings import Settings
-from lab.simulated import sealed
+from lab.simulated import stand_in_secrets
 from lab.simulated.addresses import Endpoints, map_addresses
 from lab.simulated.checkout import Source
 
@@ -150,7 +150,7 @@ def mirror_documents(
 
 def is_of(path: Path, cluster: str) -> bool:
     """Whether a file belongs to a cluster and can be changed: encrypted ones are made anew anyway."""
-    return len(path.parts) > 1 and path.parts[1] == cluster and not sealed.is_sealed(path)
+    return len(path.parts) > 1 and path.parts[1] == cluster and not stand_in_secrets.is_sealed(path)
 
 
 def _moved(content: bytes, network: IPv4Network, subnet: IPv4Network) -> bytes:

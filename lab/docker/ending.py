@@ -7,12 +7,12 @@ from pathlib import Path
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError, ToolMissing
-from firstlight.tools.process import run
+from firstlight.process import run
 from lab.docker import own_engine
 from lab.docker.engine import Engine, find_engine
 from lab.docker.host import read_host
 from lab.docker.network import LABEL
-from lab.simulated import daemon, ending
+from lab.simulated import ending, processes
 from lab.simulated.paths import LabPaths
 
 Say = Callable[[str], None]
@@ -105,8 +105,8 @@ def engine_of(paths: LabPaths, *, is_made: bool) -> Engine | None:
 
 def _stop(paths: LabPaths) -> None:
     """End the lab's engine and wait for it, so that it takes its containerd and its mounts along."""
-    if (found := daemon.running(paths, own_engine.NAME)) is not None:
-        daemon.end((found.pid,), paths.state, terminate_s=_STOP_S, kill_s=_KILL_S)
+    if (found := processes.running(paths, own_engine.NAME)) is not None:
+        processes.end((found.pid,), paths.state, terminate_s=_STOP_S, kill_s=_KILL_S)
 
 
 def _unmount_below(state: Path, mounts: Path = Path("/proc/mounts")) -> None:

@@ -35,9 +35,10 @@ from lab.simulated import services, workstation
 from lab.simulated.addresses import Endpoints
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.lock import holding
-from lab.simulated.needs import require_tools
 from lab.simulated.paths import LabPaths, private_dir
 from lab.simulated.services import Service
+from lab.simulated.tree import copy_definition
+from lab.simulated.workstation import require_tools
 
 Say = Callable[[str], None]
 
@@ -93,7 +94,7 @@ class _Up:
         self._network(engine)
         recipient = workstation.prepare(self._paths, self._lab)
         waiting = [self._begin(service) for service in self._services()]
-        workstation.copy_definition(
+        copy_definition(
             self._paths, self._source, self._lab, recipient, self._environment(), self._say
         )
         cluster = self._machine_configs()

@@ -14,7 +14,7 @@ from firstlight.clock import Clock
 from firstlight.errors import TargetError
 from lab.docker.engine import Engine, ask, find_engine
 from lab.docker.host import Host
-from lab.simulated import daemon, services
+from lab.simulated import processes, services
 from lab.simulated.machines import digest_of
 from lab.simulated.paths import LabPaths, private_dir, write_atomic
 from lab.simulated.services import Service
@@ -82,12 +82,12 @@ def start(paths: LabPaths, host: Host, say: Callable[[str], None], clock: Clock)
         TargetError: It does not come up; its log says why.
     """
     service = describe(paths, host)
-    if daemon.running(paths, NAME) is None:
+    if processes.running(paths, NAME) is None:
         _clear_leftovers(paths)
         services.begin(paths, service, say)
     deadline = clock.monotonic() + START_S
     while (engine := ask(client_environment(paths), is_ours=True)) is None:
-        if daemon.running(paths, NAME) is None or clock.monotonic() > deadline:
+        if processes.running(paths, NAME) is None or clock.monotonic() > deadline:
             log = paths.logs / f"{NAME}.log"
             tail = (
                 log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]

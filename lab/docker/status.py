@@ -11,7 +11,7 @@ from lab.docker import own_engine
 from lab.docker.containment import require_clean_host
 from lab.docker.engine import Engine, ask, find_engine
 from lab.docker.network import LABEL
-from lab.simulated import daemon, status
+from lab.simulated import processes, status
 from lab.simulated.paths import LabPaths
 from lab.simulated.status import Status
 
@@ -24,7 +24,7 @@ def observe(paths: LabPaths) -> Status:
     said = _said(paths)
     engine = current_engine(paths)
     machines = containers(engine, paths) if engine is not None else []
-    found = {name: daemon.running(paths, name) for name in SERVICES}
+    found = {name: processes.running(paths, name) for name in SERVICES}
     wanted = set(said.get("addresses", {}).get("nodes", {}))
     running = {each["Config"]["Hostname"] for each in machines if each["State"]["Running"]}
     is_up = bool(wanted) and wanted <= running and found["git-server"] is not None

@@ -26,8 +26,9 @@ from lab.kind.settings import SUBNET_VARIABLE, given_by_the_engine, kind_of, sub
 from lab.simulated import services, workstation
 from lab.simulated.checkout import read_checkout
 from lab.simulated.lock import holding
-from lab.simulated.needs import require_tools
 from lab.simulated.paths import LabPaths, private_dir
+from lab.simulated.tree import copy_definition
+from lab.simulated.workstation import require_tools
 
 Say = Callable[[str], None]
 
@@ -166,7 +167,7 @@ class _Up:
             self._acted = True
             services.begin(self._paths, git, self._say_to)
         environment = {**os.environ, **description.environment(self._paths, lab, str(self._subnet))}
-        workstation.copy_definition(self._paths, source, lab, recipient, environment, self._say)
+        copy_definition(self._paths, source, lab, recipient, environment, self._say)
         cluster = load(self._paths.tree, self._paths.cluster)
         if kubeconfig.export(
             self._paths, kubeconfig.renamed(self._kind.kubeconfig_text(), cluster)

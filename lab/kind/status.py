@@ -11,7 +11,7 @@ from lab.docker.engine import Engine, find_engine
 from lab.docker.status import with_consoles
 from lab.kind.nodes import CLUSTER_LABEL
 from lab.kind.settings import kind_of
-from lab.simulated import daemon
+from lab.simulated import processes
 from lab.simulated.paths import LabPaths
 from lab.simulated.status import Status
 
@@ -20,7 +20,7 @@ def observe(paths: LabPaths) -> Status:
     """Look at a lab; nothing is changed."""
     engine = _engine()
     nodes = _containers(engine, paths)
-    git = daemon.running(paths, "git-server")
+    git = processes.running(paths, "git-server")
     is_up = (
         paths.description.exists()
         and bool(nodes)

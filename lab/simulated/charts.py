@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from firstlight.errors import TargetError
-from firstlight.tools.process import run
+from firstlight.process import run
 from lab.simulated.paths import LabPaths, write_atomic
 
 _HELM_S = 60.0

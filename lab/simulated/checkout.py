@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from firstlight.errors import TargetError
+from firstlight.process import CommandResult, run
 from lab.simulated.addresses import Endpoints, endpoints, node_network
-from lab.simulated.repository import git
 
 PARTS = ("clusters", "bootstrap", ".sops.yaml")
 """What the lab takes from the checkout."""
@@ -85,3 +86,36 @@ def _listing(checkout: Path) -> Iterator[Path]:
             str(path.relative_to(checkout)) for path in found if "clusterconfig" not in path.parts
         )
     yield from (Path(name) for name in names if (checkout / name).is_file())
+
+
+_GIT_S = 60.0
+
+
+def git(folder: Path, *words: str) -> CommandResult:
+    """Run git on a repository, with nothing of the operator's own settings."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C.UTF-8",
+    }
+    for role in ("AUTHOR", "COMMITTER"):
+        environment[f"GIT_{role}_NAME"] = "firstlight lab"
+        environment[f"GIT_{role}_EMAIL"] = "lab@firstlight.invalid"
+    # The checkout may belong to another user (a container's mount); it is only read.
+    argv = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "gc.auto=0",
+        "-C",
+        str(folder),
+        *words,
+    ]
+    return run(argv, timeout_s=_GIT_S, env=environment)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError
-from lab.simulated import daemon, processes
+from lab.simulated import processes
 from lab.simulated.lock import holding
 from lab.simulated.paths import LabPaths
 
@@ -78,7 +78,7 @@ def _end_processes(paths: LabPaths) -> int:
         pids = tuple(processes.marked(paths.state))
         if not pids:
             return ended
-        left = daemon.end(pids, paths.state, terminate_s=TERMINATE_S, kill_s=KILL_S)
+        left = processes.end(pids, paths.state, terminate_s=TERMINATE_S, kill_s=KILL_S)
         ended += len(pids) - len(left)
     raise TargetError(
         f"cannot end the lab of {paths.cluster}: processes {', '.join(map(str, left or pids))} are still there after {_ROUNDS_MAX} rounds",

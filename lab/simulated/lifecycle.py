@@ -21,8 +21,9 @@ from lab.simulated.addresses import Endpoints, endpoints
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.ending import end_lab
 from lab.simulated.lock import holding
-from lab.simulated.needs import require_tools
 from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.tree import copy_definition
+from lab.simulated.workstation import require_tools
 
 Say = Callable[[str], None]
 
@@ -74,7 +75,7 @@ class _Up:
             )
             git = services.git_server(self._paths, self._lab)
             self._begin(git)
-            workstation.copy_definition(
+            copy_definition(
                 self._paths, self._source, self._lab, recipient, self._environment(), self._say
             )
             if packaging.result():

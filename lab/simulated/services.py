@@ -10,7 +10,7 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
-from lab.simulated import charts, daemon, ports, processes
+from lab.simulated import charts, ports, processes
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import BINARY, digest_of
 from lab.simulated.paths import LabPaths
@@ -54,8 +54,7 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
     """Describe the Git server."""
     listener = Listener("the Git remote", str(lab.address), GIT_PORT)
     programs = [
-        paths.checkout / "lab" / "simulated" / name
-        for name in ("git_server.py", "git_host.py", "faults.py")
+        paths.checkout / "lab" / "simulated" / name for name in ("git_server.py", "faults.py")
     ]
     argv = (
         sys.executable,
@@ -88,7 +87,7 @@ def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[P
 
 def is_current(paths: LabPaths, service: Service) -> bool:
     """Whether a service runs, is ready, and was started with what it would be started with now."""
-    found = daemon.running(paths, service.name)
+    found = processes.running(paths, service.name)
     is_ready = service.ready.exists() if service.ready is not None else not _missing(service)
     return found is not None and found.stamp == service.stamp and is_ready
 
@@ -99,14 +98,14 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
     Raises:
         TargetError: Somebody else has its address, or the old one does not end.
     """
-    found = daemon.running(paths, service.name)
+    found = processes.running(paths, service.name)
     old = {
         *processes.same_command(paths.state, service.argv),
         *([found.pid] if found is not None else []),
     }
     if old:
         say(f"{service.name}: restarting, what it runs on has changed")
-        left = daemon.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
+        left = processes.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
         if left:
             raise TargetError(
                 f"cannot restart {service.name}: process {left[0]} does not end, not even when killed"
@@ -114,7 +113,7 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
     if service.ready is not None:
         service.ready.unlink(missing_ok=True)
     ports.require_free(paths, service.listeners)
-    started = daemon.start(
+    started = processes.start(
         paths, service.name, service.argv, service.environment, stamp=service.stamp
     )
     say(f"{service.name}: started, process {started.pid}")
@@ -133,7 +132,7 @@ def wait_until_ready(
         last = _missing(service)
         if not last:
             return
-        if daemon.running(paths, service.name) is None:
+        if processes.running(paths, service.name) is None:
             raise TargetError(
                 f"cannot start {service.name}: it ended at once\n{_log_tail(paths, service.name)}",
                 next_step=_logs(paths),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.errors import TargetError
-from lab.simulated import daemon, machines, processes
+from lab.simulated import machines, processes
 from lab.simulated.addresses import GIT_PORT
 from lab.simulated.paths import LabPaths
 from lab.simulated.ports import Listener
@@ -34,7 +34,7 @@ class Status:
 
 def observe(paths: LabPaths) -> Status:
     """Look at a lab; nothing is changed."""
-    found = {name: daemon.running(paths, name) for name in SERVICES}
+    found = {name: processes.running(paths, name) for name in SERVICES}
     listeners = _listeners(paths)
     with ThreadPoolExecutor(max_workers=len(listeners) or 1) as pool:
         answers = dict(zip(listeners, pool.map(Listener.answers, listeners), strict=True))

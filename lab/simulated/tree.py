@@ -9,18 +9,17 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from lab.simulated import sealed, sources
-from lab.simulated.addresses import map_addresses
-from lab.simulated.checkout import PARTS, Source
+from lab.simulated import stand_in_secrets
+from lab.simulated.addresses import Endpoints, git_urls, is_yaml, map_addresses, point_at_lab
+from lab.simulated.checkout import PARTS, Source, git
 from lab.simulated.paths import LabPaths, write_atomic
-from lab.simulated.repository import git
 
 BRANCH = "main"
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
@@ -69,6 +68,22 @@ def refresh(
     return True
 
 
+def copy_definition(
+    paths: LabPaths,
+    source: Source,
+    lab: Endpoints,
+    recipient: str,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    """Make the lab's copy of the definition what the checkout says, and put a value behind each of its op:// references."""
+    if refresh(paths, source, recipient, environment):
+        say(f"tree: made from the checkout, commit {head(paths)[:12]}")
+    template = source.files.get(Path("bootstrap") / paths.cluster / "secrets.yaml.tpl", b"")
+    if filled := stand_in_secrets.fill_vault(paths, template.decode(), lab):
+        say(f"vault: {filled} values put behind op:// references of the definition")
+
+
 def head(paths: LabPaths) -> str:
     """Return the commit that the served branch is at, empty without one."""
     result = git(paths.repository, "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}")
@@ -79,20 +94,18 @@ def _texts(source: Source, recipient: str) -> dict[Path, bytes]:
     decoded = {
         path: content.decode(errors="surrogateescape")
         for path, content in source.files.items()
-        if not sealed.is_sealed(path)
+        if not stand_in_secrets.is_sealed(path)
     }
-    remotes = sources.git_urls(
-        text
-        for path, text in decoded.items()
-        if path.parts[0] == "bootstrap" and sources.is_yaml(path)
+    remotes = git_urls(
+        text for path, text in decoded.items() if path.parts[0] == "bootstrap" and is_yaml(path)
     )
     networks = list(source.networks.values())
     texts = {}
     for path, original in decoded.items():
         lab = source.endpoints(path)
         text = _RECIPIENT.sub(recipient, map_addresses(original, networks))
-        if lab is not None and sources.is_yaml(path):
-            text = sources.point_at_lab(text, lab, remotes)
+        if lab is not None and is_yaml(path):
+            text = point_at_lab(text, lab, remotes)
         texts[path] = text.encode(errors="surrogateescape")
     return texts
 
@@ -100,12 +113,14 @@ def _texts(source: Source, recipient: str) -> dict[Path, bytes]:
 def _seal(
     paths: LabPaths, source: Source, remembered: TreeState, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    originals = {path: content for path, content in source.files.items() if sealed.is_sealed(path)}
+    originals = {
+        path: content for path, content in source.files.items() if stand_in_secrets.is_sealed(path)
+    }
     kept = {str(path): hashlib.sha256(content).hexdigest() for path, content in originals.items()}
 
     def seal(path: Path) -> None:
         version = _talos_version(source, path)
-        plain = sealed.stand_in(
+        plain = stand_in_secrets.stand_in(
             path,
             originals[path].decode(),
             cluster=paths.cluster,
@@ -114,7 +129,9 @@ def _seal(
         )
         _write(
             paths.tree / path,
-            sealed.encrypt(path, plain, tree=paths.tree, environment=environment).encode(),
+            stand_in_secrets.encrypt(
+                path, plain, tree=paths.tree, environment=environment
+            ).encode(),
         )
 
     changed = [

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.process import CommandResult, run
-from lab.simulated import daemon, processes
+from firstlight.process import CommandResult, run
+from lab.simulated import processes
 from lab.simulated.paths import LabPaths
 from tests.lab.support import CALL_S, ROOT, Call, python_environment
 
@@ -20,7 +20,7 @@ def paths(tmp_path: Path) -> Iterator[LabPaths]:
     found = LabPaths(cluster="infra", state=(tmp_path / "state" / "infra").resolve(), checkout=ROOT)
     found.run.mkdir(parents=True)
     yield found
-    daemon.end(tuple(processes.marked(found.state)), found.state, terminate_s=1.0, kill_s=5.0)
+    processes.end(tuple(processes.marked(found.state)), found.state, terminate_s=1.0, kill_s=5.0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.clock import SystemClock
-from firstlight.tools.process import CommandResult, run
+from firstlight.process import CommandResult, run
 from lab.simulated import services
 from lab.simulated.paths import LabPaths
 from lab.simulated.services import Service

@@ -13,7 +13,7 @@ from firstlight.definition import load
 from firstlight.definition.model import Release
 from firstlight.definition.valuekeys import unknown_keys
 from firstlight.errors import TargetError
-from firstlight.tools.process import run
+from firstlight.process import run
 from lab.docker import charts as docker_charts
 from lab.simulated.charts import stand_ins
 from tests.lab.support import ROOT, require, search_path

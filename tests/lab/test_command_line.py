@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.process import CommandResult, run
+from firstlight.process import CommandResult, run
 from lab.simulated.paths import lab_paths
 from tests.lab.support import CALL_S, ROOT, python_environment
 

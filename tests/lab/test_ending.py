@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from firstlight.tools.process import run
+from firstlight.process import run
 from lab.simulated import processes
 from lab.simulated.ending import down
 from lab.simulated.paths import MARK, LabPaths

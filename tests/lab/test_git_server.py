@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.process import CommandResult, run
-from lab.simulated import daemon, keys, processes
+from firstlight.process import CommandResult, run
+from lab.simulated import processes, workstation
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.lab.support import CALL_S, ROOT, git, require, start_service
@@ -76,13 +76,13 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     git("-C", work, "add", "file")
     git("-C", work, "commit", "--quiet", "--message", "first")
     git("-C", work, "push", "--quiet", paths.repository, "main")
-    host_key = keys.host_key(paths.git / "host_key")
+    host_key = workstation.host_key(paths.git / "host_key")
     for name in ("reader", "writer", "stranger"):
-        key = keys.new_deploy_key(name)
+        key = workstation.new_deploy_key(name)
         (tmp_path / name).write_text(key.identity)
         (tmp_path / name).chmod(0o600)
         if name != "stranger":
-            keys.register(
+            workstation.register(
                 paths.git / "deploy-keys.json", name, key.public, read_only=name == "reader"
             )
     ready = paths.run / "git-server.ready"
@@ -100,9 +100,11 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     start_service(paths, "git-server", argv, ready)
     port = int(ready.read_text().split()[1])
     (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
-    (tmp_path / "other_hosts").write_text(f"[127.0.0.1]:{port} {keys.new_deploy_key('').public}\n")
+    (tmp_path / "other_hosts").write_text(
+        f"[127.0.0.1]:{port} {workstation.new_deploy_key('').public}\n"
+    )
     yield Remote(paths, tmp_path, port, f"ssh://git@127.0.0.1:{port}/k8s-ops.git")
-    daemon.end(tuple(processes.marked(paths.state)), paths.state, terminate_s=1.0, kill_s=5.0)
+    processes.end(tuple(processes.marked(paths.state)), paths.state, terminate_s=1.0, kill_s=5.0)
 
 
 def head(remote: Remote) -> str:
@@ -160,11 +162,13 @@ def test_an_unregistered_key_is_refused(remote: Remote):
 
 
 def test_a_key_that_is_removed_is_refused_from_then_on(remote: Remote):
-    key = keys.new_deploy_key("for a while")
+    key = workstation.new_deploy_key("for a while")
     (remote.folder / "passing").write_text(key.identity)
     (remote.folder / "passing").chmod(0o600)
     registered = (remote.paths.git / "deploy-keys.json").read_text()
-    keys.register(remote.paths.git / "deploy-keys.json", "passing", key.public, read_only=True)
+    workstation.register(
+        remote.paths.git / "deploy-keys.json", "passing", key.public, read_only=True
+    )
     assert remote.git("passing", "ls-remote", remote.url).ok
 
     (remote.paths.git / "deploy-keys.json").write_text(registered)
@@ -190,7 +194,7 @@ def test_the_host_key_outlives_the_server(remote: Remote):
     assert (
         (remote.folder / "known_hosts")
         .read_text()
-        .endswith(keys.host_key(remote.paths.git / "host_key") + "\n")
+        .endswith(workstation.host_key(remote.paths.git / "host_key") + "\n")
     )
 
 

@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import DefinitionError, TargetError, ToolMissing
-from firstlight.tools.process import CommandResult, run
-from lab.simulated import daemon, keys, processes, status, tree
+from firstlight.process import CommandResult, run
+from lab.simulated import processes, status, tree, workstation
 from lab.simulated.description import exports
 from lab.simulated.ending import down
 from lab.simulated.lifecycle import up
 from lab.simulated.paths import MARK, LabPaths
-from lab.simulated.references import resolve_for_read
-from lab.simulated.vault import read_account
+from lab.simulated.vault import read_account, resolve_for_read
 from tests.lab.support import CALL_S, ROOT, git, require
 
 NUMBER = 200 + 2 * (os.getpid() % 25)
@@ -80,7 +79,7 @@ def call(paths: LabPaths, *words: str | Path, **more: str) -> CommandResult:
 
 
 def secret(paths: LabPaths, reference: str) -> str:
-    return resolve_for_read(read_account(paths.vault, keys.vault_key(paths)), reference)
+    return resolve_for_read(read_account(paths.vault, workstation.vault_key(paths)), reference)
 
 
 def test_a_lab_that_is_up_answers_everywhere(lab: LabPaths):
@@ -120,7 +119,7 @@ def test_every_reference_of_the_definition_resolves_through_op(lab: LabPaths):
 
     assert rendered.ok, rendered.stderr
     assert "op://k8s-ops" not in rendered.stdout
-    assert keys.age_key(lab) in rendered.stdout
+    assert workstation.age_key(lab) in rendered.stdout
 
 
 def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(
@@ -185,7 +184,10 @@ def test_a_persons_shell_gets_neither_the_labs_home_nor_its_mark(lab: LabPaths):
 
 def test_secrets_lie_readable_only_where_an_operator_has_them_too(lab: LabPaths):
     generated = lab.tree / "clusters" / "infra" / "talos" / "clusterconfig"
-    age_key, identity = keys.age_key(lab), secret(lab, "op://k8s-ops/infra-deploy-key/identity")
+    age_key, identity = (
+        workstation.age_key(lab),
+        secret(lab, "op://k8s-ops/infra-deploy-key/identity"),
+    )
     ca_key = next(
         line.split()[-1]
         for line in (generated / "infra-infra-cp-1.yaml").read_text().splitlines()
@@ -214,18 +216,18 @@ def test_secrets_lie_readable_only_where_an_operator_has_them_too(lab: LabPaths)
 
 
 def test_machines_that_were_killed_come_back_as_they_were(lab: LabPaths):
-    killed, git_server = daemon.running(lab, "machines"), daemon.running(lab, "git-server")
+    killed, git_server = processes.running(lab, "machines"), processes.running(lab, "git-server")
     head, talosconfig = (
         tree.head(lab),
         Path(json.loads(lab.description.read_text())["talosconfig"]).read_bytes(),
     )
     assert killed is not None
-    assert daemon.end([killed.pid], lab.state, terminate_s=0.0, kill_s=5.0) == ()
+    assert processes.end([killed.pid], lab.state, terminate_s=0.0, kill_s=5.0) == ()
     assert not status.observe(lab).is_up
 
     assert up(lab, quietly)
     assert status.observe(lab).is_up
-    assert daemon.running(lab, "git-server") == git_server
+    assert processes.running(lab, "git-server") == git_server
     assert (
         tree.head(lab),
         Path(json.loads(lab.description.read_text())["talosconfig"]).read_bytes(),
@@ -233,14 +235,14 @@ def test_machines_that_were_killed_come_back_as_they_were(lab: LabPaths):
 
 
 def test_a_changed_checkout_reaches_the_remote_without_a_restart(lab: LabPaths):
-    machines, head = daemon.running(lab, "machines"), tree.head(lab)
+    machines, head = processes.running(lab, "machines"), tree.head(lab)
     added = lab.checkout / "clusters" / "infra" / "flux" / "added.yaml"
     added.write_text("kind: ConfigMap\n")
 
     try:
         assert up(lab, quietly)
         assert tree.head(lab) != head
-        assert daemon.running(lab, "machines") == machines
+        assert processes.running(lab, "machines") == machines
     finally:
         added.unlink()
 

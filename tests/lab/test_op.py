@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from lab.simulated.keys import vault_key
 from lab.simulated.paths import LabPaths
 from lab.simulated.vault import changing
+from lab.simulated.workstation import vault_key
 from tests.lab.support import Call
 
 CANARY = "canary-7b3f9c1e"

@@ -18,8 +18,8 @@ from lab.docker.images import storage
 from lab.docker.images.image_set import ImageSet, NodeImage
 from lab.docker.images.layers import Entry, make_layer
 from lab.docker.images.layout import Assembled, Start, assemble
-from lab.docker.images.places import ImagePlaces
-from lab.simulated import daemon
+from lab.docker.images.paths import ImagePaths
+from lab.simulated import processes
 from lab.simulated.paths import LabPaths
 from tests.waiting import until
 
@@ -52,14 +52,14 @@ def image(paths: LabPaths, tmp_path: Path) -> Assembled:
     program = bin_folder(pins.builds["node"], pins, places) / "registry"
     if not program.is_file():
         pytest.skip("needs the registry: ./task lab:images")
-    here = ImagePlaces(tmp_path / "images", "0123456789abcdef")
+    here = ImagePaths(tmp_path / "images", "0123456789abcdef")
     image = assemble(
         [make_layer("one", [Entry("etc/motd", data=b"hello\n")], here)], Start(("/etcd",))
     )
     storage.store(image, "registry.k8s.io/etcd:v3.6.7", here)
     storage.write_config(here)
     served = ImageSet(here.storage, program, here.serve_config, NodeImage("", "", tmp_path), ())
-    daemon.start(
+    processes.start(
         paths,
         "registry",
         served.registry_command(ADDRESS, PORT),

@@ -7,8 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 import yaml
 
-from lab.simulated.addresses import endpoints
-from lab.simulated.sources import git_urls, point_at_lab
+from lab.simulated.addresses import endpoints, git_urls, point_at_lab
 
 LAB = endpoints(IPv4Network("10.25.11.0/24"))
 GITHUB = "ssh://git@github.com/example-org/k8s-ops.git"

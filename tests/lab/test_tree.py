@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from firstlight.errors import TargetError
-from firstlight.tools.process import run
-from lab.simulated import keys, tree
+from firstlight.process import run
+from lab.simulated import tree, workstation
 from lab.simulated.checkout import read_checkout
 from lab.simulated.paths import LabPaths
 from tests.lab.support import CALL_S, ROOT, git, python_environment, require
@@ -57,7 +57,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def refresh(paths: LabPaths, checkout: Path) -> bool:
     return tree.refresh(
-        paths, read_checkout(checkout), keys.age_recipient(paths), python_environment()
+        paths, read_checkout(checkout), workstation.age_recipient(paths), python_environment()
     )
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from lab.simulated.faults import Faults
-from lab.simulated.keys import new_deploy_key
 from lab.simulated.paths import LabPaths
+from lab.simulated.workstation import new_deploy_key
 from tests.rehearsal.conftest import RUN_S, Rehearsal
 from tests.secrets import execs
 from tests.secrets.canaries import Canaries, canaries

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from lab.simulated.keys import new_deploy_key
+from lab.simulated.workstation import new_deploy_key
 from tests.secrets import execs
 from tests.secrets.canaries import canaries, texts_in
 from tests.waiting import until

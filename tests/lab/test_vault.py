@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.simulated.references import Refused, render, resolve_for_inject, resolve_for_read
-from lab.simulated.vault import Account, Item
+from lab.simulated.vault import Account, Item, Refused, render, resolve_for_inject, resolve_for_read
 
 
 @pytest.fixture

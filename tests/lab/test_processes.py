@@ -11,7 +11,7 @@ import pytest
 
 from firstlight.clock import SystemClock
 from firstlight.errors import TargetError
-from lab.simulated import daemon, processes, services
+from lab.simulated import processes, services
 from lab.simulated.paths import LabPaths
 from lab.simulated.services import Service
 
@@ -23,14 +23,16 @@ STUBBORN = (
 )
 
 
-def start(paths: LabPaths, argv: tuple[str, ...] = SLEEP, name: str = "sleeper") -> daemon.Daemon:
-    return daemon.start(paths, name, argv, {"PATH": os.environ["PATH"]}, stamp="one")
+def start(
+    paths: LabPaths, argv: tuple[str, ...] = SLEEP, name: str = "sleeper"
+) -> processes.Daemon:
+    return processes.start(paths, name, argv, {"PATH": os.environ["PATH"]}, stamp="one")
 
 
 def test_a_started_process_is_found_again_with_its_stamp(paths: LabPaths):
     started = start(paths)
 
-    assert daemon.running(paths, "sleeper") == started
+    assert processes.running(paths, "sleeper") == started
     assert os.getsid(started.pid) == started.pid
     assert processes.state_of(started.pid) == str(paths.state)
 
@@ -38,8 +40,8 @@ def test_a_started_process_is_found_again_with_its_stamp(paths: LabPaths):
 def test_a_killed_process_is_not_running_any_more(paths: LabPaths):
     started = start(paths)
 
-    assert daemon.end([started.pid], paths.state, terminate_s=5, kill_s=5) == ()
-    assert daemon.running(paths, "sleeper") is None
+    assert processes.end([started.pid], paths.state, terminate_s=5, kill_s=5) == ()
+    assert processes.running(paths, "sleeper") is None
 
 
 def test_a_process_id_that_another_process_has_by_now_does_not_count(paths: LabPaths):
@@ -49,7 +51,7 @@ def test_a_process_id_that_another_process_has_by_now_does_not_count(paths: LabP
         json.dumps({**record, "started": record["started"] - 1})
     )
 
-    assert daemon.running(paths, "sleeper") is None
+    assert processes.running(paths, "sleeper") is None
     assert processes.state_of(started.pid) == str(paths.state)
 
 
@@ -57,12 +59,12 @@ def test_a_process_id_that_another_process_has_by_now_does_not_count(paths: LabP
 def test_a_damaged_record_counts_as_not_running(paths: LabPaths, text: str):
     (paths.run / "sleeper.json").write_text(text)
 
-    assert daemon.running(paths, "sleeper") is None
+    assert processes.running(paths, "sleeper") is None
 
 
 def test_a_process_without_the_mark_is_never_ended(paths: LabPaths):
     with subprocess.Popen(SLEEP, env={"PATH": os.environ["PATH"]}) as other:
-        assert daemon.end([other.pid], paths.state, terminate_s=5, kill_s=5) == ()
+        assert processes.end([other.pid], paths.state, terminate_s=5, kill_s=5) == ()
         assert other.poll() is None
         other.kill()
 
@@ -73,8 +75,8 @@ def test_a_process_that_ignores_the_request_is_killed(paths: LabPaths):
     service = Service("sleeper", STUBBORN, {}, ready, "one", ())
     services.wait_until_ready(paths, service, SystemClock())
 
-    assert daemon.end([started.pid], paths.state, terminate_s=0.1, kill_s=5) == ()
-    assert daemon.running(paths, "sleeper") is None
+    assert processes.end([started.pid], paths.state, terminate_s=0.1, kill_s=5) == ()
+    assert processes.running(paths, "sleeper") is None
 
 
 def test_the_output_of_a_process_is_in_its_log(paths: LabPaths):
@@ -126,11 +128,11 @@ def test_a_service_is_restarted_only_if_what_it_runs_on_changed(paths: LabPaths)
 
     services.begin(paths, service("one"), lambda _text: None)
     (paths.run / "sleeper.ready").touch()
-    first = daemon.running(paths, "sleeper")
+    first = processes.running(paths, "sleeper")
     assert services.is_current(paths, service("one"))
     assert not services.is_current(paths, service("two"))
     services.begin(paths, service("two"), lambda _text: None)
-    second = daemon.running(paths, "sleeper")
+    second = processes.running(paths, "sleeper")
 
     assert first is not None
     assert second is not None
@@ -149,4 +151,4 @@ def test_a_process_whose_starter_died_before_noting_it_is_replaced(paths: LabPat
     )
 
     assert processes.is_zombie(lost.pid)
-    assert daemon.running(paths, "sleeper") is not None
+    assert processes.running(paths, "sleeper") is not None
