@@ -69,7 +69,10 @@ def test_no_row_is_both():
 
 def test_the_documentation_says_how_many_are_reproduced():
     runs = len(in_runs())
-    said = f"**{len(reproduced())} of the failure catalogue's {len(CATALOGUE)} rows** are brought about, {runs} in runs and {len(reproduced()) - runs} in definitions"
+    said = (
+        f"**{len(reproduced())} of the {len(CATALOGUE)} rows in the failure catalogue** "
+        f"are reproduced: {runs} in runs, and {len(reproduced()) - runs} in definitions"
+    )
 
     assert said in (HERE.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
 
