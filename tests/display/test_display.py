@@ -1,4 +1,4 @@
-"""The display: what it says, at which rate, and that nothing makes it raise."""
+"""The display: what it shows, how often, and that it never raises."""
 
 from __future__ import annotations
 
@@ -10,18 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from firstlight.display import (
-    ASCII,
-    SILENCE_S,
-    UNICODE,
-    Line,
-    LiveDisplay,
-    PlainDisplay,
-    Screen,
-    choose_display,
-    glyphs_for,
-)
-from firstlight.display.ticker import Ticker
+from firstlight.display import Line, LiveDisplay, PlainDisplay, Screen, choose_display
 from firstlight.events import (
     ActionBegun,
     CommandEnded,
@@ -33,6 +22,8 @@ from firstlight.events import (
     Stamped,
     WaitStarted,
 )
+from firstlight.formatting import ASCII, UNICODE, glyphs_for
+from firstlight.terminal import SILENCE_S, Ticker
 from tests.report import streams
 from tests.report.test_scenarios import FAILED, LEFT_OUT, PASSED, UNVERIFIABLE, with_scenarios
 
@@ -40,7 +31,7 @@ ONE = streams.CRITERIA[3]
 
 
 class StillClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -56,7 +47,7 @@ class StillClock:
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     encoding = "utf-8"
 
@@ -65,7 +56,7 @@ class Terminal(io.StringIO):
 
 
 class BrokenPipe(io.StringIO):
-    """A stream whose reader went away."""
+    """A stream whose reader is gone."""
 
     encoding = "utf-8"
 
@@ -79,7 +70,7 @@ def heard(display, *events: Event):
 
 
 def replay(display, clock, stream, every_s=1.0):
-    """Play a stream on a still clock, ticking as the clockwork would."""
+    """Play a stream on a still clock, ticking as the ticker would."""
     for stamped in stream:
         while clock.seconds + every_s < 100 + stamped.since_start_s:
             clock.sleep(every_s)
@@ -110,17 +101,19 @@ def test_a_finished_criterion_is_one_line_with_verdict_and_both_times():
 
     lines = stream.getvalue().splitlines()
     assert (
-        f"{ASCII.met} met                 etcd runs on every control plane node  (acting 1.7 s, waiting 2.4 s)"
+        f"{ASCII.met} met                 etcd runs on every control plane node"
+        "  (acting 1.7 s, waiting 2.4 s)"
         in lines
     )
     assert "  4/17 10-talos: etcd runs on every control plane node" in lines
     assert (
-        f"{ASCII.action} make it so that etcd runs on every control plane node, because it is not so"
+        f"{ASCII.action} make it so that etcd runs on every control plane node, "
+        "because it is not so"
         in lines
     )
 
 
-def test_a_failure_is_told_once_with_error_hint_runbook_and_the_rest_counted():
+def test_a_failure_is_reported_once_and_what_was_not_reached_is_counted():
     display, clock, stream = plain()
 
     replay(display, clock, streams.failed_action())
@@ -134,7 +127,7 @@ def test_a_failure_is_told_once_with_error_hint_runbook_and_the_rest_counted():
     assert "not reached         9 criteria" in said
 
 
-def test_scenarios_that_failed_are_told_one_by_one_and_what_cannot_be_shown_by_its_reason():
+def test_failed_scenarios_are_listed_and_unverifiable_ones_are_counted_by_reason():
     display, clock, stream = plain()
 
     replay(
@@ -150,7 +143,7 @@ def test_scenarios_that_failed_are_told_one_by_one_and_what_cannot_be_shown_by_i
     assert "egress-gateway" not in shown
 
 
-def test_a_criterion_left_at_the_door_has_no_line_for_its_start():
+def test_a_criterion_that_ends_at_once_is_not_announced():
     display, _, stream = plain()
 
     heard(
@@ -167,7 +160,7 @@ def test_a_criterion_left_at_the_door_has_no_line_for_its_start():
     assert "the simulated target has no cilium-datapath" in stream.getvalue()
 
 
-def test_a_part_of_the_checklist_is_counted_without_a_total():
+def test_part_of_the_checklist_is_counted_without_a_total():
     display, clock, stream = plain()
 
     replay(display, clock, streams.one_stage())
@@ -190,7 +183,7 @@ def test_an_interrupted_criterion_is_named():
     )
 
 
-def test_waiting_is_never_silent_for_long_and_never_chatty():
+def test_a_wait_is_reported_at_a_steady_rate():
     display, clock, stream = plain()
     heard(
         display,
@@ -207,13 +200,11 @@ def test_waiting_is_never_silent_for_long_and_never_chatty():
 
     lines = stream.getvalue().splitlines()[before:]
     assert len(lines) == 60 // SILENCE_S
-    assert (
-        lines[0]
-        == f"{ASCII.waiting} still waiting for etcd to be healthy: last seen 2 of 3 members (15.0 s of 5 m)"
-    )
+    still = f"{ASCII.waiting} still waiting for etcd to be healthy"
+    assert lines[0] == f"{still}: last seen 2 of 3 members (15.0 s of 5 m)"
 
 
-def test_acting_tells_what_the_action_has_seen_last_until_the_next_action():
+def test_an_action_is_shown_with_its_last_observation():
     display, clock, stream = plain()
     heard(
         display,
@@ -231,12 +222,12 @@ def test_acting_tells_what_the_action_has_seen_last_until_the_next_action():
 
     lines = [line for line in stream.getvalue().splitlines() if "still" in line]
     assert lines == [
-        f"{ASCII.action} still bootstrap etcd: last seen time is not in sync yet (20.0 s)",
-        f"{ASCII.action} still install Cilium (20.0 s)",
+        f"{ASCII.action} still acting: bootstrap etcd: last seen time is not in sync yet (20.0 s)",
+        f"{ASCII.action} still acting: install Cilium (20.0 s)",
     ]
 
 
-def test_acting_tells_the_last_line_of_the_command_that_runs():
+def test_an_action_is_shown_with_the_last_line_of_its_command():
     display, clock, stream = plain()
     heard(
         display,
@@ -255,11 +246,11 @@ def test_acting_tells_the_last_line_of_the_command_that_runs():
 
     assert (
         stream.getvalue().splitlines()[-1]
-        == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+        == f"{ASCII.action} still acting: install Cilium (20.0 s): Upgrading release=cilium"
     )
 
 
-def test_the_end_of_one_command_takes_nothing_from_another_that_still_runs():
+def test_a_command_that_ends_does_not_hide_one_that_still_runs():
     display, clock, stream = plain()
     heard(
         display,
@@ -283,11 +274,11 @@ def test_the_end_of_one_command_takes_nothing_from_another_that_still_runs():
 
     assert (
         stream.getvalue().splitlines()[-1]
-        == f"{ASCII.action} still install Cilium (20.0 s): Upgrading release=cilium"
+        == f"{ASCII.action} still acting: install Cilium (20.0 s): Upgrading release=cilium"
     )
 
 
-def test_a_wait_for_a_long_command_tells_the_last_line_of_it():
+def test_a_wait_is_shown_with_the_last_line_of_its_command():
     display, clock, stream = plain()
     heard(
         display,
@@ -304,11 +295,11 @@ def test_a_wait_for_a_long_command_tells_the_last_line_of_it():
     clock.sleep(20)
     display.tick()
 
-    said = f"{ASCII.waiting} still waiting for cilium connectivity test to pass (20.0 s of 30 m): [=] Test [no-policies] [1/117]"
-    assert stream.getvalue().splitlines()[-1] == said
+    still = f"{ASCII.waiting} still waiting for cilium connectivity test to pass (20.0 s of 30 m)"
+    assert stream.getvalue().splitlines()[-1] == f"{still}: [=] Test [no-policies] [1/117]"
 
 
-def test_between_criteria_time_passes_in_silence():
+def test_nothing_is_written_between_criteria():
     display, clock, stream = plain()
     heard(display, streams.good()[0].event)
     before = stream.getvalue()
@@ -340,7 +331,7 @@ def test_a_closed_stream_does_not_stop_the_run(make):
     display.close()
 
 
-def test_the_live_part_shows_place_action_condition_last_seen_and_last_line():
+def test_the_live_part_shows_stage_condition_last_observation_and_output():
     display, clock, stream = live()
     heard(
         display,
@@ -367,7 +358,7 @@ def test_the_live_part_shows_place_action_condition_last_seen_and_last_line():
     assert "│ NODE MEMBER" in said
 
 
-def test_closing_takes_the_live_part_away_and_shows_the_cursor():
+def test_closing_removes_the_live_part_and_shows_the_cursor():
     display, clock, stream = live()
     replay(display, clock, streams.killed())
 
@@ -378,7 +369,7 @@ def test_closing_takes_the_live_part_away_and_shows_the_cursor():
     assert "the kubeconfig is generated" in text_of(stream)
 
 
-def test_after_its_end_the_live_display_draws_nothing():
+def test_a_closed_live_display_draws_nothing():
     display, clock, stream = live()
     replay(display, clock, streams.good())
     display.close()
@@ -425,11 +416,11 @@ def test_signs_fit_the_encoding(encoding, signs):
         (io.StringIO, "xterm", PlainDisplay),
     ],
 )
-def test_only_a_terminal_that_can_move_its_cursor_gets_the_live_display(stream, terminal, kind):
+def test_only_a_terminal_that_can_be_redrawn_gets_the_live_display(stream, terminal, kind):
     assert type(choose_display(stream(), StillClock(), {"TERM": terminal})) is kind
 
 
-def test_the_clockwork_ticks_and_ends_with_the_block_even_when_it_raises():
+def test_the_ticker_stops_with_its_block_even_if_the_block_raises():
     ticked = threading.Event()
 
     class Ticked(PlainDisplay):
@@ -451,7 +442,7 @@ def test_the_clockwork_ticks_and_ends_with_the_block_even_when_it_raises():
     assert "firstlight-display" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_the_last_lines_are_said_once():
+def test_the_last_lines_are_written_once():
     stream = io.StringIO()
     screen = Screen(PlainDisplay(stream, StillClock()))
     screen.close([Line("plain", "the end")])
@@ -461,5 +452,5 @@ def test_the_last_lines_are_said_once():
     assert stream.getvalue() == "the end\n"
 
 
-def test_a_clockwork_that_never_ran_can_be_stopped():
+def test_a_ticker_that_never_started_can_be_stopped():
     Ticker(lambda: None, 1.0).stop()

@@ -1,27 +1,21 @@
 """The terminal display: what the run does now, for the person who watches it.
 
-This package never decides anything, never writes a file, and never raises because nobody looks.
+This package never decides anything, never writes a file, and never raises because of its output.
 """
 
-from firstlight.display.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
+from firstlight.display.lines import Line, lines_for
 from firstlight.display.live import LiveDisplay
-from firstlight.display.plain import SILENCE_S, PlainDisplay
-from firstlight.display.scene import Scene
+from firstlight.display.plain import PlainDisplay
 from firstlight.display.screen import Display, Screen, choose_display
-from firstlight.display.told import Line, told
+from firstlight.display.state import DisplayState
 
 __all__ = [
-    "ASCII",
-    "SILENCE_S",
-    "UNICODE",
     "Display",
-    "Glyphs",
+    "DisplayState",
     "Line",
     "LiveDisplay",
     "PlainDisplay",
-    "Scene",
     "Screen",
     "choose_display",
-    "glyphs_for",
-    "told",
+    "lines_for",
 ]

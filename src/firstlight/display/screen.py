@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from firstlight.display.live import LiveDisplay
 from firstlight.display.plain import PlainDisplay
-from firstlight.display.ticker import Ticker
+from firstlight.terminal import Ticker, can_redraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from firstlight.clock import Clock
-    from firstlight.display.told import Line
+    from firstlight.display.lines import Line
     from firstlight.events import Stamped
 
 
@@ -22,31 +22,31 @@ class Display(Protocol):
 
     @property
     def tick_s(self) -> float:
-        """How often it wants to be told that time passes, in seconds."""
+        """How often `tick` is to be called, in seconds."""
         ...
 
     def hear(self, stamped: Stamped) -> None:
-        """Take in one event."""
+        """Take in an event."""
         ...
 
     def tick(self) -> None:
-        """Let time pass on the screen."""
+        """Show that time has passed."""
         ...
 
     def close(self, ending: Iterable[Line] = ()) -> None:
-        """Say the last lines and leave the stream as it was."""
+        """Write the last lines and leave the stream as it was."""
         ...
 
 
 def choose_display(stream: TextIO, clock: Clock, environment: Mapping[str, str]) -> Display:
-    """Return the live display for a terminal that can move its cursor, plain lines for anything else."""
-    if stream.isatty() and environment.get("TERM", "") not in {"", "dumb"}:
+    """Return the live display for a terminal that can be redrawn, and the plain one otherwise."""
+    if can_redraw(stream, environment):
         return LiveDisplay(stream, clock, color="NO_COLOR" not in environment)
     return PlainDisplay(stream, clock)
 
 
 class Screen:
-    """A display together with its clockwork, closed once, whatever happens."""
+    """A display with the ticker that drives it, closed exactly once."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -55,7 +55,7 @@ class Screen:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let time pass on the screen for as long as the block runs, however it ends."""
+        """Keep the display ticking while the block runs, however it ends."""
         self._ticker.start()
         try:
             yield
@@ -68,7 +68,7 @@ class Screen:
             self._display.hear(stamped)
 
     def close(self, ending: Iterable[Line] = ()) -> None:
-        """Stop the clockwork and say the last lines; only the first call does anything."""
+        """Stop ticking and write the last lines; only the first call has an effect."""
         if self._closed:
             return
         self._closed = True

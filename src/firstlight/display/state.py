@@ -1,9 +1,10 @@
-"""What is going on right now, folded from the events: the display draws it, live or as lines."""
+"""What the run is doing now, folded from its events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from firstlight.checklist import CriterionInfo, Stage
 from firstlight.events import (
     ActionBegun,
     ActionEnded,
@@ -11,7 +12,6 @@ from firstlight.events import (
     CommandOutput,
     CommandStarted,
     CriterionEnded,
-    CriterionInfo,
     CriterionStarted,
     Event,
     Observed,
@@ -20,14 +20,15 @@ from firstlight.events import (
     WaitEnded,
     WaitStarted,
 )
-from firstlight.span import budget_text, span_text
+from firstlight.formatting import budget_text, duration_text
 
 
 @dataclass(slots=True)
-class Scene:
-    """The present moment of a run.
+class DisplayState:
+    """What the run is doing now.
 
-    `since_s` values are of the clock that the display is given, so that elapsed time runs on between events.
+    Attributes named `*_s` are moments of the display's clock, so elapsed time goes on between
+    events; budgets are in seconds.
     """
 
     run: RunStarted | None = None
@@ -46,7 +47,7 @@ class Scene:
     line: str = ""
 
     def hear(self, event: Event, now_s: float) -> None:
-        """Take in one event at a moment of the display's clock."""
+        """Take in an event at a moment of the display's clock."""
         match event:
             case RunStarted():
                 self.run, self.began_s = event, now_s
@@ -57,42 +58,38 @@ class Scene:
             case CriterionEnded():
                 self.ended[event.id] = event.verdict
                 self.current = None
-                self._calm()
+                self._reset()
             case _:
                 self._step(event, now_s)
 
     def info(self, criterion: str) -> CriterionInfo:
-        """Return what is known of a criterion, its bare id if nothing is."""
+        """Return what is known of a criterion; only its ID if the run did not announce it."""
         return self.infos.get(criterion) or CriterionInfo(
-            criterion, "", (), criterion, 0, "", (), 0.0, ""
+            criterion, "", (), criterion, 0, Stage.UNLISTED, (), 0.0, ""
         )
 
     def doing(self, now_s: float) -> tuple[bool, str]:
-        """Return whether it waits (else it acts), and what for, with what was last seen and for how long."""
+        """Return whether the run waits (or else acts), and for what, what it saw, and how long."""
         seen = f": last seen {self.last_seen}" if self.last_seen else ""
         if self.condition:
             budget = f" of {budget_text(self.wait_budget_s)}" if self.wait_budget_s else ""
-            return (
-                True,
-                f"waiting for {self.condition}{seen} ({span_text(now_s - self.wait_since_s)}{budget})",
-            )
+            elapsed = f"{duration_text(now_s - self.wait_since_s)}{budget}"
+            return True, f"waiting for {self.condition}{seen} ({elapsed})"
         if self.action:
-            return False, f"{self.action}{seen} ({span_text(now_s - self.action_since_s)})"
-        spent = span_text(now_s - self.current_since_s)
-        return True, f"looking at {self.current.title if self.current else 'nothing'} ({spent})"
+            elapsed = duration_text(now_s - self.action_since_s)
+            return False, f"{self.action}{seen} ({elapsed})"
+        elapsed = duration_text(now_s - self.current_since_s)
+        return True, f"checking: {self.current.title if self.current else 'nothing'} ({elapsed})"
 
     def place(self) -> str:
-        """Return where in the checklist the run is: stage, number and total."""
+        """Return how far the run is: the stage, and how many criteria have ended."""
         done = f"{self.number(len(self.ended), ' of ')} criteria"
-        return f"{self.current.stage} · {done}" if self.current and self.current.stage else done
+        return done if self.current is None else f"{self.current.stage} · {done}"
 
     def number(self, count: int, of: str) -> str:
-        """Return a count of criteria out of all, or alone when only a part of the checklist is run."""
-        return (
-            f"{count}{of}{len(self.infos)}"
-            if self.run is None or not self.run.stage
-            else str(count)
-        )
+        """Return a count with the total; without it if only part of the checklist runs."""
+        whole = self.run is None or not self.run.stage
+        return f"{count}{of}{len(self.infos)}" if whole else str(count)
 
     def _step(self, event: Event, now_s: float) -> None:
         match event:
@@ -112,10 +109,10 @@ class Scene:
             case CommandOutput():
                 self.line = event.line
             case CommandEnded() if event.command == self.command:
-                # Others may run meanwhile; of them the one that began last is shown.
+                # Commands may run concurrently; the one that started last is shown.
                 self.command, self.line = "", ""
             case _:
                 pass
 
-    def _calm(self) -> None:
+    def _reset(self) -> None:
         self.action = self.condition = self.last_seen = self.command = self.line = ""

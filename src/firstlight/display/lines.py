@@ -1,4 +1,4 @@
-"""The lines that stay on the screen: what began, what came of it, and why it failed."""
+"""The lines that stay on the screen: what began, how it ended, and why it failed."""
 
 from __future__ import annotations
 
@@ -14,61 +14,60 @@ from firstlight.events import (
     ScenarioStanding,
     Verdict,
 )
+from firstlight.formatting import duration_text
 from firstlight.printable import printable
-from firstlight.span import span_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from firstlight.display.glyphs import Glyphs
-    from firstlight.display.scene import Scene
+    from firstlight.display.state import DisplayState
     from firstlight.events import Event
+    from firstlight.formatting import Glyphs
 
 _VERDICT_WIDTH: Final = max(len(verdict) for verdict in Verdict)
 
-_SPAN_SAID_S: Final = 0.05
-"""A shorter span is not worth a word."""
+_SHORTEST_SHOWN_S: Final = 0.05
+"""A shorter time is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line with the manner in which it is said: `met`, `failed`, `warning`, `action`, `strong`, `plain`."""
+    """A line and its manner: `met`, `failed`, `warning`, `action`, `strong` or `plain`."""
 
     manner: str
     text: str
 
     @property
     def shown(self) -> str:
-        """Return the text without what would move the cursor."""
+        """The text on one line, without anything that moves the cursor."""
         return printable(self.text).replace("\n", " ")
 
 
-def told(event: Event, scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
-    """Yield the lines that an event leaves behind; most leave none."""
+def lines_for(event: Event, state: DisplayState, glyphs: Glyphs) -> Iterator[Line]:
+    """Yield the lines that an event leaves; most events leave none."""
     match event:
         case RunStarted():
             yield from _run_started(event)
         case CriterionEnded():
-            yield from _criterion_ended(event, scene, glyphs)
+            yield from _criterion_ended(event, state, glyphs)
         case DiagnosticsBegun():
             yield Line(
                 "plain",
-                f"{glyphs.action} collecting diagnostics of stage {event.stage}, for {event.longest_s:.0f} s at most (Ctrl+C ends it)",
+                f"{glyphs.action} collecting diagnostics of stage {event.stage}, "
+                f"for at most {event.longest_s:.0f} s (Ctrl+C skips this)",
             )
         case RunEnded():
-            if event.interrupted and scene.current is not None:
-                yield Line(
-                    "warning",
-                    f"{glyphs.warning} {'interrupted':<{_VERDICT_WIDTH}} {scene.current.title}",
-                )
-            left = sum(verdict is Verdict.NOT_REACHED for verdict in scene.ended.values())
+            if event.interrupted and state.current is not None:
+                yield _warning(glyphs, "interrupted", state.current.title)
+            left = sum(verdict is Verdict.NOT_REACHED for verdict in state.ended.values())
             if left:
-                yield Line(
-                    "warning",
-                    f"{glyphs.warning} {Verdict.NOT_REACHED:<{_VERDICT_WIDTH}} {left} criteria",
-                )
+                yield _warning(glyphs, Verdict.NOT_REACHED, f"{left} criteria")
         case _:
             pass
+
+
+def _warning(glyphs: Glyphs, word: str, what: str) -> Line:
+    return Line("warning", f"{glyphs.warning} {word:<{_VERDICT_WIDTH}} {what}")
 
 
 def _run_started(event: RunStarted) -> Iterator[Line]:
@@ -79,20 +78,18 @@ def _run_started(event: RunStarted) -> Iterator[Line]:
     yield Line("strong", f"{kind} {event.cluster} on {event.target}{revision}{stage}{number}")
     for one in event.stand_ins:
         yield Line(
-            "plain", f"  stand-in: {one.name}, for {one.stands_for}; cannot show {one.cannot_show}"
+            "plain",
+            f"  stand-in: {one.name} replaces {one.stands_for}; cannot show {one.cannot_show}",
         )
 
 
-def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
-    # One failure is one failure: what comes after it is counted at the end, not told line by line.
+def _criterion_ended(event: CriterionEnded, state: DisplayState, glyphs: Glyphs) -> Iterator[Line]:
+    # What was not reached is counted at the end: one failure is reported once.
     if event.verdict is Verdict.NOT_REACHED:
         return
-    info = scene.info(event.id)
-    sign = glyphs.of(event.verdict)
-    yield Line(
-        _manner(event.verdict),
-        f"{sign} {event.verdict:<{_VERDICT_WIDTH}} {info.title}{_spans(event)}",
-    )
+    info = state.info(event.id)
+    sign, manner = _appearance(event.verdict, glyphs)
+    yield Line(manner, f"{sign} {event.verdict:<{_VERDICT_WIDTH}} {info.title}{_times(event)}")
     yield from _scenarios(event)
     if event.error:
         yield from _failure(event, info.anchor, glyphs)
@@ -102,7 +99,7 @@ def _criterion_ended(event: CriterionEnded, scene: Scene, glyphs: Glyphs) -> Ite
 
 
 def _scenarios(event: CriterionEnded) -> Iterator[Line]:
-    """Yield what a tool that tests by itself found: what failed one by one, the rest counted, what cannot be shown here by its reason."""
+    """Yield each scenario that failed, and how many cannot be verified here for which reason."""
     for one in event.scenarios:
         if one.standing is ScenarioStanding.FAILED:
             yield Line("failed", f"  {one.standing}: {one.name}: {one.words}")
@@ -127,16 +124,19 @@ def _failure(event: CriterionEnded, anchor: str, glyphs: Glyphs) -> Iterator[Lin
         yield Line("plain", f"  runbook   {anchor}")
 
 
-def _spans(event: CriterionEnded) -> str:
-    spans = [
-        f"{name} {span_text(span)}"
-        for name, span in (("acting", event.acting_s), ("waiting", event.waiting_s))
-        if span >= _SPAN_SAID_S
+def _times(event: CriterionEnded) -> str:
+    times = [
+        f"{name} {duration_text(seconds)}"
+        for name, seconds in (("acting", event.acting_s), ("waiting", event.waiting_s))
+        if seconds >= _SHORTEST_SHOWN_S
     ]
-    return f"  ({', '.join(spans)})" if spans else ""
+    return f"  ({', '.join(times)})" if times else ""
 
 
-def _manner(verdict: Verdict) -> str:
+def _appearance(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
+    """Return the sign and the manner of a verdict."""
     if verdict.holds:
-        return "met"
-    return "failed" if verdict.failed else "warning"
+        return glyphs.met, "met"
+    if verdict.failed:
+        return glyphs.failed, "failed"
+    return (glyphs.action if verdict is Verdict.WILL_ACT else glyphs.warning), "warning"
