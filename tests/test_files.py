@@ -12,8 +12,13 @@ import pytest
 
 from firstlight.files import write_atomically
 
+WRITING = (
+    "import sys; from pathlib import Path; from firstlight.files import write_atomically; "
+    "write_atomically(Path(sys.argv[1]), 'theirs')"
+)
 
-def test_a_file_is_made_with_its_folder_private(tmp_path: Path):
+
+def test_a_file_and_its_folder_are_created_private(tmp_path: Path):
     path = tmp_path / "folder" / "file"
 
     write_atomically(path, "text")
@@ -22,13 +27,13 @@ def test_a_file_is_made_with_its_folder_private(tmp_path: Path):
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_bytes_are_written_as_they_are(tmp_path: Path):
+def test_bytes_are_written_unchanged(tmp_path: Path):
     write_atomically(tmp_path / "file", b"\x1f\x8b\xff")
 
     assert (tmp_path / "file").read_bytes() == b"\x1f\x8b\xff"
 
 
-def test_a_file_that_others_could_read_is_replaced_by_a_private_one(tmp_path: Path):
+def test_a_readable_file_is_replaced_by_a_private_one(tmp_path: Path):
     path = tmp_path / "file"
     path.write_text("old")
     path.chmod(0o644)
@@ -38,7 +43,7 @@ def test_a_file_that_others_could_read_is_replaced_by_a_private_one(tmp_path: Pa
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
 
 
-def test_it_is_private_before_anything_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_mode_is_set_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen: list[tuple[int, int]] = []
     fchmod = os.fchmod
     monkeypatch.setattr(
@@ -56,7 +61,7 @@ def test_it_is_private_before_anything_is_in_it(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("broken", ["fsync", "fchmod"])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+def test_a_failed_write_leaves_only_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ):
     path = tmp_path / "file"
@@ -74,7 +79,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path):
+def test_the_leftover_of_a_killed_writer_is_removed_and_that_of_a_live_one_is_not(tmp_path: Path):
     path = tmp_path / "kubeconfig"
     code = f"""
 import os, signal
@@ -96,3 +101,41 @@ write_atomically(Path({str(path)!r}), "secret")
     assert dead.returncode == -signal.SIGKILL
     assert not left.exists()
     assert {file.name for file in tmp_path.iterdir()} == {path.name, living.name, others.name}
+
+
+def test_a_file_gets_its_mode_and_replaces_all_of_the_old_one(tmp_path: Path):
+    for text in ("old and long", "new"):
+        write_atomically(tmp_path / "file", text, mode=0o640)
+
+    assert (tmp_path / "file").read_text() == "new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_a_mode_the_umask_decides(tmp_path: Path):
+    path = tmp_path / "folder" / "file"
+    before = os.umask(0o027)
+    try:
+        write_atomically(path, "text", mode=None)
+    finally:
+        os.umask(before)
+
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
+
+
+def test_two_concurrent_writers_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path, replace = tmp_path / "report.json", Path.replace
+
+    def late(partial: Path, target: Path) -> Path:
+        subprocess.run([sys.executable, "-c", WRITING, str(path)], check=True, timeout=60)
+        assert path.read_text() == "theirs"
+        return replace(partial, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+
+    write_atomically(path, "ours")
+
+    assert path.read_text() == "ours"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""Rules of style and safety that no linter knows; each failure names file and line."""
+"""Rules of style and safety that no linter checks; each failure names the file and the line."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ SKIPPED = {
     "node_modules",
 }
 
-# Where a rule does not hold, and why.
+# Exceptions from the rules, with the reason.
 SLEEPERS = {
-    "src/firstlight/clock.py",  # the one doorway to time
+    "src/firstlight/clock.py",  # the only access to time
 }
-PRINTERS: set[str] = set()  # command lines write to sys.stdout, which says what they mean to do
+PRINTERS: set[str] = set()  # command lines write to sys.stdout on purpose
 PROCESS_STARTERS = {
-    "src/firstlight/process.py",  # the one function that runs processes
-    "src/firstlight/toolbox/process.py",  # runs go and mise, before anything else is there
-    "lab/simulated/processes.py",  # starts what outlives it
+    "src/firstlight/process.py",  # the only function that runs processes
+    "lab/simulated/processes.py",  # starts daemons that outlive it
 }
-# Catches everything at an edge, and says or keeps what it caught.
+# Modules that catch every exception, and report or keep it.
 CATCHERS = {
-    "src/firstlight/diagnostics/collect.py",  # a fault in what explains a failure must not hide the failure
+    "src/firstlight/diagnostics/collect.py",  # must not hide the failure that it explains
 }
 
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Return every file of the checkout that is not made by a tool or by a run."""
+    """Return every file of the checkout that no tool or run generated."""
     found: list[Path] = []
     for folder, names, here in os.walk(ROOT):
         names[:] = sorted(name for name in names if name not in SKIPPED)
@@ -73,7 +72,7 @@ def modules(*folders: str) -> tuple[tuple[str, ast.Module], ...]:
 def places(
     holds: Callable[[ast.AST], bool], *folders: str, but: frozenset[str] | set[str] = frozenset()
 ) -> list[str]:
-    """Return file and line of everything that a rule forbids."""
+    """Return the file and line of everything that a rule forbids."""
     return [
         f"{name}:{getattr(node, 'lineno', 1)}"
         for name, tree in modules(*(folders or SOURCES))
@@ -84,7 +83,7 @@ def places(
 
 
 def dotted(node: ast.AST) -> str:
-    """Return a name as it is written, `time.sleep`."""
+    """Return a name as it is written: `time.sleep`."""
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
@@ -126,8 +125,8 @@ def swallows_everything(node: ast.AST) -> bool:
     return wide and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
 
 
-def test_the_rules_see_the_code() -> None:
-    """A walk that finds nothing would pass every test below."""
+def test_the_rules_find_the_code() -> None:
+    """If they found nothing, every test below would pass."""
     assert len(modules(*SOURCES)) > 80
     assert places(calls("sys.stdout.write"))
 
@@ -150,7 +149,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("what", SEEN)
-def test_a_rule_sees_what_it_forbids_and_nothing_else(what: str) -> None:
+def test_a_rule_finds_what_it_forbids_and_nothing_else(what: str) -> None:
     rule, wrong, right = SEEN[what]
 
     assert any(rule(node) for node in ast.walk(ast.parse(wrong)))
@@ -165,11 +164,11 @@ def test_no_shell_runs() -> None:
     )
 
 
-def test_time_passes_in_one_place() -> None:
+def test_only_the_clock_sleeps() -> None:
     assert places(calls("time.sleep"), but=SLEEPERS) == []
 
 
-def test_nothing_sleeps_in_the_projects_own_tests() -> None:
+def test_the_projects_own_tests_do_not_sleep() -> None:
     assert (
         places(
             calls("time.sleep", "CLOCK.sleep"),
@@ -184,23 +183,23 @@ def test_nothing_prints() -> None:
     assert places(calls("print"), but=PRINTERS) == []
 
 
-def test_no_error_is_swallowed_whole() -> None:
+def test_no_handler_swallows_every_error() -> None:
     assert places(swallows_everything, but=CATCHERS) == []
 
 
-def test_the_library_knows_no_pytest() -> None:
+def test_the_library_does_not_import_pytest() -> None:
     assert places(imports_any("pytest", "_pytest", "pytest_html"), "src") == []
 
 
-def test_processes_are_started_where_it_is_declared() -> None:
+def test_only_the_declared_modules_start_processes() -> None:
     used = imports_any("subprocess")
 
     assert places(used, but=PROCESS_STARTERS) == []
     assert {place.split(":")[0] for place in places(used)} == PROCESS_STARTERS
 
 
-def test_the_library_gives_no_verdict_by_assert() -> None:
-    """pytest does not rewrite the library's assertions, and `python -O` drops them; one that narrows a type is none."""
+def test_the_library_does_not_assert_verdicts() -> None:
+    """pytest does not rewrite assertions there, and `python -O` drops them; `is not None` is fine."""
     assert (
         places(lambda node: isinstance(node, ast.Assert) and not narrows(node.test), "src", "lab")
         == []
@@ -216,17 +215,17 @@ def narrows(test: ast.expr) -> bool:
 
 
 @pytest.mark.parametrize("folder", [*SOURCES, "tests"])
-def test_no_module_is_named_for_nothing(folder: str) -> None:
+def test_every_module_has_a_meaningful_name(folder: str) -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 
     assert [name for name, _ in modules(folder) if Path(name).stem in empty] == []
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [name for name, tree in modules(*SOURCES) if not ast.get_docstring(tree)] == []
 
 
-def test_every_package_of_the_library_says_what_it_is() -> None:
+def test_every_folder_of_the_library_is_a_package() -> None:
     packages = [
         path
         for path in (ROOT / "src" / "firstlight").rglob("*")
@@ -237,7 +236,7 @@ def test_every_package_of_the_library_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("folder", ["bootstrap", "clusters", "reports"])
-def test_no_python_where_it_would_be_imported_by_accident(folder: str) -> None:
+def test_no_python_where_it_could_be_imported_by_accident(folder: str) -> None:
     assert [
         named(path)
         for path in files()
@@ -256,7 +255,7 @@ def test_yaml_files_end_in_yaml() -> None:
     ] == []
 
 
-def test_nothing_is_left_to_be_done() -> None:
+def test_no_reminder_is_left() -> None:
     marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
     texts = {".py", ".go", ".md", ".yaml", ".toml", ".gotmpl", ".tpl", ".css", ".js", ""}
 
@@ -267,7 +266,7 @@ def test_nothing_is_left_to_be_done() -> None:
     ] == []
 
 
-def test_pytest_plugins_are_listed_in_the_root_only() -> None:
+def test_only_the_root_conftest_lists_pytest_plugins() -> None:
     declaring = [
         name
         for name, tree in modules(*SOURCES, "tests")
@@ -321,7 +320,7 @@ def parameters(node: ast.FunctionDef) -> list[str]:
     ]
 
 
-# Each action fixture and the criterion that it belongs to: its time is billed to the first test that requests it.
+# Each action fixture and its criterion: pytest attributes its time to the first test that uses it.
 OWN_CRITERION = {
     "machine_configs_generated": "test_every_machine_config_is_valid",
     "etcd_bootstrapped": "test_etcd_is_bootstrapped_once",
@@ -354,21 +353,21 @@ def test_the_first_user_of_an_action_fixture_is_its_own_criterion(fixture: str) 
 
 
 @pytest.mark.parametrize("fixture", sorted(OWN_CRITERION))
-def test_an_action_fixture_requests_no_other_one(fixture: str) -> None:
+def test_an_action_fixture_requests_no_other_action_fixture(fixture: str) -> None:
     assert set(parameters(action_fixtures()[fixture])) & set(OWN_CRITERION) == set()
 
 
 @pytest.mark.parametrize("fixture", sorted(OWN_CRITERION))
-def test_an_action_fixture_says_what_is_so_afterwards(fixture: str) -> None:
+def test_the_docstring_of_an_action_fixture_is_a_sentence(fixture: str) -> None:
     assert (ast.get_docstring(action_fixtures()[fixture]) or "").endswith(".")
 
 
-# What reaches Talos's command line, by itself or in an action.
+# Fixtures that call talosctl, directly or in an action.
 TALOS = {"talosctl", "machine_configs_generated"}
 
 
 def fixtures_needed(names: set[str]) -> set[str]:
-    """Return fixtures and all that they request in turn."""
+    """Return fixtures and everything that they request in turn."""
     defined = {
         node.name: set(parameters(node))
         for module in ("cluster", "actions")
@@ -405,7 +404,7 @@ def test_no_criterion_calls_talosctl_on_a_target_without_talos() -> None:
 
 
 def test_a_criterions_budget_is_a_number_of_seconds() -> None:
-    """A budget that is left out or computed cannot be read off the checklist."""
+    """A reader of the checklist must see the budget of every criterion."""
     for name, tree in modules("bootstrap_tests"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and dotted(node.func) == "criterion":
@@ -416,7 +415,7 @@ def test_a_criterions_budget_is_a_number_of_seconds() -> None:
                 assert 0 < budget.value <= 1800, f"{name}:{node.lineno}"
 
 
-def test_hooks_need_no_network() -> None:
+def test_pre_commit_hooks_need_no_network() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
 
     assert [repo["repo"] for repo in hooks["repos"]] == ["local"]

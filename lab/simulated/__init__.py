@@ -1,6 +1,6 @@
-"""The simulated target: a lab on loopback addresses that behaves as the real machines, Git remote and 1Password do.
+"""The simulated target: a lab on loopback that behaves like real machines, Git host and 1Password.
 
-The lab is never more lenient than reality: what the real thing refuses, it refuses with the same words. Everything it
-starts carries its mark in the environment, and everything it keeps lies in one state folder, so that `down` leaves nothing
-behind.
+The lab is never more lenient than reality: it refuses what the real system refuses, with the same
+words. Every process it starts carries its mark in the environment, and all its files are in one
+state folder, so `down` leaves nothing behind.
 """

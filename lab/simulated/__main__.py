@@ -1,4 +1,4 @@
-"""`python -m lab.simulated up|down|status|env|logs --cluster infra`: the simulated target's own command line."""
+"""The command line of the simulated target: `python -m lab.simulated up|down|status|env|logs`."""
 
 import sys
 

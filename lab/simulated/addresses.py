@@ -1,4 +1,8 @@
-"""Addresses of the definition, moved to loopback: 10.25.11.12 becomes 127.25.11.12, and nothing else changes."""
+"""Point a definition at the lab: machine addresses move to loopback, Flux sources to lab services.
+
+10.25.11.12 becomes 127.25.11.12. In Flux's source objects only the values that must differ are
+replaced; every other character stays.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +29,14 @@ _ADDRESS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)")
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a lab's services are reached: all of them on the first address of the node network.
+    """Addresses of a lab's services, all on the first address of the node network.
 
     Attributes:
-        address: That address, on loopback; on another lab, the address at which its machines reach this host.
-        registry_port: Where the OCI registry of the charts listens.
-        serves_charts: Whether the charts are the lab's; else they come from where the definition says.
+        address: That address on loopback; in the other labs, the address at which the machines
+            reach this host.
+        registry_port: Port of the OCI registry that serves the charts.
+        serves_charts: Whether the lab serves the charts. If not, they come from where the
+            definition says.
     """
 
     address: IPv4Address
@@ -39,32 +45,32 @@ class Endpoints:
 
     @property
     def git_url(self) -> str:
-        """The Git remote."""
+        """URL of the Git remote."""
         return f"ssh://git@{self.address}:{GIT_PORT}/{REPOSITORY}"
 
     @property
     def known_host(self) -> str:
-        """The Git remote's name in a known_hosts file."""
+        """Name of the Git remote in a known_hosts file."""
         return f"[{self.address}]:{GIT_PORT}"
 
     @property
     def charts_url(self) -> str:
-        """The Helm repository."""
+        """URL of the Helm repository."""
         return f"http://{self.address}:{CHARTS_PORT}/charts"
 
     @property
     def registry(self) -> str:
-        """The OCI registry's charts."""
+        """URL of the charts in the OCI registry."""
         return f"oci://{self.address}:{self.registry_port}/charts"
 
 
 def on_loopback(address: IPv4Address) -> IPv4Address:
-    """Return the lab's counterpart of a machine's address."""
+    """Return the loopback address that stands for a machine's address."""
     return IPv4Address(f"{_LOOPBACK_OCTET}.{str(address).partition('.')[2]}")
 
 
 def endpoints(network: IPv4Network) -> Endpoints:
-    """Return where the services of the lab on a node network are."""
+    """Return the services of the lab on a node network."""
     return Endpoints(on_loopback(network.network_address + 1))
 
 
@@ -73,7 +79,10 @@ def map_addresses(
     networks: Sequence[IPv4Network],
     move: Callable[[IPv4Address], IPv4Address] = on_loopback,
 ) -> str:
-    """Return a text with every address of these networks moved, to loopback unless said otherwise; a text without one comes back as it was."""
+    """Return a text in which every address of these networks is moved, by default to loopback.
+
+    A text without such an address is returned unchanged.
+    """
 
     def replace(match: re.Match[str]) -> str:
         try:
@@ -88,10 +97,11 @@ def map_addresses(
 
 
 def node_network(talconfig: Path) -> IPv4Network:
-    """Return the network that holds the nodes of an inventory.
+    """Return the network that holds all nodes of an inventory.
 
     Raises:
-        TargetError: The file does not say; the definition's own checks tell more.
+        TargetError: The file does not define exactly one. The definition's own checks report
+            details.
     """
     try:
         data = yaml.safe_load(talconfig.read_text(encoding="utf-8"))
@@ -108,11 +118,12 @@ def node_network(talconfig: Path) -> IPv4Network:
     ) as error:
         raise TargetError(
             f"cannot read the node network of {talconfig}: {type(error).__name__}: {error}",
-            next_step="write it as clusters/infra/talos/talconfig.yaml is written",
+            next_step="follow the format of clusters/infra/talos/talconfig.yaml",
         ) from error
     if len(networks) != 1:
         raise TargetError(
-            f"cannot tell the node network of {talconfig}: the nodes are on {sorted(map(str, networks))}",
+            f"cannot read the node network of {talconfig}: "
+            f"the nodes are on {sorted(map(str, networks))}",
             next_step="put all nodes on one network",
         )
     return networks.pop()
@@ -128,12 +139,12 @@ _KINDS = ("GitRepository", "HelmRepository", "OCIRepository")
 
 
 def point_at_lab(text: str, lab: Endpoints, git_urls: frozenset[str]) -> str:
-    """Return a YAML text whose sources are the lab's.
+    """Return a YAML text with its sources pointed at the lab.
 
     Args:
-        text: The file as the checkout has it.
-        lab: Where the lab's services are.
-        git_urls: Remotes that the lab plays; other repositories keep their address.
+        text: The file as it is in the checkout.
+        lab: The lab's services.
+        git_urls: The remotes that the lab stands in for. Other repositories keep their address.
     """
     if not any(f"kind: {kind}" in text for kind in _KINDS):
         return text
@@ -144,7 +155,7 @@ def point_at_lab(text: str, lab: Endpoints, git_urls: frozenset[str]) -> str:
 
 
 def git_urls(texts: Iterator[str]) -> frozenset[str]:
-    """Return the addresses of every GitRepository in these YAML texts."""
+    """Return the URLs of all GitRepository objects in these YAML texts."""
     found = set()
     for text in texts:
         if "kind: GitRepository" in text:
@@ -156,19 +167,19 @@ def git_urls(texts: Iterator[str]) -> frozenset[str]:
 
 
 def chart_name(url: str) -> str:
-    """Return the chart that an OCI address ends with."""
+    """Return the chart name at the end of an OCI URL."""
     return url.rstrip("/").rpartition("/")[2]
 
 
 def lab_url(kind: str, url: str, lab: Endpoints) -> str:
-    """Return the lab's counterpart of a chart source's address."""
+    """Return the URL in the lab that stands for a chart source's URL."""
     if kind == "OCIRepository":
         return f"{lab.registry}/{chart_name(url)}"
     return lab.registry if url.startswith("oci://") else lab.charts_url
 
 
 def is_yaml(path: Path) -> bool:
-    """Whether a file holds YAML as it stands; templates do not."""
+    """Report whether a file is plain YAML. Templates are not."""
     return path.suffix == ".yaml"
 
 
@@ -184,7 +195,7 @@ def _edits(text: str, lab: Endpoints, git_urls: frozenset[str]) -> Iterator[tupl
         if not lab.serves_charts:
             continue
         new = lab_url(kind, url.value, lab)
-        # Only OCI knows the field; a Helm repository says by http:// that it has no TLS.
+        # Only OCI sources have this field. A Helm repository without TLS has an http:// URL.
         needs_insecure = new.startswith("oci://")
         insecure = _value(spec, "insecure")
         if needs_insecure and insecure is not None:

@@ -1,4 +1,4 @@
-"""The lab's charts, packaged by the real helm: once per content, kept in the user's cache."""
+"""Package the lab's charts with the real helm, and cache the result by content for the user."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from firstlight.errors import TargetError
+from firstlight.files import write_atomically
 from firstlight.process import run
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 
 _HELM_S = 60.0
 MARK = ".digest"
-"""The file beside the charts that says which they are."""
+"""The file beside the charts that holds their digest."""
 
 FLUX_CHART = "flux2"
 FLUX_CRDS = "flux-crds"
@@ -26,7 +27,7 @@ def stand_ins(checkout: Path) -> list[Path]:
     """Return the folders of the stand-in charts.
 
     Raises:
-        TargetError: There are none.
+        TargetError: The folder holds no charts.
     """
     folders = sorted(
         file.parent for file in (checkout / "lab" / "simulated" / "charts").glob("*/Chart.yaml")
@@ -37,11 +38,11 @@ def stand_ins(checkout: Path) -> list[Path]:
 
 
 def package(paths: LabPaths, folders: list[Path], environment: Mapping[str, str]) -> bool:
-    """Put packaged charts and their index into the lab; report whether that had to be done.
+    """Package the charts and their index into the lab; report whether anything changed.
 
     Raises:
-        TargetError: Set-up has not assembled the CRDs.
-        ToolFailed: helm refused one.
+        TargetError: The CRDs that set-up assembles are missing.
+        ToolFailed: helm refused a chart.
     """
     crds = sorted((paths.tool_charts / FLUX_CRDS / "files").glob("*.yaml"))
     if not crds:
@@ -58,7 +59,7 @@ def package(paths: LabPaths, folders: list[Path], environment: Mapping[str, str]
         _build(cached, folders, crds, environment)
     shutil.rmtree(paths.charts, ignore_errors=True)
     shutil.copytree(cached, paths.charts)
-    write_atomic(mark, digest)
+    write_atomically(mark, digest, mode=0o644)
     return True
 
 
@@ -85,7 +86,7 @@ def _build(
             list(pool.map(one, [folder.name for folder in folders]))
         index = run(["helm", "repo", "index", str(packaged)], timeout_s=_HELM_S, env=environment)
         index.raise_on_failure("index the charts")
-        # Another lab may have built the same content meanwhile; either is as good.
+        # Another lab may have built the same content meanwhile. Either result will do.
         if not (target / "index.yaml").exists():
             shutil.rmtree(target, ignore_errors=True)
             packaged.rename(target)
@@ -103,6 +104,7 @@ def _digest(roots: list[Path]) -> str:
 
 
 def _cache(outer: Mapping[str, str]) -> Path:
-    # The user's own cache, not the lab's: a fresh lab finds there what the last one packaged.
+    # The cache belongs to the user, not to the lab, so a fresh lab reuses what the last one
+    # packaged.
     home = outer.get("XDG_CACHE_HOME") or str(Path(outer.get("HOME", "~")).expanduser() / ".cache")
     return Path(home) / "firstlight" / "lab-charts"

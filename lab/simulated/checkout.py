@@ -1,4 +1,4 @@
-"""The checkout's definition, read as it lies there: committed or not, ignored files left out."""
+"""Read the definition from the checkout's work tree: committed or not, without ignored files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from firstlight.process import CommandResult, run
 from lab.simulated.addresses import Endpoints, endpoints, node_network
 
 PARTS = ("clusters", "bootstrap", ".sops.yaml")
-"""What the lab takes from the checkout."""
+"""The parts of the checkout that the lab copies."""
 
 _FORM = "1"
-"""Changed whenever a tree made by older code must be made anew."""
+"""Change this when trees made by older code must be regenerated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The checkout's definition, read.
+    """The checkout's definition.
 
     Attributes:
         files: Content by path relative to the checkout, sorted.
         networks: The node network of each cluster whose addresses move to loopback.
-        services: Where the lab of each cluster has its services.
-        revision: The checkout's commit, empty without one.
+        services: The lab services of each cluster.
+        revision: The checkout's commit; empty if it has none.
     """
 
     files: Mapping[Path, bytes]
@@ -37,7 +37,7 @@ class Source:
     revision: str
 
     def digest(self, recipient: str) -> str:
-        """Return a digest of all that decides what the tree looks like."""
+        """Return a digest of everything that determines the content of the tree."""
         total = hashlib.sha256(f"{_FORM} {recipient}".encode())
         for path, content in self.files.items():
             total.update(f"\0{path}\0{len(content)}\0".encode())
@@ -45,15 +45,15 @@ class Source:
         return total.hexdigest()
 
     def endpoints(self, path: Path) -> Endpoints | None:
-        """Return the lab services of the cluster that a file belongs to, if it belongs to one."""
+        """Return the lab services of the cluster that a file belongs to, if any."""
         return self.services.get(path.parts[1]) if len(path.parts) > 1 else None
 
 
 def read_checkout(checkout: Path) -> Source:
-    """Read the definition as it lies in the checkout, committed or not, ignored files left out.
+    """Read the definition from the work tree: committed or not, without ignored files.
 
     Raises:
-        TargetError: There is no definition, or its network cannot be read.
+        TargetError: The checkout has no definition, or its node network cannot be read.
     """
     files = {path: (checkout / path).read_bytes() for path in _listing(checkout)}
     if not files:
@@ -74,7 +74,7 @@ def _listing(checkout: Path) -> Iterator[Path]:
     if listed.ok:
         names = sorted(set(filter(None, listed.stdout.split("\0"))))
     else:
-        # A checkout without Git: an unpacked archive. What Git would ignore is known by name.
+        # A checkout without Git, such as an unpacked archive. Skip by name what Git would ignore.
         found = [
             path
             for part in PARTS
@@ -92,7 +92,7 @@ _GIT_S = 60.0
 
 
 def git(folder: Path, *words: str) -> CommandResult:
-    """Run git on a repository, with nothing of the operator's own settings."""
+    """Run git on a repository, without the operator's own settings."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.devnull,
@@ -105,7 +105,7 @@ def git(folder: Path, *words: str) -> CommandResult:
     for role in ("AUTHOR", "COMMITTER"):
         environment[f"GIT_{role}_NAME"] = "firstlight lab"
         environment[f"GIT_{role}_EMAIL"] = "lab@firstlight.invalid"
-    # The checkout may belong to another user (a container's mount); it is only read.
+    # The checkout may belong to another user (a container mount). It is only read.
     argv = [
         "git",
         "-c",

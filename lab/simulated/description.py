@@ -1,4 +1,4 @@
-"""What a lab says about itself in `lab.json`: where everything is, what it can show, and what only stands in."""
+"""Describe a lab in `lab.json`: where everything is, what it can verify, and what stands in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight.errors import TargetError
+from firstlight.files import write_atomically
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import FLUX_CONTROLLERS
-from lab.simulated.paths import MARK, LabPaths, write_atomic
+from lab.simulated.paths import MARK, LabPaths
 
 STAND_INS = (
     {
@@ -27,12 +28,14 @@ STAND_INS = (
     {
         "name": "stand-in charts",
         "stands_for": "the charts of Cilium, CoreDNS, Spegel, cert-manager and Flux",
-        "cannot_show": "that the real charts accept these values beyond the keys that the stand-ins know",
+        "cannot_show": "that the real charts accept the values; "
+        "stand-ins only know which keys exist",
     },
     {
         "name": "Flux processes",
-        "stands_for": "source-, kustomize- and helm-controller in pods, in exactly the versions of this Flux, and notification-controller",
-        "cannot_show": "that their pods, their RBAC and notifications work; their own versions are among the tools above",
+        "stands_for": "Flux's controllers in pods, in exactly the versions of this Flux",
+        "cannot_show": "that their pods, RBAC and notifications work; "
+        "the versions of the processes are listed with the tools",
     },
     {
         "name": "Git server",
@@ -55,7 +58,7 @@ STAND_INS = (
 def environment(
     paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return what a command needs in its environment to work on this lab and nowhere else."""
+    """Return the environment with which a command works on this lab and on nothing else."""
     no_proxy = ",".join(
         part
         for part in (
@@ -69,7 +72,8 @@ def environment(
     return {
         "PATH": f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}",
         "HOME": str(paths.home),
-        # Tools keep caches and settings where these say; without them they would use the operator's own.
+        # Tools keep caches and settings here. Without these variables they would use the operator's
+        # own.
         "XDG_CACHE_HOME": str(paths.home / ".cache"),
         "XDG_CONFIG_HOME": str(paths.home / ".config"),
         "XDG_DATA_HOME": str(paths.home / ".local" / "share"),
@@ -94,20 +98,23 @@ BY_HAND = (
     "NO_PROXY",
     "no_proxy",
 )
-"""What a person's shell needs. Not HOME, which is theirs, and not the mark: `down` would end their shell's programs."""
+"""What an interactive shell needs.
+
+HOME stays the person's own. The mark is left out because `down` would end the shell's programs.
+"""
 
 
 def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]:
-    """Return lines for a shell to evaluate, so that the commands of the runbook work on this lab.
+    """Return `export` lines for a shell, so that the commands of the runbook work on this lab.
 
     Raises:
-        TargetError: There is no lab.
+        TargetError: The lab is not up.
     """
     try:
         said = json.loads(paths.description.read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError) as error:
         raise TargetError(
-            f"cannot tell the environment of the lab of {paths.cluster}: it is not up",
+            f"cannot print the environment of the lab of {paths.cluster}: it is not up",
             next_step=f"./task {paths.target}:up CLUSTER={paths.cluster}",
         ) from error
     search_path = f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}"
@@ -118,7 +125,7 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
 
 
 def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, Any]:
-    """Return what each kind of lab says of itself."""
+    """Return the part of the description that every kind of lab has."""
     return {
         "cluster": paths.cluster,
         "state": str(paths.state),
@@ -137,14 +144,14 @@ def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, A
 
 
 def keep(paths: LabPaths, said: Mapping[str, Any]) -> None:
-    """Write `lab.json` if it says something else."""
+    """Write `lab.json` if its content changes."""
     text = json.dumps(said, indent=2) + "\n"
     if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
-        write_atomic(paths.description, text)
+        write_atomically(paths.description, text, mode=0o644)
 
 
 def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recipient: str) -> None:
-    """Write `lab.json` if it says something else."""
+    """Write `lab.json` if its content changes."""
     controllers = machines["flux_controllers"]
     has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
     surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))

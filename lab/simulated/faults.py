@@ -1,20 +1,23 @@
-"""Faults: the one place that breaks the simulated target, and mends it.
+"""Faults: the only place that breaks the simulated target, and repairs it.
 
-Fault model. Everything here is broken on purpose, from outside, at any time, for any time; what breaks it is a context manager, and leaving
-it mends. Nothing else is touched: a run meets the fault as it would meet a real one, through the real tools.
+Fault model. Everything here can break from outside, at any time and for any length of time. Each
+fault is a context manager; leaving it repairs the target. Nothing else is touched: a run meets the
+fault through the real tools, as it would meet a real one.
 
-    what                  how it breaks                                                     who does it
-    a machine             power, network, port, certificates, clock, boot, role, links,     the machines, as faults.json says
-                          kubelet, etcd, answer to a bootstrap, VIP, port 6443              (internal/faults/faults.go)
-    a pod                 image, sandbox, start, crash                                      the kubelets, as faults.json says
-                                                                                            (internal/controlplane/kubelet/faults.go)
-    the Git server        down, another host key, what it thinks of the deploy key          the Git server, as faults.json says
-    1Password             rate limit                                                        the `op` stand-in
-    a process             stopped for a while (SIGSTOP, SIGCONT)                            the kernel
-    a file                away, changed                                                     this module
+    what            how it breaks                                implemented by
+    a machine       power, network, port, certificates, clock,   the machines, from faults.json
+                    boot, role, links, kubelet, etcd, answer     (internal/faults/faults.go)
+                    to a bootstrap, VIP, port 6443
+    a pod           image, sandbox, start, crash                 the kubelets, from faults.json
+                                                                 (controlplane/kubelet/faults.go)
+    the Git server  down, other host key, deploy key rights      the Git server, from faults.json
+    1Password       rate limit                                   the `op` stand-in
+    a process       stopped for a while (SIGSTOP, SIGCONT)       the kernel
+    a file          removed, changed                             this module
 
-What never breaks: loopback loses no packet but those that `silent` drops, no file is torn, and the lab's own bookkeeping is right. A pod that
-runs goes on running. Times are Kubernetes's and Talos's own, but for the half hour after which Talos gives up joining etcd: it takes no time.
+What never breaks: loopback loses no packets except those that `silent` drops, files are never torn,
+and the lab's own bookkeeping is right. A running pod keeps running. Times are those of Kubernetes
+and Talos, except for the half hour after which Talos gives up joining etcd: here it passes at once.
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firstlight.files import write_atomically
 from lab.simulated import processes
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 
 FILE = "faults.json"
 
@@ -41,7 +45,7 @@ class Faults:
     """The faults of one lab.
 
     Attributes:
-        paths: Where the lab is.
+        paths: The lab.
     """
 
     paths: LabPaths
@@ -49,7 +53,10 @@ class Faults:
 
     @contextmanager
     def machine(self, hostname: str, **switches: object) -> Iterator[None]:
-        """Break one machine, or every one of them, `*`: see `faults.Set` in the machines' package `faults` for the switches."""
+        """Break one machine, or all of them with `*`.
+
+        The switches are those of `faults.Set` in the machines' package `faults`.
+        """
         with self._said_of_one(
             "nodes", hostname, {**self._said.get("nodes", {}).get(hostname, {}), **switches}
         ):
@@ -59,13 +66,15 @@ class Faults:
     def pods(
         self, beginning: str, fault: str, *, container: str = "", message: str = ""
     ) -> Iterator[None]:
-        """Break the pods that have not started yet and whose `namespace/name` begins so.
+        """Break the pods whose `namespace/name` has this prefix and that have not started yet.
 
         Args:
-            beginning: Such as `kube-system/cilium-`; the longest one that fits a pod counts.
+            beginning: The prefix, such as `kube-system/cilium-`. The longest prefix that matches a
+                pod counts.
             fault: `image_pull`, `no_sandbox`, `start_error` or `crash`.
-            container: Which container; all of them, or the first, without it.
-            message: What is heard of it.
+            container: The container. By default the first one, or all of them, depending on the
+                fault.
+            message: The message that the pod reports.
         """
         with self._said_of_one(
             "pods", beginning, {"fault": fault, "container": container, "message": message}
@@ -74,7 +83,11 @@ class Faults:
 
     @contextmanager
     def git(self, fault: str) -> Iterator[None]:
-        """Break the Git server: `down`, `host_key`, `unregistered`, `read_write` or `other_repository`."""
+        """Break the Git server.
+
+        Args:
+            fault: `down`, `host_key`, `unregistered`, `read_write` or `other_repository`.
+        """
         with self._said_of_part("git", fault):
             yield
 
@@ -86,10 +99,11 @@ class Faults:
 
     @contextmanager
     def stopped(self, program: str) -> Iterator[None]:
-        """Stop one of the control plane's programs (`kube-apiserver`, `etcd`), which then neither answers nor ends.
+        """Stop a control plane program (`kube-apiserver`, `etcd`): it neither answers nor ends.
 
         Raises:
-            ProcessLookupError: It does not run, or its number is somebody else's by now.
+            ProcessLookupError: The program does not run, or its process id now belongs to another
+                process.
         """
         pid = self._pid(program)
         os.kill(pid, signal.SIGSTOP)
@@ -104,40 +118,40 @@ class Faults:
         )
         pid = int(file.read_text()) if file.is_file() else 0
         if not pid or processes.state_of(pid) != str(self.paths.state):
-            raise ProcessLookupError(f"{program} of {self.paths.state} does not run")
+            raise ProcessLookupError(f"{program} of {self.paths.state} is not running")
         return pid
 
     @staticmethod
     @contextmanager
     def away(path: Path) -> Iterator[None]:
-        """Take a file away."""
+        """Remove a file for a while."""
         content, mode = path.read_bytes(), path.stat().st_mode & 0o777
         path.unlink()
         try:
             yield
         finally:
-            write_atomic(path, content, mode=mode)
+            write_atomically(path, content, mode=mode)
 
     @staticmethod
     @contextmanager
     def changed(path: Path, before: str, after: str) -> Iterator[None]:
-        """Replace a text in a file, which has to hold it.
+        """Replace a text in a file for a while.
 
         Raises:
-            ValueError: The file does not hold it, so that nothing would break.
+            ValueError: The file does not contain the text, so nothing would break.
         """
         text, mode = path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777
         if before not in text:
-            raise ValueError(f"{path} does not hold {before!r}")
-        write_atomic(path, text.replace(before, after), mode=mode)
+            raise ValueError(f"{path} does not contain {before!r}")
+        write_atomically(path, text.replace(before, after), mode=mode)
         try:
             yield
         finally:
-            write_atomic(path, text, mode=mode)
+            write_atomically(path, text, mode=mode)
 
     @contextmanager
     def _said_of_one(self, part: str, name: str, value: object) -> Iterator[None]:
-        """Have faults.json say it of one machine, or of some pods; what it said of them before comes back."""
+        """Set the fault of one machine or some pods in faults.json, then restore the old value."""
         before = self._said.get(part, {}).get(name)
         self._say(part, {**self._said.get(part, {}), name: value})
         try:
@@ -148,7 +162,7 @@ class Faults:
 
     @contextmanager
     def _said_of_part(self, part: str, value: object) -> Iterator[None]:
-        """Have faults.json say it of what there is one of; what it said before comes back."""
+        """Set the fault of a part that exists once in faults.json, then restore the old value."""
         before = self._said.get(part)
         self._say(part, value)
         try:
@@ -162,13 +176,13 @@ class Faults:
             self._said[part] = value
         path = self.paths.state / FILE
         if self._said:
-            write_atomic(path, json.dumps(self._said, indent=2) + "\n")
+            write_atomically(path, json.dumps(self._said, indent=2) + "\n", mode=0o644)
         else:
             path.unlink(missing_ok=True)
 
 
 def said(state: Path, part: str) -> str:
-    """Return what faults.json says of the Git server or of 1Password, empty when nothing is wrong with it."""
+    """Return the fault of the Git server or 1Password from faults.json; empty if there is none."""
     try:
         word = json.loads((state / FILE).read_text(encoding="utf-8")).get(part, "")
     except FileNotFoundError:

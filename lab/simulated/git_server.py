@@ -1,8 +1,8 @@
-"""The Git host: a real SSH server that serves one repository to deploy keys, with GitHub's answers.
+"""The Git host: a real SSH server that serves one repository to deploy keys, like GitHub.
 
-A key that is not registered is refused; a read-only key may fetch and not push; there is no shell, no terminal and no
-forwarding. Keys are read anew at each connection, so that one can be changed under a running cluster, as on the Git host's
-settings page.
+An unregistered key is refused. A read-only key may fetch but not push. There is no shell, no
+terminal and no forwarding. Keys are read again at each connection, so a key can be changed under a
+running cluster, as on the Git host's settings page.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from pathlib import Path
 
 import asyncssh
 
+from firstlight.files import write_atomically
 from lab.simulated.faults import said
-from lab.simulated.paths import write_atomic
 
 LOG = logging.getLogger("git-server")
 
 FAULTS_S = 0.1
-"""How often the server looks whether it is to be broken."""
+"""How often the server checks for faults, in seconds."""
 
 DOWN, HOST_KEY = "down", "host_key"
-"""The faults for which the port is closed, and opened again for the second."""
+"""Faults that close the port. HOST_KEY opens it again with another key."""
 
 
 class DeployKeys:
-    """The keys that the Git host knows, read anew each time."""
+    """The registered deploy keys, read again on each lookup."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def find(self, public: asyncssh.SSHKey) -> Mapping[str, object] | None:
-        """Return the registered key that equals this one, or nothing; a fault may make the host think otherwise of it."""
+        """Return the registered entry for this key, or None. Faults may change the answer."""
         fault = said(self._path.parent.parent, "git")
         found = None if fault == "unregistered" else self._registered(public)
         if found is not None and fault == "read_write":
@@ -63,28 +63,28 @@ class DeployKeys:
 
 
 class Session(asyncssh.SSHServer):
-    """One connection: who it is, and nothing but fetch and push."""
+    """One connection: authenticates a deploy key and allows only fetch and push."""
 
     def __init__(self, keys: DeployKeys) -> None:
         self._keys = keys
         self._peer = "?"
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Note who connects."""
+        """Remember the peer."""
         self._connection = conn
         host, port, *_ = conn.get_extra_info("peername")
         self._peer = f"{host}:{port}"
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - the library's signature
-        """Ask for a key, of whatever user."""
+        """Require authentication from every user."""
         return True
 
     def public_key_auth_supported(self) -> bool:
-        """Allow keys, and by that nothing else."""
+        """Allow public keys, and therefore nothing else."""
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Accept registered keys, for the user `git` alone, as Git hosts do."""
+        """Accept registered keys for the user `git` only, as Git hosts do."""
         found = self._keys.find(key) if username == "git" else None
         if found is None:
             LOG.info("%s refused: user %s, key %s", self._peer, username, key.get_fingerprint())
@@ -96,7 +96,7 @@ class Session(asyncssh.SSHServer):
 async def listen(
     address: str, port: int, *, host_key: Path | asyncssh.SSHKey, keys_file: Path, repository: Path
 ) -> asyncssh.SSHAcceptor:
-    """Start to listen; port 0 takes any free one."""
+    """Start listening. Port 0 takes any free port."""
     host = GitHost(repository)
     keys = DeployKeys(keys_file)
     return await asyncssh.listen(
@@ -119,7 +119,7 @@ async def listen(
 
 
 async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; the readiness mark holds address and port."""
+    """Serve until SIGTERM or SIGINT. The ready file holds address and port."""
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,7 +132,7 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
         repository=git / "k8s-ops.git",
     )
     port = acceptor.get_port()
-    write_atomic(ready, f"{address} {port}\n")
+    write_atomically(ready, f"{address} {port}\n", mode=0o644)
     LOG.info("listening on %s:%d", address, port)
     broken = ""
     while not end.is_set():
@@ -140,18 +140,19 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
             await asyncio.wait_for(end.wait(), FAULTS_S)
         fault = said(git.parent, "git")
         if fault != broken and {fault, broken} & {DOWN, HOST_KEY}:
-            # Who is connected may finish, and is not waited for: an idle client would hold up the server.
+            # Open connections may finish but are not waited for: an idle client would block the
+            # server.
             acceptor.close()
             acceptor = await _open_again(git, address, port, fault) or acceptor
         broken = fault
-    ready.unlink(missing_ok=True)  # noqa: ASYNC240 - the server is ending, nobody waits for it any more
+    ready.unlink(missing_ok=True)  # noqa: ASYNC240 - the server is ending, nothing waits for it
     acceptor.close()
 
 
 async def _open_again(
     git: Path, address: str, port: int, fault: str
 ) -> asyncssh.SSHAcceptor | None:
-    """Open the port as the fault wants it, or leave it closed."""
+    """Reopen the port as the fault requires, or leave it closed."""
     if fault == DOWN:
         return None
     key: Path | asyncssh.SSHKey = (
@@ -176,7 +177,7 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
     )
-    # The library's own lines tell of every packet.
+    # The library logs every packet below this level.
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     (options.state / "run").mkdir(parents=True, exist_ok=True)
     try:
@@ -195,7 +196,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 SESSION_SECONDS_MAX = 120
-"""A clone of this repository takes a fraction of a second; a stuck one must not stay for ever."""
+"""Seconds. A clone of this repository takes a fraction of one; a stuck session must end."""
 CONNECTIONS_MAX = 32
 CHUNK_BYTES = 64 * 1024
 
@@ -209,7 +210,7 @@ _GIT_PROTOCOL = re.compile(r"version=[0-9]")
 
 
 class GitHost:
-    """Serves one bare repository."""
+    """Serves one bare repository: fetch, push, or a refusal in GitHub's words."""
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
@@ -219,7 +220,7 @@ class GitHost:
         self._running = 0
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
-        """Answer one session; whatever goes wrong ends this session alone."""
+        """Answer one session. An error ends this session only."""
         key = process.get_extra_info("deploy_key")
         refusal = (
             NOT_FOUND
@@ -253,11 +254,12 @@ class GitHost:
         try:
             words = shlex.split(command or "")
         except ValueError:
-            # An open quote: no Git client sends that.
+            # An unclosed quote. No Git client sends that.
             return NO_SHELL
-        if len(words) == 3 and words[0] == "git":  # noqa: PLR2004 - `git upload-pack <repository>` is the older spelling
+        if len(words) == 3 and words[0] == "git":  # noqa: PLR2004 - the older spelling
             words = [f"git-{words[1]}", words[2]]
-        if len(words) != 2 or words[0] not in {"git-upload-pack", "git-receive-pack"}:  # noqa: PLR2004 - command and repository
+        known = {"git-upload-pack", "git-receive-pack"}
+        if len(words) != 2 or words[0] not in known:  # noqa: PLR2004 - command and repository
             return NO_SHELL
         if words[1] not in self._names:
             return NOT_FOUND
@@ -292,7 +294,7 @@ class GitHost:
 
 
 async def _ask(process: asyncssh.SSHServerProcess[bytes], git: asyncio.subprocess.Process) -> None:
-    """Hand what the client sends to git, until it has said all or git listens no more."""
+    """Copy the client's input to git until either side is finished."""
     if git.stdin is None:
         return
     with suppress(ConnectionError, asyncssh.BreakReceived, asyncssh.SignalReceived):
@@ -303,7 +305,7 @@ async def _ask(process: asyncssh.SSHServerProcess[bytes], git: asyncio.subproces
 
 
 async def _answer(source: asyncio.StreamReader | None, sink: asyncssh.SSHWriter[bytes]) -> None:
-    """Hand what git says to the client."""
+    """Copy git's output to the client."""
     while source is not None and (data := await source.read(CHUNK_BYTES)):
         sink.write(data)
         await sink.drain()
@@ -315,7 +317,7 @@ def _git_environment(protocol: str) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
-    # What a client may set reaches git only in the one form that git knows.
+    # A client's variable reaches git only in the form that git defines.
     if _GIT_PROTOCOL.fullmatch(protocol):
         environment["GIT_PROTOCOL"] = protocol
     for name in ("FIRSTLIGHT_LAB", "LANG"):

@@ -1,4 +1,7 @@
-"""Bringing a lab up: every step looks first and does only what is missing, so that `up` can follow on anything, a kill included."""
+"""Bring a lab up. Each step checks first and does only what is missing.
+
+So `up` can follow on any state, even on an `up` that was killed.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from firstlight.clock import Clock, SystemClock
 from firstlight.definition import load
 from firstlight.errors import TargetError
 from firstlight.events import Bus
+from firstlight.files import write_atomically
 from firstlight.tools.machineconfig import generate_machine_configs
 from firstlight.tools.runner import Runner
 from lab.simulated import charts, description, machines, services, workstation
 from lab.simulated.addresses import Endpoints, endpoints
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.ending import end_lab
-from lab.simulated.lock import holding
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths, lab_lock
 from lab.simulated.tree import copy_definition
 from lab.simulated.workstation import require_tools
 
@@ -31,27 +34,27 @@ _NEEDED = ("talosctl", "sops", "helm", machines.BINARY)
 
 
 def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = None) -> bool:
-    """Bring the lab up, or find it up; report whether anything had to be done.
+    """Bring the lab up if it is not; report whether anything had to be done.
 
     Raises:
-        FirstlightError: It cannot be brought up; the message says why and what to do.
+        FirstlightError: The lab cannot be brought up.
     """
     clock = clock or SystemClock()
     _require_platform(paths)
-    with holding(paths, "bring up", clock):
+    with lab_lock(paths, "bring up", clock):
         if fresh and paths.state.exists():
             end_lab(paths, say)
         source = _read(paths)
         if paths.cluster not in source.networks:
             known = ", ".join(sorted(source.networks)) or "none"
             raise TargetError(
-                f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n  defined   {known}"
+                f"cannot bring up a lab for {paths.cluster}: unknown cluster\n  defined   {known}"
             )
         return _Up(paths, source, endpoints(source.networks[paths.cluster]), say, clock).run()
 
 
 class _Up:
-    """One `up`: what it works on, and whether it did anything."""
+    """One `up`: its inputs, and whether it changed anything."""
 
     def __init__(
         self, paths: LabPaths, source: Source, lab: Endpoints, say: Say, clock: Clock
@@ -66,7 +69,7 @@ class _Up:
     def run(self) -> bool:
         recipient = workstation.prepare(self._paths, self._lab)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            # helm and the tree have nothing to do with each other, and each waits for processes of its own.
+            # helm and the tree are independent, and each waits for its own processes.
             packaging = pool.submit(
                 charts.package,
                 self._paths,
@@ -89,7 +92,7 @@ class _Up:
         return self._acted
 
     def _machine_configs(self) -> tuple[dict[str, object], list[Path]]:
-        """Return what the machines are told, and their configs; both are made anew only if the inventory changed."""
+        """Return machines.json and the configs; regenerate them if the inventory changed."""
         mark = self._paths.run / "inventory.digest"
         digest = machines.inventory_digest(self._paths, self._paths.cluster)
         if (
@@ -111,7 +114,7 @@ class _Up:
         generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
         data = machines.configuration(self._paths, cluster, self._lab)
         machines.write_configuration(self._paths, data)
-        write_atomic(mark, digest)
+        write_atomically(mark, digest, mode=0o644)
         self._say(
             f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}"
         )
@@ -137,7 +140,7 @@ def _read(paths: LabPaths) -> Source:
     try:
         return read_checkout(paths.checkout)
     except TargetError:
-        # The definition's own checks say all that is wrong with it at once, and how to mend it.
+        # The definition's own checks report all its errors at once, with remedies.
         load(paths.checkout, paths.cluster)
         raise
 
@@ -145,7 +148,8 @@ def _read(paths: LabPaths) -> Source:
 def _require_platform(paths: LabPaths) -> None:
     if sys.platform != "linux":
         raise TargetError(
-            f"cannot bring up the simulated target on {sys.platform}: it needs all of 127.0.0.0/8 on loopback, and /proc",
-            next_step="run it on Linux, or in a Linux virtual machine",
+            f"cannot bring up the simulated target on {sys.platform}: "
+            "it needs /proc and all of 127.0.0.0/8 on loopback",
+            next_step="use Linux or a Linux virtual machine",
         )
     require_tools(paths, _NEEDED)

@@ -1,4 +1,4 @@
-"""What the simulated machines are told: their addresses, their generated machine configs, and where the lab's services belong."""
+"""Configure the simulated machines: addresses, machine configs and the lab's services."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from firstlight.definition.model import Cluster
+from firstlight.files import write_atomically
 from lab.simulated.addresses import CHARTS_PORT, REGISTRY_PORT, Endpoints
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 from lab.simulated.ports import Listener
 
 BINARY = "simulated-machines"
@@ -19,11 +20,11 @@ KUBERNETES_PORT = 6443
 FLUX_CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
 
 TIMINGS = {"boot_s": 0.5, "etcd_s": 0.5, "join_s": 0.5}
-"""Long enough that nothing can rely on a state being reached at once, short enough for a rehearsal of seconds."""
+"""Long enough that no test can rely on an immediate state, short enough for a fast rehearsal."""
 
 
 def configuration(paths: LabPaths, cluster: Cluster, lab: Endpoints) -> dict[str, object]:
-    """Return what `machines.json` says."""
+    """Return the content of `machines.json`."""
     return {
         "cluster": cluster.name,
         "state_dir": str(paths.state),
@@ -54,17 +55,17 @@ def configuration(paths: LabPaths, cluster: Cluster, lab: Endpoints) -> dict[str
 
 
 def write_configuration(paths: LabPaths, data: Mapping[str, object]) -> None:
-    """Write `machines.json` if it says something else."""
+    """Write `machines.json` if its content changes."""
     text = json.dumps(data, indent=2) + "\n"
     if (
         not paths.machines_config.exists()
         or paths.machines_config.read_text(encoding="utf-8") != text
     ):
-        write_atomic(paths.machines_config, text)
+        write_atomically(paths.machines_config, text, mode=0o644)
 
 
 def inventory_digest(paths: LabPaths, cluster: str) -> str:
-    """Return a digest of everything that machine configs and `machines.json` are made from."""
+    """Return a digest of everything that machine configs and `machines.json` are generated from."""
     talos = paths.tree / "clusters" / cluster / "talos"
     files = [
         file
@@ -76,7 +77,10 @@ def inventory_digest(paths: LabPaths, cluster: str) -> str:
 
 
 def digest_of(files: Sequence[Path], words: Sequence[str] = ()) -> str:
-    """Return a digest of words and files: of text by content, of programs by size and time, which is quick."""
+    """Return a digest of words and files.
+
+    Files count by content, except programs: those count by size and time, which is faster.
+    """
     total = hashlib.sha256("\0".join(words).encode())
     for file in files:
         status = file.stat() if file.exists() else None
@@ -91,7 +95,7 @@ def digest_of(files: Sequence[Path], words: Sequence[str] = ()) -> str:
 
 
 def listeners(data: Mapping[str, object]) -> tuple[Listener, ...]:
-    """Return every place where the simulated machines listen, from `machines.json`."""
+    """Return every address and port in `machines.json` on which the simulated machines listen."""
     nodes = data["nodes"]
     if not isinstance(nodes, list):
         return ()

@@ -1,7 +1,9 @@
-"""The stand-in of 1Password's `op`: what this project asks of it, over one encrypted file.
+"""The stand-in for 1Password's `op`: the commands that this project uses, on one encrypted file.
 
-It cannot show that an account, a device or a permission is right. All the rest is as in `op`: a session that can be absent, references that
-can be wrong, two documents of one name, and refusals in its own words on standard error with exit code 1.
+It cannot verify an account, a device or a permission. Everything else behaves like `op`: the
+session
+may be missing, references may be wrong, two documents may have the same name, and refusals come in
+op's own words on standard error with exit code 1.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from lab.simulated.vault import (
 )
 
 VERSION = "2.34.1"
-"""The version of `op` whose texts these are."""
+"""The version of `op` that these texts were taken from."""
 
 RATE_LIMITED = "Too many requests. Your client has been rate limited. Try again in a few minutes"
 
@@ -42,12 +44,12 @@ INPUT_BYTES_MAX = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: the words that are no flags, and the flags.
+    """One call.
 
     Attributes:
         lab: The lab's state folder.
-        words: What follows the command's name.
-        flags: Long names of flags with their values; a flag without a value holds "true".
+        words: The arguments after the command's name that are not flags.
+        flags: Flag values by long name; a flag without a value holds "true".
     """
 
     lab: Path
@@ -60,21 +62,21 @@ class Request:
         return self.lab / "vault.age"
 
     def key(self) -> str:
-        """Return what opens the file, or refuse: without a session nobody is signed in."""
+        """Return the key of the encrypted file, or refuse if nobody is signed in."""
         try:
             return (self.lab / "op-session").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             raise Refused(SIGNED_OUT) from None
 
     def account(self) -> Account:
-        """Return everything that is in the file."""
+        """Return the content of the file."""
         try:
             return read_account(self.vault_file, self.key())
         except (DecryptError, IdentityError) as error:
             raise Refused(SESSION_EXPIRED) from error
 
     def vault(self, account: Account) -> Vault:
-        """Return the vault that `--vault` names; as in `op`, the private one without it."""
+        """Return the vault that `--vault` names; by default `Private`, as in `op`."""
         name = self.flags.get("vault", "Private")
         found = account.vault(name)
         if found is None:
@@ -84,23 +86,27 @@ class Request:
         return found
 
     def one_word(self) -> str:
-        """Return the only word, or refuse as `op` does."""
+        """Return the only argument, or refuse as `op` does."""
         if len(self.words) != 1:
             raise Refused(f"accepts 1 arg(s), received {len(self.words)}")
         return self.words[0]
 
 
 def whoami(request: Request) -> str:
-    """Say who is signed in."""
+    """Print who is signed in."""
     try:
         request.key()
     except Refused:
         raise Refused("account is not signed in") from None
-    return "URL:        https://stand-in.firstlight.invalid\nEmail:      operator@firstlight.invalid\nUser ID:    STANDIN\n"
+    return (
+        "URL:        https://stand-in.firstlight.invalid\n"
+        "Email:      operator@firstlight.invalid\n"
+        "User ID:    STANDIN\n"
+    )
 
 
 def signin(request: Request) -> str:
-    """Sign in: what stands for the account's password opens the session."""
+    """Sign in with what stands for the account's password."""
     try:
         key = (request.lab / "op-account").read_bytes()
     except FileNotFoundError:
@@ -147,7 +153,7 @@ def item_get(request: Request) -> str:
 
 
 def document_create(request: Request) -> str:
-    """Store a document; one of the same title stays beside it, as in 1Password."""
+    """Store a document. An existing one with the same title is kept, as in 1Password."""
     content = _content(request.words[0] if request.words else "-")
     file_name = request.flags.get("file-name") or request.flags.get("title") or "document"
     item = Item(
@@ -246,14 +252,14 @@ COMMANDS: Mapping[tuple[str, ...], tuple[Callable[[Request], str], Mapping[str, 
     ("document", "edit"): (document_edit, {"--vault": "vault=", "--file-name": "file-name="}),
     ("document", "get"): (document_get, {"--vault": "vault="}),
 }
-"""Each command with its flags; a name that ends in `=` takes a value."""
+"""Each command with its flags. A name that ends in `=` takes a value."""
 
 
 def answer(lab: Path, argv: Sequence[str]) -> str:
-    """Return what a call prints.
+    """Return the output of a call.
 
     Raises:
-        Refused: `op` would say no.
+        Refused: `op` would refuse.
     """
     if list(argv) in (["--version"], ["-v"]):
         return f"{VERSION}\n"
@@ -268,7 +274,7 @@ def answer(lab: Path, argv: Sequence[str]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one call; the first two words say which lab (`--lab`, folder)."""
+    """Run one call. The first two arguments name the lab (`--lab FOLDER`)."""
     try:
         text = answer(Path(argv[1]), argv[2:])
     except Refused as refusal:

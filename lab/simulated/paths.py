@@ -1,31 +1,37 @@
-"""Where a lab keeps everything: one folder per cluster."""
+"""The paths of a lab: one folder per cluster."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstlight.clock import Clock
 from firstlight.errors import TargetError
+from firstlight.lock import LockHeld, locked
 
 MARK = "FIRSTLIGHT_LAB"
-"""The environment variable that every process of a lab carries; its value is the state folder."""
+"""The environment variable that marks every process of a lab. Its value is the state folder."""
+
+LOCK_WAIT_S = 60.0
+"""A cold `up` takes seconds; a process that holds the lock for longer hangs."""
 
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class LabPaths:
-    """Every path of one lab.
+    """The paths of one lab.
 
     Attributes:
-        cluster: The cluster that the lab plays.
-        state: The folder that holds all of it.
+        cluster: The cluster that the lab stands for.
+        state: The folder that holds all state.
         checkout: The repository that the lab is made from.
-        target: The target that the lab plays, which is also the name of its tasks.
+        target: The target that the lab belongs to, and the prefix of its tasks.
     """
 
     cluster: str
@@ -35,7 +41,7 @@ class LabPaths:
 
     @property
     def lock(self) -> Path:
-        """Held while the lab changes; beside the state folder, because `down` removes that."""
+        """The lock of the lab. It is outside the state folder because `down` removes that."""
         return self.state.parent / f"{self.cluster}.lock"
 
     @property
@@ -50,7 +56,7 @@ class LabPaths:
 
     @property
     def age_keys(self) -> Path:
-        """The AGE private key, where the story has it."""
+        """The AGE private key, at the path that operators use."""
         return self.home / ".config" / "sops" / "age" / "keys.txt"
 
     @property
@@ -65,12 +71,12 @@ class LabPaths:
 
     @property
     def known_hosts(self) -> Path:
-        """The Git server's host key, as an SSH client reads it."""
+        """The Git server's host key in the format of an SSH client."""
         return self.home / ".ssh" / "known_hosts"
 
     @property
     def bin(self) -> Path:
-        """Commands that only this lab has: the stand-in of `op`."""
+        """Commands that exist only in this lab: the `op` stand-in."""
         return self.state / "bin"
 
     @property
@@ -90,12 +96,12 @@ class LabPaths:
 
     @property
     def run(self) -> Path:
-        """Process ids and readiness marks."""
+        """Process records and ready files."""
         return self.state / "run"
 
     @property
     def logs(self) -> Path:
-        """What the lab's processes say."""
+        """The output of the lab's processes."""
         return self.state / "logs"
 
     @property
@@ -105,27 +111,27 @@ class LabPaths:
 
     @property
     def op_account(self) -> Path:
-        """What opens the vault: it stands for the account's password."""
+        """The key of the vault. It stands for the account's password."""
         return self.state / "op-account"
 
     @property
     def op_session(self) -> Path:
-        """The signed-in session of the `op` stand-in; absent when signed out."""
+        """The session of the `op` stand-in. The file does not exist when signed out."""
         return self.state / "op-session"
 
     @property
     def machines_config(self) -> Path:
-        """What the simulated machines are told."""
+        """The configuration of the simulated machines."""
         return self.state / "machines.json"
 
     @property
     def machines_state(self) -> Path:
-        """What the simulated machines remember."""
+        """The persistent state of the simulated machines."""
         return self.state / "machines-state.json"
 
     @property
     def description(self) -> Path:
-        """What `up` says of the lab, for the target and for people."""
+        """The lab's description, for the target and for people."""
         return self.state / "lab.json"
 
     @property
@@ -148,14 +154,15 @@ def lab_paths(
 ) -> LabPaths:
     """Return the paths of a cluster's lab.
 
-    A process of a lab has the lab's home folder for its own, so there the mark says where labs are kept.
+    A process of a lab has the lab's HOME, so there the mark determines where labs are kept.
 
     Raises:
-        TargetError: The name is no cluster name; it would become a path.
+        TargetError: The cluster name is invalid. It would become a path.
     """
     if not _CLUSTER_NAME.fullmatch(cluster):
         raise TargetError(
-            f"cannot name a lab {cluster!r}: a cluster name is lower-case letters, digits and dashes"
+            f"cannot name a lab {cluster!r}: "
+            "a cluster name consists of lower-case letters, digits and dashes"
         )
     if environ.get(MARK):
         root = Path(environ[MARK]).parent
@@ -172,24 +179,31 @@ def lab_paths(
     )
 
 
+@contextmanager
+def lab_lock(
+    paths: LabPaths, doing: str, clock: Clock, *, wait_s: float = LOCK_WAIT_S
+) -> Iterator[None]:
+    """Hold the lab while the block runs; one process at a time changes a lab.
+
+    Raises:
+        TargetError: Another process still holds the lab after `wait_s` seconds.
+    """
+    private_dir(paths.lock.parent)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(paths.lock, doing=doing, wait_s=wait_s, clock=clock))
+        except LockHeld as held:
+            raise TargetError(
+                f"cannot {doing} the lab of {paths.cluster}: another process has been changing it "
+                f"for more than {wait_s:.0f} s\n  held by   {held.holder}",
+                next_step=held.next_step,
+            ) from None
+        yield
+
+
 def private_dir(path: Path) -> Path:
-    """Make a folder that only its owner can read, and return it."""
+    """Create a folder that only its owner can read, and return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         path.chmod(0o700)
     return path
-
-
-def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
-    """Write a file whole or not at all, so that a kill at any time leaves the old one or the new one."""
-    content = data.encode() if isinstance(data, str) else data
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "wb", closefd=False) as stream:
-            stream.write(content)
-    finally:
-        os.close(descriptor)
-    fresh.replace(path)

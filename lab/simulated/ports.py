@@ -1,4 +1,4 @@
-"""Addresses and ports of a lab: who listens there, and whether it is ours."""
+"""Addresses and ports of a lab: which process listens there, and whether it is ours."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A place where the lab listens, or will.
+    """An address and port on which the lab listens or will listen.
 
     Attributes:
         name: What listens there, for people.
         address: The loopback address.
         port: The TCP port.
-        essential: Whether the lab is not up without it. A machine's own ports are not: they open with the bootstrap, or are closed by a fault.
+        essential: Whether the lab is down without it. The ports of machines are not essential: the
+            bootstrap opens them, and faults close them.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Listener:
         return f"{self.address}:{self.port}"
 
     def answers(self) -> bool:
-        """Whether something accepts connections there."""
+        """Report whether something accepts connections there."""
         with (
             suppress(OSError),
             socket.create_connection((self.address, self.port), timeout=_CONNECT_S),
@@ -53,11 +54,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a port.
+    """The process that holds a port.
 
     Attributes:
-        uid: Of the owner, none when the kernel does not say.
-        pid: The process, none when it is somebody else's and cannot be seen.
+        uid: Its owner; None if the kernel does not report it.
+        pid: Its process id; None if it belongs to another user and cannot be seen.
     """
 
     uid: int | None
@@ -65,10 +66,10 @@ class Holder:
 
 
 def require_free(paths: LabPaths, listeners: Iterable[Listener]) -> None:
-    """Make sure that nobody but this lab listens where it wants to.
+    """Check that no other process listens where the lab needs to.
 
     Raises:
-        TargetError: Somebody does; the message says who and what to do.
+        TargetError: A port is taken. The message names the holder and the remedy.
     """
     for listener in listeners:
         if _can_bind(listener):
@@ -76,15 +77,16 @@ def require_free(paths: LabPaths, listeners: Iterable[Listener]) -> None:
         holder = _holder(listener)
         if holder.pid is None or processes.state_of(holder.pid) != str(paths.state):
             raise TargetError(
-                f"cannot use {listener} for {listener.name}: the port is taken\n  held by   {_describe(holder)}",
+                f"cannot use {listener} for {listener.name}: the port is taken\n"
+                f"  held by   {_describe(holder)}",
                 next_step=_advice(holder),
             )
 
 
 def _can_bind(listener: Listener) -> bool:
-    """Whether the kernel would let us listen there; only it knows all that can be in the way."""
+    """Report whether the port can be bound. Only the kernel knows everything that prevents it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
-        # As every server does: connections that have just ended are no hindrance.
+        # As every server does: connections that have just ended are no obstacle.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((listener.address, listener.port))
@@ -108,7 +110,7 @@ def _holder(listener: Listener) -> Holder:
 
 def _describe(holder: Holder) -> str:
     if holder.uid is None:
-        return "a process that the kernel does not name"
+        return "a process that the kernel does not report"
     try:
         user = pwd.getpwuid(holder.uid).pw_name
     except KeyError:
@@ -120,16 +122,22 @@ def _describe(holder: Holder) -> str:
 
 def _advice(holder: Holder) -> str:
     if holder.pid is None:
-        return "another user's lab holds these addresses: one lab per cluster and machine; ask them for ./task simulated:down"
+        return (
+            "another user's lab holds these addresses: only one lab per cluster and machine; "
+            "ask them to run ./task simulated:down"
+        )
     other = processes.state_of(holder.pid)
     if other:
         root, cluster = Path(other).parents[2], Path(other).name
         return f"XDG_STATE_HOME={root} ./task simulated:down CLUSTER={cluster}"
-    return f"end process {holder.pid}, then the same command again"
+    return f"end process {holder.pid}, then run the same command again"
 
 
 def _listening() -> Iterator[tuple[str, int, int, str]]:
-    """Yield address, port, owner and inode of every listening TCP socket; the address of IPv6 is left empty, it may stand for all."""
+    """Yield address, port, owner and inode of every listening TCP socket.
+
+    The address is empty for IPv6, because such a socket may accept IPv4 too.
+    """
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
             for line in (_PROC / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
@@ -140,7 +148,7 @@ def _listening() -> Iterator[tuple[str, int, int, str]]:
 
 
 def _readable(address: str) -> str:
-    # The kernel writes an address in the machine's byte order.
+    # The kernel writes the address in the machine's byte order.
     return (
         socket.inet_ntoa(struct.pack("=I", int(address, 16)))
         if len(address) == _IPV4_DIGITS

@@ -1,4 +1,8 @@
-"""Processes that outlive the command that starts them: one function starts, the lab's mark finds them again."""
+"""The lab's background processes: start, find and end them.
+
+A process is recognised by the lab's mark in its environment, so it is found even if the command
+that started it was killed before it could record it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from firstlight.clock import SystemClock
-from lab.simulated.paths import MARK, LabPaths, write_atomic
+from firstlight.files import write_atomically
+from lab.simulated.paths import MARK, LabPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,10 @@ class Daemon:
     """A process that this lab started.
 
     Attributes:
-        name: What it is, and the name of its log.
+        name: The name of the process and of its log.
         pid: Its process id.
         since: When it was started, ISO 8601.
-        stamp: A digest of what it was started with; another one means that it must be started anew.
+        stamp: A digest of its inputs. If it changes, the process must be restarted.
     """
 
     name: str
@@ -38,7 +43,7 @@ class Daemon:
 def start(
     paths: LabPaths, name: str, argv: Sequence[str], environment: Mapping[str, str], *, stamp: str
 ) -> Daemon:
-    """Start a process of the lab in a session of its own; its output goes to its log."""
+    """Start a process of the lab in its own session, with its output in its log."""
     paths.logs.mkdir(parents=True, exist_ok=True)
     with (paths.logs / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
@@ -58,14 +63,14 @@ def start(
         "since": daemon.since,
         "stamp": stamp,
     }
-    write_atomic(paths.run / f"{name}.json", json.dumps(record) + "\n")
-    # It is not ours to wait for; without this, Python warns of it at exit.
+    write_atomically(paths.run / f"{name}.json", json.dumps(record) + "\n", mode=0o644)
+    # The process outlives us. Without this, Python warns about it at exit.
     child.returncode = 0
     return daemon
 
 
 def running(paths: LabPaths, name: str) -> Daemon | None:
-    """Return the lab's process of that name if it still runs; a process id that somebody else has by now does not count."""
+    """Return the lab's process of that name if it is running. A reused id does not count."""
     try:
         record = json.loads((paths.run / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -80,10 +85,10 @@ def running(paths: LabPaths, name: str) -> Daemon | None:
 
 
 def end(pids: Sequence[int], state: Path, *, terminate_s: float, kill_s: float) -> tuple[int, ...]:
-    """End processes of a lab: ask, wait, kill, wait; return those that are still there.
+    """End processes of a lab with SIGTERM, then SIGKILL; return those that are still running.
 
-    A handle on each process is opened first and its mark read again through it, so that a process id that was given to somebody else in the
-    meantime is never signalled.
+    Each process is opened as a pidfd before its mark is read again, so a reused process id is never
+    signalled.
     """
     handles: dict[int, int] = {}
     for pid in pids:
@@ -107,7 +112,7 @@ def end(pids: Sequence[int], state: Path, *, terminate_s: float, kill_s: float) 
 
 
 def _still_there(handles: set[int], wait_s: float) -> set[int]:
-    """Wait until every process ended or the time is up; the kernel makes a handle readable when its process ends."""
+    """Wait until every process ended or time is up. A pidfd is readable after its process ended."""
     left = set(handles)
     poll = select.poll()
     for handle in left:
@@ -135,9 +140,10 @@ _LOADING_ATTEMPTS = 20
 
 
 def marked(state: Path) -> Iterator[int]:
-    """Yield every process that carries a lab's mark and may be ended with it.
+    """Yield every process that carries a lab's mark and may be ended with the lab.
 
-    Not this process, not what started it, and no login shell: somebody may have exported the lab's environment into a terminal.
+    This process, its ancestors and login shells are spared: somebody may have exported the lab's
+    environment in a terminal.
     """
     spared = set(_ancestors(os.getpid()))
     for entry in _PROC.iterdir():
@@ -149,7 +155,10 @@ def marked(state: Path) -> Iterator[int]:
 
 
 def same_command(state: Path, argv: Sequence[str]) -> tuple[int, ...]:
-    """Return the lab's processes with this very command line: one may run that nobody noted, if its starter was killed."""
+    """Return the lab's processes with exactly this command line.
+
+    One may be running without a record, if the command that started it was killed.
+    """
     wanted = "\0".join(argv).encode() + b"\0"
     found = []
     for pid in marked(state):
@@ -160,7 +169,7 @@ def same_command(state: Path, argv: Sequence[str]) -> tuple[int, ...]:
 
 
 def command_of(pid: int) -> str:
-    """Return what a process runs, for people."""
+    """Return the command line of a process, shortened for people."""
     with suppress(OSError):
         words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         return " ".join([Path(os.fsdecode(words[0])).name, *map(os.fsdecode, words[1:4])])
@@ -168,13 +177,16 @@ def command_of(pid: int) -> str:
 
 
 def is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits for its parent to notice."""
+    """Report whether a process has ended and only waits to be reaped."""
     fields = _stat(pid)
     return not fields or fields[0] == "Z"
 
 
 def state_of(pid: int) -> str:
-    """Return the state folder of the lab that a process belongs to, empty for none or for somebody else's process."""
+    """Return the state folder of the lab that a process belongs to.
+
+    Empty if it belongs to no lab or cannot be read.
+    """
     prefix = f"{MARK}=".encode()
     for entry in _environment(pid).split(b"\0"):
         if entry.startswith(prefix):
@@ -183,7 +195,10 @@ def state_of(pid: int) -> str:
 
 
 def _environment(pid: int) -> bytes:
-    """Return a process's environment; for a moment while a program is loaded it reads as empty, so a young one is asked again."""
+    """Return a process's environment.
+
+    It reads as empty while the program is being loaded, so a young process is read again.
+    """
     for _ in range(_LOADING_ATTEMPTS):
         with suppress(OSError):
             content = (_PROC / str(pid) / "environ").read_bytes()
@@ -196,7 +211,7 @@ def _environment(pid: int) -> bytes:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat from the state on; the name before it may hold anything."""
+    """Return the fields of /proc/<pid>/stat after the name, which may contain anything."""
     with suppress(OSError):
         return (
             (_PROC / str(pid) / "stat")
@@ -208,13 +223,13 @@ def _stat(pid: int) -> list[str]:
 
 
 def start_time(pid: int) -> int:
-    """Return when a process started, in the kernel's ticks since boot; with its id, that tells it from every other process."""
+    """Return a process's start time in ticks since boot. With the process id, it is unique."""
     fields = _stat(pid)
     return int(fields[_STAT_START]) if fields else 0
 
 
 def boot() -> str:
-    """Return the name of this boot of the machine."""
+    """Return the id of the machine's current boot."""
     with suppress(OSError):
         return (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
     return ""

@@ -1,4 +1,4 @@
-"""The lab's long-lived processes: started if they are not there, restarted if they were started with something else, and waited for."""
+"""The lab's background services: start, restart when their inputs change, wait until ready."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.simulated.paths import LabPaths
 from lab.simulated.ports import Listener
 
 READY_S = 30.0
-"""The Git server is there in half a second, the machines in two; on a machine under full load, ten times that."""
+"""The Git server is ready in 0.5 s, the machines in 2 s; ten times that under full load."""
 STOP_S = 10.0
 KILL_S = 5.0
 _PAUSE_S = 0.02
@@ -26,14 +26,14 @@ _LOG_TAIL_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One long-lived process.
+    """A background service.
 
     Attributes:
-        name: What it is, and the name of its log.
+        name: The name of the service and of its log.
         argv: Its command line.
-        environment: Its whole environment, but for the mark.
-        ready: The file that it writes when it listens; none when its listeners are all there is to see.
-        stamp: A digest of what it is started with.
+        environment: Its whole environment, except for the mark.
+        ready: The file that it writes when it listens; None if only its listeners show that.
+        stamp: A digest of its inputs.
         listeners: Where it listens, sooner or later.
     """
 
@@ -46,12 +46,12 @@ class Service:
 
     @property
     def essential(self) -> tuple[Listener, ...]:
-        """Where it always listens once it is ready."""
+        """The listeners that are open as soon as the service is ready."""
         return tuple(listener for listener in self.listeners if listener.essential)
 
 
 def git_server(paths: LabPaths, lab: Endpoints) -> Service:
-    """Describe the Git server."""
+    """Return the Git server's service."""
     listener = Listener("the Git remote", str(lab.address), GIT_PORT)
     programs = [
         paths.checkout / "lab" / "simulated" / name for name in ("git_server.py", "faults.py")
@@ -74,7 +74,7 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
 
 
 def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[Path]) -> Service:
-    """Describe the simulated machines."""
+    """Return the service of the simulated machines."""
     program = paths.tools / BINARY
     argv = (str(program), "--lab", str(paths.machines_config))
     stamp = digest_of(
@@ -86,17 +86,17 @@ def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[P
 
 
 def is_current(paths: LabPaths, service: Service) -> bool:
-    """Whether a service runs, is ready, and was started with what it would be started with now."""
+    """Report whether a service runs, is ready, and was started with the current inputs."""
     found = processes.running(paths, service.name)
     is_ready = service.ready.exists() if service.ready is not None else not _missing(service)
     return found is not None and found.stamp == service.stamp and is_ready
 
 
 def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None:
-    """Start a service; one that was started with something else is ended first.
+    """Start a service. If it runs with other inputs, end it first.
 
     Raises:
-        TargetError: Somebody else has its address, or the old one does not end.
+        TargetError: Its address is taken, or the old process does not end.
     """
     found = processes.running(paths, service.name)
     old = {
@@ -104,11 +104,11 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
         *([found.pid] if found is not None else []),
     }
     if old:
-        say(f"{service.name}: restarting, what it runs on has changed")
+        say(f"{service.name}: restarting, because its inputs changed")
         left = processes.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
         if left:
             raise TargetError(
-                f"cannot restart {service.name}: process {left[0]} does not end, not even when killed"
+                f"cannot restart {service.name}: process {left[0]} does not end, even after SIGKILL"
             )
     if service.ready is not None:
         service.ready.unlink(missing_ok=True)
@@ -122,10 +122,10 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
 def wait_until_ready(
     paths: LabPaths, service: Service, clock: Clock, *, budget_s: float = READY_S
 ) -> None:
-    """Wait until a service says that it listens, and does.
+    """Wait until a service reports that it is ready and its listeners answer.
 
     Raises:
-        TargetError: It ended, or was not ready in time; the message carries what was seen last.
+        TargetError: It ended, or was not ready in time. The message holds the last observation.
     """
     deadline = clock.monotonic() + budget_s
     while True:
@@ -139,7 +139,8 @@ def wait_until_ready(
             )
         if clock.monotonic() > deadline:
             raise TargetError(
-                f"cannot start {service.name}: not ready within {budget_s:.0f} s\n  last seen {last}\n{_log_tail(paths, service.name)}",
+                f"cannot start {service.name}: not ready within {budget_s:.0f} s\n"
+                f"  last seen {last}\n{_log_tail(paths, service.name)}",
                 next_step=_logs(paths),
             )
         clock.sleep(_PAUSE_S)
@@ -150,7 +151,7 @@ def _missing(service: Service) -> str:
         return f"no {service.ready.name} yet"
     return next(
         (
-            f"nobody answers on {listener} ({listener.name})"
+            f"no answer on {listener} ({listener.name})"
             for listener in service.essential
             if not listener.answers()
         ),

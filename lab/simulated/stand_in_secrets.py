@@ -1,6 +1,9 @@
-"""Encrypted files of the checkout, made anew for the lab: nobody here holds the key of the originals, and nobody should.
+"""Stand-ins for the definition's secrets: encrypted files, and the items of 1Password.
 
-Key names stay, values become stand-ins, and the real sops encrypts them to the lab's own AGE key.
+The lab has no key to the originals and needs none. In encrypted files, key names stay, values
+become
+stand-ins, and the real sops encrypts them to the lab's own AGE key. In 1Password, each reference of
+`secrets.yaml.tpl` gets an item and a field; the name of the Secret's key determines the value.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from typing import Any
 import yaml
 
 from firstlight.errors import TargetError
+from firstlight.files import write_atomically
 from firstlight.process import run
 from lab.simulated import workstation
 from lab.simulated.addresses import Endpoints
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 from lab.simulated.vault import changing
 
 SUFFIX = ".sops.yaml"
@@ -33,20 +37,20 @@ _ENCRYPTED = re.compile(r"ENC\[AES256_GCM,.*type:(?P<type>\w+)\]", re.DOTALL)
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether a file is one that sops encrypts; sops's own settings only look like one."""
+    """Report whether a file is encrypted with sops. sops's own settings only look like one."""
     return path.name.endswith(SUFFIX) and path.name != SUFFIX
 
 
 def stand_in(
     path: Path, text: str, *, cluster: str, talos_version: str, environment: Mapping[str, str]
 ) -> str:
-    """Return what an encrypted file of the checkout holds in the lab, in plain text: never to be written as it is.
+    """Return the plain text of an encrypted file in the lab. Never write it to disk as it is.
 
-    Only the lab's own cluster has machines, so only its Talos secrets must be real ones.
+    Only the lab's own cluster has machines, so only its Talos secrets must be real.
 
     Raises:
         TargetError: The file is not encrypted.
-        ToolFailed: talosctl did not make the secrets of a cluster.
+        ToolFailed: talosctl did not generate the secrets of a cluster.
     """
     if path.name == TALOS_SECRETS and path.parts[1] == cluster:
         words = [
@@ -64,7 +68,7 @@ def stand_in(
     if any(not isinstance(document, dict) or "sops" not in document for document in documents):
         raise TargetError(
             f"cannot copy {path}: it is not encrypted",
-            next_step=f"sops encrypt --in-place {path}, and change every secret that was in it",
+            next_step=f"sops encrypt --in-place {path}, and rotate every secret that was in it",
         )
     for document in documents:
         document.pop("sops")
@@ -105,12 +109,13 @@ def _replaced(value: Any, where: tuple[str, ...]) -> Any:
     if match["type"] in {"int", "float"}:
         return secrets.randbelow(10**6)
     text = STAND_IN_PREFIX + secrets.token_hex(16)
-    # The values under `data` of a Secret are base64 on every cluster.
+    # Values under `data` of a Secret are always base64.
     return base64.b64encode(text.encode()).decode() if where[:1] == ("data",) else text
 
 
 _REFERENCE = re.compile(
-    r"op://(?P<vault>[\w.\- ]+)/(?P<item>[\w.\- ]+)(?:/(?P<section>[\w.\- ]+))?/(?P<field>[\w.\- ]+)"
+    r"op://(?P<vault>[\w.\- ]+)/(?P<item>[\w.\- ]+)"
+    r"(?:/(?P<section>[\w.\- ]+))?/(?P<field>[\w.\- ]+)"
 )
 _ENCLOSED = re.compile(r"\{\{\s*(op://[^}]*?)\s*\}\}")
 DEPLOY_KEY_FIELDS = ("identity", "identity.pub", "known_hosts")
@@ -118,12 +123,12 @@ DEPLOY_KEY_FIELDS = ("identity", "identity.pub", "known_hosts")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A reference and where it stands.
+    """A reference and its position in the template.
 
     Attributes:
-        reference: The reference, taken apart.
-        key: The name of the Secret's key that it fills, empty outside a Secret.
-        base64: Whether the value there must be base64.
+        reference: The parsed reference.
+        key: The key of the Secret that it fills; empty outside a Secret.
+        base64: Whether the value must be base64.
     """
 
     reference: re.Match[str]
@@ -132,10 +137,11 @@ class Place:
 
 
 def fill_vault(paths: LabPaths, template: str, lab: Endpoints) -> int:
-    """Put a value behind every reference of the checkout's template, and return how many were new.
+    """Store a value for every reference of the checkout's template; return how many were new.
 
-    Each is filled once in the lab's life. What somebody changes or removes afterwards stays so, and a reference that only the
-    lab's tree has does not resolve: 1Password does not make items by itself either.
+    Each reference is filled once in the lab's life. Later changes and removals stay, and a
+    reference
+    that exists only in the lab's tree does not resolve: 1Password does not create items by itself.
     """
     noted = paths.state / "vault-filled.json"
     filled = set(json.loads(noted.read_text(encoding="utf-8"))) if noted.exists() else set()
@@ -156,25 +162,26 @@ def fill_vault(paths: LabPaths, template: str, lab: Endpoints) -> int:
                 reference["field"],
                 value,
             )
-    write_atomic(
+    write_atomically(
         noted,
         json.dumps(sorted(filled | {place.reference.group() for place in new}), indent=2) + "\n",
+        mode=0o644,
     )
     return len(new)
 
 
 def places(template: str) -> Iterator[Place]:
-    """Yield every reference of a template with its place.
+    """Yield every reference of a template with its position.
 
     Raises:
-        TargetError: The template is no YAML.
+        TargetError: The template is not valid YAML.
     """
     try:
         documents = list(yaml.safe_load_all(_ENCLOSED.sub(r"\1", template)))
     except yaml.YAMLError as error:
         raise TargetError(
-            f"cannot fill the vault: secrets.yaml.tpl is no valid YAML: {error}",
-            next_step="mend the template",
+            f"cannot fill the vault: secrets.yaml.tpl is not valid YAML: {error}",
+            next_step="fix the template",
         ) from error
     for document in documents:
         if isinstance(document, dict):
@@ -189,7 +196,8 @@ def _walk(value: Any, where: tuple[str, ...], *, is_secret: bool) -> Iterator[Pl
         for entry in value:
             yield from _walk(entry, where, is_secret=is_secret)
     elif isinstance(value, str):
-        in_secret = is_secret and len(where) == 2 and where[0] in {"data", "stringData"}  # noqa: PLR2004 - data and the key
+        parts = {"data", "stringData"}
+        in_secret = is_secret and len(where) == 2 and where[0] in parts  # noqa: PLR2004 - data, key
         for reference in _REFERENCE.finditer(value):
             yield Place(
                 reference, where[1] if in_secret else "", base64=in_secret and where[0] == "data"

@@ -1,4 +1,4 @@
-"""What a lab looks like from outside: its processes, where it listens, whether it was bootstrapped, and its logs."""
+"""Observe a lab from outside: processes, listeners, bootstrap state and logs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What was seen.
+    """The observed state of a lab.
 
     Attributes:
-        is_up: Whether everything runs and answers that runs from the start.
-        lines: The same for people, as a table.
+        is_up: Whether all services run and all essential listeners answer.
+        lines: The same as a table for people.
     """
 
     is_up: bool
@@ -33,7 +33,7 @@ class Status:
 
 
 def observe(paths: LabPaths) -> Status:
-    """Look at a lab; nothing is changed."""
+    """Observe a lab without changing anything."""
     found = {name: processes.running(paths, name) for name in SERVICES}
     listeners = _listeners(paths)
     with ThreadPoolExecutor(max_workers=len(listeners) or 1) as pool:
@@ -45,11 +45,12 @@ def observe(paths: LabPaths) -> Status:
     )
     lines = [
         f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
-        f"  state      {paths.state}{'' if paths.state.exists() else ' (not there)'}",
+        f"  state      {paths.state}{'' if paths.state.exists() else ' (does not exist)'}",
     ]
     for name, service in found.items():
         lines.append(
-            f"  process    {name:<12} {f'{service.pid} since {service.since}' if service else 'not running'}"
+            f"  process    {name:<12} "
+            f"{f'{service.pid} since {service.since}' if service else 'not running'}"
         )
     lines.append(f"  process    {'others':<12} {others}")
     lines += [
@@ -62,7 +63,7 @@ def observe(paths: LabPaths) -> Status:
 
 
 def is_bootstrapped(paths: LabPaths) -> bool:
-    """Whether the machines remember a bootstrap."""
+    """Report whether the machines have recorded a bootstrap."""
     try:
         return bool(json.loads(paths.machines_state.read_text(encoding="utf-8"))["etcd_clusters"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -73,13 +74,14 @@ def tails(paths: LabPaths, name: str = "", lines: int = _TAIL_LINES) -> Iterator
     """Yield each log's path and its last lines.
 
     Raises:
-        TargetError: There is no such log.
+        TargetError: The log does not exist.
     """
     logs = [log for log in _logs(paths) if log.stem == name or not name]
     if not logs:
         known = ", ".join(log.stem for log in _logs(paths)) or "none"
         raise TargetError(
-            f"cannot show logs of {paths.cluster}: there is none {f'called {name}' if name else 'yet'}\n  there are {known}"
+            f"cannot show logs of {paths.cluster}: "
+            f"{f'no log is called {name}' if name else 'no logs yet'}\n  known     {known}"
         )
     for log in logs:
         yield f"==> {log}"

@@ -1,6 +1,7 @@
 """The lab's tree: the checkout's definition with the lab's addresses, keys and secrets, in Git.
 
-An unchanged checkout leaves the tree as it is, and whatever somebody committed to it since; a changed one becomes a new commit.
+If the checkout is unchanged, the tree stays as it is, including commits made in it since. A changed
+checkout becomes a new commit.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 
 import yaml
 
+from firstlight.files import write_atomically
 from lab.simulated import stand_in_secrets
 from lab.simulated.addresses import Endpoints, git_urls, is_yaml, map_addresses, point_at_lab
 from lab.simulated.checkout import PARTS, Source, git
-from lab.simulated.paths import LabPaths, write_atomic
+from lab.simulated.paths import LabPaths
 
 BRANCH = "main"
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
@@ -27,12 +29,13 @@ _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 
 @dataclass(slots=True)
 class TreeState:
-    """What is remembered of the tree.
+    """What is recorded about the tree.
 
     Attributes:
-        digest: Of everything that the tree was made from.
-        head: The commit that came of it.
-        sealed: Per encrypted file, the digest of its original: it is encrypted anew only when that changes.
+        digest: Digest of everything that the tree was generated from.
+        head: The resulting commit.
+        sealed: Digest of the original of each encrypted file. It is encrypted again only if that
+            changes.
     """
 
     digest: str = ""
@@ -43,7 +46,7 @@ class TreeState:
 def refresh(
     paths: LabPaths, source: Source, recipient: str, environment: Mapping[str, str]
 ) -> bool:
-    """Make the tree what the checkout says; report whether anything had to change.
+    """Bring the tree in line with the checkout; report whether anything changed.
 
     Raises:
         TargetError: A secret of the checkout is not encrypted.
@@ -55,15 +58,16 @@ def refresh(
         return False
     _prepare(paths)
     texts = _texts(source, recipient)
-    # sops reads its rules from the tree, so plain files go first.
+    # sops reads its rules from the tree, so write plain files first.
     for path, content in texts.items():
         _write(paths.tree / path, content)
     kept = _seal(paths, source, remembered, environment)
     _remove_others(paths.tree, {*texts, *map(Path, kept)})
     head = _commit(paths, f"definition of the checkout at {source.revision or 'no commit'}")
-    write_atomic(
+    write_atomically(
         paths.state / "tree-state.json",
         json.dumps({"digest": digest, "head": head, "sealed": kept}, indent=2) + "\n",
+        mode=0o644,
     )
     return True
 
@@ -76,16 +80,16 @@ def copy_definition(
     environment: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """Make the lab's copy of the definition what the checkout says, and put a value behind each of its op:// references."""
+    """Bring the lab's copy of the definition up to date, and fill the vault for its references."""
     if refresh(paths, source, recipient, environment):
-        say(f"tree: made from the checkout, commit {head(paths)[:12]}")
+        say(f"tree: updated from the checkout, commit {head(paths)[:12]}")
     template = source.files.get(Path("bootstrap") / paths.cluster / "secrets.yaml.tpl", b"")
     if filled := stand_in_secrets.fill_vault(paths, template.decode(), lab):
-        say(f"vault: {filled} values put behind op:// references of the definition")
+        say(f"vault: {filled} values stored for op:// references of the definition")
 
 
 def head(paths: LabPaths) -> str:
-    """Return the commit that the served branch is at, empty without one."""
+    """Return the commit of the served branch; empty if there is none."""
     result = git(paths.repository, "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}")
     return result.stdout.strip()
 
@@ -139,7 +143,7 @@ def _seal(
         for path in originals
         if remembered.sealed.get(str(path)) != kept[str(path)] or not (paths.tree / path).exists()
     ]
-    # Each waits for processes of its own; talosctl making keys takes longest.
+    # Each file waits for its own process. talosctl takes longest, to generate keys.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         list(pool.map(seal, changed))
     return kept
@@ -157,7 +161,7 @@ def _remembered(paths: LabPaths) -> TreeState:
             **json.loads((paths.state / "tree-state.json").read_text(encoding="utf-8"))
         )
     except (OSError, ValueError, TypeError):
-        # Never written, or by code that remembered other things: the tree is made anew.
+        # Missing, or written in another format by older code: regenerate the tree.
         return TreeState()
 
 
@@ -179,20 +183,20 @@ def _prepare(paths: LabPaths) -> None:
             "--bare",
             f"--initial-branch={BRANCH}",
             str(paths.repository),
-        ).raise_on_failure("make the Git remote")
+        ).raise_on_failure("create the Git remote")
     if not (paths.tree / ".git" / "HEAD").exists():
         paths.tree.mkdir(parents=True, exist_ok=True)
         git(paths.tree, "init", "--quiet", f"--initial-branch={BRANCH}").raise_on_failure(
-            "make the work tree"
+            "create the work tree"
         )
-    # The lab's lock is held, so a lock file is what a killed run left.
+    # We hold the lab's lock, so this lock file was left by a killed run.
     (paths.tree / ".git" / "index.lock").unlink(missing_ok=True)
-    write_atomic(paths.tree / ".git" / "info" / "exclude", "clusterconfig/\n")
+    write_atomically(paths.tree / ".git" / "info" / "exclude", "clusterconfig/\n", mode=0o644)
 
 
 def _write(path: Path, content: bytes) -> None:
     if not path.exists() or path.read_bytes() != content:
-        write_atomic(path, content)
+        write_atomically(path, content, mode=0o644)
 
 
 def _remove_others(tree: Path, wanted: set[Path]) -> None:
@@ -209,7 +213,7 @@ def _commit(paths: LabPaths, message: str) -> str:
         git(paths.tree, "commit", "--quiet", "--message", message).raise_on_failure(
             "commit to the lab's tree"
         )
-    # The checkout decides: whatever else was pushed for a trial is replaced.
+    # The checkout wins: anything else that was pushed meanwhile is replaced.
     pushed = git(
         paths.tree, "push", "--quiet", "--force", str(paths.repository), f"HEAD:refs/heads/{BRANCH}"
     )

@@ -1,22 +1,26 @@
-"""The encrypted file behind the `op` stand-in: vaults, items, fields and documents.
+"""The encrypted file behind the `op` stand-in: vaults, items, fields, and how references resolve.
 
-Only what `op` needs is imported here, because each `op` call pays for it.
+Refusals have the texts of `op` 2.34 and 2.39, so that error classification cannot tell the stand-in
+from the real command. Imports are limited to what `op` needs, because every `op` call pays for
+them.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyrage import decrypt, encrypt, x25519
+
+from firstlight.files import write_atomically
+from firstlight.lock import locked
+from lab.simulated.paths import LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +30,13 @@ _ID_LENGTH = 26
 
 
 def new_id() -> str:
-    """Return an identifier of the form that 1Password gives to vaults and items."""
+    """Return an id in the format of 1Password's vaults and items."""
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
 
 
 @dataclass(slots=True)
 class Field:
-    """A field of an item; `section` is empty for a field without one."""
+    """A field of an item. `section` is empty for a field without a section."""
 
     label: str
     value: str
@@ -41,7 +45,7 @@ class Field:
 
 @dataclass(slots=True)
 class Item:
-    """An item; a document is an item whose `file_name` is set."""
+    """An item. A document is an item with a `file_name`."""
 
     title: str
     id: str = field(default_factory=new_id)
@@ -52,11 +56,11 @@ class Item:
     content: str = ""
 
     def matches(self, name: str) -> bool:
-        """Whether this item goes by that name or identifier; names ignore case, as they do in references."""
+        """Report whether this item has that title or id. Titles ignore case, as in references."""
         return name == self.id or name.casefold() == self.title.casefold()
 
     def value(self, section: str | None, label: str) -> str | None:
-        """Return what a reference's last part stands for: a field's value, or a file's content."""
+        """Return what the last part of a reference names: a field's value or a file's content."""
         for entry in self.fields:
             same_section = section is None or entry.section.casefold() == section.casefold()
             if same_section and entry.label.casefold() == label.casefold():
@@ -68,14 +72,14 @@ class Item:
 
 @dataclass(slots=True)
 class Vault:
-    """A vault; two items may have the same title, as in 1Password."""
+    """A vault. Two items may have the same title, as in 1Password."""
 
     name: str
     id: str = field(default_factory=new_id)
     items: list[Item] = field(default_factory=list)
 
     def matches(self, name: str) -> bool:
-        """Whether this vault goes by that name or identifier."""
+        """Report whether this vault has that name or id."""
         return name == self.id or name.casefold() == self.name.casefold()
 
     def find(self, name: str) -> list[Item]:
@@ -85,16 +89,16 @@ class Vault:
 
 @dataclass(slots=True)
 class Account:
-    """Everything that is in the file."""
+    """The content of the file."""
 
     vaults: list[Vault] = field(default_factory=list)
 
     def vault(self, name: str) -> Vault | None:
-        """Return the vault of that name, if there is one."""
+        """Return the vault of that name, or None."""
         return next((vault for vault in self.vaults if vault.matches(name)), None)
 
     def store(self, vault_name: str, title: str, section: str, label: str, value: str) -> None:
-        """Set a field, making its vault and its item if they are not there."""
+        """Set a field. Create its vault and item if they do not exist."""
         vault = self.vault(vault_name)
         if vault is None:
             vault = Vault(vault_name)
@@ -111,7 +115,7 @@ class Account:
 
 
 def read_account(path: Path, key: str) -> Account:
-    """Decrypt the file; without a file, the account is empty."""
+    """Decrypt the file. Without a file, the account is empty."""
     if not path.exists():
         return Account()
     data = json.loads(decrypt(path.read_bytes(), [x25519.Identity.from_str(key)]))
@@ -131,22 +135,17 @@ def read_account(path: Path, key: str) -> Account:
 
 
 def write_account(path: Path, key: str, account: Account) -> None:
-    """Encrypt the account into the file, whole or not at all."""
+    """Encrypt the account into the file atomically."""
     sealed = encrypt(
         json.dumps(asdict(account)).encode(), [x25519.Identity.from_str(key).to_public()]
     )
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(sealed)
-    fresh.replace(path)
+    write_atomically(path, sealed)
 
 
 @contextmanager
 def changing(path: Path, key: str) -> Iterator[Account]:
-    """Read, let the caller change, write: one at a time."""
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
+    """Read the account, let the caller change it, and write it, one change at a time."""
+    with locked(path.with_name(f"{path.name}.lock"), wait_s=LOCK_WAIT_S):
         account = read_account(path, key)
         yield account
         write_account(path, key, account)
@@ -155,7 +154,8 @@ def changing(path: Path, key: str) -> Iterator[Account]:
 PREFIX = "op://"
 _NAME = re.compile(r"[A-Za-z0-9\-_. ]+")
 
-# A template is read from left to right: what is in braces goes first, then bare references, then variables.
+# A template is read from left to right: literals and references in braces, then bare references.
+# Variables are expanded first.
 _TEMPLATE = re.compile(
     r"\{\{\s*\"(?P<literal>(?:[^\"\\]|\\.)*)\"\s*\}\}"
     r"|\{\{\s*(?P<enclosed>op://[A-Za-z0-9\-?_./ ]*?)\s*\}\}"
@@ -167,7 +167,7 @@ _VARIABLE = re.compile(
 
 
 class Refused(Exception):
-    """`op` would say no; the text is what it would say."""
+    """`op` would refuse; the text is op's own."""
 
 
 def resolve_for_read(account: Account, reference: str) -> str:
@@ -181,16 +181,17 @@ def resolve_for_read(account: Account, reference: str) -> str:
 
 
 def resolve_for_inject(account: Account, reference: str) -> str:
-    """Return what `op inject` puts in a reference's place."""
+    """Return what `op inject` inserts for a reference."""
     return _resolved(
         account,
         reference,
-        "could not resolve item UUID for item {item_name}: could not find item {item_name} in vault {vault_id}",
+        "could not resolve item UUID for item {item_name}: "
+        "could not find item {item_name} in vault {vault_id}",
     )
 
 
 def render(template: str, resolve: Callable[[str], str], environment: Mapping[str, str]) -> str:
-    """Return a template with every variable and every reference replaced; references in comments count as well."""
+    """Return a template with all variables and references replaced, including those in comments."""
 
     def replace(match: re.Match[str]) -> str:
         if match["literal"] is not None:
@@ -204,15 +205,14 @@ def one_item(vault: Vault, name: str) -> Item:
     """Return the item of that name, or refuse as `op item get` and `op document get` do."""
     found = vault.find(name)
     if not found:
-        raise Refused(
-            f'"{name}" isn\'t an item in the "{vault.name}" vault. Specify the item with its UUID, name, or domain.'
-        )
+        raise Refused(_no_item(name, vault.name))
     if len(found) > 1:
         listing = "".join(
             f'\n\t* for the item "{item.title}" in vault {vault.name}: {item.id}' for item in found
         )
         raise Refused(
-            f'More than one item matches "{name}". Try again and specify the item by its ID:{listing}'
+            f'More than one item matches "{name}". '
+            f"Try again and specify the item by its ID:{listing}"
         )
     return found[0]
 
@@ -225,7 +225,7 @@ def _resolved(account: Account, reference: str, no_item: str) -> str:
             f'"{vault_name}" isn\'t a vault in this account. Specify the vault with its ID or name.'
         )
     if not vault.find(item_name):
-        missing = f'"{item_name}" isn\'t an item in the "{vault_name}" vault. Specify the item with its UUID, name, or domain.'
+        missing = _no_item(item_name, vault_name)
         raise Refused(
             no_item.format(
                 vault_name=vault_name, item_name=item_name, vault_id=vault.id, missing=missing
@@ -238,37 +238,39 @@ def _resolved(account: Account, reference: str, no_item: str) -> str:
     return value
 
 
+def _no_item(name: str, vault: str) -> str:
+    return (
+        f'"{name}" isn\'t an item in the "{vault}" vault. '
+        "Specify the item with its UUID, name, or domain."
+    )
+
+
 def _parts(reference: str) -> tuple[str, str, str | None, str]:
+    invalid = f"invalid secret reference '{reference}': "
     if not reference.startswith(PREFIX):
-        raise Refused(
-            f"invalid secret reference '{reference}': secret reference is not prefixed with \"op://\""
-        )
+        raise Refused(f'{invalid}secret reference is not prefixed with "op://"')
     parts = reference.removeprefix(PREFIX).split("/")
     for character in reference.removeprefix(PREFIX):
         if character not in "/?=" and not _NAME.fullmatch(character):
-            raise Refused(
-                f"invalid secret reference '{reference}': invalid character in secret reference: '{character}'"
-            )
+            raise Refused(f"{invalid}invalid character in secret reference: '{character}'")
     if len(parts) < 3 or not all(parts):  # noqa: PLR2004 - vault, item, field
         few = "too few '/': secret references should have at least vault, item and field specified"
-        raise Refused(f"invalid secret reference '{reference}': {few}")
+        raise Refused(f"{invalid}{few}")
     if len(parts) > 4:  # noqa: PLR2004 - vault, item, section, field
-        raise Refused(
-            f"invalid secret reference '{reference}': too many '/': secret references can only have up to four parts"
-        )
+        raise Refused(f"{invalid}too many '/': secret references can only have up to four parts")
     section = parts[2] if len(parts) == 4 else None  # noqa: PLR2004
     return parts[0], parts[1], section, parts[-1]
 
 
 def _with_variables(template: str, environment: Mapping[str, str]) -> str:
-    # Names of variables ignore case in templates.
+    # Variable names in templates ignore case.
     known = {name.casefold(): value for name, value in environment.items()}
 
     def replace(match: re.Match[str]) -> str:
         name = match["enclosed"] or match["bare"]
         value = known.get(name.casefold(), match["default"])
         if value is None:
-            # What `op` says here is not on record; that it fails is.
+            # The exact text of `op` is not known here; that it fails is.
             raise Refused(f"could not resolve variable '{name}': it is not set in the environment")
         return value
 

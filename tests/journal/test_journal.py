@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from firstlight.clock import SteadyClock, SystemClock, Uptime
-from firstlight.errors import ClusterLocked, JournalUnwritable
+from firstlight.errors import JournalUnwritable
 from firstlight.events import (
     DONE_BEFORE,
     ActionBegun,
@@ -27,7 +27,7 @@ from firstlight.events import (
     Observed,
     Verdict,
 )
-from firstlight.journal import ClusterLock, Journal, read_history
+from firstlight.journal import Journal, read_history
 
 BOOTSTRAP = "bootstrap etcd on cp-1 (127.0.0.1)"
 
@@ -391,26 +391,3 @@ def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp
         match=r"cannot write the journal .*/file/journal.jsonl: (Not a directory|File exists)",
     ):
         Journal(tmp_path / "file" / "journal.jsonl").__enter__()
-
-
-def test_a_second_run_is_told_who_holds_the_cluster(tmp_path: Path):
-    with (
-        ClusterLock(tmp_path / "lock", "infra", SystemClock()),
-        pytest.raises(
-            ClusterLocked,
-            match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20",
-        ),
-    ):
-        ClusterLock(tmp_path / "lock", "infra", SystemClock()).__enter__()
-
-
-def test_a_run_that_was_killed_holds_nothing(tmp_path: Path):
-    code = (
-        "import os,signal,sys\nfrom pathlib import Path\nfrom firstlight.clock import SystemClock\nfrom firstlight.journal import ClusterLock\n"
-        f"ClusterLock(Path({str(tmp_path / 'lock')!r}), 'infra', SystemClock()).__enter__()\nos.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
-
-    assert '"pid"' in (tmp_path / "lock").read_text()
-    with ClusterLock(tmp_path / "lock", "infra", SystemClock()):
-        assert f'"pid": {os.getpid()}' in (tmp_path / "lock").read_text()

@@ -14,7 +14,7 @@ from firstlight.definition.model import Release
 from firstlight.definition.valuekeys import unknown_keys
 from firstlight.errors import TargetError
 from firstlight.process import run
-from lab.docker import charts as docker_charts
+from lab.docker.mirror import chart_folders
 from lab.simulated.charts import stand_ins
 from tests.lab.support import ROOT, require, search_path
 
@@ -26,7 +26,7 @@ HELM_S = 60.0
 def charts() -> list[Path]:
     if not (REAL / "cilium").exists():
         pytest.skip("needs .tools/charts: ./task tools:setup")
-    return docker_charts.folders(ROOT, REAL)
+    return chart_folders(ROOT, REAL)
 
 
 def rendered(
@@ -71,9 +71,9 @@ def test_the_docker_target_has_ciliums_own_chart():
 
 def test_the_docker_target_says_what_to_do_without_ciliums_chart(tmp_path: Path):
     with pytest.raises(
-        TargetError, match=r"cannot package Cilium's chart: .* holds none"
+        TargetError, match=r"cannot package Cilium's chart: .* does not hold it"
     ) as raised:
-        docker_charts.folders(ROOT, tmp_path)
+        chart_folders(ROOT, tmp_path)
 
     assert raised.value.next_step == "./task tools:setup"
 

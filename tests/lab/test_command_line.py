@@ -24,7 +24,7 @@ def test_the_status_of_a_lab_that_is_not_there_is_neither_success_nor_error(tmp_
 
     assert result.exit_code == 3
     assert result.stdout.startswith("lab of infra: down\n")
-    assert "(not there)" in result.stdout
+    assert "(does not exist)" in result.stdout
     assert result.stderr == ""
 
 
@@ -40,7 +40,7 @@ def test_ending_what_is_not_there_is_success(tmp_path: Path):
     ("words", "says"),
     [
         (("env", "--cluster", "apps"), "./task simulated:up CLUSTER=apps"),
-        (("logs",), "cannot show logs of infra: there is none yet"),
+        (("logs",), "cannot show logs of infra: no logs yet"),
         (("status", "--cluster", "../infra"), "cannot name a lab '../infra'"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from firstlight.target import Connectivity
 from firstlight.toolbox import load_pins
-from lab.docker.connectivity import connectivity
+from lab.docker.mirror import connectivity
 from tests.lab.support import ROOT
 
 SAID = connectivity(load_pins(ROOT / "tools" / "versions.toml"))

@@ -296,7 +296,7 @@ def test_a_second_lab_of_the_same_cluster_is_told_who_has_its_addresses(
 def test_a_cluster_that_is_not_defined_is_named_with_those_that_are(checkout: Path, tmp_path: Path):
     paths = LabPaths(cluster="nowhere", state=tmp_path.resolve() / "nowhere", checkout=checkout)
 
-    with pytest.raises(TargetError, match=r"(?s)there is no such cluster.*apps, infra"):
+    with pytest.raises(TargetError, match=r"(?s)unknown cluster.*apps, infra"):
         up(paths, quietly)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import TargetError
-from lab.simulated.paths import MARK, lab_paths, private_dir, write_atomic
+from lab.simulated.paths import MARK, lab_paths, private_dir
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,3 @@ def test_a_private_folder_becomes_private_even_if_it_was_not(tmp_path: Path):
     (tmp_path / "open").mkdir(mode=0o755)
 
     assert private_dir(tmp_path / "open").stat().st_mode & 0o777 == 0o700
-
-
-def test_a_file_has_its_mode_and_replaces_the_old_one_whole(tmp_path: Path):
-    for text in ("old and long", "new"):
-        write_atomic(tmp_path / "file", text, mode=0o600)
-
-    assert (tmp_path / "file").read_text() == "new"
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.toolbox.places import Places
+from firstlight.toolbox.paths import Places
 from firstlight.toolbox.progress import PlainDisplay
 
 VERSIONS = """

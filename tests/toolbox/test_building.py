@@ -123,7 +123,7 @@ def test_a_set_up_that_is_ended_leaves_no_half_program_and_no_process(workshop, 
     workshop.between_halves(f"echo $$ >{started}; read nothing <{tmp_path / 'never'}\n")
     code = (
         "import sys; from pathlib import Path; from firstlight.toolbox.__main__ import main;"
-        "from firstlight.toolbox.places import Places;"
+        "from firstlight.toolbox.paths import Places;"
         "sys.exit(main(['setup'], Places(Path(sys.argv[1]), Path(sys.argv[2]))))"
     )
     command = [sys.executable, "-c", code, workshop.places.root, workshop.places.cache]

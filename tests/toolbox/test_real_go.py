@@ -6,7 +6,7 @@ from pathlib import Path
 
 from firstlight.toolbox.check import check
 from firstlight.toolbox.pins import load_pins
-from firstlight.toolbox.places import Places
+from firstlight.toolbox.paths import Places
 from firstlight.toolbox.setup import set_up
 from firstlight.toolbox.toolchain import find_go
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from firstlight.events import Bus
-from firstlight.tools.process import CommandResult
+from firstlight.process import CommandResult
 from firstlight.tools.runner import Runner
 from tests.clocks import FakeClock
 

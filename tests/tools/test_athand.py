@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from firstlight.events import Bus
-from firstlight.tools.athand import learn_configuration, learn_secrets_at_hand
-from firstlight.tools.masking import MASK
+from firstlight.tools.secret_discovery import learn_configuration, learn_secrets_at_hand
+from firstlight.masking import MASK
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
 from firstlight.tools.sops import DECRYPT_S, encrypted_values

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from firstlight.tools.kubeclient import KubeconfigUnusable
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import CRDS, NODES, PODS
-from firstlight.tools.view import View
+from firstlight.tools.watch import View
 from tests.tools.apiserver import (
     ApiServer,
     broken,

@@ -19,7 +19,7 @@ from firstlight.definition import load
 from firstlight.errors import ToolMissing
 from firstlight.events import Bus
 from firstlight.tools.machineconfig import generate_machine_configs, why_stale
-from firstlight.tools.process import ToolFailed, run
+from firstlight.process import ToolFailed, run
 from firstlight.tools.runner import Runner
 
 CHECKOUT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.tools.masking import KEY_LINES_MAX, MASK, SHORTEST_SECRET, KeyLines, Masker
+from firstlight.masking import KEY_LINES_MAX, MASK, SHORTEST_SECRET, KeyLines, Masker
 
 SECRETS = st.text(
     st.characters(codec="ascii", categories=["L", "N"]), min_size=SHORTEST_SECRET, max_size=40

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.process import ToolFailed
+from firstlight.process import ToolFailed
 from firstlight.tools.talosctl import Talosctl
 from tests.tools.scripted import TIMED_OUT, Said, captured, scripted
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.together import AT_ONCE, together
+from firstlight.tools.concurrency import AT_ONCE, together
 from tests.definitions import CHECKOUT
 from tests.waiting import CLOCK, until
 
@@ -57,8 +57,8 @@ def test_the_first_that_failed_is_raised_and_what_was_not_begun_is_not_asked():
 INTERRUPTED = """
 import sys
 from functools import partial
-from firstlight.tools.process import run
-from firstlight.tools.together import together
+from firstlight.process import run
+from firstlight.tools.concurrency import together
 folder, second_s = sys.argv[1:]
 code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(float(sys.argv[2]))"
 def ask(number):

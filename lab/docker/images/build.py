@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlight.lock import locked
 from firstlight.toolbox.digest import bin_folder
-from firstlight.toolbox.filelock import locked
 from firstlight.toolbox.gobuild import build_tools
 from firstlight.toolbox.graph import module_folders
+from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.toolchain import bring_go
 from lab.docker.images import debian, storage
 from lab.docker.images.contents import CILIUM, MACHINERY, TALOS, Ingredients
@@ -49,7 +50,12 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
     """
     architecture()
     here = ImagePaths.of(places, pins)
-    with locked(here.folder / "lock", display.say) as lock:
+    with locked(
+        here.folder / "lock",
+        doing="building the image set",
+        wait_s=LOCK_WAIT_S,
+        on_wait=display.say,
+    ) as lock:
         here.folder.mkdir(parents=True, exist_ok=True)
         free_mb = shutil.disk_usage(here.folder).free // 1_000_000
         display.say(

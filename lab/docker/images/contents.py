@@ -33,7 +33,7 @@ class Ingredients:
     root: Path
 
 
-# --- The image of a machine: Talos' init and the files that it expects --------------------------
+# The image of a machine: Talos' init and the files that it expects.
 
 MACHINE_ENTRYPOINT = "/usr/libexec/firstlight/node-init"
 """Checks what this host denies root, then becomes Talos' init."""
@@ -110,7 +110,7 @@ def machine_entries(got: Ingredients) -> Iterator[Entry]:
             yield Entry(path, link=f"../sbin/{program.name}", mode=0o777)
 
 
-# --- The image of the Cilium agent: datapath sources, and the scripts that its chart runs -------
+# The image of the Cilium agent: datapath sources, and the scripts that its chart runs.
 
 AGENT_PROGRAMS = {
     "usr/bin/cilium-agent": "cilium-agent",

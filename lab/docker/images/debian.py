@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import TargetError
-from firstlight.toolbox.process import run
+from firstlight.process import run
 from lab.docker.images.layers import Entry
 
 if TYPE_CHECKING:
@@ -180,12 +180,12 @@ def _require_root() -> None:
 def _run(words: list[str], doing: str, step: str, display: Display, lock: int) -> None:
     display.begin(step, _EXPECTED_S if "debootstrap" in words else 0)
     outcome = run(words, timeout_s=_TIMEOUT_S, on_tick=display.tick, keep_open=(lock,))
-    display.end("done" if outcome.success else "failed")
-    if not outcome.success:
+    display.end("done" if outcome.ok else "failed")
+    if not outcome.ok:
         output = f"{outcome.stdout}\n{outcome.stderr}".strip().splitlines()
         tail = "\n".join(f"  {line}" for line in output[-12:])
         raise TargetError(
-            f"cannot {doing}: {words[0]} exited {outcome.code}\n{tail}",
+            f"cannot {doing}: {words[0]} {outcome.ending}\n{tail}",
             next_step="fix what the last lines name (network, mirror, disk), then run ./task lab:images again; "
             "finished parts are kept",
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.errors import TargetError
+from firstlight.files import write_atomically
 from firstlight.toolbox import Places, load_pins
 from firstlight.toolbox.digest import bin_folder
 from firstlight.toolbox.setup import point
@@ -127,10 +128,7 @@ def write_record(found: ImageSet, here: ImagePaths) -> None:
         "node": asdict(found.node) | {"archive": str(found.node.archive)},
         "images": [asdict(image) for image in found.images],
     }
-    here.record.parent.mkdir(parents=True, exist_ok=True)
-    partial = here.record.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(here.record)
+    write_atomically(here.record, json.dumps(content, indent=1) + "\n", mode=None)
 
 
 def _read(content: dict[str, Any], here: ImagePaths) -> ImageSet:

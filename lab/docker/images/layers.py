@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from firstlight.files import write_atomically
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -105,10 +107,7 @@ def make_layer(key: str, entries: Sequence[Entry], here: ImagePaths) -> Layer:
                     _add(archive, entry)
     layer = Layer(packed.digest, plain.digest, partial.stat().st_size)
     partial.replace(layer.file(here))
-    record = _record(key, here)
-    unfinished = record.with_suffix(".partial")
-    unfinished.write_text(json.dumps(asdict(layer)) + "\n", encoding="ascii")
-    unfinished.replace(record)
+    write_atomically(_record(key, here), json.dumps(asdict(layer)) + "\n", mode=None)
     return layer
 
 

@@ -10,6 +10,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+from firstlight.files import write_atomically
 from lab.docker.images.layout import digest_of
 from lab.docker.images.paths import repository_of
 
@@ -57,7 +58,8 @@ def is_stored(image: Assembled, reference: str, here: ImagePaths) -> bool:
 def write_config(here: ImagePaths) -> None:
     """Write what the registry is started with."""
     here.serve_config.parent.mkdir(parents=True, exist_ok=True)
-    _write(here.serve_config, _CONFIG.format(storage=json.dumps(str(here.storage))).encode())
+    config = _CONFIG.format(storage=json.dumps(str(here.storage)))
+    write_atomically(here.serve_config, config, mode=None)
 
 
 def prune(here: ImagePaths) -> int:
@@ -95,19 +97,11 @@ def _link_blob(digest: str, file: Path, here: ImagePaths) -> None:
 
 def _write_blob(content: bytes, here: ImagePaths) -> None:
     blob = here.blob(digest_of(content))
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    _write(blob, content)
+    write_atomically(blob, content, mode=None)
 
 
 def _point(link: Path, digest: str) -> None:
-    link.parent.mkdir(parents=True, exist_ok=True)
-    _write(link, digest.encode())
-
-
-def _write(file: Path, content: bytes) -> None:
-    fresh = file.with_name(f"{file.name}.partial")
-    fresh.write_bytes(content)
-    fresh.replace(file)
+    write_atomically(link, digest, mode=None)
 
 
 def _path(digest: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from firstlight.checklist import Capability
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Absent, Found, asking
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.diagnostics.archive import TOTAL_BYTES_MAX, cut, write_archive
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking, TimeUp
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Absent, Piece
 from firstlight.diagnostics.subjects import Subject, subjects_of
 from firstlight.errors import FirstlightError

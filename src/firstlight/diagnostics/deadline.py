@@ -8,7 +8,7 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.masking import Masker
-from firstlight.tools.process import CommandResult, run
+from firstlight.process import CommandResult, run
 
 COMMAND_S = 10.0
 """One command; gRPC gives up a machine that is off after twenty seconds, which is too much of a minute for what is known by then."""

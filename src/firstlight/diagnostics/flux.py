@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from firstlight.checklist import Capability
+from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.kubernetes import LOG_LINES, conditions, describe, not_ready
-from firstlight.diagnostics.deadline import Looking
 from firstlight.diagnostics.piece import Absent, Found, asking
 from firstlight.tools.objects import is_ready
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Found, asking
 from firstlight.tools.helm import parse_releases
 from firstlight.tools.reading import Unreadable

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from firstlight.checklist import Capability
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Absent, Found, Piece, asking
 from firstlight.tools.objects import Object, counts, is_ready, is_well, name_of
 from firstlight.tools.reading import Unreadable, read_json

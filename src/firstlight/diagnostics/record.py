@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Absent, Found, reading, saying
 from firstlight.toolbox import versions
 

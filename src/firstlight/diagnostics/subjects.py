@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from firstlight.diagnostics import cilium, flux, helm, kubernetes, record, talos
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Absent, Found
 
 Subject = Callable[[Failure, Looking], Found]

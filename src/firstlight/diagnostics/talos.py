@@ -6,12 +6,12 @@ from functools import partial
 
 from firstlight.checklist import Capability
 from firstlight.definition.model import Node, Role
-from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.piece import Absent, Answer, Found, Piece, asking
-from firstlight.tools.process import CommandResult
-from firstlight.tools.talosctl import parse_services
+from firstlight.process import CommandResult
 from firstlight.tools.concurrency import together
+from firstlight.tools.talosctl import parse_services
 
 LOG_LINES = "200"
 

@@ -1,168 +1,191 @@
-"""What earlier runs left in the journal, as far as it can be trusted."""
+"""What the journal says about the current bootstrap: a fold over its events, from disk and live.
+
+The same fold reads what earlier runs left and then hears the events of this run, so there is one
+answer to when the bootstrap began and what was met since.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from firstlight.clock import Uptime
-from firstlight.events import DONE_BEFORE, Verdict
+from firstlight.events import (
+    DONE_BEFORE,
+    ActionBegun,
+    ActionEnded,
+    ActionSkipped,
+    CriterionEnded,
+    Event,
+    Stamped,
+    Verdict,
+)
+from firstlight.files import write_atomically
 from firstlight.journal.line import sealed_lines
 
 BOOTSTRAP = "bootstrap etcd"
-"""How the title of the action begins that makes a cluster another one."""
+"""How the title of the action begins that turns machines into a new cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the journal.
+@dataclass(slots=True)
+class BootstrapRecord:
+    """What is on record about the current bootstrap; `hear` adds one event.
+
+    Etcd is bootstrapped once in a cluster's life. A second successful bootstrap means that the machines
+    were reset: everything on record before it belongs to another cluster.
 
     Attributes:
-        at: When, by the wall clock as it is set now; a clock that was set since makes it another time than the line itself says.
-        kind: The event.
-        data: Its fields.
+        first_action_at: When the first action of this bootstrap began, None before it.
+        met_at: When each criterion was first met in this bootstrap.
+        was_bootstrapped: Whether a successful bootstrap of etcd is on record.
     """
 
-    at: datetime
-    kind: str
-    data: dict[str, Any]
+    first_action_at: datetime | None = None
+    met_at: dict[str, datetime] = field(default_factory=dict)
+    was_bootstrapped: bool = False
+    _unfinished: dict[str, None] = field(default_factory=dict)
+    _newest: BootstrapRecord | None = None
+    """The record of what may turn out to be a new bootstrap, from its action's start."""
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The actions that began and never ended: their run was killed."""
+        return tuple(self._unfinished)
+
+    def hear(self, stamped: Stamped) -> None:
+        """Add one event."""
+        self.add(datetime.fromisoformat(stamped.at), stamped.event)
+
+    def add(self, at: datetime, event: Event) -> None:
+        """Add one event that happened at this time."""
+        if _bootstraps(event) and isinstance(event, ActionBegun):
+            self._newest = BootstrapRecord()
+        for record in (self, self._newest):
+            if record is not None:
+                record._take(at, event)
+        if _bootstraps(event) and isinstance(event, ActionEnded) and event.ok:
+            if self.was_bootstrapped and event.detail != DONE_BEFORE and self._newest is not None:
+                self.first_action_at = self._newest.first_action_at
+                self.met_at = dict(self._newest.met_at)
+                self._unfinished = dict(self._newest._unfinished)
+            self.was_bootstrapped = True
+
+    def _take(self, at: datetime, event: Event) -> None:
+        match event:
+            case ActionBegun():
+                self.first_action_at = self.first_action_at or at
+                self._unfinished[event.action] = None
+            case ActionEnded() | ActionSkipped():
+                self._unfinished.pop(event.action, None)
+            case CriterionEnded() if event.verdict.holds:
+                self.met_at.setdefault(event.id, at)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What earlier runs of this bootstrap left in the journal.
+    """What earlier runs left in the journal.
 
     Attributes:
-        entries: Every line that can be trusted.
-        damage: What could not, and what became of it; empty when all could.
-        first_action_at: When the first action of this bootstrap began, none before it.
-        met_at: When each criterion was first met in this bootstrap.
-        unfinished: Actions that were begun and never ended: their run was killed.
+        record: The current bootstrap, as far as the journal can be trusted.
+        damage: What cannot be trusted and what was done about it; empty if all of it can.
+        events: Every trusted event that the record was built from, with its time.
     """
 
-    entries: tuple[Entry, ...]
-    damage: str
-    first_action_at: datetime | None
-    unfinished: tuple[str, ...]
-    met_at: Mapping[str, datetime] = field(default_factory=dict)
-
-    @property
-    def was_bootstrapped(self) -> bool:
-        """Whether a bootstrap of etcd is on record."""
-        return any(
-            entry.kind == "ActionEnded"
-            and entry.data.get("ok")
-            and str(entry.data.get("action", "")).startswith(BOOTSTRAP)
-            for entry in self.entries
-        )
+    record: BootstrapRecord = field(default_factory=BootstrapRecord)
+    damage: str = ""
+    events: tuple[tuple[datetime, Event], ...] = ()
 
 
 def read_history(
     path: Path, *, mend: bool = True, now: datetime | None = None, uptime: Uptime | None = None
 ) -> History:
-    """Read what earlier runs left, as far as its seals fit; what follows is never trusted, and said.
+    """Read what earlier runs left, up to the first line whose seal does not match.
 
-    A last line without its end was being written when its run was killed: it is cut off. Any other damage means that something else
-    than us wrote there: the whole file is set aside beside itself, and a new one begins with the lines that can be trusted.
+    An incomplete last line was being written when its run was killed: it is cut off. Any other damage
+    means that something else wrote to the file: the file is set aside next to the journal, and a new
+    journal starts with the lines that can be trusted.
 
     Args:
         path: The journal.
-        mend: Whether to cut off or set aside; without, what cannot be trusted is only said.
-        now: The wall clock; the machine's when absent.
-        uptime: The same moment by the clock that nobody sets.
+        mend: Whether to cut off or set aside; if False, damage is only reported.
+        now: The wall clock, the machine's by default.
+        uptime: The same moment by the clock that is never set.
 
     Raises:
-        OSError: The file cannot be read, or not be set aside.
+        OSError: The file cannot be read or set aside.
     """
     now, uptime = now or datetime.now(UTC), uptime or Uptime.now()
     if not path.exists():
-        return History((), "", None, ())
+        return History()
     content = path.read_bytes()
     read = sealed_lines(content)
     damage = ""
     if read.damage:
-        where = (
-            f"was set aside as {_set_aside(path, content, content[: read.size])}"
-            if mend
-            else "is damaged"
-        )
+        trusted = content[: read.size]
+        where = f"was set aside as {_set_aside(path, content, trusted)}" if mend else "is damaged"
         damage = f"the journal {path.name} {where}: {read.damage}; {_kept(len(read.lines))}"
     elif read.torn:
-        damage = f"the journal {path.name} ends with half a line ({read.torn} bytes), which is cut off: its run was killed while it wrote"
+        damage = (
+            f"the journal {path.name} ends with an incomplete line ({read.torn} bytes), "
+            "which is cut off: its run was killed while writing it"
+        )
         if mend:
             os.truncate(path, read.size)
-    entries = [_entry(line.data, now, uptime) for line in read.lines]
-    this = entries[_start(entries) :]
-    return History(tuple(entries), damage, _first_action(this), _unfinished(this), _met_at(this))
+    events = tuple(each for line in read.lines for each in _events(line.data, now, uptime))
+    record = BootstrapRecord()
+    for at, event in events:
+        record.add(at, event)
+    return History(record, damage, events)
 
 
-def _entry(data: dict[str, Any], now: datetime, uptime: Uptime) -> Entry:
-    written = Uptime(str(data.pop("boot")), float(data.pop("up_s")))
-    said = datetime.fromisoformat(data.pop("at"))
-    return Entry(written.before(now, uptime) or said, data.pop("event"), data)
+def _bootstraps(event: Event) -> bool:
+    return isinstance(event, ActionBegun | ActionEnded) and event.action.startswith(BOOTSTRAP)
 
 
-def _start(entries: list[Entry]) -> int:
-    """Return where the newest bootstrap starts: etcd is bootstrapped once in a cluster's life, so a second time means another cluster."""
-    start, begun, bootstrapped = 0, 0, False
-    for index, entry in enumerate(entries):
-        if not str(entry.data.get("action", "")).startswith(BOOTSTRAP):
-            continue
-        if entry.kind == "ActionBegun":
-            begun = index
-        elif entry.kind == "ActionEnded" and entry.data.get("ok"):
-            if bootstrapped and entry.data.get("detail") != DONE_BEFORE:
-                start = begun
-            bootstrapped = True
-    return start
+def _events(
+    data: dict[str, Any], now: datetime, uptime: Uptime
+) -> Iterator[tuple[datetime, Event]]:
+    """Yield the event of a line, if it is of a kind that the record needs.
 
-
-def _first_action(entries: list[Entry]) -> datetime | None:
-    """Return when the first action began."""
-    return next((entry.at for entry in entries if entry.kind == "ActionBegun"), None)
-
-
-def _met_at(entries: list[Entry]) -> dict[str, datetime]:
-    """Return when each criterion was first met."""
-    met: dict[str, datetime] = {}
-    for entry in entries:
-        if entry.kind == "CriterionEnded" and entry.data.get("verdict") in (
-            Verdict.MET,
-            Verdict.ALREADY_MET,
-        ):
-            met.setdefault(str(entry.data.get("id")), entry.at)
-    return met
-
-
-def _unfinished(entries: list[Entry]) -> tuple[str, ...]:
-    """Return the actions that were begun and never heard of again: their run was killed."""
-    open_actions: dict[str, None] = {}
-    for entry in entries:
-        action = str(entry.data.get("action", ""))
-        if entry.kind == "ActionBegun":
-            open_actions[action] = None
-        elif entry.kind in ("ActionEnded", "ActionSkipped"):
-            open_actions.pop(action, None)
-    return tuple(open_actions)
+    Its time is by the wall clock as it is set now: the line's own time is wrong if the clock was set
+    since, and the uptime tells by how much, within one boot.
+    """
+    written = Uptime(str(data.get("boot", "")), float(data.get("up_s", 0.0)))
+    at = written.before(now, uptime) or datetime.fromisoformat(str(data["at"]))
+    criterion, action = str(data.get("criterion", "")), str(data.get("action", ""))
+    match data.get("event"):
+        case "ActionBegun":
+            yield at, ActionBegun(criterion, action, str(data.get("reason", "")))
+        case "ActionEnded":
+            ok, detail = bool(data.get("ok")), str(data.get("detail", ""))
+            elapsed_s = float(data.get("elapsed_s", 0.0))
+            yield at, ActionEnded(criterion, action, ok=ok, elapsed_s=elapsed_s, detail=detail)
+        case "ActionSkipped":
+            yield at, ActionSkipped(criterion, action)
+        case "CriterionEnded" if data.get("verdict") in list(Verdict):
+            identity, verdict = str(data.get("id", "")), Verdict(data["verdict"])
+            yield at, CriterionEnded(identity, verdict, acting_s=0.0, waiting_s=0.0)
 
 
 def _kept(lines: int) -> str:
     if not lines:
-        return "nothing of it is trusted"
-    return f"what follows is not trusted, the {lines} {'line' if lines == 1 else 'lines'} before it {'is' if lines == 1 else 'are'}"
+        return "nothing in it is trusted"
+    before = f"the {lines} lines before it are" if lines > 1 else "the line before it is"
+    return f"what follows is not trusted, {before}"
 
 
 def _set_aside(path: Path, content: bytes, trusted: bytes) -> str:
-    """Copy the whole file beside itself, then put what can be trusted in its place; killed in between, it is done again."""
+    """Copy the whole file aside, then replace it by what can be trusted.
+
+    If the run is killed in between, the next one does it again.
+    """
     number = 1
     while (aside := path.with_suffix(f".damaged-{number}{path.suffix}")).exists():
         number += 1
-    for place, part in ((aside, content), (path.with_name(f".{path.name}.fresh"), trusted)):
-        place.touch(mode=0o600)
-        place.write_bytes(part)
-    path.with_name(f".{path.name}.fresh").replace(path)
+    for place, part in ((aside, content), (path, trusted)):
+        write_atomically(place, part, mode=0o600)
     return aside.name

@@ -6,13 +6,12 @@ This package never decides what to do with a cluster, and contacts no machine be
 from firstlight.target.connectivity import Connectivity
 from firstlight.target.docker import open_docker
 from firstlight.target.kind import open_kind
-from firstlight.target.model import REASONS, Capability, Target, state_folder
+from firstlight.target.model import REASONS, Target, state_folder
 from firstlight.target.nodes import open_nodes
 from firstlight.target.simulated import open_simulated
 
 __all__ = [
     "REASONS",
-    "Capability",
     "Connectivity",
     "Target",
     "open_docker",

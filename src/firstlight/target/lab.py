@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from firstlight.checklist import Capability
 from firstlight.errors import TargetError
 from firstlight.events import StandInInfo
+from firstlight.process import run
 from firstlight.target.connectivity import Connectivity
-from firstlight.target.model import REASONS, Capability, Target, state_folder
-from firstlight.tools.process import run
+from firstlight.target.model import REASONS, Target, state_folder
 
 
 def open_lab(

@@ -5,32 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
+from firstlight.checklist import Capability
 from firstlight.events import StandInInfo
 from firstlight.target.connectivity import Connectivity
-
-
-class Capability(StrEnum):
-    """What a target must have for a criterion to be verifiable on it."""
-
-    TALOS_API = "talos-api"
-    RUNNING_PODS = "running-pods"
-    """Containers really run, so that their programs answer."""
-
-    DATAPATH = "datapath"
-    """Cilium's eBPF programs carry real packets."""
-
-    CERT_MANAGER = "cert-manager"
-    """cert-manager's own programs run, its webhook among them."""
-
-    HELM_CONTROLLER = "helm-controller"
-    """Flux's helm-controller reconciles releases."""
-
-    LASTING = "lasting"
-    """The cluster stays, so that its timing belongs into the runbook."""
-
 
 REASONS: Mapping[Capability, str] = {
     Capability.TALOS_API: "there are no Talos machines here",

@@ -6,8 +6,9 @@ import os
 import shlex
 from pathlib import Path
 
+from firstlight.checklist import Capability
 from firstlight.target.connectivity import Connectivity
-from firstlight.target.model import Capability, Target, state_folder
+from firstlight.target.model import Target, state_folder
 
 FLAGS_VARIABLE = "FIRSTLIGHT_CONNECTIVITY_FLAGS"
 """The operator's own words for `cilium connectivity test`, where a site has mirrors of its images or another internet."""

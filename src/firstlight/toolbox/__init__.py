@@ -6,8 +6,8 @@ user's cache.
 """
 
 from firstlight.toolbox.check import Checked, check, versions
-from firstlight.toolbox.pins import Pins, Tool, load_pins
 from firstlight.toolbox.paths import Places
+from firstlight.toolbox.pins import Pins, Tool, load_pins
 from firstlight.toolbox.resolve import Origin, Resolved
 from firstlight.toolbox.setup import set_up
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from firstlight.errors import FirstlightError
 from firstlight.toolbox.bring import bring
 from firstlight.toolbox.listing import table
-from firstlight.toolbox.relock import lock_graphs
-from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.paths import Places
+from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.progress import display_for
+from firstlight.toolbox.relock import lock_graphs
 from firstlight.toolbox.resolve import resolve
 from firstlight.toolbox.setup import set_up
 from firstlight.toolbox.stamp import is_fresh

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox.filelock import locked
+from firstlight.lock import locked
+from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.setup import point, provide, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from firstlight.toolbox.pins import Pins
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Pins
     from firstlight.toolbox.progress import Display
 
 
@@ -30,7 +31,12 @@ def bring(
         raise FirstlightError(
             f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n  beyond set-up  {', '.join(extra)}"
         )
-    with locked(places.root / ".tools" / "setup.lock", display.say):
+    with locked(
+        places.root / ".tools" / "setup.lock",
+        doing="setting up the tools",
+        wait_s=LOCK_WAIT_S,
+        on_wait=display.say,
+    ):
         found, failures = provide(pins, places, environ, display, names=names)
         require(found, failures)
         for name, entry in found.items():

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from firstlight.toolbox.pins import ChartPin
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import ChartPin
     from firstlight.toolbox.progress import Display
 
 # Uninstalling a release must never delete definitions, because that deletes every resource of those kinds.

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight.toolbox.digest import bin_folder
-from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.paths import Places
+from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.resolve import Origin
 from firstlight.toolbox.search import version_of
 

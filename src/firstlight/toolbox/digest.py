@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from firstlight.toolbox.pins import Build, Pins
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Build, Pins
 
 
 def bin_folder(build: Build, pins: Pins, places: Places) -> Path:

@@ -7,18 +7,19 @@ import shutil
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
+from firstlight.lock import locked
+from firstlight.process import CommandResult, run
 from firstlight.toolbox.digest import bin_folder
-from firstlight.toolbox.filelock import locked
 from firstlight.toolbox.graph import make_modfile, tag_words
-from firstlight.toolbox.process import Outcome, run
+from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.toolchain import bring_go, go_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.progress import Display
 
 # A build from nothing takes minutes on two cores; after this something hangs.
@@ -41,7 +42,12 @@ def build_tools(
     It may be interrupted anywhere: Go keeps what it has compiled, and a program gets its name by a rename.
     """
     folder = bin_folder(build, pins, places)
-    with locked(places.built / f"{build.name}.lock", display.say) as lock:
+    with locked(
+        places.built / f"{build.name}.lock",
+        doing=f"building {build.name}",
+        wait_s=LOCK_WAIT_S,
+        on_wait=display.say,
+    ) as lock:
         missing = [tool for tool in tools if not (folder / tool.name).is_file()]
         if not missing:
             return
@@ -113,7 +119,7 @@ class _Command:
         ]
         outcome = self._run(arguments, on_line)
         packages = len(outcome.stdout.splitlines())
-        self._display.end(f"{done} modules downloaded" if outcome.success else "failed")
+        self._display.end(f"{done} modules downloaded" if outcome.ok else "failed")
         _check(outcome, "get the sources of", tools)
         return packages
 
@@ -141,10 +147,10 @@ class _Command:
         ]
         output = f"{self._modfile.parent / 'bin'}{os.sep}"
         outcome = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
-        self._display.end(f"{done} packages compiled" if outcome.success else "failed")
+        self._display.end(f"{done} packages compiled" if outcome.ok else "failed")
         _check(outcome, "build", tools)
 
-    def _run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> Outcome:
+    def _run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> CommandResult:
         return run(
             [str(self._go), *arguments],
             timeout_s=_BUILD_S,
@@ -168,8 +174,8 @@ def _count(tools: Sequence[Tool]) -> str:
     return tools[0].name if len(tools) == 1 else f"{len(tools)} tools"
 
 
-def _check(outcome: Outcome, doing: str, tools: Sequence[Tool]) -> None:
-    if outcome.success:
+def _check(outcome: CommandResult, doing: str, tools: Sequence[Tool]) -> None:
+    if outcome.ok:
         return
     complaints = [
         line
@@ -177,7 +183,7 @@ def _check(outcome: Outcome, doing: str, tools: Sequence[Tool]) -> None:
         if " " in line and not line.startswith("go: downloading")
     ]
     raise FirstlightError(
-        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go exited {outcome.code}\n"
+        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go {outcome.ending}\n"
         + "\n".join(f"  {line}" for line in complaints[-20:]),
         next_step="mend what the last lines name (network, disk, source), then run ./task tools:setup again; what is compiled already is kept",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox.process import run
+from firstlight.process import run
 from firstlight.toolbox.toolchain import go_environment
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def module_folders(
     if missing:
         seen = "\n".join(errors) or outcome.tail()
         raise FirstlightError(
-            f"cannot download {', '.join(missing)} for {module.name}: go exited {outcome.code}\n{seen}",
+            f"cannot download {', '.join(missing)} for {module.name}: go {outcome.ending}\n{seen}",
             next_step="see that Go modules can be downloaded here (go env GOPROXY), then run ./task tools:setup again",
         )
     return found

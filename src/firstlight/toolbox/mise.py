@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox.process import run
+from firstlight.process import run
 from firstlight.toolbox.search import version_of
 
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ def bring(
     wanted = f"{tool.mise}@{tool.version}"
     try:
         where = run([str(mise), "where", wanted], timeout_s=_WHERE_S, env=environ)
-        if not where.success and install is not None:
+        if not where.ok and install is not None:
             install(f"mise install {wanted}")
             installed = run(
                 [str(mise), "install", "--yes", wanted], timeout_s=_INSTALL_S, env=environ
             )
-            if not installed.success:
+            if not installed.ok:
                 return None, f"mise cannot install {wanted}: {installed.tail(1)}"
             where = run([str(mise), "where", wanted], timeout_s=_WHERE_S, env=environ)
     except FirstlightError as error:
         return None, error.summary
-    if not where.success:
+    if not where.ok:
         return None, f"mise does not have {wanted}"
     program = _program(Path(where.stdout.strip()), tool.name)
     if program is None:

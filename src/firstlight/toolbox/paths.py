@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LOCK_WAIT_S = 3600.0
+"""Longer than the longest build on a slow machine; a lock that is held for longer needs a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """The checkout that is set up and the user's cache that outlives it."""

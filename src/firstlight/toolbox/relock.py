@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
+from firstlight.process import run
 from firstlight.toolbox.graph import make_modfile, tag_words
-from firstlight.toolbox.process import run
 from firstlight.toolbox.toolchain import bring_go, go_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from firstlight.toolbox.pins import Pins, Tool
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Pins, Tool
     from firstlight.toolbox.progress import Display
 
 _RESOLVE_S = 1800.0
@@ -104,9 +104,9 @@ class _Graph:
             cwd=self.module,
             on_tick=self._display.tick,
         )
-        if not outcome.success:
+        if not outcome.ok:
             raise FirstlightError(
-                f"cannot lock {self.module}: go {arguments[0]} exited {outcome.code}\n{outcome.tail()}",
+                f"cannot lock {self.module}: go {arguments[0]} {outcome.ending}\n{outcome.tail()}",
                 next_step=f"see whether the versions in versions.toml and {self.module / 'go.mod'} fit together",
             )
         return outcome.stdout

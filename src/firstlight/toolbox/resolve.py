@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from firstlight.toolbox.pins import Pins, Tool
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Pins, Tool
 
 # They mostly wait for a program to say its version.
 _WORKERS = 8

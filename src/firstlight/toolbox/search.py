@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox.process import run
+from firstlight.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from firstlight.toolbox.pins import Tool
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Tool
 
 # A tool that cannot say its version within this time is not one to rely on.
 _ASK_S = 20.0
@@ -53,4 +53,4 @@ def version_of(program: Path, tool: Tool) -> str:
     except FirstlightError:
         return ""
     answer = re.search(tool.answer, outcome.stdout + outcome.stderr)
-    return answer.group(1).removeprefix("v") if outcome.success and answer else ""
+    return answer.group(1).removeprefix("v") if outcome.ok and answer else ""

@@ -6,9 +6,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError, ToolMissing
+from firstlight.lock import locked
 from firstlight.toolbox.charts import assemble
-from firstlight.toolbox.filelock import locked
 from firstlight.toolbox.gobuild import build_tools, expected_here
+from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.progress import seconds
 from firstlight.toolbox.resolve import Origin, Resolved, resolve
 from firstlight.toolbox.stamp import is_fresh, read_inputs, write_stamp
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.progress import Display
 
 
@@ -28,7 +29,12 @@ def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Disp
     """Have every tool in `.tools/bin` and every chart in `.tools/charts`; say nothing if they are there."""
     if is_fresh(places):
         return
-    with locked(places.root / ".tools" / "setup.lock", display.say):
+    with locked(
+        places.root / ".tools" / "setup.lock",
+        doing="setting up the tools",
+        wait_s=LOCK_WAIT_S,
+        on_wait=display.say,
+    ):
         if is_fresh(places):
             return
         on_demand = pins.tools.keys() - pins.usual().tools.keys()

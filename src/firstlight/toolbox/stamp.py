@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlight.files import write_atomically
 from firstlight.toolbox.digest import input_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from firstlight.toolbox.pins import Pins
     from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.pins import Pins
 
 # A stamp of another form is none.
 _FORMAT = 1
@@ -71,9 +72,7 @@ def write_stamp(inputs: Inputs, pins: Pins, places: Places) -> None:
         "files": {**inputs.files, **{str(path): _state(path) for path in made}},
         "folders": inputs.folders,
     }
-    partial = places.stamp.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(places.stamp)
+    write_atomically(places.stamp, json.dumps(content, indent=1), mode=None)
 
 
 def _state(path: Path) -> list[int]:

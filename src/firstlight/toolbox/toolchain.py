@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox.filelock import locked
-from firstlight.toolbox.process import run
+from firstlight.lock import locked
+from firstlight.process import run
+from firstlight.toolbox.paths import LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,12 @@ def bring_go(version: str, places: Places, environ: Mapping[str, str], display: 
     if found is not None:
         return found
     home = places.cache / "go" / f"{version}-{_platform()}"
-    with locked(home.with_name(f"{home.name}.lock"), display.say):
+    with locked(
+        home.with_name(f"{home.name}.lock"),
+        doing=f"installing Go {version}",
+        wait_s=LOCK_WAIT_S,
+        on_wait=display.say,
+    ):
         found = find_go(version, places, environ)
         if found is None:
             _install(version, home, places=places, environ=environ, display=display)
@@ -105,11 +111,11 @@ def _install(
         env=environ,
         on_tick=display.tick,
     )
-    display.end("installed" if outcome.success else "failed")
-    if not outcome.success:
+    display.end("installed" if outcome.ok else "failed")
+    if not outcome.ok:
         shutil.rmtree(partial, ignore_errors=True)
         raise FirstlightError(
-            f"cannot install Go {version} from {lock.name}: pip exited {outcome.code}\n{outcome.tail()}",
+            f"cannot install Go {version} from {lock.name}: pip {outcome.ending}\n{outcome.tail()}",
             next_step="see that Python packages can be downloaded here, then run ./task tools:setup again",
         )
     shutil.rmtree(home, ignore_errors=True)

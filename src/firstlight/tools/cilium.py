@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight.tools.process import CommandResult
+from firstlight.process import CommandResult
 from firstlight.tools.reading import Unreadable, read_json
 from firstlight.tools.runner import Runner
 

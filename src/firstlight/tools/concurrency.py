@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from firstlight.tools.process import end_running
+from firstlight.process import end_running
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstlight.process import CommandResult
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.process import CommandResult
 from firstlight.tools.runner import Runner
 
 CHECK_S = 60.0

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from firstlight.errors import FirstlightError
+from firstlight.process import CommandResult
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.process import CommandResult
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
 

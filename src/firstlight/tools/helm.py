@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.definition.model import ChartSource, Release
+from firstlight.process import CommandResult
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.process import CommandResult
 from firstlight.tools.reading import Unreadable, read_json, read_yaml
 from firstlight.tools.runner import Runner
 

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from firstlight.process import CommandResult
 from firstlight.tools import helm
-from firstlight.tools.process import CommandResult
 from firstlight.tools.reading import Unreadable, read_json, read_yaml
 from firstlight.tools.runner import Runner
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from firstlight.process import CommandResult
 from firstlight.tools.classification import Class, Rule
 from firstlight.tools.objects import Object
-from firstlight.tools.process import CommandResult
 from firstlight.tools.reading import read_json
 from firstlight.tools.runner import Runner
 
@@ -145,7 +145,7 @@ class Kubectl:
             return replace(
                 waited,
                 stderr="; ".join(
-                    filter(None, (waited.said, _told(held.get("reason"), held.get("message"))))
+                    filter(None, (waited.last_line, _told(held.get("reason"), held.get("message"))))
                 ),
             )
         logs = self._runner.run([*base, "logs", name], timeout_s=LOOK_S)

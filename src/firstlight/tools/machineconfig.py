@@ -20,9 +20,9 @@ from firstlight.definition.machineplan import GenerationPlan, MachinePlan, plan_
 from firstlight.errors import ToolMissing
 from firstlight.files import write_atomically
 from firstlight.tools import configstamp
+from firstlight.tools.concurrency import together
 from firstlight.tools.secret_discovery import learn_configuration
 from firstlight.tools.sops import Sops
-from firstlight.tools.concurrency import together
 
 if TYPE_CHECKING:
     from firstlight.definition.model import Cluster

@@ -10,7 +10,7 @@ from pathlib import Path
 from firstlight.errors import FirstlightError
 from firstlight.events import Bus, CommandEnded, CommandOutput, CommandStarted
 from firstlight.masking import Masker
-from firstlight.tools.process import CommandResult, run
+from firstlight.process import CommandResult, run
 
 TAIL_LINES = 12
 """What a report shows of a command's output."""
@@ -23,17 +23,24 @@ class Runner:
         environment: The whole environment of every child.
         root: Where commands run: the folder that holds `clusters/` and `bootstrap/`.
         bus: Is told each command.
-        criterion: Says which criterion is running.
+        criterion: Returns the ID of the running criterion.
+        mask: Masks secrets, and learns those that tools reveal.
     """
 
     def __init__(
-        self, *, environment: Mapping[str, str], root: Path, bus: Bus, criterion: Callable[[], str]
+        self,
+        *,
+        environment: Mapping[str, str],
+        root: Path,
+        bus: Bus,
+        criterion: Callable[[], str],
+        mask: Masker | None = None,
     ) -> None:
         self._environment = dict(environment)
         self._root = root
         self._bus = bus
         self._criterion = criterion
-        self.mask = Masker()
+        self.mask = mask or Masker()
         """Knows every secret that is known by now, and returns a text without them."""
 
     @property

@@ -14,11 +14,11 @@ from pathlib import Path
 from firstlight.definition.model import Cluster
 from firstlight.definition.sops import SUFFIX
 from firstlight.errors import ToolMissing
-from firstlight.tools.process import run
+from firstlight.process import run
+from firstlight.tools.concurrency import together
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 from firstlight.tools.sops import DECRYPT_S, decrypt_command, encrypted_values
-from firstlight.tools.concurrency import together
 
 _SECRET_KEY = re.compile(
     r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE

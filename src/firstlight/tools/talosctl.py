@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from firstlight.process import CommandResult, ToolFailed
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.process import CommandResult, ToolFailed
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 

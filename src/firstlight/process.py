@@ -1,7 +1,7 @@
-"""The one function that runs processes: `run`.
+"""Run processes: every command that firstlight starts goes through `run`.
 
-Argument lists only, no shell; each child in its own process group; output streamed line by line; ended in bounded steps; secrets masked
-in the type that holds the command line.
+Commands are argument lists, never shell lines. Each runs in its own process group, which is
+terminated within a bounded time, and the command line is masked before it is stored.
 """
 
 from __future__ import annotations
@@ -13,48 +13,52 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from firstlight.errors import FirstlightError, ToolMissing
-from firstlight.tools.classification import Class, Rule, classify
 from firstlight.masking import MASK, KeyLines, Masker
+from firstlight.tools.classification import Class, Rule, classify
 
 TERMINATE_WAIT_S = 5.0
-"""How long a child may take to end itself after SIGTERM: helm needs about two seconds to write its release record."""
+"""Time for a child to exit after SIGTERM; helm needs about two seconds to write its release record."""
 
 KILL_WAIT_S = 5.0
-"""How long the kernel may take to reap after SIGKILL, before the child is left to init."""
+"""Time for the kernel to reap a child after SIGKILL, before it is left to init."""
+
+TICK_S = 0.5
+"""Time between two calls of `on_tick`."""
 
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024
-"""What is kept of each stream; `kubectl get -o json` of a whole cluster stays far below."""
+"""Kept of each stream; `kubectl get -o json` of a whole cluster stays far below."""
 
 LINE_CHARACTERS_MAX = 10_000
-"""What is shown of one line; a tool that prints JSON may print all of it on one."""
+"""Shown of one line; a tool that prints JSON may print all of it on one line."""
 
-NOTHING_KNOWN = Masker()
-"""Masks what has the shape of a secret."""
+SHAPES_ONLY = Masker()
+"""Masks text that has the shape of a secret."""
 
 LineListener = Callable[[str], None]
 
 _RUNNING: set[subprocess.Popen[str]] = set()
-"""Children that have not ended; other threads may have started them."""
+"""Children that have not exited, started by any thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """A process that ended, or was ended.
+    """A process that exited or was terminated.
 
     Attributes:
         command: The command line, shell-quoted and masked.
-        exit_code: What it ended with; negative for a signal, as the standard library says it.
+        exit_code: The exit code; negative for a signal, as in `subprocess`.
         stdout: Standard output, not masked: parse it, never print it.
         stderr: Standard error, masked.
-        elapsed_s: From start to end, in seconds.
-        timed_out: Whether it was ended because its time was up.
+        elapsed_s: Run time, in seconds.
+        timed_out: Whether it was terminated because its time was up.
+        output_tail: The last lines of both streams, masked.
     """
 
     command: str
@@ -67,12 +71,18 @@ class CommandResult:
 
     @property
     def ok(self) -> bool:
-        """Whether it ended by itself with exit code zero."""
+        """Whether it exited by itself with code zero."""
         return self.exit_code == 0 and not self.timed_out
 
     @property
-    def said(self) -> str:
-        """What it said last, on one line; of a failure what it said on standard error, as output of both comes in any order."""
+    def ending(self) -> str:
+        """How it ended, in a form that follows the name of the program."""
+        how = "was ended, its time was up," if self.timed_out else f"exited {self.exit_code}"
+        return f"{how} after {self.elapsed_s:.1f} s"
+
+    @property
+    def last_line(self) -> str:
+        """The last line of output; for a failure, of standard error, because the streams interleave in any order."""
         errors = (
             [] if self.ok else [line.strip() for line in self.stderr.splitlines() if line.strip()]
         )
@@ -80,22 +90,30 @@ class CommandResult:
             errors[-1] if errors else self.output_tail[-1] if self.output_tail else "no answer"
         )[:LINE_CHARACTERS_MAX]
 
+    def tail(self, lines: int = 15) -> str:
+        """Return the last lines of standard error, or of standard output if that is empty."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return "\n".join(text.splitlines()[-lines:])
+
     def __repr__(self) -> str:
-        return f"CommandResult({self.command!r}, exit_code={self.exit_code}, elapsed_s={self.elapsed_s:.1f})"
+        return (
+            f"CommandResult({self.command!r}, exit_code={self.exit_code}, "
+            f"elapsed_s={self.elapsed_s:.1f})"
+        )
 
     def raise_on_failure(
         self, doing: str, *, rules: Sequence[Rule] = (), next_step: str = ""
     ) -> CommandResult:
-        """Return itself if all went well.
+        """Return the result itself if the command succeeded.
 
         Args:
-            doing: What was being done, to complete "cannot ...".
-            rules: The tool's own table of failures.
+            doing: The purpose of the command; completes "cannot ...".
+            rules: The tool's table of failures.
             next_step: What the operator does next.
 
         Raises:
-            ToolTimedOut: It was ended because its time was up; a later attempt may do better.
-            ToolFailed: It ended with another exit code than zero.
+            ToolTimedOut: The command was terminated because its time was up; a retry may succeed.
+            ToolFailed: The command exited with a non-zero code.
         """
         if self.timed_out:
             raise ToolTimedOut(self, doing, next_step=next_step)
@@ -107,17 +125,13 @@ class CommandResult:
 
 
 class ToolFailed(FirstlightError):
-    """A command ended with a non-zero exit code; it carries the whole result."""
+    """A command exited with a non-zero code; `result` holds the whole result."""
 
     def __init__(
         self, result: CommandResult, doing: str, *, rule: Rule | None = None, next_step: str = ""
     ) -> None:
         tool = shlex.split(result.command)[0].rsplit("/", 1)[-1]
-        how = "was ended, its time was up," if result.timed_out else f"exited {result.exit_code}"
-        lines = [
-            f"cannot {doing}: {tool} {how} after {result.elapsed_s:.1f} s",
-            f"  command   {result.command}",
-        ]
+        lines = [f"cannot {doing}: {tool} {result.ending}", f"  command   {result.command}"]
         if result.output_tail:
             lines.append("  output    " + "\n            ".join(result.output_tail[-15:]))
         super().__init__("\n".join(lines), next_step=next_step)
@@ -130,13 +144,13 @@ class ToolFailed(FirstlightError):
 
     @property
     def summary(self) -> str:
-        """What the tool said last, on one line."""
+        """The last line of the tool's output, and how it ended."""
         how = "no answer in time" if self.result.timed_out else f"exit code {self.result.exit_code}"
-        return f"{how}: {self.result.said}"
+        return f"{how}: {self.result.last_line}"
 
 
 class ToolTimedOut(ToolFailed):
-    """A command was ended because its time was up."""
+    """A command was terminated because its time was up."""
 
 
 def run(
@@ -146,60 +160,71 @@ def run(
     input: str | None = None,  # noqa: A002 - the standard library's own name for it
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    mask: Masker = NOTHING_KNOWN,
+    mask: Masker = SHAPES_ONLY,
     on_line: LineListener | None = None,
+    on_tick: Callable[[], None] | None = None,
+    keep_open: Sequence[int] = (),
 ) -> CommandResult:
-    """Run a command to its end, or end it when its time is up.
+    """Run a command until it exits, or terminate it when its time is up.
 
     Args:
         argv: The command and its arguments; never a shell line.
-        timeout_s: How long it may take, in seconds.
-        input: What it reads on standard input; none when absent.
-        env: The whole environment of the child; ours when absent.
-        cwd: Where it runs.
+        timeout_s: Time limit, in seconds.
+        input: Text for standard input, which is empty by default.
+        env: The child's whole environment; ours by default.
+        cwd: The working directory.
         mask: Masks everything that people may see.
-        on_line: Is told each line of output, masked, as it comes.
+        on_line: Called with each masked line of output, one line at a time, from another thread.
+        on_tick: Called every half second while the command runs.
+        keep_open: File descriptors that the child inherits, for a lock that must outlive us.
 
     Raises:
-        ToolMissing: There is no such command.
+        ToolMissing: The command does not exist or cannot be executed.
     """
     words = [str(word) for word in argv]
     command = mask(shlex.join(words))
     started = time.monotonic()
+    child: subprocess.Popen[str] | None = None
+    streams: _Streams | None = None
+    timed_out = False
     try:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(env) if env is not None else None,
-            cwd=cwd,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
+        with _signals_held_back():
+            child = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(env) if env is not None else None,
+                cwd=cwd,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+                pass_fds=keep_open,
+            )
+            _RUNNING.add(child)
+        streams = _Streams(child, mask, on_line)
+        streams.start(input)
+        timed_out = not _exits(child, started + timeout_s, on_tick)
+        if timed_out:
+            end_group(child)
     except OSError as error:
-        # Not there, not to be run by us, or cut short when it was downloaded.
+        if child is not None:
+            end_group(child)
+            raise
+        # Missing, not executable for this user, or truncated by a broken download.
         raise ToolMissing(
             words[0], seen=f"{error.strerror} ({error.filename or words[0]})"
         ) from error
-    streams = _Streams(child, mask, on_line)
-    timed_out = False
-    _RUNNING.add(child)
-    try:
-        streams.start(input)
-        try:
-            child.wait(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            end_group(child)
     except BaseException:
-        end_group(child)
+        if child is not None:
+            end_group(child)
         raise
     finally:
-        _RUNNING.discard(child)
-        streams.finish()
+        if child is not None:
+            _RUNNING.discard(child)
+        if streams is not None:
+            streams.finish()
     return CommandResult(
         command=command,
         exit_code=child.returncode if child.returncode is not None else -signal.SIGKILL,
@@ -212,20 +237,23 @@ def run(
 
 
 def end_group(child: subprocess.Popen[str]) -> None:
-    """End a child and everything it started: ask, wait, kill, wait; bounded by ten seconds in all, and by a second Ctrl+C."""
+    """Terminate a child and its whole process group: SIGTERM, wait, SIGKILL, wait.
+
+    It takes ten seconds at most; a second Ctrl+C skips the first wait.
+    """
     try:
         _signal_group(child, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=TERMINATE_WAIT_S)
     finally:
-        # What the leader left behind in its group goes with it; so does everything, when the operator has no patience left.
+        # Also kills what the leader left behind in its group.
         _signal_group(child, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=KILL_WAIT_S)
 
 
 def end_running() -> None:
-    """End every child that still runs, whichever thread waits for it: all are asked at once, and each thread then sees its own end."""
+    """Terminate every running child, whichever thread waits for it; all get SIGTERM at once."""
     for child in tuple(_RUNNING):
         _signal_group(child, signal.SIGTERM)
     for child in tuple(_RUNNING):
@@ -233,9 +261,45 @@ def end_running() -> None:
 
 
 def kill_running() -> None:
-    """End every child that still runs, without asking it."""
+    """Kill every running child without SIGTERM."""
     for child in tuple(_RUNNING):
         _signal_group(child, signal.SIGKILL)
+
+
+def _exits(
+    child: subprocess.Popen[str], deadline_s: float, on_tick: Callable[[], None] | None
+) -> bool:
+    """Wait for a child, and report whether it exited before the deadline."""
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        try:
+            child.wait(timeout=min(TICK_S, left_s) if on_tick else left_s)
+        except subprocess.TimeoutExpired:
+            if on_tick:
+                on_tick()
+        else:
+            return True
+    return child.poll() is not None
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Deliver an interrupt only once the new process is known, or nobody would terminate it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: seen.append(n))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        for late in seen:
+            signal.raise_signal(late)
 
 
 def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
@@ -244,7 +308,7 @@ def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
 
 
 class _Streams:
-    """Read both streams of a child in threads, so that neither can fill and block it."""
+    """Read both streams of a child in threads, so that neither can fill up and block it."""
 
     TAIL_LINES = 40
 
@@ -256,11 +320,15 @@ class _Streams:
         self._key_lines = {"out": KeyLines(), "err": KeyLines()}
         self._on_line = on_line
         self._lock = threading.Lock()
+        self._listening = threading.Lock()
         self._parts: dict[str, list[str]] = {"out": [], "err": []}
         self._sizes = {"out": 0, "err": 0}
         self._threads: list[threading.Thread] = []
         self._tail: deque[tuple[str, bool]] = deque(maxlen=self.TAIL_LINES)
-        """The last lines as they came, and whether each is a part of a key. Masking takes longer than reading, and most lines nobody sees."""
+        """The last raw lines, and whether each is part of a key.
+
+        Masking takes longer than reading, and most lines are never shown.
+        """
 
     def start(self, text: str | None) -> None:
         for name, stream in (("out", self._child.stdout), ("err", self._child.stderr)):
@@ -271,7 +339,7 @@ class _Streams:
 
     def finish(self) -> None:
         for thread in self._threads:
-            # A grandchild that escaped the group may hold the pipe open; it must not hold us as well.
+            # A grandchild that left the group may hold the pipe open; it must not block us.
             thread.join(timeout=2.0)
 
     @property
@@ -299,15 +367,16 @@ class _Streams:
             for line in stream:
                 kept, secret = self._keep(name, line)
                 if self._on_line is not None and kept:
-                    self._tell(name, stream, self._shown(kept, secret=secret))
+                    self._report(name, stream, self._shown(kept, secret=secret))
 
-    def _tell(self, name: str, stream: IO[str], shown: str) -> None:
+    def _report(self, name: str, stream: IO[str], shown: str) -> None:
         if self._on_line is None:
             return
         try:
-            self._on_line(shown)
+            with self._listening:
+                self._on_line(shown)
         except Exception:
-            # A listener's trouble must not fill the pipe: the child would wait for us, and we for it.
+            # A failing listener must not fill the pipe: child and parent would wait for each other.
             for rest in stream:
                 self._keep(name, rest)
             raise
@@ -316,7 +385,7 @@ class _Streams:
         return MASK if secret else self._mask(line)
 
     def _keep(self, name: str, line: str) -> tuple[str, bool]:
-        """Keep a line as far as there is room, and return what is shown of it, unmasked, and whether it is a part of a key."""
+        """Keep a line while there is room; return its visible part, unmasked, and whether it is part of a key."""
         kept = line.rstrip()[:LINE_CHARACTERS_MAX]
         secret = self._key_lines[name].is_within_a_key(kept)
         with self._lock:
@@ -330,6 +399,6 @@ class _Streams:
 
     @staticmethod
     def _write(stream: IO[str], text: str) -> None:
-        # The child may end without reading all of it; its exit code says why.
+        # The child may exit without reading all of it; its exit code says why.
         with suppress(BrokenPipeError), stream:
             stream.write(text)

@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import ToolMissing
+from firstlight.masking import MASK, Masker
+from firstlight.process import (
+    TERMINATE_WAIT_S,
+    ToolFailed,
+    ToolTimedOut,
+    _signals_held_back,
+    run,
+)
 from firstlight.tools.classification import Class, Rule
-from firstlight.tools.masking import MASK, Masker
-from firstlight.tools.process import TERMINATE_WAIT_S, ToolFailed, ToolTimedOut, run
 
 PYTHON = sys.executable
 
@@ -66,7 +72,7 @@ def test_a_child_whose_time_is_up_is_ended_with_everything_it_started(tmp_path: 
 
 
 def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("firstlight.tools.process.TERMINATE_WAIT_S", 0.2)
+    monkeypatch.setattr("firstlight.process.TERMINATE_WAIT_S", 0.2)
 
     result = run(
         [
@@ -214,9 +220,9 @@ def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it(tmp
     )
 
     assert failed.output_tail == ("why", "Server:")
-    assert failed.said == "why"
+    assert failed.last_line == "why"
     assert ToolFailed(failed, "look").summary == "exit code 1: why"
-    assert well.said == "Server:"
+    assert well.last_line == "Server:"
 
 
 def test_a_failure_without_a_word_says_so():
@@ -255,3 +261,71 @@ def test_the_lines_of_a_key_that_nobody_knows_are_masked_at_the_end_of_an_output
     result = run([sys.executable, "-c", f"print({key!r}); print('done')"], timeout_s=60)
 
     assert result.output_tail == (MASK, MASK, MASK, "done")
+
+
+def test_a_child_that_holds_the_pipe_and_ignores_sigterm_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Both hold the pipe, so its end is seen only once both are gone."""
+    monkeypatch.setattr("firstlight.process.TERMINATE_WAIT_S", 0.2)
+    os.mkfifo(tmp_path / "never")
+    os.mkfifo(tmp_path / "alive")
+    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    script = (
+        f"exec 3>{tmp_path}/alive; echo begun >&3; "
+        f"(trap '' TERM; read nothing <{tmp_path}/never) & wait"
+    )
+
+    result = run(["/bin/sh", "-c", script], timeout_s=1)
+
+    assert result.ending.startswith("was ended, its time was up, after ")
+    os.set_blocking(alive, True)
+    assert os.read(alive, 100) == b"begun\n"
+    assert os.read(alive, 100) == b""
+    os.close(alive)
+
+
+def test_a_signal_while_a_process_is_started_is_delivered_once_it_is_known():
+    seen: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append("delivered"))
+    try:
+        with _signals_held_back():
+            signal.raise_signal(signal.SIGTERM)
+            assert seen == []
+
+        assert seen == ["delivered"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_caller_is_called_back_while_a_command_is_silent(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("firstlight.process.TICK_S", 0.05)
+    ticks: list[int] = []
+
+    result = run(
+        [PYTHON, "-c", "import signal; signal.pause()"],
+        timeout_s=1,
+        on_tick=lambda: ticks.append(1),
+    )
+
+    assert result.timed_out
+    assert len(ticks) > 5
+
+
+def test_a_file_descriptor_is_inherited_on_request(tmp_path: Path):
+    with (tmp_path / "file").open("w") as file:
+        code = f"import os; os.write({file.fileno()}, b'inherited')"
+
+        assert not run([PYTHON, "-c", code], timeout_s=20).ok
+        assert run([PYTHON, "-c", code], timeout_s=20, keep_open=(file.fileno(),)).ok
+
+    assert (tmp_path / "file").read_text() == "inherited"
+
+
+def test_the_tail_is_the_end_of_standard_error_if_there_is_any():
+    code = "import sys; print('out'); print(sys.argv[1], end='', file=sys.stderr)"
+
+    both = run([PYTHON, "-c", code, "one\ntwo\nthree"], timeout_s=20)
+    out = run([PYTHON, "-c", code, ""], timeout_s=20)
+
+    assert (both.tail(2), out.tail()) == ("two\nthree", "out")

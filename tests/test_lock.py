@@ -1,0 +1,182 @@
+"""One process holds a lock; the kernel releases it, and everybody else learns who holds it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from firstlight.clock import SystemClock
+from firstlight.errors import ClusterLocked
+from firstlight.lock import LockHeld, cluster_lock, locked, require_unlocked
+
+HOLDER = """
+import subprocess, sys
+from pathlib import Path
+from firstlight.lock import locked
+with locked(Path(sys.argv[1]), doing="building") as descriptor:
+    if sys.argv[2:]:
+        subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], pass_fds=[descriptor])
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(path: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a process that holds the lock until its input ends; with a word, its child holds it too."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+class Clock:
+    """A clock that moves only when somebody sleeps, and calls back then."""
+
+    def __init__(self, on_sleep=lambda: None) -> None:
+        self.elapsed_s = 0.0
+        self.on_sleep = on_sleep
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return self.elapsed_s
+
+    def sleep(self, seconds: float) -> None:
+        self.elapsed_s += seconds
+        self.on_sleep()
+
+
+def test_a_lock_that_another_process_holds_is_waited_for(tmp_path: Path):
+    lines: list[str] = []
+    with hold(tmp_path / "lock") as holder:
+        clock = Clock(on_sleep=lambda: holder.poll() is None and holder.communicate())
+
+        with locked(tmp_path / "lock", wait_s=60, on_wait=lines.append, clock=clock):
+            pass
+
+    (line,) = lines
+    assert re.fullmatch(
+        rf"waiting for \S+ on \S+, process {holder.pid} \(building\), since 20.*", line
+    )
+
+
+def test_a_lock_is_not_waited_for_longer_than_allowed(tmp_path: Path):
+    clock = Clock()
+    with hold(tmp_path / "lock") as holder:
+        with (
+            pytest.raises(
+                LockHeld, match=rf"still held after 5 s\n  held by   .*process {holder.pid} "
+            ),
+            locked(tmp_path / "lock", wait_s=5, clock=clock),
+        ):
+            pass
+        holder.kill()
+
+    assert 5 <= clock.elapsed_s < 6
+
+
+def test_a_child_that_inherits_the_descriptor_keeps_the_lock_of_a_killed_process(tmp_path: Path):
+    holder = hold(tmp_path / "lock", "with a child")
+    holder.kill()
+    holder.wait()
+    with pytest.raises(LockHeld), locked(tmp_path / "lock"):
+        pass
+
+    # The child's standard input is the pipe that ends here.
+    assert holder.stdin is not None
+    holder.stdin.close()
+
+    with locked(tmp_path / "lock", wait_s=30):
+        pass
+    assert holder.stdout is not None
+    holder.stdout.close()
+
+
+def test_the_lock_is_free_after_its_block(tmp_path: Path):
+    for _ in range(2):
+        with locked(tmp_path / "folder" / "lock"):
+            pass
+
+
+def test_a_lock_file_without_a_holder_blocks_nobody(tmp_path: Path):
+    (tmp_path / "lock").write_text("process 1 since yesterday")
+
+    with locked(tmp_path / "lock"):
+        assert "yesterday" not in (tmp_path / "lock").read_text()
+
+
+def test_a_lock_file_that_is_removed_while_held_does_not_let_two_in(tmp_path: Path):
+    with locked(tmp_path / "lock"):
+        (tmp_path / "lock").unlink()
+        with locked(tmp_path / "lock"), pytest.raises(LockHeld), locked(tmp_path / "lock"):
+            pass
+
+
+def test_a_second_run_learns_who_holds_the_cluster(tmp_path: Path):
+    with (
+        cluster_lock(tmp_path / "lock", "infra", SystemClock()),
+        pytest.raises(
+            ClusterLocked,
+            match=rf"another run holds it\n  held by   .*process {os.getpid()}, since 20",
+        ),
+        cluster_lock(tmp_path / "lock", "infra", SystemClock()),
+    ):
+        pass
+
+
+def test_a_killed_run_holds_nothing(tmp_path: Path):
+    holder = hold(tmp_path / "lock")
+    holder.kill()
+    holder.communicate()
+
+    assert f'"pid": {holder.pid}' in (tmp_path / "lock").read_text()
+    require_unlocked(tmp_path / "lock", "infra")
+    with cluster_lock(tmp_path / "lock", "infra", SystemClock()):
+        assert f'"pid": {os.getpid()}' in (tmp_path / "lock").read_text()
+
+
+def test_the_lock_and_its_folder_are_private(tmp_path: Path):
+    path = tmp_path / "state" / "run.lock"
+
+    with cluster_lock(path, "infra", SystemClock()):
+        modes = (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777)
+
+    assert modes == (0o600, 0o700)
+
+
+def test_a_check_creates_nothing(tmp_path: Path):
+    require_unlocked(tmp_path / "state" / "run.lock", "infra")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_finds_the_holder(tmp_path: Path):
+    with (
+        cluster_lock(tmp_path / "lock", "infra", SystemClock()),
+        pytest.raises(ClusterLocked, match="cannot run on infra: another run holds it"),
+    ):
+        require_unlocked(tmp_path / "lock", "infra")
+
+
+def test_a_lock_file_that_cannot_be_created_is_reported(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+
+    with (
+        pytest.raises(ClusterLocked, match=r"cannot lock infra: .*/file/run\.lock: ") as caught,
+        cluster_lock(tmp_path / "file" / "run.lock", "infra", SystemClock()),
+    ):
+        pass
+
+    assert caught.value.next_step.startswith("let this user write there: ls -ld ")
