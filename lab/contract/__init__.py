@@ -1,1 +1,4 @@
-"""The contract: what the real machines answered to real talosctl calls is kept, and the simulated machines must answer the same."""
+"""The contract: the simulated machines must answer talosctl exactly as real machines did.
+
+The answers of real machines are captured in files.
+"""

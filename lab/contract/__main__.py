@@ -1,4 +1,4 @@
-"""`python -m lab.contract capture|differences`: asks the real machines again, and shows where the simulated ones are not like them."""
+"""Capture the answers of real machines, or list known differences: `python -m lab.contract`."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from lab.contract.compare import differences, not_captured
 from lab.contract.containers import ContainerMachines
 from lab.contract.material import CLUSTER
 from lab.contract.walk import walk
-from lab.docker.routes import SUBNET_VARIABLE
-from lab.docker.settings import IMAGES_VARIABLE, Settings, check
-from lab.simulated.lock import holding
-from lab.simulated.paths import lab_paths
+from lab.docker.settings import IMAGES_VARIABLE, SUBNET_VARIABLE, Settings, check
+from lab.simulated.paths import lab_lock, lab_paths
 
 SUBNET = "10.7.0.0/24"
-"""Neither the docker target's own nor kind's: all can be up at a time."""
+"""Different from the default subnets of the docker and kind targets, so all can be up at once."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; errors are said on standard error, with what to do next."""
+    """Run one command. Errors go to standard error, with the next step."""
     parser = argparse.ArgumentParser(prog="python -m lab.contract", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     capture = commands.add_parser(
-        "capture", help="ask real Talos in containers, and keep the answers in tests/contract/real"
+        "capture", help="ask real Talos in containers, and save the answers to tests/contract/real"
     )
     capture.add_argument(
         "--keep",
         action="store_true",
-        help="leave the machines as they are afterwards (./task docker:down CLUSTER=contract)",
+        help="keep the machines afterwards (end them with ./task docker:down CLUSTER=contract)",
     )
     commands.add_parser(
-        "differences", help="show where simulated machines are honestly not like real ones, and why"
+        "differences",
+        help="list the known differences between simulated and real machines, with reasons",
     )
     options = parser.parse_args(argv)
     try:
@@ -55,16 +54,18 @@ def _capture(*, keep: bool) -> int:
     clock = SystemClock()
     started = clock.monotonic()
     machines = ContainerMachines(paths, chosen, _say, raw=paths.checkout / "reports" / "contract")
-    with holding(paths, "capture", clock):
+    with lab_lock(paths, "capture", clock):
         if paths.state.exists():
-            # Kept, or left by one that was killed: its machines are in no state that calls begin with.
+            # A lab that was kept, or left by a killed run. Its machines are not in the initial
+            # state.
             machines.stop()
         try:
             machines.start()
             for state, said in walk(machines):
                 file = answers.write(answers.REAL, state, said, machines.origin)
                 _say(
-                    f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} ({clock.monotonic() - started:.0f} s)"
+                    f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} "
+                    f"({clock.monotonic() - started:.0f} s)"
                 )
         finally:
             if not keep:
@@ -76,7 +77,8 @@ def _capture(*, keep: bool) -> int:
 def _differences() -> int:
     for difference in differences():
         _say(
-            f"{difference.name}\n  in        {', '.join(difference.calls)}\n  because   {difference.reason}"
+            f"{difference.name}\n  in        {', '.join(difference.calls)}\n"
+            f"  because   {difference.reason}"
         )
     for name, reason in not_captured().items():
         _say(f"not captured: {name}\n  because   {reason}")

@@ -1,4 +1,4 @@
-"""Answers of talosctl: asked, kept in files, and read again."""
+"""Answers of talosctl: ask, save to files and load."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import yaml
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError
-from firstlight.tools.process import CommandResult, run
+from firstlight.process import CommandResult, run
 from lab.contract.calls import Call, State
 from lab.contract.normalise import normalise
 
 REAL = Path(__file__).resolve().parents[2] / "tests" / "contract" / "real"
-"""What the real machines answered, one file for each state."""
+"""The answers of the real machines, one file per state."""
 
 _PAUSE_S = 0.5
 _CODE = re.compile(r"rpc error: code = (\w+) desc")
@@ -25,11 +25,11 @@ _CODE = re.compile(r"rpc error: code = (\w+) desc")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to, normalised.
+    """The normalised result of a call.
 
     Attributes:
-        exit: The exit code; none for a call that does not end by itself in the time that it has.
-        codes: The gRPC status codes that it names, in order.
+        exit: The exit code; None if the call did not end within its timeout.
+        codes: The gRPC status codes in its output, in order.
         stdout: Standard output.
         stderr: Standard error.
     """
@@ -40,20 +40,23 @@ class Answer:
     stderr: str
 
 
-_LOOK = "keep the machines and look at their consoles: python -m lab.contract capture --keep, then ./task docker:logs CLUSTER=contract"
+_LOOK = (
+    "keep the machines and check their consoles: python -m lab.contract capture --keep, "
+    "then ./task docker:logs CLUSTER=contract"
+)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What a call needs: the program, who asks, and what the words in braces mean.
+    """What a call needs: the program, the callers, and the values of the words in braces.
 
     Attributes:
         talosctl: The program.
-        talosconfigs: A file for each caller.
+        talosconfigs: A talosconfig for each caller.
         places: Addresses by name, which are normalised.
-        files: Files by name, which the words may name as well.
-        raw: Where everything is kept as it was said; nowhere when absent.
-        surroundings: More of the environment.
+        files: Files by name, which calls may also use.
+        raw: Where raw output is saved; None to save none.
+        surroundings: Extra environment variables.
     """
 
     talosctl: Path
@@ -64,11 +67,12 @@ class Asking:
     surroundings: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, state: str, call: Call) -> Answer:
-        """Make a call and return what it came to."""
+        """Make a call and return its normalised result."""
         result = self.call(call)
         if result.timed_out and not call.is_patient:
             raise TargetError(
-                f"cannot ask for {call.name} in state {state}: no end within {call.timeout_s:.0f} s\n  command   {result.command}",
+                f"cannot ask for {call.name} in state {state}: "
+                f"the call did not end within {call.timeout_s:.0f} s\n  command   {result.command}",
                 next_step=_LOOK,
             )
         if self.raw is not None:
@@ -76,7 +80,7 @@ class Asking:
         return self.answer(call, result)
 
     def call(self, call: Call) -> CommandResult:
-        """Make a call and return what was said, word for word."""
+        """Make a call and return its raw result."""
         meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
         words = [word.format_map(meant) for word in call.words]
         environment = {
@@ -91,7 +95,7 @@ class Asking:
         )
 
     def answer(self, call: Call, result: CommandResult) -> Answer:
-        """Return the answer that a result is."""
+        """Return the normalised answer of a result."""
         if result.timed_out:
             return Answer(None, (), "", "")
         meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
@@ -101,10 +105,10 @@ class Asking:
         return Answer(result.exit_code, tuple(_CODE.findall(said[1])), said[0], said[1])
 
     def await_signs(self, state: State, clock: Clock | None = None) -> None:
-        """Wait until every sign of a state is there.
+        """Wait until every sign of a state is seen.
 
         Raises:
-            TargetError: One is not there in time.
+            TargetError: A sign was not seen in time.
         """
         clock = clock or SystemClock()
         deadline = clock.monotonic() + state.within_s
@@ -115,8 +119,10 @@ class Asking:
                     break
                 if clock.monotonic() > deadline:
                     raise TargetError(
-                        f"cannot bring the machines to: {state.title}: not so within {state.within_s:.0f} s\n"
-                        f"  wanted    {sign.pattern}\n  command   {said.command}\n  last seen {said.stdout}{said.stderr}",
+                        f"cannot bring the machines to: {state.title}: "
+                        f"not reached within {state.within_s:.0f} s\n"
+                        f"  wanted    {sign.pattern}\n  command   {said.command}\n"
+                        f"  last seen {said.stdout}{said.stderr}",
                         next_step=_LOOK,
                     )
                 clock.sleep(_PAUSE_S)
@@ -125,13 +131,14 @@ class Asking:
     def _keep(file: Path, result: CommandResult) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(
-            f"$ {result.command}\nexit {result.exit_code} after {result.elapsed_s:.2f} s\n--- stdout\n{result.stdout}--- stderr\n{result.stderr}",
+            f"$ {result.command}\nexit {result.exit_code} after {result.elapsed_s:.2f} s\n"
+            f"--- stdout\n{result.stdout}--- stderr\n{result.stderr}",
             encoding="utf-8",
         )
 
 
 class _Blocks(yaml.SafeDumper):
-    """YAML that shows texts as they are."""
+    """Writes multi-line texts as literal blocks."""
 
 
 def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -144,7 +151,7 @@ _Blocks.add_representer(str, _block)
 
 
 def write(folder: Path, state: State, answers: Mapping[str, Answer], captured_from: str) -> Path:
-    """Keep the answers of a state in a file, and return it."""
+    """Save the answers of a state to a file, and return it."""
     said = {
         name: {**asdict(answer), "codes": list(answer.codes)} for name, answer in answers.items()
     }
@@ -158,14 +165,15 @@ def write(folder: Path, state: State, answers: Mapping[str, Answer], captured_fr
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{state.name}.yaml"
     file.write_text(
-        f"# Real machines said this. It is written by ./task lab:contract, never by hand.\n---\n{text}",
+        "# Real machines said this. It is written by ./task lab:contract, never by hand.\n"
+        f"---\n{text}",
         encoding="utf-8",
     )
     return file
 
 
 def read(folder: Path, state: str) -> dict[str, Answer]:
-    """Return the answers that were kept for a state; none if there is no file."""
+    """Return the saved answers of a state; empty if there is no file."""
     file = folder / f"{state}.yaml"
     if not file.exists():
         return {}

@@ -24,9 +24,9 @@ class Call:
     """One call of talosctl.
 
     Attributes:
-        name: What it is called in its state.
-        words: Its arguments, with places in braces.
-        caller: Whose talosconfig it uses.
+        name: Its name within its state.
+        words: Its arguments, with placeholders in braces.
+        caller: The name of the talosconfig it uses.
         timeout_s: How long it may take.
     """
 
@@ -37,12 +37,19 @@ class Call:
 
     @property
     def is_patient(self) -> bool:
-        """Whether it is known to wait, maybe for ever; such a call changes nothing, so several can wait at a time."""
+        """Report whether the call is known to wait, possibly without end.
+
+        Such a call changes nothing, so several can wait at the same time.
+        """
         return self.timeout_s != CALL_S
 
     @property
     def answers_in_any_order(self) -> bool:
-        """Whether several machines are asked at once, and whoever is first answers first, or etcd, which sorts members by ids drawn at random."""
+        """Report whether the order of the answer's lines is random.
+
+        It is if several machines are asked at once, and for etcd, which sorts members by random
+        ids.
+        """
         return self.words[-2:] == ("etcd", "members") or any(
             "," in word for name, word in pairwise(self.words) if name == "--nodes"
         )
@@ -50,7 +57,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A call that shows that a state is reached, and the pattern that its standard output then has."""
+    """A call that shows that a state is reached, and the pattern of its standard output then."""
 
     call: Call
     pattern: str
@@ -58,13 +65,13 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of the machines, and what is asked in it.
+    """A state of the machines, and the calls made in it.
 
     Attributes:
-        name: A short name, also that of the file with the answers.
+        name: A short name, also of the file with the answers.
         title: What it means.
-        signs: What shows that it is reached.
-        calls: What is asked, in this order.
+        signs: What shows that the state is reached.
+        calls: The calls, in order.
         within_s: How long the machines may take to reach it.
     """
 
@@ -77,7 +84,7 @@ class State:
 
 @cache
 def states() -> tuple[State, ...]:
-    """Return the states in the order in which the machines go through them."""
+    """Return the states in the order in which the machines reach them."""
     read = yaml.safe_load(CALLS.read_text(encoding="utf-8"))
     return tuple(_state(name, said) for name, said in read.items())
 

@@ -1,4 +1,4 @@
-"""Comparing answers: everything is the same, or it is a difference that is listed with its reason."""
+"""Compare answers: they must be equal, or the difference must be listed with its reason."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DIFFERENCES = Path(__file__).with_name("differences.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something in which the simulated machines are honestly not like the real ones.
+    """A known difference between simulated and real machines.
 
     Attributes:
-        name: What it is called.
-        calls: The calls that it may show in, `state/call`, with wildcards.
-        real: Patterns of whole lines that only the real machines may say.
-        simulated: Patterns of whole lines that only the simulated ones may say.
-        reason: Why it is so, for people.
-        by_chance: Whether it may stay away.
+        name: Its name.
+        calls: The calls it may appear in, as `state/call` with wildcards.
+        real: Patterns of whole lines that only real machines may print.
+        simulated: Patterns of whole lines that only simulated machines may print.
+        reason: The reason, for people.
+        by_chance: Whether it may be absent.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Difference:
     by_chance: bool = False
 
     def covers(self, call: str, side: str, line: str) -> bool:
-        """Whether it explains a line that one side alone has."""
+        """Report whether it explains a line that only one side has."""
         patterns = self.real if side == "-" else self.simulated
         return any(fnmatchcase(call, wanted) for wanted in self.calls) and any(
             re.fullmatch(pattern, line) for pattern in patterns
@@ -48,7 +48,7 @@ class Difference:
 
 @cache
 def differences() -> tuple[Difference, ...]:
-    """Return the honest differences."""
+    """Return the known differences."""
     read = yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))
     return tuple(_difference(name, said) for name, said in read["differences"].items())
 
@@ -67,7 +67,7 @@ def _difference(name: str, said: dict[str, Any]) -> Difference:
 
 @cache
 def not_captured() -> dict[str, str]:
-    """Return what real machines in containers cannot be asked, `state/call` or a state, and why."""
+    """Return the states and `state/call`s that cannot be captured in containers, with reasons."""
     return {
         name: " ".join(reason.split())
         for name, reason in yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))[
@@ -78,11 +78,11 @@ def not_captured() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of comparing two answers.
+    """The result of comparing two answers.
 
     Attributes:
-        unexplained: The lines of a diff that no difference explains, `-` real, `+` simulated.
-        used: The differences that explain the others.
+        unexplained: Diff lines that no known difference explains; `-` real, `+` simulated.
+        used: The differences that explain the other lines.
         diff: The whole diff.
     """
 
@@ -94,7 +94,7 @@ class Comparison:
 def compare(
     call: str, real: Answer, simulated: Answer, listed: Sequence[Difference] | None = None
 ) -> Comparison:
-    """Compare what both said to a call, `state/name`; the listed differences are those of the project unless others are given."""
+    """Compare both answers to a call, `state/name`. The default differences are the project's."""
     listed = differences() if listed is None else listed
     before, after = lines(real), lines(simulated)
     unexplained, used = [], set()
@@ -114,7 +114,7 @@ def compare(
 
 
 def lines(answer: Answer) -> list[str]:
-    """Return an answer as it is compared."""
+    """Return an answer as the lines that are compared."""
     return list(_said(answer))
 
 

@@ -1,4 +1,7 @@
-"""The real machines of the contract: Talos in containers, on the docker target's engine, images and network code, in a lab of its own."""
+"""The real machines of the contract: Talos in containers, in a lab of their own.
+
+They use the docker target's engine, images and network code.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,24 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from firstlight.clock import SystemClock
+from firstlight.files import write_atomically
 from lab.contract.answers import Asking
 from lab.contract.material import CLUSTER, NODES, PLACES, Material
-from lab.docker import ending, machines, network, own_engine, routes, supply
+from lab.docker import ending, machines, network, private_engine
 from lab.docker.definition import Circumstances, container_documents
 from lab.docker.engine import Engine
 from lab.docker.host import read_host
-from lab.docker.mirror import Mirror
-from lab.docker.settings import Settings
+from lab.docker.mirror import Mirror, is_offline
+from lab.docker.settings import SUBNET_VARIABLE, Settings
 from lab.simulated import services
 from lab.simulated.addresses import Endpoints
-from lab.simulated.paths import LabPaths, private_dir, write_atomic
+from lab.simulated.paths import LabPaths, private_dir
 
 _RUN_S = 120.0
 _MTU = 1500
 
-# Files are written before the last phase of the boot sequence. One that cannot be written holds it up for five minutes.
+# Files are written before the last boot phase. One that cannot be written delays it by five
+# minutes.
 _HELD_UP = {
     "machine": {
         "files": [{"op": "append", "path": "/var/nosuchfile", "content": "x", "permissions": 0o644}]
@@ -37,10 +42,10 @@ class ContainerMachines:
     def __init__(
         self, paths: LabPaths, chosen: Settings, say: Callable[[str], None], raw: Path
     ) -> None:
-        """Prepare the machines; `raw` is where their answers are kept word for word."""
+        """Prepare the machines. Raw answers are saved to `raw`."""
         self._paths, self._subnet, self._say, self._raw = paths, chosen.network, say, raw
         self._host = read_host()
-        self._offline = supply.is_offline(chosen)
+        self._offline = is_offline(chosen)
         self._here = Circumstances(chosen, self._host.cgroup_version, self._offline)
         places = {
             name: str(self._subnet.network_address + number) for name, number in PLACES.items()
@@ -51,7 +56,7 @@ class ContainerMachines:
 
     @property
     def asking(self) -> Asking:
-        """How they are asked."""
+        """What is needed to ask these machines."""
         material = self._material
         return Asking(
             material.talosctl, material.talosconfigs, material.places, material.files, raw=self._raw
@@ -59,12 +64,15 @@ class ContainerMachines:
 
     @property
     def origin(self) -> str:
-        """What answered, for people."""
+        """A description of the machines that answered."""
         images = "images built here" if self._offline else "published images"
-        return f"machined of Talos {self._material.talos} in containers of Docker Engine {self._engine.version}, {images}"
+        return (
+            f"machined of Talos {self._material.talos} "
+            f"in containers of Docker Engine {self._engine.version}, {images}"
+        )
 
     def start(self) -> None:
-        """Have engine, network, images and configurations; no machine yet."""
+        """Create engine, network, images and configurations, but no machines yet."""
         for folder in (
             self._paths.state,
             self._paths.run,
@@ -73,13 +81,14 @@ class ContainerMachines:
             self._material.folder,
         ):
             private_dir(folder)
-        self._engine = own_engine.engine_for(self._paths, self._host, self._say, SystemClock())
+        self._engine = private_engine.engine_for(self._paths, self._host, self._say, SystemClock())
         name, label = ending.network_name(self._paths), str(self._paths.state)
         if not self._engine.inspect("network", [name]):
-            routes.require_free(
+            network.require_free(
                 self._subnet,
                 self._host.routes,
                 [IPv4Network("10.96.0.0/12"), IPv4Network("10.244.0.0/16")],
+                SUBNET_VARIABLE,
             )
         network.ensure(
             self._engine,
@@ -123,7 +132,7 @@ class ContainerMachines:
                 pass
 
     def stop(self) -> None:
-        """Remove everything, the state folder included."""
+        """Remove everything, including the state folder."""
         ending.end_lab(self._paths, self._say, SystemClock())
 
     def _serve_images(self) -> None:
@@ -142,7 +151,7 @@ class ContainerMachines:
         )
 
     def _run(self, node: str, config: Path | None) -> None:
-        """Start a machine, without a configuration if there is none."""
+        """Start a machine, with its configuration if there is one."""
         machine = self._machine(node, config.read_text(encoding="utf-8") if config else "")
         machines.start(
             self._engine,
@@ -160,7 +169,7 @@ class ContainerMachines:
         )
 
     def _give_network(self, node: str, number: int) -> None:
-        """Put a plain bridge where a CNI would put its configuration: enough for the kubelet to call its node ready."""
+        """Install a plain bridge as CNI, which is enough for the kubelet to report a ready node."""
         file = self._material.folder / "10-contract.conflist"
         ipam = {"type": "host-local", "ranges": [[{"subnet": f"10.244.{number}.0/24"}]]}
         bridge = {
@@ -170,8 +179,10 @@ class ContainerMachines:
             "ipMasq": False,
             "ipam": ipam,
         }
-        write_atomic(
-            file, json.dumps({"cniVersion": "1.0.0", "name": "contract", "plugins": [bridge]})
+        write_atomically(
+            file,
+            json.dumps({"cniVersion": "1.0.0", "name": "contract", "plugins": [bridge]}),
+            mode=0o644,
         )
         target = f"{self._machine(node, '').container}:/etc/cni/net.d/{file.name}"
         self._engine.call("cp", str(file), target).raise_on_failure(f"give {node} a network")

@@ -1,6 +1,6 @@
-"""What two sets of machines may differ in without anybody noticing: addresses, times, numbers that are drawn at random.
+"""Normalise what may differ between two sets of machines: addresses, times, random numbers.
 
-Each rule is a pattern, what is written in its place, and why. Everything else has to be the same.
+Each rule has a pattern, its replacement and the reason. Everything else must be equal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that is written in the same way everywhere."""
+    """A part of the output that is always written the same way."""
 
     pattern: str
     written: str
@@ -28,14 +28,14 @@ RULES = (
     Rule(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>", "the time of day"),
     Rule(r"\b\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\b", "<time>", "the time of day"),
     Rule(r"\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s) ago", "<some time> ago", "the age of an event"),
-    Rule(r"\bPID \d+", "PID <n>", "the kernel's number of a process"),
-    Rule(r"\}:\d{5}->", "}:<port>->", "the caller's end of a connection"),
+    Rule(r"\bPID \d+", "PID <n>", "a process id"),
+    Rule(r"\}:\d{5}->", "}:<port>->", "the caller's port"),
     Rule(
         r"\b[0-9a-f]{16} +[\d.]+ [kM]?B +[\d.]+ [kM]?B \([\d.]+%\) +[0-9a-f]{16} +\d+ +\d+ +\d+ ",
         "<id> <size> <size> <leader> <index> <term> <index> ",
-        "how much etcd has written",
+        "the amount of data in etcd",
     ),
-    Rule(r"\b[0-9a-f]{16}\b", "<id>", "a member of etcd, drawn at random"),
+    Rule(r"\b[0-9a-f]{16}\b", "<id>", "a random id of an etcd member"),
     Rule(
         r"(?m)^(\S* +[a-z0-9-]+ +[A-Z][A-Za-z]+ +\S+) +\d+\b",
         r"\1 <version>",
@@ -51,13 +51,13 @@ RULES = (
 
 
 def normalise(text: str, places: Mapping[str, str]) -> str:
-    """Return a text with every place under its name, and everything that is drawn at random under a word for it."""
-    # The longest first: one address may begin with another.
+    """Return a text with addresses replaced by their names, and random values by placeholders."""
+    # Longest first, because one address may be a prefix of another.
     for name, value in sorted(places.items(), key=lambda place: -len(place[1])):
         text = re.sub(rf"(?<![\w.]){re.escape(value)}(?!\d|\.\d)", f"{{{name}}}", text)
     for rule in RULES:
         text = re.sub(rule.pattern, rule.written, text)
-    # Lists of machines in the order of etcd's members, which follow ids that are drawn at random.
+    # Lists of machines follow the order of etcd's member ids, which are random.
     return re.sub(
         r'\["[^\]]*"\]', lambda listed: "[" + " ".join(sorted(listed[0][1:-1].split())) + "]", text
     )

@@ -1,4 +1,7 @@
-"""The simulated machines of the contract: three control planes and a worker, without the Git server and the charts of a whole lab."""
+"""The simulated machines of the contract: three control planes and a worker.
+
+They run without the Git server and the charts of a whole lab.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ import yaml
 
 from firstlight.clock import SystemClock
 from firstlight.errors import TargetError
+from firstlight.files import write_atomically
 from firstlight.process import run
 from lab.contract.answers import Asking
 from lab.contract.material import CLUSTER, NODES, PLACES, Material
 from lab.simulated import processes, services
 from lab.simulated.addresses import CHARTS_PORT, REGISTRY_PORT
 from lab.simulated.machines import TIMINGS, listeners
-from lab.simulated.paths import LabPaths, private_dir, write_atomic
+from lab.simulated.paths import LabPaths, private_dir
 
 _DOWN = {"down": True}
-# Who lacks what in each state; a state that is not named changes nothing.
+# The faults of each state. A state that is not listed changes nothing.
 _FAULTS: dict[str, dict[str, dict[str, bool]]] = {
     "maintenance": {node: _DOWN for node in NODES if node != "cp-1"},
     "booting": {"cp-2": {"not_booted": True}, "cp-3": _DOWN, "worker-1": _DOWN},
@@ -49,7 +53,10 @@ class SimulatedMachines:
     """Simulated machines on loopback addresses of their own."""
 
     def __init__(self, folder: Path, checkout: Path, network: str) -> None:
-        """Prepare the machines; `network` is the first three numbers of their addresses, such as `127.27.1`."""
+        """Prepare the machines.
+
+        `network` is the first three octets of their addresses, like `127.27.1`.
+        """
         self._paths = LabPaths(cluster=CLUSTER, state=folder.resolve() / CLUSTER, checkout=checkout)
         self._network = network
         self._material = Material(
@@ -60,12 +67,12 @@ class SimulatedMachines:
 
     @property
     def asking(self) -> Asking:
-        """How they are asked."""
+        """What is needed to ask these machines."""
         material = self._material
         return Asking(material.talosctl, material.talosconfigs, material.places, material.files)
 
     def start(self) -> None:
-        """Start the machines; the first one has no configuration on its disk."""
+        """Start the machines. The first one has no configuration on its disk."""
         for folder in (
             self._paths.state,
             self._paths.run,
@@ -77,11 +84,12 @@ class SimulatedMachines:
             private_dir(folder)
         self._material.make()
         data = self._description()
-        write_atomic(self._paths.machines_config, json.dumps(data))
+        write_atomically(self._paths.machines_config, json.dumps(data), mode=0o644)
         disks = {f"{CLUSTER}-cp-1": {"etcd_cluster": "", "wiped": True}}
-        write_atomic(
+        write_atomically(
             self._paths.state / "machines-state.json",
             json.dumps({"version": 1, "cluster": CLUSTER, "etcd_clusters": [], "disks": disks}),
+            mode=0o644,
         )
         self._set_faults("maintenance")
         service = services.machines(
@@ -98,7 +106,7 @@ class SimulatedMachines:
             self._give_network()
 
     def _give_network(self) -> None:
-        """Have an agent of Cilium's on every node: simulated nodes take it for their network."""
+        """Run a Cilium agent on every node. Simulated nodes treat it as their network."""
         words: list[str | Path] = [
             self._paths.tools / "kubectl",
             "--kubeconfig",
@@ -119,7 +127,9 @@ class SimulatedMachines:
 
     def _set_faults(self, state: str) -> None:
         nodes = {f"{CLUSTER}-{node}": fault for node, fault in _FAULTS[state].items()}
-        write_atomic(self._paths.state / "faults.json", json.dumps({"nodes": nodes}))
+        write_atomically(
+            self._paths.state / "faults.json", json.dumps({"nodes": nodes}), mode=0o644
+        )
 
     def _description(self) -> dict[str, object]:
         places = self._material.places

@@ -1,4 +1,4 @@
-"""Walking machines through the states of the contract and asking everything on the way."""
+"""Bring machines into each state of the contract, and make all calls on the way."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ class Machines(Protocol):
 
     @property
     def asking(self) -> Asking:
-        """How they are asked."""
+        """What is needed to ask these machines."""
         ...
 
     def enter(self, state: str) -> None:
-        """Do what brings the machines from the state before into this one; its signs are waited for afterwards."""
+        """Start the transition from the previous state into this one.
+
+        The caller waits for its signs.
+        """
         ...
 
 
 def walk(machines: Machines) -> Iterator[tuple[State, dict[str, Answer]]]:
-    """Bring the machines into one state after the other, and give what they answer in each."""
+    """Bring the machines into one state after the other, and yield their answers in each."""
     for state in states():
         machines.enter(state.name)
         machines.asking.await_signs(state)
@@ -32,7 +35,7 @@ def walk(machines: Machines) -> Iterator[tuple[State, dict[str, Answer]]]:
 
 
 def _ask(asking: Asking, state: State) -> dict[str, Answer]:
-    # Those that only wait and change nothing wait at the same time, before the others.
+    # Calls that only wait change nothing, so they wait concurrently before the others.
     patient = [call for call in state.calls if call.is_patient]
     with ThreadPoolExecutor(max_workers=max(len(patient), 1)) as pool:
         answers = dict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.contract.__main__ import main
-from lab.docker.routes import SUBNET_VARIABLE
+from lab.docker.settings import SUBNET_VARIABLE
 
 
 @pytest.mark.parametrize("subnet", ["nonsense", "10.5.0.0/30", "8.8.8.0/24"])
