@@ -24,7 +24,7 @@ from firstlight.masking import MASK, KeyLines, Masker
 from firstlight.tools.classification import Class, Rule, classify
 
 TERMINATE_WAIT_S = 5.0
-"""Time for a child to exit after SIGTERM; helm needs about two seconds to write its release record."""
+"""Time for a child to exit after SIGTERM; helm needs two seconds to write its release record."""
 
 KILL_WAIT_S = 5.0
 """Time for the kernel to reap a child after SIGKILL, before it is left to init."""
@@ -82,7 +82,10 @@ class CommandResult:
 
     @property
     def last_line(self) -> str:
-        """The last line of output; for a failure, of standard error, because the streams interleave in any order."""
+        """The last line of output, or of standard error after a failure.
+
+        The two streams interleave in any order.
+        """
         errors = (
             [] if self.ok else [line.strip() for line in self.stderr.splitlines() if line.strip()]
         )
@@ -385,7 +388,11 @@ class _Streams:
         return MASK if secret else self._mask(line)
 
     def _keep(self, name: str, line: str) -> tuple[str, bool]:
-        """Keep a line while there is room; return its visible part, unmasked, and whether it is part of a key."""
+        """Keep a line while there is room.
+
+        Returns:
+            Its visible part, unmasked, and whether it is part of a key.
+        """
         kept = line.rstrip()[:LINE_CHARACTERS_MAX]
         secret = self._key_lines[name].is_within_a_key(kept)
         with self._lock:

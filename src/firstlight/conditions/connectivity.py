@@ -1,30 +1,33 @@
-"""Condition of the network as a whole: Cilium's own connectivity test passes, scenario by scenario."""
+"""Condition of the network as a whole: Cilium's own connectivity test, by scenario."""
 
 from __future__ import annotations
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.events import ScenarioInfo, ScenarioStanding
-from firstlight.target.connectivity import Connectivity
+from firstlight.process import CommandResult
+from firstlight.target import Connectivity
 from firstlight.tools import connectivity as tool
 from firstlight.tools.cilium import LEFT_OUT, Cilium
 from firstlight.tools.connectivity import Result, Scenario, parse_connectivity
-from firstlight.tools.process import CommandResult
 
 
-def connectivity_passes(cilium: Cilium, here: Connectivity) -> Condition[int]:
-    """Say whether the connectivity test passes; its value is how many scenarios passed. It is run once: a flaky network is no network."""
+def connectivity_test_passes(cilium: Cilium, here: Connectivity) -> Condition[int]:
+    """Check that the connectivity test passes; the value counts the scenarios that passed.
+
+    It runs once: a network that only passes a second time is not usable.
+    """
 
     def probe() -> Observation[int]:
-        # What an earlier test has left makes the next one fail, or pass for the wrong reason.
+        # Leftovers of an earlier test make the next one fail, or pass for the wrong reason.
         removed = cilium.remove_test_namespace()
         if not removed.ok:
-            return not_yet(f"what an earlier test has left is still there: {removed.said}")
+            return not_yet(f"leftovers of an earlier test cannot be removed: {removed.last_line}")
         result = cilium.connectivity_test(here.flags)
         left = cilium.remove_test_namespace()
         observation = _judge(result, parse_connectivity(result.stdout), here)
         if observation.holds and not left.ok:
             return never(
-                f"{observation.seen}, but its namespace does not go: {left.said}",
+                f"{observation.seen}, but its namespace cannot be removed: {left.last_line}",
                 scenarios=observation.scenarios,
             )
         return observation
@@ -35,9 +38,9 @@ def connectivity_passes(cilium: Cilium, here: Connectivity) -> Condition[int]:
 def _judge(result: CommandResult, found: tool.Connectivity, here: Connectivity) -> Observation[int]:
     scenarios = tuple(_scenario(one, here) for one in found.scenarios)
     if not found.ended:
-        how = "its time was up" if result.timed_out else f"exit code {result.exit_code}"
+        how = "timed out" if result.timed_out else f"exit code {result.exit_code}"
         return never(
-            f"it ended after {found.reached} of {found.tests} tests ({how}): {result.said}",
+            f"ended after {found.reached} of {found.tests} tests ({how}): {result.last_line}",
             scenarios=scenarios,
         )
     counted = _counted(scenarios)
@@ -46,11 +49,11 @@ def _judge(result: CommandResult, found: tool.Connectivity, here: Connectivity) 
         return never(f"{counted}; first {first.name}: {first.words}", scenarios=scenarios)
     if not result.ok:
         return never(
-            f"{counted}, yet exit code {result.exit_code}: {result.said}", scenarios=scenarios
+            f"{counted}, yet exit code {result.exit_code}: {result.last_line}", scenarios=scenarios
         )
     if not found.passed:
         return never(
-            f"nothing was tested: {counted or 'it named no scenario'}", scenarios=scenarios
+            f"nothing was tested: {counted or 'no scenario was reported'}", scenarios=scenarios
         )
     return holds(counted, len(found.passed), scenarios=scenarios)
 

@@ -1,4 +1,4 @@
-"""A target: where a cluster is bootstrapped, what can be verified there, and what stands in for what."""
+"""A target: where a cluster is bootstrapped, what can be verified there, and its stand-ins."""
 
 from __future__ import annotations
 
@@ -9,17 +9,46 @@ from pathlib import Path
 
 from firstlight.checklist import Capability
 from firstlight.events import StandInInfo
-from firstlight.target.connectivity import Connectivity
 
 REASONS: Mapping[Capability, str] = {
     Capability.TALOS_API: "there are no Talos machines here",
-    Capability.RUNNING_PODS: "pods are simulated by KWOK here: no container runs, so none can answer",
+    Capability.RUNNING_PODS: (
+        "pods are simulated by KWOK here: no container runs, so none can answer"
+    ),
     Capability.DATAPATH: "there is no Cilium datapath here: no packet passes an eBPF program",
-    Capability.CERT_MANAGER: "stand-ins run in place of cert-manager's programs, which cannot be built from package registries",
+    Capability.CERT_MANAGER: (
+        "stand-ins run in place of cert-manager's programs, "
+        "which cannot be built from package registries"
+    ),
     Capability.HELM_CONTROLLER: "no helm-controller runs here",
     Capability.LASTING: "the timing of a rehearsal says nothing about real machines",
 }
-"""Why a criterion cannot be verified where the capability is lacking; a target may have reasons of its own."""
+"""Why a criterion is not verifiable without a capability; a target may override these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connectivity:
+    """How `cilium connectivity test` runs on a target, and what it cannot verify there.
+
+    Attributes:
+        flags: Command-line flags: the target's images, and its stand-in for the internet.
+        lacks: What the target lacks, as written in the name of a scenario or in the CLI's reason
+            for skipping one (`l7-proxy`), and why it is missing.
+    """
+
+    flags: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+    def why_not(self, scenario: str, reason: str) -> str:
+        """Return why a skipped scenario is not verifiable here, or "" if it should be."""
+        return next(
+            (
+                f"{why} ({reason})"
+                for what, why in self.lacks.items()
+                if what in reason or what in scenario
+            ),
+            "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +58,14 @@ class Target:
     Attributes:
         name: `simulated`, `docker`, `kind` or `nodes`.
         cluster: The cluster's name.
-        root: The folder whose `clusters/` and `bootstrap/` are bootstrapped; the checkout, or the target's own copy of it.
-        home: The operator's home: kubeconfig and AGE key lie under it.
-        state: Where journal and lock are kept.
+        root: The folder that holds `clusters/` and `bootstrap/`: the checkout, or a copy of it.
+        home: The operator's home, which holds the kubeconfig and the AGE key.
+        state: Holds the journal and the lock.
         environment: The environment of every command.
         capabilities: What can be verified here.
-        stand_ins: What stands in for the real thing, named in every report.
-        reasons: Why what cannot be verified here cannot.
-        connectivity: How Cilium's connectivity test is run here, and what it cannot show.
+        stand_ins: What replaces the real thing here; listed in every report.
+        reasons: Why a criterion is not verifiable without a capability.
+        connectivity: How Cilium's connectivity test runs here.
     """
 
     name: str
@@ -51,16 +80,16 @@ class Target:
     connectivity: Connectivity = field(default_factory=Connectivity)
 
     def lacks(self, needs: tuple[Capability, ...]) -> Capability | None:
-        """Return the first capability that is needed and not here, or none."""
+        """Return the first of these capabilities that is missing here, or None."""
         return next((need for need in needs if need not in self.capabilities), None)
 
     @property
     def kubeconfig(self) -> Path:
-        """Where the cluster's kubeconfig belongs, as the story has it."""
+        """The path of the cluster's kubeconfig."""
         return self.home / ".kube" / f"k8s-ops-{self.cluster}"
 
 
 def state_folder(target: str, cluster: str) -> Path:
-    """Return where what is known of a cluster on a target is kept: the lock, the journal, and all of a simulated one."""
+    """Return the folder for a cluster's state on a target: lock, journal, and its lab."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "firstlight" / target / cluster

@@ -1,4 +1,4 @@
-"""The operator's own machines: nothing stands in for anything."""
+"""The operator's own machines, without any stand-in."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import shlex
 from pathlib import Path
 
 from firstlight.checklist import Capability
-from firstlight.target.connectivity import Connectivity
-from firstlight.target.model import Target, state_folder
+from firstlight.target.model import Connectivity, Target, state_folder
 
 FLAGS_VARIABLE = "FIRSTLIGHT_CONNECTIVITY_FLAGS"
-"""The operator's own words for `cilium connectivity test`, where a site has mirrors of its images or another internet."""
+"""Holds the operator's flags for `cilium connectivity test`, such as those for image mirrors."""
 
 FLAGS = "--external-target google.com."
-"""As Talos's own end-to-end test has it: the CLI's default target answers slowly to many who ask at once (FL-044)."""
+"""From Talos's end-to-end test; the CLI's default target is slow with many clients (FL-044)."""
 
 
 def open_nodes(cluster: str, checkout: Path) -> Target:
-    """Describe the real machines; nothing is contacted yet."""
+    """Describe the real machines without contacting them."""
     home = Path.home()
     environment = {
         **os.environ,
