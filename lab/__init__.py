@@ -1,4 +1,5 @@
-"""Targets for people without the hardware: what the bootstrap can be rehearsed on.
+"""Targets for rehearsing a bootstrap without hardware: simulated, Talos in containers, kind.
 
-Nothing under `src/` imports this package at run time but the simulated target, and nothing here ever reaches a real machine.
+Nothing in `src/` imports this package: a target runs its lab's command line. Nothing here ever
+reaches a real machine.
 """

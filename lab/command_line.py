@@ -1,11 +1,15 @@
-"""The command line that every lab has: `python -m lab.<target> up|down|status|env|logs --cluster infra`."""
+"""The command line of every lab: `python -m lab.<target> up|down|status|env|logs --cluster infra`.
+
+A target implements the commands in its modules `lifecycle` (up), `ending` (down) and `status`
+(status, logs); `env` is the same for all. Modules are imported per command, because `up` must
+return at once when the lab is already up.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 
 from firstlight.clock import SystemClock
@@ -13,79 +17,84 @@ from firstlight.errors import FirstlightError
 from lab.simulated.paths import LabPaths, lab_paths
 
 EXIT_DOWN = 3
-"""`status` of a lab that is not up: not an error, and not a success."""
+"""The exit code of `status` when the lab is down: neither an error nor a success."""
+
+HELP = {
+    "simulated": {
+        "down": "end every process of the lab and remove its state",
+        "status": "show processes and listeners",
+        "logs": "show the paths and the last lines of the logs",
+    },
+    "docker": {
+        "down": "remove all containers, volumes and networks of the lab, its processes and its state",
+        "status": "show engine, machines and services",
+        "logs": "show the last lines of the logs and of the machines' consoles",
+    },
+    "kind": {
+        "down": "remove the kind cluster, its network, the lab's processes and its state",
+        "status": "show engine, nodes and Git server",
+        "logs": "show the last lines of the logs and of the nodes' consoles",
+    },
+}
+"""What the commands do that differ between targets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """A lab and what its commands do, for people; how is in the target's modules `lifecycle`, `ending` and `status`.
+def main(target: str, argv: Sequence[str] | None = None) -> int:
+    """Run one command of a target and return the exit code.
 
-    Attributes:
-        target: Its name, and that of its package below `lab`.
-        down: What `down` ends and removes.
-        status: What `status` shows.
-        logs: What `logs` shows.
+    Errors go to standard error, with the next step.
     """
-
-    target: str
-    down: str
-    status: str
-    logs: str
-
-
-def main(lab: Lab, argv: Sequence[str]) -> int:
-    """Run one command; errors are said on standard error, with what to do next."""
-    options = _parser(lab).parse_args(argv)
+    options = _parser(target).parse_args(argv)
     try:
-        return _run(lab, options, lab_paths(options.cluster, target=lab.target))
+        return _run(target, options, lab_paths(options.cluster, target=target))
     except FirstlightError as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def _run(lab: Lab, options: argparse.Namespace, paths: LabPaths) -> int:
-    # Each command imports what it needs: `up` on a running lab must be back at once.
+def _run(target: str, options: argparse.Namespace, paths: LabPaths) -> int:
     clock = SystemClock()
     started = clock.monotonic()
-    if options.command == "up":
-        acted = import_module(f"lab.{lab.target}.lifecycle").up(paths, _say, fresh=options.fresh)
-        _say(
-            f"lab of {paths.cluster}: up{'' if acted else ', nothing to do'} ({clock.monotonic() - started:.1f} s)"
-        )
-        return 0
-    if options.command == "down":
-        found = import_module(f"lab.{lab.target}.ending").down(paths, _say)
-        _say(
-            f"lab of {paths.cluster}: {'gone' if found else 'there was none'} ({clock.monotonic() - started:.1f} s)"
-        )
-        return 0
-    if options.command == "env":
-        from lab.simulated.description import exports
 
-        _say("\n".join(exports(paths)))
-        return 0
-    status = import_module(f"lab.{lab.target}.status")
-    if options.command == "status":
-        seen = status.observe(paths)
-        _say("\n".join(seen.lines))
-        return 0 if seen.is_up else EXIT_DOWN
-    for line in status.tails(paths, options.name, options.lines):
-        _say(line)
+    def summarize(outcome: str) -> None:
+        _say(f"lab of {paths.cluster}: {outcome} ({clock.monotonic() - started:.1f} s)")
+
+    match options.command:
+        case "up":
+            lifecycle = import_module(f"lab.{target}.lifecycle")
+            acted = lifecycle.up(paths, _say, fresh=options.fresh)
+            summarize("up" if acted else "up, nothing to do")
+        case "down":
+            found = import_module(f"lab.{target}.ending").down(paths, _say)
+            summarize("removed" if found else "nothing to remove")
+        case "status":
+            seen = import_module(f"lab.{target}.status").observe(paths)
+            _say("\n".join(seen.lines))
+            return 0 if seen.is_up else EXIT_DOWN
+        case "logs":
+            status = import_module(f"lab.{target}.status")
+            for line in status.tails(paths, options.name, options.lines):
+                _say(line)
+        case "env":
+            from lab.simulated.description import exports
+
+            _say("\n".join(exports(paths)))
     return 0
 
 
-def _parser(lab: Lab) -> argparse.ArgumentParser:
-    program = f"python -m lab.{lab.target}"
+def _parser(target: str) -> argparse.ArgumentParser:
+    program = f"python -m lab.{target}"
     parser = argparse.ArgumentParser(
-        prog=program, description=f"The {lab.target} target's own command line."
+        prog=program, description=f"Manage the lab of the {target} target."
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    texts = HELP[target]
     for name, text in (
         ("up", "bring the lab up, or find it up"),
-        ("down", lab.down),
-        ("status", f"{lab.status}; exit code {EXIT_DOWN} when it is not up"),
-        ("env", f'print what a shell needs to work on the lab by hand: eval "$({program} env)"'),
-        ("logs", lab.logs),
+        ("down", texts["down"]),
+        ("status", f"{texts['status']}; exit code {EXIT_DOWN} when the lab is down"),
+        ("env", f'print the variables to work on the lab by hand: eval "$({program} env)"'),
+        ("logs", texts["logs"]),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument(
@@ -93,12 +102,12 @@ def _parser(lab: Lab) -> argparse.ArgumentParser:
         )
         if name == "up":
             command.add_argument(
-                "--fresh", action="store_true", help="end and remove what is there first"
+                "--fresh", action="store_true", help="remove an existing lab first"
             )
         if name == "logs":
-            command.add_argument("name", nargs="?", default="", help="one log or machine alone")
+            command.add_argument("name", nargs="?", default="", help="a single log or machine")
             command.add_argument(
-                "--lines", type=int, default=20, help="how many lines of each (default: 20)"
+                "--lines", type=int, default=20, help="number of lines of each (default: 20)"
             )
     return parser
 

@@ -1,6 +1,6 @@
-"""The definition, changed for machines that are containers: as little as reality demands, in the lab's copy only.
+"""The definition, adapted to machines that are containers: as little as possible, in the lab's copy only.
 
-Every change here is a difference between this target and real machines; docs/targets.md lists them.
+Each change here is a difference between this target and real machines; docs/targets.md lists them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import yaml
 
 from firstlight.errors import TargetError
 from lab.docker.network import gateway_of
-from lab.docker.settings import Settings
+from lab.docker.settings import SUBNET_VARIABLE, Settings
 from lab.simulated import stand_in_secrets
 from lab.simulated.addresses import Endpoints, map_addresses
 from lab.simulated.checkout import Source
 
 LINK = "eth0"
-"""How the engine calls the only link of a container."""
+"""The engine's name for a container's only link."""
 
 CHARTS_REGISTRY_PORT = 5001
 MIRROR_PORT = 5000
@@ -29,19 +29,20 @@ MIRRORED = ("registry.k8s.io", "ghcr.io", "quay.io", "docker.io", "gcr.io")
 
 _PATCH = Path("patches") / "containers.yaml"
 _NOT_HERE = ("BondConfig", "TimeSyncConfig")
-"""Documents of patches about what a container does not have: a bond, a clock of its own."""
+"""Patch documents about what a container lacks: a bond, and a clock of its own."""
 
 CILIUM_VALUES: Mapping[str, Any] = {
-    # An agent in a container finds no cgroup2 that Talos mounted; it mounts its own, inside the machine's namespace.
+    # Talos mounts no cgroup2 in a container, so the agent mounts its own inside the machine's
+    # namespace.
     "cgroup": {"autoMount": {"enabled": True}, "hostRoot": "/run/cilium/cgroupv2"},
 }
 OFFLINE_CILIUM_VALUES: Mapping[str, Any] = {
-    # Images built here have digests of their own.
+    # Images that are built here have other digests.
     "image": {"useDigest": False},
     "operator": {"image": {"useDigest": False}},
     "hubble": {"relay": {"image": {"useDigest": False}}},
     "certgen": {"image": {"useDigest": False}},
-    # Envoy cannot be had from package registries.
+    # Envoy is not available from package registries.
     "envoy": {"enabled": False},
     "l7Proxy": False,
 }
@@ -53,8 +54,8 @@ class Circumstances:
 
     Attributes:
         settings: How many machines, and on which network.
-        cgroup_version: Of this computer: Kubernetes refuses version 1 unless told otherwise.
-        offline: Whether images and charts come from the lab's own mirror.
+        cgroup_version: The host's version: Kubernetes rejects version 1 unless configured.
+        offline: Whether images and charts come from the lab's mirror.
     """
 
     settings: Settings
@@ -63,28 +64,19 @@ class Circumstances:
 
 
 def for_containers(source: Source, cluster: str, here: Circumstances) -> Source:
-    """Return the definition of one cluster as its containers need it; other clusters stay as they are.
+    """Return the definition of one cluster as its containers need it; others stay as they are.
 
     Raises:
-        TargetError: It has fewer machines than asked for, or its network is of another size.
+        TargetError: It has fewer machines than requested, or its network has another size.
     """
-    network = source.networks[cluster]
     subnet = here.settings.network
-    if subnet.prefixlen != network.prefixlen:
-        raise TargetError(
-            f"cannot put the machines of {network} on {subnet}: both must be of one size",
-            next_step=f"choose a network like 10.5.0.0/{network.prefixlen}",
-        )
-    files = {
-        path: _moved(content, network, subnet) if is_of(path, cluster) else content
-        for path, content in source.files.items()
-    }
+    files = renumber(source, cluster, subnet, SUBNET_VARIABLE)
     talos = Path("clusters") / cluster / "talos"
     inventory = yaml.safe_load(files[talos / "talconfig.yaml"])
     trim(inventory, here.settings)
     _use_containers_link(inventory)
     files |= _with_patches(talos, inventory, files, here)
-    files[talos / "talconfig.yaml"] = dumped([inventory])
+    files[talos / "talconfig.yaml"] = dump([inventory])
     release = Path("clusters") / cluster / "flux" / "config" / "cilium" / "helmrelease.yaml"
     if release in files:
         files[release] = _with_values(
@@ -98,8 +90,60 @@ def for_containers(source: Source, cluster: str, here: Circumstances) -> Source:
     return Source(dict(sorted(files.items())), {}, services, source.revision)
 
 
+def renumber(
+    source: Source,
+    cluster: str,
+    subnet: IPv4Network,
+    variable: str,
+    known: Mapping[IPv4Address, IPv4Address] | None = None,
+) -> dict[Path, bytes]:
+    """Return the files of a checkout with one cluster's node network moved to another subnet.
+
+    Encrypted files stay as they are: the lab generates its own.
+
+    Args:
+        source: The checkout.
+        cluster: The cluster to move.
+        subnet: The new network.
+        variable: The environment variable that selects it.
+        known: New addresses that differ from the same number on the new network.
+
+    Raises:
+        TargetError: The networks differ in size.
+    """
+    network = source.networks[cluster]
+    require_same_size(network, subnet, variable)
+
+    def move(address: IPv4Address) -> IPv4Address:
+        same = subnet.network_address + (int(address) - int(network.network_address))
+        return (known or {}).get(address, same)
+
+    def moved(content: bytes) -> bytes:
+        text = content.decode(errors="surrogateescape")
+        return map_addresses(text, [network], move).encode(errors="surrogateescape")
+
+    return {
+        path: moved(content) if _is_plain_file_of(cluster, path) else content
+        for path, content in source.files.items()
+    }
+
+
+def require_same_size(defined: IPv4Network, subnet: IPv4Network, variable: str) -> None:
+    """Make sure that every address of the definition has a counterpart on the lab's network.
+
+    Raises:
+        TargetError: The networks differ in size.
+    """
+    if subnet.prefixlen != defined.prefixlen:
+        fitting = IPv4Network((subnet.network_address, defined.prefixlen), strict=False)
+        raise TargetError(
+            f"cannot put the machines of {defined} on {subnet}: both must have the same size",
+            next_step=f"{variable}={fitting}",
+        )
+
+
 def trim(inventory: dict[str, Any], settings: Settings) -> None:
-    """Keep only so many machines of an inventory, the first of each role.
+    """Keep only the requested number of machines in an inventory, the first of each role.
 
     Raises:
         TargetError: It has fewer.
@@ -114,14 +158,15 @@ def trim(inventory: dict[str, Any], settings: Settings) -> None:
     if any(left.values()):
         there = sum(1 for node in inventory["nodes"] if node["controlPlane"])
         raise TargetError(
-            f"cannot make {settings.nodes} nodes: the definition has {there}+{len(inventory['nodes']) - there}",
+            f"cannot make {settings.nodes} nodes: the definition has "
+            f"{there}+{len(inventory['nodes']) - there}",
             next_step="ask for no more than it has",
         )
     inventory["nodes"] = kept
 
 
 def merged(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with others laid over them, mapping by mapping."""
+    """Return settings with others merged over them, mapping by mapping."""
     result = dict(into)
     for key, value in other.items():
         there = result.get(key)
@@ -134,7 +179,7 @@ def merged(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 def mirror_documents(
     gateway: IPv4Address, registries: Iterable[str] = MIRRORED
 ) -> list[dict[str, Any]]:
-    """Return Talos's own configuration of a registry mirror, as an operator of a site without internet writes it too."""
+    """Return Talos' configuration of registry mirrors, as the operator of an offline site writes it."""
     endpoint = {"url": f"http://{gateway}:{MIRROR_PORT}"}
     return [
         {
@@ -148,22 +193,13 @@ def mirror_documents(
     ]
 
 
-def is_of(path: Path, cluster: str) -> bool:
-    """Whether a file belongs to a cluster and can be changed: encrypted ones are made anew anyway."""
+def _is_plain_file_of(cluster: str, path: Path) -> bool:
     return len(path.parts) > 1 and path.parts[1] == cluster and not stand_in_secrets.is_sealed(path)
-
-
-def _moved(content: bytes, network: IPv4Network, subnet: IPv4Network) -> bytes:
-    def move(address: IPv4Address) -> IPv4Address:
-        return subnet.network_address + (int(address) - int(network.network_address))
-
-    text = content.decode(errors="surrogateescape")
-    return map_addresses(text, [network], move).encode(errors="surrogateescape")
 
 
 def _use_containers_link(inventory: dict[str, Any]) -> None:
     for node in inventory["nodes"]:
-        # The engine's own resolver serves a container; the definition's is the site's router.
+        # A container uses the engine's resolver; the definition names the site's router.
         node.pop("nameservers", None)
         for interface in node["networkInterfaces"]:
             interface.pop("bond", None)
@@ -173,7 +209,10 @@ def _use_containers_link(inventory: dict[str, Any]) -> None:
 def _with_patches(
     talos: Path, inventory: dict[str, Any], files: Mapping[Path, bytes], here: Circumstances
 ) -> dict[Path, bytes]:
-    """Return the patch files that change, and name in the inventory those that are left; ours comes last, so it has the last word."""
+    """Return the changed patch files, and drop empty ones from the inventory.
+
+    Our own patch is the last, so it overrides the others.
+    """
     changed: dict[Path, bytes] = {}
     dropped = {*_NOT_HERE, *(["RegistryMirrorConfig"] if here.offline else [])}
     for owner in (
@@ -197,17 +236,17 @@ def _with_patches(
                 continue
             kept.append(named)
             if len(left) < len(documents):
-                changed[path] = dumped(left)
+                changed[path] = dump(left)
         if "patches" in owner:
             owner["patches"] = kept
     inventory["patches"] = [*inventory.get("patches", []), f"@./{_PATCH}"]
-    return {**changed, talos / _PATCH: dumped(container_documents(here))}
+    return {**changed, talos / _PATCH: dump(container_documents(here))}
 
 
 def container_documents(here: Circumstances) -> list[dict[str, Any]]:
-    """Return what the machine config of a container has besides the definition."""
+    """Return what a container's machine config has besides the definition."""
     kubelet: dict[str, Any] = {
-        # A laptop's disk is fuller than a server's: at the usual 15 % everything would be evicted.
+        # A laptop's disk is fuller than a server's: the usual 15 % would evict everything.
         "evictionHard": {
             "memory.available": "100Mi",
             "nodefs.available": "1%",
@@ -220,12 +259,14 @@ def container_documents(here: Circumstances) -> list[dict[str, Any]]:
     if here.cgroup_version == 1:
         kubelet["failCgroupV1"] = False
     documents: list[dict[str, Any]] = [
-        # Machines that share a kernel share its clock and its network: there is nothing to synchronise or to discover.
+        # Machines that share a kernel share its clock and its network, so there is nothing to
+        # synchronise or to discover.
         {
             "machine": {"kubelet": {"extraConfig": kubelet}},
             "cluster": {"discovery": {"enabled": False}},
         },
-        # Nobody answers there, which `talosctl time` is told at once; a server that cannot be reached would be waited for.
+        # `talosctl time` fails at once when nothing listens on the address; it would wait for an
+        # unreachable server.
         {
             "apiVersion": "v1alpha1",
             "kind": "TimeSyncConfig",
@@ -243,9 +284,9 @@ def _with_values(content: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes:
     release = yaml.safe_load(content)
     for change in changes:
         release["spec"]["values"] = merged(release["spec"]["values"], change)
-    return dumped([release])
+    return dump([release])
 
 
-def dumped(documents: Sequence[Any]) -> bytes:
+def dump(documents: Sequence[Any]) -> bytes:
     """Return documents as the text of a YAML file."""
     return yaml.safe_dump_all(documents, sort_keys=False).encode()

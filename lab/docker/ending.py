@@ -1,4 +1,4 @@
-"""Ending a docker lab: containers, volumes and network first, then the engine if it is the lab's, then every process and file."""
+"""End a docker lab: first containers, volumes and network, then the lab's engine, then the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError, ToolMissing
 from firstlight.process import run
-from lab.docker import own_engine
+from lab.docker import private_engine
 from lab.docker.engine import Engine, find_engine
 from lab.docker.host import read_host
 from lab.docker.network import LABEL
@@ -24,10 +24,10 @@ _UMOUNT_S = 30.0
 
 
 def down(paths: LabPaths, say: Say, *, clock: Clock | None = None) -> bool:
-    """End the lab and remove everything of it; report whether there was anything.
+    """End the lab and remove all of it; report whether anything existed.
 
     Raises:
-        FirstlightError: Something of it cannot be removed.
+        FirstlightError: Something cannot be removed.
     """
     clock = clock or SystemClock()
     return ending.down(paths, say, clock=clock, end=lambda: end_lab(paths, say, clock))
@@ -37,7 +37,7 @@ def end_lab(paths: LabPaths, say: Say, clock: Clock) -> bool:
     """Remove all of a lab; the caller holds the lock.
 
     Raises:
-        FirstlightError: Something of it cannot be removed.
+        FirstlightError: Something cannot be removed.
     """
     engine = _engine(paths, say, clock)
     removed = remove_objects(engine, str(paths.state), say) if engine is not None else False
@@ -45,12 +45,12 @@ def end_lab(paths: LabPaths, say: Say, clock: Clock) -> bool:
         _stop(paths)
     _unmount_below(paths.state)
     found = ending.end_lab(paths, say)
-    own_engine.remove_cgroups(paths)
+    private_engine.remove_cgroups(paths)
     return found or removed
 
 
 def remove_objects(engine: Engine, label: str, say: Say) -> bool:
-    """Remove every container, volume and network that carries a lab's label; report whether there was one."""
+    """Remove all containers, volumes and networks with a lab's label; report whether any existed."""
     wanted = f"{LABEL}={label}"
     removed = False
     for kind, words in (
@@ -73,21 +73,22 @@ def network_name(paths: LabPaths) -> str:
 
 
 def _engine(paths: LabPaths, say: Say, clock: Clock) -> Engine | None:
-    """Return the engine that holds the lab's containers; the lab's own one is started again if somebody killed it."""
-    if own_engine.folder(paths).exists():
-        return own_engine.start(paths, read_host(), say, clock)
-    return engine_of(paths, is_made=paths.home.exists())
+    """Return the engine that holds the lab's containers; restart the lab's own if it was killed."""
+    if private_engine.folder(paths).exists():
+        return private_engine.start(paths, read_host(), say, clock)
+    return engine_of(paths, was_used=paths.home.exists())
 
 
-def engine_of(paths: LabPaths, *, is_made: bool) -> Engine | None:
-    """Return this computer's engine, or none when the lab never had one.
+def engine_of(paths: LabPaths, *, was_used: bool) -> Engine | None:
+    """Return this host's engine, or None if the lab never used it.
 
     Args:
         paths: The lab.
-        is_made: Whether it had: then its containers would come back with an engine that is only stopped now.
+        was_used: Whether the lab used the engine. Its containers would come back with an engine
+            that is only stopped now.
 
     Raises:
-        TargetError: The engine that the lab's containers are in does not answer.
+        TargetError: The engine that holds the lab's containers does not answer.
     """
     try:
         found = find_engine()
@@ -95,7 +96,7 @@ def engine_of(paths: LabPaths, *, is_made: bool) -> Engine | None:
         found, seen = None, error.summary
     else:
         seen = "no container engine answers"
-    if found is None and is_made:
+    if found is None and was_used:
         raise TargetError(
             f"cannot end the lab of {paths.cluster}: {seen}, and its containers are in one",
             next_step=f"start Docker, then ./task {paths.target}:down CLUSTER={paths.cluster}",
@@ -104,8 +105,8 @@ def engine_of(paths: LabPaths, *, is_made: bool) -> Engine | None:
 
 
 def _stop(paths: LabPaths) -> None:
-    """End the lab's engine and wait for it, so that it takes its containerd and its mounts along."""
-    if (found := processes.running(paths, own_engine.NAME)) is not None:
+    """End the lab's engine and wait, so that its containerd and its mounts end with it."""
+    if (found := processes.running(paths, private_engine.NAME)) is not None:
         processes.end((found.pid,), paths.state, terminate_s=_STOP_S, kill_s=_KILL_S)
 
 
@@ -115,5 +116,5 @@ def _unmount_below(state: Path, mounts: Path = Path("/proc/mounts")) -> None:
         for line in mounts.read_text(encoding="utf-8").splitlines()
         if line.split()[1].startswith(f"{state}/")
     ]
-    for place in reversed(inside):
-        run(["umount", "--lazy", place], timeout_s=_UMOUNT_S).raise_on_failure(f"unmount {place}")
+    for path in reversed(inside):
+        run(["umount", "--lazy", path], timeout_s=_UMOUNT_S).raise_on_failure(f"unmount {path}")

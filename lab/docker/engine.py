@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight.errors import TargetError, ToolMissing
-from firstlight.tools.masking import Masker
-from firstlight.tools.process import CommandResult, run
+from firstlight.masking import Masker
+from firstlight.process import CommandResult, run
 
 API_MIN = (1, 41)
 """Docker Engine 20.10: the first whose API can give a container a control group namespace of its own."""
@@ -80,6 +80,10 @@ class Engine:
             *(["--all"] if kind == "container" else []),
         ]
         return self.call(*words).raise_on_failure(f"list the lab's {kind}s").stdout.split()
+
+    def containers(self, label: str) -> list[dict[str, Any]]:
+        """Return the inspection of each container that carries a label, running or not."""
+        return self.inspect("container", self.labelled("container", label))
 
 
 def find_engine(environ: Mapping[str, str] = os.environ) -> Engine | None:

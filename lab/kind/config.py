@@ -1,4 +1,7 @@
-"""What kind is told to make of a definition: as many nodes, the same networks, no CNI, no kube-proxy, no CoreDNS."""
+"""The choices of a kind lab, and kind's configuration for a definition.
+
+kind creates the same nodes on the same networks, without CNI, kube-proxy and CoreDNS.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,41 @@ import yaml
 
 from firstlight.definition.model import Cluster, Role
 from firstlight.errors import TargetError
+from lab.docker.settings import network_of
+
+SUBNET_VARIABLE = "FIRSTLIGHT_KIND_SUBNET"
+_SUBNET = "10.6.0.0/24"
 
 IMAGES: Mapping[str, str] = {
-    "v1.35.0": "kindest/node:v1.35.0@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f"
+    "v1.35.0": "kindest/node:v1.35.0@sha256:"
+    "452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f"
 }
-"""The node image of each version of Kubernetes, by its digest: kind's maintainers push a tag again when they rebuild an image."""
+"""The node image of each Kubernetes version, by digest: kind's maintainers reuse tags when they rebuild."""
 
 _SKIPPED_PHASES = ("preflight", "addon/kube-proxy", "addon/coredns")
-"""kind skips the first two by itself; its list is replaced. CoreDNS is a release of ours, and Helm adopts nobody else's."""
+"""kind skips the first two itself, but this list replaces its own. CoreDNS is one of our releases,
+and Helm does not adopt objects that something else created."""
 
 _CRI_SECTIONS: Mapping[int, str] = {
     2: "io.containerd.grpc.v1.cri",
     3: "io.containerd.cri.v1.images",
 }
-"""Where a containerd of each configuration version is told about images; kind applies the patch of the version that it finds."""
+"""The section about images in each version of containerd's configuration; kind applies the patch
+that matches."""
+
+
+def subnet_of(environ: Mapping[str, str]) -> IPv4Network:
+    """Return the network for the containers.
+
+    Raises:
+        TargetError: The chosen network is invalid.
+    """
+    return network_of(environ.get(SUBNET_VARIABLE) or _SUBNET, SUBNET_VARIABLE, _SUBNET)
+
+
+def engine_range(subnet: IPv4Network) -> IPv4Network:
+    """Return the addresses that the engine may assign: the last eighth, where no machine is."""
+    return list(subnet.subnets(prefixlen_diff=3))[-1]
 
 
 def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str, Any]:
@@ -31,28 +55,31 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
 
     Args:
         cluster: The definition.
-        name: What kind is to call the cluster.
-        addresses: Where the engine takes the containers' addresses from. Which one the endpoint gets is known only afterwards, so its certificate names all.
+        name: The cluster's name in kind.
+        addresses: The range from which the engine assigns container addresses. The endpoint's
+            address is known only afterwards, so the certificate names all of them.
 
     Raises:
-        TargetError: kind cannot make what is defined.
+        TargetError: kind cannot create what is defined.
     """
     image = IMAGES.get(cluster.kubernetes_version)
     if image is None:
         raise TargetError(
-            f"cannot make {cluster.name} with kind: no node image for Kubernetes {cluster.kubernetes_version} is pinned, only for {', '.join(IMAGES)}",
+            f"cannot make {cluster.name} with kind: no node image for Kubernetes "
+            f"{cluster.kubernetes_version} is pinned, only for {', '.join(IMAGES)}",
             next_step="add it to IMAGES in lab/kind/config.py, from the release notes of kind",
         )
     roles = [
         "control-plane" if node.role is Role.CONTROL_PLANE else "worker" for node in cluster.nodes
     ]
     _require_endpoint(cluster, roles.count("control-plane"))
-    # containerd looks for mirrors where Spegel writes them: on Talos's path, as the definition has it.
+    # Spegel writes its mirrors to Talos' path, as the definition says; containerd must read there.
     mirrors = str(cluster.release("spegel").values["spegel"]["containerdRegistryConfigPath"])
     room = addresses.num_addresses - 2
     if len(roles) + 1 > room:
         raise TargetError(
-            f"cannot make {cluster.name} with kind: {len(roles)} nodes and their endpoint need more than the {room} addresses of {addresses}"
+            f"cannot make {cluster.name} with kind: {len(roles)} nodes and their endpoint need "
+            f"more than the {room} addresses of {addresses}"
         )
     return {
         "kind": "Cluster",
@@ -76,10 +103,12 @@ def kind_config(cluster: Cluster, name: str, addresses: IPv4Network) -> dict[str
 
 
 def _require_endpoint(cluster: Cluster, control_planes: int) -> None:
-    # kind puts a load balancer before several control planes only; that is what stands for the VIP.
-    if control_planes < 2:  # noqa: PLR2004 - one is no cluster behind a balancer
+    # kind's load balancer stands in for the VIP, and kind creates one only for several control
+    # plane nodes.
+    if control_planes < 2:  # noqa: PLR2004 - kind needs two for a load balancer
         raise TargetError(
-            f"cannot make {cluster.name} with kind: with {control_planes} control plane node its endpoint {cluster.vip} has no address of its own",
+            f"cannot make {cluster.name} with kind: with {control_planes} control plane node its "
+            f"endpoint {cluster.vip} has no address of its own",
             next_step="use the docker target, whose machines share a real VIP",
         )
 
@@ -98,10 +127,13 @@ def _init_patch() -> str:
 
 
 def _containerd_patch(version: int, section: str, mirrors: str) -> str:
-    # Spegel hands on the layers as they were pulled, so they are kept after they were unpacked.
+    # Spegel serves layers as they were pulled, so containerd must keep them after unpacking.
     layers = (
         f'[plugins."{section}".containerd]'
         if version == min(_CRI_SECTIONS)
         else f'[plugins."{section}"]'
     )
-    return f'version = {version}\n{layers}\n  discard_unpacked_layers = false\n[plugins."{section}".registry]\n  config_path = "{mirrors}"\n'
+    return (
+        f"version = {version}\n{layers}\n  discard_unpacked_layers = false\n"
+        f'[plugins."{section}".registry]\n  config_path = "{mirrors}"\n'
+    )

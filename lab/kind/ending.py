@@ -1,4 +1,4 @@
-"""Ending a kind lab: the cluster first, then the network, then every process and file."""
+"""End a kind lab: first the cluster, then the network, then every process and file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from firstlight.clock import Clock
 from firstlight.errors import ToolMissing
 from lab.docker.ending import engine_of, remove_objects
 from lab.docker.engine import Engine
-from lab.kind.nodes import CLUSTER_LABEL
-from lab.kind.settings import kind_of
+from lab.kind.cluster import CLUSTER_LABEL, kind_of
 from lab.simulated import ending
 from lab.simulated.paths import LabPaths
 
@@ -17,10 +16,10 @@ Say = Callable[[str], None]
 
 
 def down(paths: LabPaths, say: Say, *, clock: Clock | None = None) -> bool:
-    """End the lab and remove everything of it; report whether there was anything.
+    """End the lab and remove all of it; report whether anything existed.
 
     Raises:
-        FirstlightError: Something of it cannot be removed.
+        FirstlightError: Something cannot be removed.
     """
     return ending.down(paths, say, clock=clock, end=lambda: end_lab(paths, say))
 
@@ -29,10 +28,10 @@ def end_lab(paths: LabPaths, say: Say) -> bool:
     """Remove all of a lab; the caller holds the lock.
 
     Raises:
-        FirstlightError: Something of it cannot be removed.
+        FirstlightError: Something cannot be removed.
     """
-    # Written before kind is called.
-    engine = engine_of(paths, is_made=(paths.state / "kind.yaml").exists())
+    # This file is written before kind is called.
+    engine = engine_of(paths, was_used=(paths.state / "kind.yaml").exists())
     removed = engine is not None and _remove(engine, paths, say)
     return ending.end_lab(paths, say) or removed
 

@@ -92,7 +92,7 @@ def test_more_machines_than_are_defined_are_refused(checkout: Source):
 
 
 def test_a_network_of_another_size_is_refused(checkout: Source):
-    with pytest.raises(TargetError, match="both must be of one size"):
+    with pytest.raises(TargetError, match="both must have the same size"):
         changed(checkout, subnet="10.5.0.0/16")
 
 

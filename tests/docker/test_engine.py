@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import TargetError, ToolMissing
-from lab.docker import own_engine
+from lab.docker import private_engine
 from lab.docker.engine import ask, find_engine
 from lab.docker.host import Host
 from lab.simulated.paths import LabPaths
@@ -96,22 +96,22 @@ def test_without_root_the_lab_starts_no_engine_and_says_so(tmp_path: Path):
         (tmp_path / name).chmod(0o755)
 
     with pytest.raises(TargetError, match="only root can start one"):
-        own_engine.needed(paths, host(is_root=False), {"PATH": str(tmp_path)})
+        private_engine.needed(paths, host(is_root=False), {"PATH": str(tmp_path)})
 
 
 def test_without_a_daemon_the_missing_commands_are_named(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
     with pytest.raises(TargetError, match="not installed") as caught:
-        own_engine.needed(paths, host(), {"PATH": str(tmp_path)})
+        private_engine.needed(paths, host(), {"PATH": str(tmp_path)})
 
     assert "docker.io" in caught.value.next_step
 
 
-def test_the_labs_own_engine_changes_nothing_of_the_host(tmp_path: Path):
+def test_the_labs_private_engine_changes_nothing_of_the_host(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
-    argv = own_engine.describe(paths, host()).argv
+    argv = private_engine.describe(paths, host()).argv
 
     assert {"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"} <= set(
         argv
@@ -124,7 +124,7 @@ def test_the_labs_own_engine_changes_nothing_of_the_host(tmp_path: Path):
 def test_a_restricted_host_gets_a_runtime_that_asks_for_less(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
-    argv = own_engine.describe(paths, host(is_restricted=True)).argv
+    argv = private_engine.describe(paths, host(is_restricted=True)).argv
 
     assert argv[argv.index("--default-runtime") + 1] == "restricted"
     assert "runc_shim.py" in (paths.state / "engine" / "restricted-runc").read_text()
@@ -137,7 +137,7 @@ def test_the_labs_client_reaches_the_labs_engine_alone(
     monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
-    environment = own_engine.client_environment(paths)
+    environment = private_engine.client_environment(paths)
 
     assert environment["DOCKER_HOST"].startswith(f"unix://{paths.state}")
     assert "DOCKER_CONTEXT" not in environment

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import TargetError
-from lab.docker.host import Host
+from lab.docker.host import Host, Route
 from lab.docker.network import gateway_of, route_pods
-from lab.docker.routes import Route
 
 PODS = IPv4Network("10.42.0.0/16")
 MACHINE = IPv4Address("10.5.0.11")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import TargetError
-from lab.docker.routes import Route, read_routes, require_free
+from lab.docker.host import Route, read_routes
+from lab.docker.network import require_free
+from lab.docker.settings import SUBNET_VARIABLE
 
 # A machine's own /proc/net/fib_trie: loopback, one interface with 192.0.2.2/24, a default route.
 CAPTURED = (Path(__file__).parent / "captured" / "fib_trie").read_text()
@@ -38,15 +40,15 @@ def test_every_route_and_address_of_the_kernel_is_seen():
 )
 def test_a_subnet_that_would_hide_something_is_refused(subnet: str, says: str):
     with pytest.raises(TargetError, match=says) as caught:
-        require_free(IPv4Network(subnet), read_routes(CAPTURED), NODES)
+        require_free(IPv4Network(subnet), read_routes(CAPTURED), NODES, SUBNET_VARIABLE)
 
     assert "FIRSTLIGHT_DOCKER_SUBNET" in caught.value.next_step
 
 
 def test_a_single_address_of_this_computer_is_enough():
     with pytest.raises(TargetError, match=r"10\.5\.0\.77, an address of this computer"):
-        require_free(IPv4Network("10.5.0.0/24"), [Route(IPv4Network("10.5.0.77/32"), "LOCAL")], [])
+        require_free(IPv4Network("10.5.0.0/24"), [Route(IPv4Network("10.5.0.77/32"), "LOCAL")], [], SUBNET_VARIABLE)
 
 
 def test_a_free_subnet_passes_though_the_default_route_covers_it():
-    require_free(IPv4Network("10.5.0.0/24"), read_routes(CAPTURED), NODES)
+    require_free(IPv4Network("10.5.0.0/24"), read_routes(CAPTURED), NODES, SUBNET_VARIABLE)

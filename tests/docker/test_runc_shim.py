@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.process import run
+from firstlight.process import run
 from lab.docker.runc_shim import permitted
 
 SHIM = Path(__file__).resolve().parents[2] / "lab" / "docker" / "runc_shim.py"

@@ -36,7 +36,7 @@ def test_what_a_lab_was_made_with_stays_when_nothing_is_said(paths: LabPaths):
 def test_a_lab_that_is_up_is_not_made_another_one(paths: LabPaths):
     keep(paths, Settings("1+1", "10.9.0.0/24", "mirror"))
 
-    with pytest.raises(TargetError, match="it was made with 1\\+1"):
+    with pytest.raises(TargetError, match="it was created with 1\\+1"):
         choose(paths, {"FIRSTLIGHT_DOCKER_NODES": "3+3"}, fresh=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.kind.cli import Kind
+from lab.kind.cluster import Kind
 
 _SCRIPT = """#!/bin/sh
 here={here}

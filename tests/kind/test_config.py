@@ -13,12 +13,12 @@ import yaml
 from firstlight.definition import load
 from firstlight.definition.model import Cluster, Role
 from firstlight.errors import TargetError
-from lab.kind.config import kind_config
-from lab.kind.settings import given_by_the_engine, kind_of, subnet_of
+from lab.kind.cluster import kind_of
+from lab.kind.config import engine_range, kind_config, subnet_of
 from lab.simulated.paths import LabPaths
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESSES = given_by_the_engine(IPv4Network("10.6.0.0/24"))
+ADDRESSES = engine_range(IPv4Network("10.6.0.0/24"))
 
 
 @pytest.fixture(scope="module")

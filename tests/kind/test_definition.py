@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlight.actions.kubeconfig import kubeconfig_problem
 from firstlight.definition import load, load_all
 from firstlight.definition.model import Cluster
 from firstlight.errors import TargetError
-from lab.kind.definition import for_kind, require_same_size
-from lab.kind.kubeconfig import export, renamed
-from lab.kind.nodes import Found, Node
+from firstlight.tools.kubeconfig import kubeconfig_problem
+from lab.docker.definition import require_same_size
+from lab.kind.cluster import Found, Node
+from lab.kind.definition import export, for_kind, renamed
 from lab.simulated.checkout import Source, read_checkout
 from lab.simulated.paths import LabPaths
 
@@ -114,8 +114,10 @@ def test_other_clusters_stay_as_they_are(checkout: Source, defined: Cluster) -> 
 
 
 def test_a_subnet_of_another_size_is_refused_with_one_that_fits() -> None:
-    with pytest.raises(TargetError, match="both must be of one size") as caught:
-        require_same_size(IPv4Network("10.6.0.0/23"), IPv4Network("10.25.11.0/24"))
+    with pytest.raises(TargetError, match="both must have the same size") as caught:
+        require_same_size(
+            IPv4Network("10.25.11.0/24"), IPv4Network("10.6.0.0/23"), "FIRSTLIGHT_KIND_SUBNET"
+        )
 
     assert caught.value.next_step == "FIRSTLIGHT_KIND_SUBNET=10.6.0.0/24"
 
@@ -159,7 +161,7 @@ def test_what_is_no_kubeconfig_of_kinds_is_refused_without_showing_it(
 
 
 def test_a_definition_with_other_nodes_never_comes_this_far(defined: Cluster) -> None:
-    from lab.kind.nodes import require_all
+    from lab.kind.cluster import require_all
 
     fewer = replace(FOUND, workers=FOUND.workers[:2])
     with pytest.raises(TargetError, match=r"it has 3\+2 nodes, the definition 3\+3"):

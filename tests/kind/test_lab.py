@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from firstlight.checklist import Capability
 from firstlight.definition import load
 from firstlight.errors import TargetError, ToolMissing
-from firstlight.target import Capability
+from firstlight.process import run
 from firstlight.target.lab import read_lab
-from firstlight.tools.process import run
 from lab.docker.engine import Engine
 from lab.docker.host import Host
-from lab.kind import description, ending
+from lab.kind import ending
 from lab.kind.lifecycle import require_engine, require_platform
+from lab.kind.status import write_description
 from lab.simulated.addresses import Endpoints
 from lab.simulated.paths import LabPaths
 from tests.docker.fake import FakeEngine
@@ -51,7 +52,7 @@ def test_without_kind_it_is_said_how_to_bring_it(paths: LabPaths) -> None:
 
 
 def test_a_computer_with_control_groups_of_version_1_is_refused(paths: LabPaths) -> None:
-    with pytest.raises(TargetError, match=r"Kubernetes 1\.35 wants control groups of version 2"):
+    with pytest.raises(TargetError, match=r"Kubernetes 1\.35 requires control groups of version 2"):
         require_platform(
             paths, Host(is_root=True, is_restricted=False, cgroup_version=1, routes=())
         )
@@ -99,7 +100,7 @@ def test_the_command_line_says_what_is_wrong_and_what_to_do_and_leaves_nothing(
 
 def test_the_lab_says_that_there_is_no_talos_and_why(paths: LabPaths) -> None:
     cluster, engine = load(ROOT, "infra"), Engine({}, "28.0", is_ours=False)
-    description.write(
+    write_description(
         paths,
         cluster,
         Endpoints(IPv4Address("10.6.0.1"), serves_charts=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import FirstlightError, TargetError
-from lab.kind.making import make
+from lab.kind.cluster import ensure
 from lab.simulated.paths import LabPaths
 from tests.kind.fake import FakeKind
 
@@ -32,7 +32,7 @@ def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(
 ) -> None:
     said: list[str] = []
 
-    assert make(fake.kind, CONFIG, paths, said.append)
+    assert ensure(fake.kind, CONFIG, paths, said.append)
 
     assert fake.calls() == [
         "get clusters",
@@ -44,9 +44,9 @@ def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(
 
 
 def test_a_cluster_that_is_there_is_left_alone(fake: FakeKind, paths: LabPaths) -> None:
-    make(fake.kind, CONFIG, paths, print_nothing)
+    ensure(fake.kind, CONFIG, paths, print_nothing)
 
-    assert not make(fake.kind, CONFIG, paths, print_nothing)
+    assert not ensure(fake.kind, CONFIG, paths, print_nothing)
 
     assert fake.calls()[-1] == "get clusters"
 
@@ -54,7 +54,7 @@ def test_a_cluster_that_is_there_is_left_alone(fake: FakeKind, paths: LabPaths) 
 def test_a_cluster_whose_making_was_killed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
     fake.is_there()
 
-    assert make(fake.kind, CONFIG, paths, print_nothing)
+    assert ensure(fake.kind, CONFIG, paths, print_nothing)
 
     assert [call.split(" --")[0] for call in fake.calls()] == [
         "get clusters",
@@ -65,11 +65,11 @@ def test_a_cluster_whose_making_was_killed_is_made_anew(fake: FakeKind, paths: L
 
 def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
     fake.cannot_create()
-    with pytest.raises(FirstlightError, match="cannot make the kind cluster firstlight-infra"):
-        make(fake.kind, CONFIG, paths, print_nothing)
+    with pytest.raises(FirstlightError, match="cannot create the kind cluster firstlight-infra"):
+        ensure(fake.kind, CONFIG, paths, print_nothing)
     (fake.folder / "create.code").unlink()
 
-    assert make(fake.kind, CONFIG, paths, print_nothing)
+    assert ensure(fake.kind, CONFIG, paths, print_nothing)
 
     assert [call.split(" --")[0] for call in fake.calls()] == [
         "get clusters",
@@ -81,10 +81,10 @@ def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPa
 
 
 def test_a_cluster_of_another_definition_is_not_touched(fake: FakeKind, paths: LabPaths) -> None:
-    make(fake.kind, CONFIG, paths, print_nothing)
+    ensure(fake.kind, CONFIG, paths, print_nothing)
 
-    with pytest.raises(TargetError, match="it was made from another definition") as caught:
-        make(fake.kind, CONFIG + "nodes: []\n", paths, print_nothing)
+    with pytest.raises(TargetError, match="it was created from another definition") as caught:
+        ensure(fake.kind, CONFIG + "nodes: []\n", paths, print_nothing)
 
     assert caught.value.next_step == "./task kind:down CLUSTER=infra, then again"
     assert fake.calls()[-1] == "get clusters"

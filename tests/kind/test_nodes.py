@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import TargetError
-from lab.kind.nodes import find_nodes
+from lab.kind.cluster import find_nodes
 from tests.docker.fake import FakeEngine
 
 NETWORK = "firstlight-infra-kind"

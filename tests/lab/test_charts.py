@@ -1,4 +1,4 @@
-"""The lab's charts: real where they can be had, and elsewhere never more lenient than the real one."""
+"""The lab's charts: real ones where available; stand-ins are never more lenient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab's own command line: its exit codes, and errors that say what to do."""
+"""The lab's command line: exit codes, and errors that name the next step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_ending_what_is_not_there_is_success(tmp_path: Path):
     result = call(tmp_path, "down")
 
     assert result.ok
-    assert "there was none" in result.stdout
+    assert "nothing to remove" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 

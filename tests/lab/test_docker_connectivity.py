@@ -1,4 +1,4 @@
-"""The docker target without a registry says how the connectivity test is run there, and what of it cannot be shown."""
+"""The connectivity test on the docker target without a registry, and what it cannot verify."""
 
 from __future__ import annotations
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
+from firstlight.files import write_atomically
 from lab.docker.engine import Engine, ask, find_engine
 from lab.docker.host import Host
 from lab.simulated import processes, services
 from lab.simulated.machines import digest_of
-from lab.simulated.paths import LabPaths, private_dir, write_atomic
+from lab.simulated.paths import LabPaths, private_dir
 from lab.simulated.services import Service
 
 NAME = "engine"
@@ -178,7 +179,7 @@ def _configuration(root: Path) -> Path:
     # An empty one: /etc/docker/daemon.json is another engine's.
     file = root / "daemon.json"
     if not file.exists():
-        write_atomic(file, "{}\n")
+        write_atomically(file, "{}\n", mode=0o644)
     return file
 
 
@@ -189,7 +190,7 @@ def _shim(root: Path) -> Path:
     # Isolated: the engine's environment is no project's.
     text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I {shlex.quote(str(program))} {shlex.quote(runc)} "$@"\n'
     if not script.exists() or script.read_text(encoding="utf-8") != text:
-        write_atomic(script, text, mode=0o755)
+        write_atomically(script, text, mode=0o755)
     return script
 
 
