@@ -1,34 +1,27 @@
-"""The documentation says what is so: criteria, boxes, tasks, paths, links and words are those of the code."""
+"""Verify that the documentation matches the code: criteria, tasks, paths, links and terms."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from firstlight.actions.runbook import BEGIN, END, HEAD
+from firstlight.checklist import AcceptanceCriterion, Box, Criterion, Stage, Step
 from firstlight.events import Verdict
-from firstlight.report import CHECKLIST
-from fixtures import criterion
-from fixtures.stages import STEPS
+from tests.test_tidy import files, modules, named
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = ROOT / "docs" / "runbooks" / "bootstrap.md"
-DOCS = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *ROOT.glob("docs/**/*.md"),
-        ROOT / "reports" / "README.md",
-        ROOT / "lab" / "simulated" / "charts" / "README.md",
-    ]
-)
+DOCS = [path for path in files() if path.suffix == ".md"]
+PROSE_WIDTH = 100
 
 # The story's validation checklist, in its words.
 STORY_BOXES = (
@@ -65,20 +58,31 @@ STORY_TASKS = (
 )
 
 
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_document = pytest.mark.parametrize("document", DOCS, ids=relative)
+
+
 @dataclass(frozen=True)
-class Criterion:
-    """What a test of the checklist says about itself, without any cluster."""
+class Declared:
+    """A criterion as its test declares it, without any cluster.
+
+    Attributes:
+        name: The name of the test without `test_`, with dashes.
+        source: The text of the file that holds it.
+        boxes: The boxes that it ticks, for all its parameters together.
+    """
 
     name: str
-    file: str
-    line: int
-    boxes: tuple[str, ...]
-    stories: tuple[str, ...]
-    after: tuple[str, ...]
+    source: str
+    criterion: Criterion
+    boxes: frozenset[str]
 
 
 @cache
-def criteria() -> tuple[Criterion, ...]:
+def criteria() -> tuple[Declared, ...]:
     return tuple(
         found
         for file in sorted((ROOT / "bootstrap_tests").glob("test_*.py"))
@@ -86,7 +90,7 @@ def criteria() -> tuple[Criterion, ...]:
     )
 
 
-def criteria_of(file: Path) -> Iterator[Criterion]:
+def criteria_of(file: Path) -> Iterator[Declared]:
     spec = importlib.util.spec_from_file_location(f"checklist_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
@@ -94,53 +98,57 @@ def criteria_of(file: Path) -> Iterator[Criterion]:
     spec.loader.exec_module(module)
     for name, test in vars(module).items():
         if name.startswith("test_"):
-            marks = {mark.name: mark for mark in getattr(test, "pytestmark", ())}
-            assert "criterion" in marks, f"{file.name}::{name} is no criterion"
-            mark = marks["criterion"].args[0]
-            boxes = ticked(mark, marks)
+            criterion = Criterion.of(test)
+            assert criterion is not None, f"{file.name}::{name} is not a criterion"
+            boxes = {
+                box
+                for parameter in parameters_of(test)
+                for box in criterion.info(name, name, parameter).boxes
+            }
             anchor = name.removeprefix("test_").replace("_", "-")
-            yield Criterion(
-                anchor, file.stem, test.__code__.co_firstlineno, boxes, mark.acceptance, mark.after
-            )
+            yield Declared(anchor, file.read_text(), criterion, frozenset(boxes))
 
 
-def ticked(mark: criterion.Criterion, marks: dict[str, Any]) -> tuple[str, ...]:
-    """Return the boxes that are ticked in the end: one of a parametrized criterion by the parameters that it is about."""
-    if "parametrize" not in marks:
-        return mark.boxes
-    parameters = [str(parameter) for parameter in marks["parametrize"].args[1]]
-    return tuple(
-        box
-        for box in mark.boxes
-        if any(criterion._is_about(box, parameter) for parameter in parameters)
-    )
+def parameters_of(test: object) -> list[str]:
+    """Return the IDs of a test's parameters, or one empty ID without any."""
+    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+    return [str(parameter) for parameter in marks[0].args[1]] if marks else [""]
 
 
 def anchors(path: Path) -> list[str]:
     return re.findall(r'<a id="([^"]+)"></a>', path.read_text())
 
 
-def test_every_criterion_has_its_section_in_the_runbook_and_back() -> None:
+def section(anchor: str) -> str:
+    """Return the runbook section of a criterion."""
+    text = RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1]
+    return re.split(r"\n<a id=|\n## ", text, maxsplit=1)[0]
+
+
+def test_every_criterion_has_a_runbook_section_and_every_section_a_criterion() -> None:
     assert sorted(found.name for found in criteria()) == sorted(anchors(RUNBOOK))
 
 
-def test_the_runbook_is_in_the_order_of_the_checklist() -> None:
-    in_order = [found.name for found in sorted(criteria(), key=lambda one: (one.file, one.line))]
+def test_the_runbook_lists_the_criteria_in_the_order_of_the_checklist() -> None:
+    in_order = [found.name for found in sorted(criteria(), key=lambda one: one.criterion.order)]
 
     assert anchors(RUNBOOK) == in_order
 
 
+def test_the_runbook_has_a_heading_for_every_stage() -> None:
+    headings = re.findall(r"^## (\d\d .+)$", RUNBOOK.read_text(), re.MULTILINE)
+
+    assert headings == [stage.replace("-", " ") for stage in Stage if stage is not Stage.UNLISTED]
+
+
 @pytest.mark.parametrize("anchor", anchors(RUNBOOK))
-def test_a_section_says_what_is_checked_how_by_hand_and_what_to_do(anchor: str) -> None:
-    text = RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1]
-    section = re.split(r"\n<a id=|\n## ", text, maxsplit=1)[0]
-
+def test_a_section_has_a_heading_a_check_a_command_and_a_remedy(anchor: str) -> None:
     for part in ("### ", "- **Checks.** ", "- **By hand.** ", "- **If it fails.** "):
-        assert section.count(part) == 1, part
+        assert section(anchor).count(part) == 1, part
 
 
-def test_a_section_says_what_its_criterion_changes() -> None:
-    """A criterion that has an action fixture changes something; two that test the network make pods without one."""
+def test_exactly_the_sections_of_criteria_that_act_describe_an_action() -> None:
+    """A criterion with an action fixture acts, and so do two that create pods for a test."""
     actions = set(
         re.findall(
             r"^def (\w+)\([^)]*perform: Performer",
@@ -148,28 +156,23 @@ def test_a_section_says_what_its_criterion_changes() -> None:
             re.MULTILINE,
         )
     )
+    assert actions
     acting = {"cilium-connectivity-test-passes", "coredns-answers-pods-of-other-nodes"}
     for found in criteria():
-        source = (ROOT / "bootstrap_tests" / f"{found.file}.py").read_text()
         signature = re.search(
-            rf"def test_{found.name.replace('-', '_')}\((.*?)\) ->", source, re.DOTALL
+            rf"def test_{found.name.replace('-', '_')}\((.*?)\) ->", found.source, re.DOTALL
         )
         assert signature is not None
         if actions & set(re.findall(r"(\w+):", signature.group(1))):
             acting.add(found.name)
 
-    said = {
-        anchor
-        for anchor in anchors(RUNBOOK)
-        if "- **Acts.** "
-        in re.split(r"\n<a id=", RUNBOOK.read_text().split(f'<a id="{anchor}"></a>', 1)[1])[0]
-    }
+    described = {anchor for anchor in anchors(RUNBOOK) if "- **Acts.** " in section(anchor)}
 
-    assert said == acting
+    assert described == acting
 
 
-def test_the_boxes_are_the_storys_own_words() -> None:
-    assert CHECKLIST == STORY_BOXES
+def test_the_boxes_have_the_words_and_the_order_of_the_story() -> None:
+    assert tuple(Box) == STORY_BOXES
 
 
 @pytest.mark.parametrize("box", STORY_BOXES)
@@ -181,16 +184,25 @@ def test_no_criterion_ticks_a_box_that_the_story_does_not_have() -> None:
     assert {box for found in criteria() for box in found.boxes} <= set(STORY_BOXES)
 
 
+def test_a_box_of_one_parameter_belongs_to_a_parameter_that_exists() -> None:
+    """Otherwise the box could never be ticked."""
+    for found in criteria():
+        declared = found.criterion.boxes
+        every = declared if isinstance(declared, tuple) else declared.values()
+        assert set(every) == found.boxes, found.name
+
+
 def test_every_acceptance_criterion_of_the_story_has_criteria() -> None:
-    assert {name for found in criteria() for name in found.stories} == {
-        f"AC{number}" for number in range(1, 8)
-    }
+    assert {name for found in criteria() for name in found.criterion.acceptance} == set(
+        AcceptanceCriterion
+    )
+    assert [str(name) for name in AcceptanceCriterion] == [f"AC{number}" for number in range(1, 8)]
 
 
-def test_a_criterion_waits_only_for_criteria_that_there_are() -> None:
+def test_a_criterion_depends_only_on_criteria_that_exist() -> None:
     names = {found.name for found in criteria()}
 
-    assert {name for found in criteria() for name in found.after} <= names
+    assert {name for found in criteria() for name in found.criterion.after} <= names
 
 
 @cache
@@ -224,50 +236,90 @@ def test_both_clusters_have_the_same_tasks() -> None:
     assert of("infra") == of("apps")
 
 
-def test_every_stage_that_a_task_selects_can_be_selected() -> None:
-    stages = {
-        found.file.removeprefix("test_").split("_", 1)[1].replace("_", "-") for found in criteria()
-    }
-    named = set()
+def test_tasks_select_only_stages_and_steps_that_exist() -> None:
+    selected = set()
     for file in ROOT.glob(".taskfiles/*/Taskfile.yaml"):
-        named |= set(re.findall(r"STAGE: ([\w-]+)\}", file.read_text())) | set(
-            re.findall(r"--stage ([\w-]+)", file.read_text())
-        )
+        for words in re.findall(r"(?:STAGE: |--stage )\"?([a-z][\w,-]*)", file.read_text()):
+            selected |= set(words.split(","))
 
-    assert named
-    assert named <= stages | set(STEPS)
+    assert selected
+    assert selected <= {stage.word for stage in Stage} | set(Step)
 
 
 def expanded(word: str) -> list[str]:
-    """Return what the shell makes of one pair of braces (`a:{b,c}`)."""
+    """Return the words that a shell makes of one pair of braces (`a:{b,c}`)."""
     found = re.fullmatch(r"(.*)\{([^}]*)\}(.*)", word)
     return [f"{found[1]}{part}{found[3]}" for part in found[2].split(",")] if found else [word]
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_task_that_is_named_exists(document: Path) -> None:
-    text = document.read_text().replace("<cluster>", "infra")
-    named = [
+@every_document
+def test_a_document_names_only_tasks_that_exist(document: Path) -> None:
+    text = re.sub("<(cluster|name)>", "infra", document.read_text()).replace("<step>", "crds")
+    mentioned = [
         word
         for found in re.findall(r"\./task ([a-z][\w:{},-]*)", text)
         for word in expanded(found.rstrip(",:"))
     ]
 
-    assert [task for task in named if task not in tasks()] == []
+    assert [task for task in mentioned if task not in tasks()] == []
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_module_that_is_named_can_be_run(document: Path) -> None:
-    named = set(re.findall(r"python -m ((?:firstlight|lab)[\w.]*)", document.read_text()))
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Return every string of a module with its line; `{}` stands for a computed part."""
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield (
+                node.lineno,
+                "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else "{}"
+                    for part in node.values
+                ),
+            )
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in inside
+        ):
+            yield node.lineno, node.value
 
-    for module in named:
+
+def is_a_task(mentioned: str) -> bool:
+    """Report whether some task has this name; `{}` matches any part of a name."""
+    pattern = re.escape(mentioned.rstrip(":")).replace(r"\{\}", r"[\w:-]+")
+    return any(re.fullmatch(pattern, task) for task in tasks())
+
+
+def test_messages_name_only_tasks_that_exist() -> None:
+    mentioned = [
+        (f"{name}:{line}", task)
+        for name, tree in modules("src", "fixtures", "lab", "bootstrap_tests")
+        for line, text in texts(tree)
+        for task in re.findall(r"\./task ([a-z{][\w:{}-]*)", re.sub(r"<\w+>", "{}", text))
+    ]
+
+    assert mentioned
+    assert [(place, task) for place, task in mentioned if not is_a_task(task)] == []
+
+
+@every_document
+def test_a_document_names_only_modules_that_can_be_run(document: Path) -> None:
+    mentioned = set(re.findall(r"python -m ((?:firstlight|lab)[\w.]*)", document.read_text()))
+
+    for module in mentioned:
         place = ROOT / ("src" if module.startswith("firstlight") else "") / module.replace(".", "/")
         assert (place / "__main__.py").is_file() or place.with_suffix(".py").is_file(), module
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_path_that_is_named_exists(document: Path) -> None:
-    """Paths in code spans, if they have no placeholder and are not made by a run."""
+@every_document
+def test_a_document_names_only_paths_that_exist(document: Path) -> None:
+    """Check the paths in code spans, except placeholders and what a run generates."""
     spans = re.findall(
         r"`((?:src|fixtures|lab|tools|tests|docs|clusters|bootstrap|bootstrap_tests|\.taskfiles|\.ci)/[\w./-]*)`",
         document.read_text(),
@@ -279,13 +331,14 @@ def test_every_path_that_is_named_exists(document: Path) -> None:
 
 
 def slug(heading: str) -> str:
-    """Return the anchor that a heading gets."""
+    """Return the anchor of a heading, as GitHub derives it."""
     text = re.sub(r"[^\w\- ]", "", heading.strip().lower())
     return text.replace(" ", "-")
 
 
 @cache
-def places(path: Path) -> frozenset[str]:
+def targets(path: Path) -> frozenset[str]:
+    """Return every anchor that a link can point to."""
     text = path.read_text()
     return frozenset(
         {
@@ -295,18 +348,74 @@ def places(path: Path) -> frozenset[str]:
     )
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(document: Path) -> None:
+@every_document
+def test_every_link_of_a_document_resolves(document: Path) -> None:
     broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if link.startswith(("http://", "https://")):
             continue
         name, _, anchor = link.partition("#")
         file = (document.parent / name).resolve() if name else document
-        if not file.exists() or (anchor and anchor not in places(file)):
+        if not file.exists() or (anchor and anchor not in targets(file)):
             broken.append(link)
 
     assert broken == []
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """Return the lines of a Markdown text outside code blocks and tables, with their numbers."""
+    in_code = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            in_code = not in_code
+        elif not in_code and not line.lstrip().startswith("|"):
+            yield number, line
+
+
+def is_wrapped(line: str) -> bool:
+    """Report whether a line is short, or holds one sentence after a bullet and its bold label."""
+    sentence = re.sub(r"^\s*(?:[-*] |\d+\. )?(?:\*\*[^*]+\.\*\* )?", "", line)
+    return len(line) <= PROSE_WIDTH or not re.search(r"[.!?][)\"'`*]* +[\"'`*(\[]*[A-Z]", sentence)
+
+
+LONG = "a long text that goes on " * 4
+
+
+@pytest.mark.parametrize(
+    ("line", "wrapped"),
+    [
+        ("Short. Very short.", True),
+        (f"One sentence, {LONG}.", True),
+        (f"- **Checks.** One sentence, {LONG}.", True),
+        (f"Two sentences, {LONG}. This is the second.", False),
+        (f"- **Checks.** Two sentences, {LONG}. This is the second.", False),
+    ],
+)
+def test_a_line_is_wrapped_if_it_is_short_or_one_sentence(line: str, *, wrapped: bool) -> None:
+    assert is_wrapped(line) is wrapped
+
+
+@every_document
+def test_prose_is_wrapped_at_100_columns_or_by_sentence(document: Path) -> None:
+    """The changelog has one line per change instead."""
+    if document.name != "CHANGELOG.md":
+        overlong = [
+            f"{named(document)}:{number}"
+            for number, line in prose(document.read_text())
+            if not is_wrapped(line)
+        ]
+        assert overlong == []
+
+
+def test_the_changelog_groups_changes_and_has_one_line_for_each() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text().split("## [Unreleased]", 1)[1].splitlines()
+
+    assert [line for line in lines if line.startswith("### ")] == [
+        "### Added",
+        "### Changed",
+        "### Fixed",
+    ]
+    assert [line for line in lines if line and not line.startswith(("- ", "### ", "#### "))] == []
 
 
 def test_the_runbook_has_the_table_that_a_run_writes() -> None:
@@ -317,16 +426,27 @@ def test_the_runbook_has_the_table_that_a_run_writes() -> None:
     assert text.split(BEGIN)[1].lstrip("\n").startswith(HEAD)
 
 
-def test_the_glossary_knows_every_verdict() -> None:
+def test_the_glossary_defines_every_verdict() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text()
 
     assert [verdict for verdict in Verdict if f"**{verdict}**" not in text] == []
 
 
+def test_architecture_describes_every_package() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    packages = [
+        path.parent.name
+        for path in (ROOT / "src" / "firstlight").glob("*/__init__.py")
+        if f"`{path.parent.name}`" not in text
+    ]
+
+    assert packages == []
+
+
 @pytest.mark.parametrize(
     "decision", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda path: path.stem
 )
-def test_a_decision_has_its_parts(decision: Path) -> None:
+def test_a_decision_has_every_section(decision: Path) -> None:
     text = decision.read_text()
 
     assert re.match(rf"# {int(decision.name[:4])}\. ", text)
@@ -344,3 +464,11 @@ def test_decisions_are_numbered_without_gaps() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md"))
 
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_license_is_the_one_that_the_project_declares() -> None:
+    text = (ROOT / "LICENSE").read_text()
+
+    assert re.search(r"Apache License\s+Version 2.0, January 2004", text)
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text()

@@ -1,4 +1,4 @@
-"""The workflows: what they may do, that nothing in them can change under us, and that a run leaves what it said whatever becomes of it."""
+"""Verify the workflows: permissions, pinned actions, and the artifacts that every run keeps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_workflow_may_only_read(workflow: Path) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_an_action_is_pinned_by_its_commit_with_the_version_beside_it(workflow: Path) -> None:
+def test_every_action_is_pinned_to_a_commit_with_its_version_in_a_comment(workflow: Path) -> None:
     used = re.findall(r"uses: (.+)", workflow.read_text())
 
     assert [
@@ -46,7 +46,7 @@ def test_an_action_is_pinned_by_its_commit_with_the_version_beside_it(workflow: 
     ] == []
 
 
-def test_every_workflow_uses_an_action_at_the_same_commit() -> None:
+def test_all_workflows_use_an_action_at_the_same_commit() -> None:
     used = {
         line for path in WORKFLOWS for line in re.findall(r"uses: (\w\S+)@(\w+)", path.read_text())
     }
@@ -55,10 +55,10 @@ def test_every_workflow_uses_an_action_at_the_same_commit() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_runs_tasks_that_there_are(workflow: Path) -> None:
+def test_workflows_run_only_tasks_that_exist(workflow: Path) -> None:
     named = re.findall(r'\./task "?([a-z$][\w$:-]*)', workflow.read_text())
 
-    # Only a target's own logs are named by a variable.
+    # Only the task that shows a target's logs is named with a variable.
     targets = {
         "simulated",
         *re.findall(r"target: (\w+)", "".join(path.read_text() for path in WORKFLOWS)),
@@ -72,7 +72,7 @@ def test_a_workflow_runs_tasks_that_there_are(workflow: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ci", "bootstrap"])
-def test_whatever_becomes_of_a_run_its_report_journal_and_logs_are_kept(name: str) -> None:
+def test_report_journal_and_logs_are_kept_however_a_run_ends(name: str) -> None:
     done = steps(ROOT / ".github" / "workflows" / f"{name}.yaml")
     (gather,) = [step for step in done if step.get("run") == ".ci/keep"]
     (upload,) = [
@@ -84,7 +84,7 @@ def test_whatever_becomes_of_a_run_its_report_journal_and_logs_are_kept(name: st
     assert done.index(gather) < done.index(upload)
 
 
-def test_pull_requests_see_tests_and_rehearsal() -> None:
+def test_pull_requests_run_checks_tests_and_a_rehearsal() -> None:
     runs = [
         step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yaml") if "run" in step
     ]
@@ -99,7 +99,7 @@ def test_pull_requests_see_tests_and_rehearsal() -> None:
 
 
 @pytest.mark.parametrize(("name", "target"), [("talos", "docker"), ("kind", "kind")])
-def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(
+def test_pull_requests_and_the_nightly_build_run_a_bootstrap_in_containers(
     name: str, target: str
 ) -> None:
     content = load(ROOT / ".github" / "workflows" / f"{name}.yaml")
@@ -109,7 +109,7 @@ def test_pull_requests_and_every_night_see_a_bootstrap_in_containers(
     assert (job["uses"], job["with"]["target"]) == ("./.github/workflows/bootstrap.yaml", target)
 
 
-def test_every_night_sees_faults_and_random_ends_of_runs() -> None:
+def test_the_nightly_build_runs_faults_and_chaos() -> None:
     path = ROOT / ".github" / "workflows" / "reliability.yaml"
     tasks_run = {
         step["run"].split()[1] for step in steps(path) if step.get("run", "").startswith("./task ")
@@ -121,7 +121,7 @@ def test_every_night_sees_faults_and_random_ends_of_runs() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a checkout in which a run has just ended, and the home of the operator beside it."""
+    """Return a checkout in which a run has just ended, beside the operator's home directory."""
     root = tmp_path / "checkout"
     (root / ".ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "keep", root / ".ci" / "keep")
@@ -139,7 +139,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def keep(root: Path) -> tuple[set[str], str]:
-    """Run the script as the workflows do; return what it kept and what it showed."""
+    """Run the script as the workflows do; return the kept files and the step summary."""
     shown = root.parent / "step-summary.md"
     environment = {
         "PATH": os.environ["PATH"],
@@ -156,7 +156,7 @@ def keep(root: Path) -> tuple[set[str], str]:
     }, shown.read_text()
 
 
-def test_what_ci_keeps_is_report_journal_and_logs_and_no_key(checkout: Path) -> None:
+def test_ci_keeps_report_journal_and_logs_but_no_key(checkout: Path) -> None:
     kept, shown = keep(checkout)
 
     assert kept == {
@@ -170,7 +170,7 @@ def test_what_ci_keeps_is_report_journal_and_logs_and_no_key(checkout: Path) -> 
     assert shown == "# it went well\n\n"
 
 
-def test_what_ci_keeps_of_a_run_that_left_no_report_is_its_journal(checkout: Path) -> None:
+def test_ci_keeps_the_journal_of_a_run_that_left_no_report(checkout: Path) -> None:
     shutil.rmtree(checkout / "reports")
 
     kept, shown = keep(checkout)
@@ -179,7 +179,7 @@ def test_what_ci_keeps_of_a_run_that_left_no_report_is_its_journal(checkout: Pat
     assert shown == ""
 
 
-def test_what_ci_keeps_of_nothing_is_nothing(checkout: Path) -> None:
+def test_ci_keeps_nothing_if_there_is_nothing(checkout: Path) -> None:
     shutil.rmtree(checkout / "reports")
     shutil.rmtree(checkout.parent / "home")
 
