@@ -16,6 +16,7 @@ from tests.test_docs import tasks
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yaml"))
 
 
 def load(path: Path) -> dict[Any, Any]:
@@ -35,7 +36,7 @@ def test_a_workflow_may_only_read(workflow: Path) -> None:
     assert all("permissions" not in job for job in content["jobs"].values())
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.stem)
 def test_every_action_is_pinned_to_a_commit_with_its_version_in_a_comment(workflow: Path) -> None:
     used = re.findall(r"uses: (.+)", workflow.read_text())
 
@@ -48,13 +49,15 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_in_a_comment(workfl
 
 def test_all_workflows_use_an_action_at_the_same_commit() -> None:
     used = {
-        line for path in WORKFLOWS for line in re.findall(r"uses: (\w\S+)@(\w+)", path.read_text())
+        line
+        for path in (*WORKFLOWS, *ACTIONS)
+        for line in re.findall(r"uses: (\w\S+)@(\w+)", path.read_text())
     }
 
     assert len({name for name, _ in used}) == len(used)
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.stem)
 def test_workflows_run_only_tasks_that_exist(workflow: Path) -> None:
     named = re.findall(r'\./task "?([a-z$][\w$:-]*)', workflow.read_text())
 
