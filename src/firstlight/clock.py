@@ -1,4 +1,4 @@
-"""The one doorway to time: wall clock for stamps, a monotonic clock for spans, and sleep."""
+"""The only access to time: a wall clock for stamps, a monotonic clock for spans, and sleep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the library asks of time; `SystemClock` is real, tests bring one that never waits."""
+    """What the library needs of time; `SystemClock` is real, tests use one that never waits."""
 
     def now(self) -> datetime:
         """Return the wall clock in UTC, for stamps that people read."""
@@ -27,7 +27,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The machine's clocks."""
 
     def now(self) -> datetime:
         """Return the wall clock in UTC."""
@@ -38,14 +38,15 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, in seconds; a negative span is none."""
+        """Let time pass, in seconds; negative values count as zero."""
         time.sleep(max(0.0, seconds))
 
 
 class SteadyClock(SystemClock):
-    """The machine's clocks, but for a wall clock that is set once, when it is made: from then on it only runs.
+    """The machine's clocks, except that the wall clock is read once and then only runs.
 
-    For the stamps of one run: an operator or NTP may set the machine's clock meanwhile, and no span must change by that.
+    It stamps the events of one run: an operator or NTP may set the machine's clock in the meantime, and
+    no span may change because of that.
     """
 
     def __init__(self) -> None:
@@ -53,17 +54,17 @@ class SteadyClock(SystemClock):
         self._uptime = Uptime.now()
 
     def now(self) -> datetime:
-        """Return what the wall clock would say if nobody had set it since."""
+        """Return what the wall clock would show if it had not been set since."""
         return self._started + timedelta(seconds=Uptime.now().seconds - self._uptime.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """A moment by the clock that nobody sets: it only runs, from one boot of the machine to the next, also while the machine is suspended.
+    """A moment by a clock that is never set and also runs while the machine is suspended.
 
     Attributes:
-        boot: The boot's own name, empty where the kernel gives none.
-        seconds: Since that boot.
+        boot: The kernel's ID of the boot, empty if it has none.
+        seconds: Seconds since that boot.
     """
 
     boot: str
@@ -72,12 +73,14 @@ class Uptime:
     @classmethod
     def now(cls) -> Uptime:
         """Return the present moment."""
-        return cls(
-            _boot(), time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-        )
+        clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        return cls(_boot(), time.clock_gettime(clock))
 
     def before(self, moment: datetime, current: Uptime) -> datetime | None:
-        """Return when this was by a wall clock that says `moment` at `current`; none when it was another boot."""
+        """Return when this was, by a wall clock that shows `moment` at `current`.
+
+        Returns None if it was in another boot.
+        """
         if not self.boot or self.boot != current.boot:
             return None
         return moment - timedelta(seconds=current.seconds - self.seconds)

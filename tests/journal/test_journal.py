@@ -74,7 +74,7 @@ def test_an_action_that_never_ended_is_named(tmp_path: Path):
         ActionBegun("c", "two", ""),
     )
 
-    assert read_history(tmp_path / "j").unfinished == ("two",)
+    assert read_history(tmp_path / "j").record.unfinished == ("two",)
 
 
 def test_time_counts_from_the_first_action_of_this_clusters_bootstrap(tmp_path: Path):
@@ -93,10 +93,10 @@ def test_time_counts_from_the_first_action_of_this_clusters_bootstrap(tmp_path: 
     )
     second = read_history(path)
 
-    assert first.first_action_at is not None
-    assert second.first_action_at is not None
-    assert first.first_action_at < second.first_action_at
-    assert (first.met_at.keys(), second.met_at.keys()) == ({"c"}, set())
+    assert first.record.first_action_at is not None
+    assert second.record.first_action_at is not None
+    assert first.record.first_action_at < second.record.first_action_at
+    assert (first.record.met_at.keys(), second.record.met_at.keys()) == ({"c"}, set())
 
 
 def test_a_failed_bootstrap_that_is_tried_again_is_the_same_bootstrap(tmp_path: Path):
@@ -104,10 +104,10 @@ def test_a_failed_bootstrap_that_is_tried_again_is_the_same_bootstrap(tmp_path: 
     record(
         path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=False, elapsed_s=1)
     )
-    first = read_history(path).first_action_at
+    first = read_history(path).record.first_action_at
     record(path, ActionBegun("c", BOOTSTRAP, ""))
 
-    assert_same(read_history(path).first_action_at, first)
+    assert_same(read_history(path).record.first_action_at, first)
 
 
 def test_a_bootstrap_that_was_found_to_be_done_begins_no_new_one(tmp_path: Path):
@@ -118,14 +118,14 @@ def test_a_bootstrap_that_was_found_to_be_done_begins_no_new_one(tmp_path: Path)
         ActionBegun("c", BOOTSTRAP, ""),
         ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail="accepted"),
     )
-    first = read_history(path).first_action_at
+    first = read_history(path).record.first_action_at
     record(
         path,
         ActionBegun("c", BOOTSTRAP, ""),
         ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail=DONE_BEFORE),
     )
 
-    assert_same(read_history(path).first_action_at, first)
+    assert_same(read_history(path).record.first_action_at, first)
 
 
 def test_another_cluster_is_told_even_if_nobody_saw_the_first_ones_bootstrap_end(tmp_path: Path):
@@ -136,14 +136,14 @@ def test_another_cluster_is_told_even_if_nobody_saw_the_first_ones_bootstrap_end
         ActionBegun("c", BOOTSTRAP, ""),
         ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail=DONE_BEFORE),
     )
-    first = read_history(path).first_action_at
+    first = read_history(path).record.first_action_at
     record(
         path,
         ActionBegun("c", BOOTSTRAP, "machines were reset"),
         ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1, detail="accepted"),
     )
 
-    again = read_history(path).first_action_at
+    again = read_history(path).record.first_action_at
     assert first is not None
     assert again is not None
     assert again > first
@@ -170,10 +170,10 @@ def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_ke
 
     history = read_history(path)
 
-    assert [entry.data["action"] for entry in history.entries] == ["one"]
+    assert [event.action for _, event in history.events] == ["one"]
     assert history.damage == (
-        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 2 is not as it was written; "
-        "what follows is not trusted, the 1 line before it is"
+        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 2 was changed after it was written; "
+        "what follows is not trusted, the line before it is"
     )
     assert (tmp_path / "journal.damaged-1.jsonl").read_bytes() == intact + damage
     assert path.read_bytes() == intact
@@ -221,14 +221,14 @@ def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
     """Assert that what is read is what was written before a place, and that the next line can be read after it."""
     history = read_history(path)
     assert (
-        tuple(entry.data["action"] for entry in history.entries)
+        tuple(event.action for _, event in history.events)
         == ACTIONS[: whole[:up_to].count(b"\n")]
     )
 
     # What is appended next must not continue the damage.
     record(path, ActionBegun("c", "next", ""))
     again = read_history(path)
-    assert (again.entries[-1].data["action"], again.damage) == ("next", "")
+    assert (again.events[-1][1].action, again.damage) == ("next", "")
 
 
 @settings(
@@ -246,7 +246,7 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(
 
     said = read_history(path, mend=False).damage
 
-    assert said.startswith("the journal j ends with half a line") is not at_an_end
+    assert said.startswith("the journal j ends with an incomplete line") is not at_an_end
     trusted(path, whole, up_to=cut)
 
 
@@ -312,9 +312,9 @@ def test_a_clock_that_was_set_between_runs_does_not_change_how_long_ago_anything
         now = datetime.fromisoformat(begun["at"]) + timedelta(hours=1) + jump
         history = read_history(path, now=now, uptime=Uptime(begun["boot"], begun["up_s"] + 3600))
 
-        assert history.first_action_at is not None
-        assert (now - history.first_action_at).total_seconds() == pytest.approx(3600, abs=0.01)
-        assert history.met_at["c"] >= history.first_action_at
+        assert history.record.first_action_at is not None
+        assert (now - history.record.first_action_at).total_seconds() == pytest.approx(3600, abs=0.01)
+        assert history.record.met_at["c"] >= history.record.first_action_at
 
 
 def test_after_a_reboot_the_wall_clock_is_all_there_is(tmp_path: Path):
@@ -324,7 +324,7 @@ def test_after_a_reboot_the_wall_clock_is_all_there_is(tmp_path: Path):
 
     history = read_history(path, uptime=Uptime("another boot", 5.0))
 
-    assert history.first_action_at == datetime.fromisoformat(begun["at"])
+    assert history.record.first_action_at == datetime.fromisoformat(begun["at"])
 
 
 def test_a_steady_clock_is_not_moved_by_who_sets_the_machines(monkeypatch: pytest.MonkeyPatch):
@@ -373,14 +373,14 @@ with Journal(Path({str(path)!r})) as journal:
     )
 
     assert done.stdout.startswith(
-        f"cannot write the journal {path}: File too large\n  next      make room"
+        f"cannot write the journal {path}: File too large\n  next      free space"
     )
     history = read_history(path)
-    assert [(entry.kind, entry.data["action"]) for entry in history.entries] == [
+    assert [(type(event).__name__, event.action) for _, event in history.events] == [
         ("ActionBegun", "one"),
         ("ActionEnded", "one"),
     ]
-    assert (history.damage, history.unfinished) == ("", ())
+    assert (history.damage, history.record.unfinished) == ("", ())
 
 
 def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path):

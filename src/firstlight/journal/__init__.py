@@ -1,4 +1,4 @@
-"""The journal and the lock: what began is on disk before it happens, and one run holds a cluster at a time.
+"""The journal: what a run begins is on disk before it happens.
 
 This package reads events only. It never contacts a cluster and never decides what to do.
 """

@@ -25,7 +25,7 @@ from firstlight.events import (
     Verdict,
 )
 from firstlight.files import write_atomically
-from firstlight.journal.line import sealed_lines
+from firstlight.journal.journal import sealed_lines
 
 BOOTSTRAP = "bootstrap etcd"
 """How the title of the action begins that turns machines into a new cluster."""

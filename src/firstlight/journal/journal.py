@@ -1,12 +1,18 @@
-"""The journal: what was begun and what came of it, on disk before it happens.
+"""The journal file: what began and how it ended, each event on disk before it happens.
 
-The cluster is the truth; the journal explains it, and knows when this bootstrap's first action began.
+The cluster is the truth; the journal explains it and knows when this bootstrap's first action began.
+Each line is sealed with a checksum of itself and of every line before it. A lost disk block, an editor or
+a half-restored backup breaks a seal, and nothing after the first broken seal is trusted.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import asdict
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,14 +28,13 @@ from firstlight.events import (
     RunStarted,
     Stamped,
 )
-from firstlight.journal.line import Sealed, seal, sealed_lines
 
 KEPT = (RunStarted, ActionBegun, ActionEnded, ActionSkipped, CriterionEnded, RunEnded)
-"""What is worth a line on disk: what was changed and what was concluded, not what was looked at."""
+"""What is written to disk: changes and conclusions, not observations."""
 
 
 class Journal:
-    """Append events to a file, each on the disk before `record` returns."""
+    """Appends events to a file, each on disk before `record` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +45,7 @@ class Journal:
         """Open the file for appending.
 
         Raises:
-            JournalUnwritable: It cannot be opened; then nothing may be begun.
+            JournalUnwritable: It cannot be opened, so nothing may begin.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -48,7 +53,7 @@ class Journal:
                 self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
             )
             os.fchmod(self._file, 0o600)
-            # Not only the file: its name too must outlive a loss of power.
+            # The name of the file must survive a power loss too.
             _sync_folder(self.path.parent)
             self._seal = _last_seal(sealed_lines(self.path.read_bytes()).lines)
         except OSError as error:
@@ -67,10 +72,10 @@ class Journal:
             self._file = None
 
     def record(self, stamped: Stamped) -> None:
-        """Write an event and force it to the disk, if it is of a kind that is kept.
+        """Write an event and force it to disk, if it is of a kind that is kept.
 
         Raises:
-            JournalUnwritable: It is not on the disk; then what it announces must not happen.
+            JournalUnwritable: It is not on disk, so what it announces must not happen.
         """
         if self._file is None or not isinstance(stamped.event, KEPT):
             return
@@ -88,7 +93,7 @@ class Journal:
             _write_whole(self._file, line)
             os.fsync(self._file)
         except OSError as error:
-            # Half a line would spoil the next one, and what was not begun must not look as if it were.
+            # A partial line would damage the next one, and must not look like something that began.
             os.ftruncate(self._file, size)
             raise _unwritable(self.path, error) from error
         self._seal = seal_after
@@ -114,7 +119,10 @@ def _sync_folder(folder: Path) -> None:
 def _unwritable(path: Path, error: OSError) -> JournalUnwritable:
     return JournalUnwritable(
         f"cannot write the journal {path}: {error.strerror or error}",
-        next_step=f"make room, or let this user write there (`df {path.parent}`, `ls -ld {path.parent}`); then the same command again",
+        next_step=(
+            f"free space (`df {path.parent}`) or make the folder writable for this user "
+            f"(`ls -ld {path.parent}`), then run the same command again"
+        ),
     )
 
 
@@ -130,3 +138,65 @@ def _data(event: object) -> dict[str, Any]:
         }
     data = asdict(event)  # type: ignore[call-overload]
     return {key: value for key, value in data.items() if key != "evidence"}
+
+
+_SEALED = re.compile(rb'(\{.*), "seal": "([0-9a-f]{8})"\}', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A line whose seal matches."""
+
+    data: dict[str, Any]
+    seal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file holds.
+
+    Attributes:
+        lines: Every line up to the first whose seal does not match.
+        size: The size of these lines in bytes.
+        damage: Why reading stopped before the end, empty if it did not.
+        torn: The size in bytes of an incomplete last line, which was being written when its run was
+            killed.
+    """
+
+    lines: tuple[Sealed, ...]
+    size: int
+    damage: str
+    torn: int
+
+
+def seal(data: Mapping[str, Any], before: int) -> tuple[bytes, int]:
+    """Return a complete line and its seal, given the seal of the previous line (0 for the first)."""
+    body = json.dumps(data)[:-1].encode()
+    value = zlib.crc32(body, before)
+    return body + b', "seal": "%08x"}\n' % value, value
+
+
+def sealed_lines(content: bytes) -> Read:
+    """Read lines up to the first whose seal does not match."""
+    lines: list[Sealed] = []
+    size = 0
+    while (end := content.find(b"\n", size)) >= 0:
+        line = _open(content[size:end], lines[-1].seal if lines else 0)
+        if line is None:
+            return Read(
+                tuple(lines), size, f"line {len(lines) + 1} was changed after it was written", 0
+            )
+        lines.append(line)
+        size = end + 1
+    return Read(tuple(lines), size, "", len(content) - size)
+
+
+def _open(line: bytes, before: int) -> Sealed | None:
+    found = _SEALED.fullmatch(line)
+    if found is None or zlib.crc32(found.group(1), before) != int(found.group(2), 16):
+        return None
+    try:
+        data = json.loads(found.group(1) + b"}")
+    except ValueError:
+        return None
+    return Sealed(data, int(found.group(2), 16)) if isinstance(data, dict) else None
