@@ -1,4 +1,4 @@
-"""What the lab's tests share: folders of their own, and processes that are surely ended."""
+"""Shared fixtures of the lab's tests: separate folders, and processes that always end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lab.support import CALL_S, ROOT, Call, python_environment
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Iterator[LabPaths]:
-    """A lab's paths below the test's own folder; whatever still runs there at the end is ended."""
+    """A lab's paths below the test's own folder. Processes that still run at the end are ended."""
     found = LabPaths(cluster="infra", state=(tmp_path / "state" / "infra").resolve(), checkout=ROOT)
     found.run.mkdir(parents=True)
     yield found

@@ -1,4 +1,4 @@
-"""Helpers of the lab's tests: starting real processes, and saying which tools a test needs."""
+"""Helpers of the lab's tests: start real processes, and skip tests whose tools are missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Call = Callable[..., CommandResult]
 
 
 def search_path() -> str:
-    """A PATH with the tools of the environment that the tests run in: sops comes as a wheel."""
+    """A PATH that includes the test environment's tools, because sops is installed as a wheel."""
     return os.pathsep.join(
         [str(ROOT / ".tools" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
     )
@@ -40,7 +40,7 @@ def python_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]
 
 
 def start_service(paths: LabPaths, name: str, argv: Sequence[str], ready: Path) -> Service:
-    """Start a process of the lab and wait until it says that it is ready."""
+    """Start a process of the lab and wait until it is ready."""
     service = Service(name, tuple(argv), python_environment(), ready, "stamp", ())
     services.begin(paths, service, lambda _text: None)
     services.wait_until_ready(paths, service, SystemClock())
@@ -48,7 +48,7 @@ def start_service(paths: LabPaths, name: str, argv: Sequence[str], ready: Path) 
 
 
 def git(*words: str | Path, env: Mapping[str, str] | None = None) -> CommandResult:
-    """Run the real git with nothing of the user's own settings."""
+    """Run the real git without the user's settings."""
     identity = {
         f"GIT_{role}_{what}": "test@firstlight.invalid"
         for role in ("AUTHOR", "COMMITTER")
@@ -64,7 +64,7 @@ def git(*words: str | Path, env: Mapping[str, str] | None = None) -> CommandResu
 
 
 def require(*tools: str) -> None:
-    """Skip a test whose tools are neither built nor on PATH; the reason names them."""
+    """Skip a test whose tools are neither built nor on PATH. The reason names them."""
     missing = [tool for tool in tools if shutil.which(tool, path=search_path()) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}: ./task tools:setup")

@@ -46,20 +46,20 @@ def test_an_address_of_the_node_network_moves_to_loopback(written: str, mapped: 
         "0.0.0.0/0",
     ],
 )
-def test_everything_else_stays_as_it_is(text: str):
+def test_everything_else_stays_unchanged(text: str):
     assert map_addresses(text, [NETWORK]) == text
 
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("0123456789. :/-\nabc\"'"), max_size=200))
-def test_a_text_without_the_networks_prefix_never_changes(text: str):
+def test_a_text_without_the_network_prefix_never_changes(text: str):
     if "10.25.11." not in text:
         assert map_addresses(text, [NETWORK]) == text
 
 
 @settings(deadline=None)
 @given(st.text(max_size=40), st.integers(0, 255), st.text(max_size=40))
-def test_mapping_twice_is_mapping_once(before: str, host: int, after: str):
+def test_mapping_twice_equals_mapping_once(before: str, host: int, after: str):
     once = map_addresses(f"{before} 10.25.11.{host} {after}", [NETWORK])
 
     assert f" 127.25.11.{host} " in once
@@ -68,7 +68,7 @@ def test_mapping_twice_is_mapping_once(before: str, host: int, after: str):
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
-def test_only_the_first_number_of_an_address_changes(address: IPv4Address):
+def test_only_the_first_octet_of_an_address_changes(address: IPv4Address):
     moved = on_loopback(address)
 
     assert moved.is_loopback
@@ -86,7 +86,8 @@ def test_the_labs_services_are_on_the_first_address_of_the_node_network():
 def test_the_node_network_is_read_from_the_inventory(tmp_path: Path):
     inventory = tmp_path / "talconfig.yaml"
     inventory.write_text(
-        "nodes:\n  - ipAddress: 10.25.11.11\n    networkInterfaces:\n      - addresses: [192.168.1.1/16, 10.25.11.11/24]\n"
+        "nodes:\n  - ipAddress: 10.25.11.11\n    networkInterfaces:\n"
+        "      - addresses: [192.168.1.1/16, 10.25.11.11/24]\n"
     )
 
     assert node_network(inventory) == NETWORK

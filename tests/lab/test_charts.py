@@ -11,7 +11,7 @@ import yaml
 
 from firstlight.definition import load
 from firstlight.definition.model import Release
-from firstlight.definition.valuekeys import unknown_keys
+from firstlight.definition.parity import unknown_keys
 from firstlight.errors import TargetError
 from firstlight.process import run
 from lab.docker.mirror import chart_folders
@@ -53,7 +53,7 @@ def rendered(
     return [document for document in yaml.safe_load_all(result.stdout) if document]
 
 
-def test_every_release_of_the_definition_has_its_chart_at_its_version():
+def test_every_release_has_a_chart_of_its_version():
     found = {
         chart.name: yaml.safe_load((chart / "Chart.yaml").read_text())["version"]
         for chart in charts()
@@ -62,14 +62,14 @@ def test_every_release_of_the_definition_has_its_chart_at_its_version():
     assert found == {name: release.version for name, release in RELEASES.items()}
 
 
-def test_the_docker_target_has_ciliums_own_chart():
+def test_the_docker_target_uses_the_real_cilium_chart():
     (cilium,) = (chart for chart in charts() if chart.name == "cilium")
 
     assert cilium == REAL / "cilium"
     assert yaml.safe_load((cilium / "Chart.yaml").read_text())["home"] == "https://cilium.io/"
 
 
-def test_the_docker_target_says_what_to_do_without_ciliums_chart(tmp_path: Path):
+def test_the_docker_target_reports_a_missing_cilium_chart_with_a_remedy(tmp_path: Path):
     with pytest.raises(
         TargetError, match=r"cannot package Cilium's chart: .* does not hold it"
     ) as raised:
@@ -79,19 +79,19 @@ def test_the_docker_target_says_what_to_do_without_ciliums_chart(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_chart_takes_the_values_of_its_release(name: str, tmp_path: Path):
+def test_a_chart_accepts_the_values_of_its_release(name: str, tmp_path: Path):
     (chart,) = (chart for chart in charts() if chart.name == name)
 
     assert rendered(chart, RELEASES[name], tmp_path)
 
 
-def test_the_definition_sets_no_value_that_ciliums_own_chart_does_not_know():
+def test_the_real_cilium_chart_knows_every_value_of_the_definition():
     (cilium,) = (chart for chart in charts() if chart.name == "cilium")
 
     assert unknown_keys(RELEASES["cilium"].values, (cilium / "values.yaml").read_text()) == ()
 
 
-def test_ciliums_stand_in_knows_no_value_that_the_real_chart_does_not_know():
+def test_the_cilium_stand_in_knows_only_values_of_the_real_chart():
     (real,) = (chart for chart in charts() if chart.name == "cilium")
     (ours,) = (chart for chart in stand_ins(ROOT) if chart.name == "cilium")
 
@@ -103,7 +103,7 @@ def test_ciliums_stand_in_knows_no_value_that_the_real_chart_does_not_know():
     )
 
 
-def test_ciliums_stand_in_says_in_its_config_map_what_the_real_chart_says(tmp_path: Path):
+def test_the_cilium_stand_in_renders_the_config_map_of_the_real_chart(tmp_path: Path):
     release = RELEASES["cilium"]
     (real,) = (chart for chart in charts() if chart.name == "cilium")
     (ours,) = (chart for chart in stand_ins(ROOT) if chart.name == "cilium")

@@ -19,7 +19,7 @@ def call(tmp_path: Path, *words: str) -> CommandResult:
     )
 
 
-def test_the_status_of_a_lab_that_is_not_there_is_neither_success_nor_error(tmp_path: Path):
+def test_the_status_of_a_missing_lab_has_its_own_exit_code(tmp_path: Path):
     result = call(tmp_path, "status", "--cluster", "infra")
 
     assert result.exit_code == 3
@@ -28,7 +28,7 @@ def test_the_status_of_a_lab_that_is_not_there_is_neither_success_nor_error(tmp_
     assert result.stderr == ""
 
 
-def test_ending_what_is_not_there_is_success(tmp_path: Path):
+def test_ending_a_missing_lab_succeeds(tmp_path: Path):
     result = call(tmp_path, "down")
 
     assert result.ok
@@ -44,9 +44,7 @@ def test_ending_what_is_not_there_is_success(tmp_path: Path):
         (("status", "--cluster", "../infra"), "cannot name a lab '../infra'"),
     ],
 )
-def test_what_cannot_be_done_is_said_on_standard_error(
-    tmp_path: Path, words: tuple[str, ...], says: str
-):
+def test_errors_go_to_standard_error(tmp_path: Path, words: tuple[str, ...], says: str):
     result = call(tmp_path, *words)
 
     assert result.exit_code == 1
@@ -54,7 +52,7 @@ def test_what_cannot_be_done_is_said_on_standard_error(
     assert says in result.stderr
 
 
-def test_the_logs_are_shown_with_their_paths_and_ends(tmp_path: Path):
+def test_logs_are_shown_with_path_and_last_lines(tmp_path: Path):
     paths = lab_paths("infra", environ={"XDG_STATE_HOME": str(tmp_path)})
     paths.logs.mkdir(parents=True)
     (paths.logs / "machines.log").write_text("".join(f"line {number}\n" for number in range(100)))
@@ -76,5 +74,5 @@ def test_the_logs_are_shown_with_their_paths_and_ends(tmp_path: Path):
 
 
 @pytest.mark.parametrize("words", [(), ("explode",), ("up", "--cluster")])
-def test_a_wrong_call_is_a_usage_error(tmp_path: Path, words: tuple[str, ...]):
+def test_wrong_arguments_are_a_usage_error(tmp_path: Path, words: tuple[str, ...]):
     assert call(tmp_path, *words).exit_code == 2

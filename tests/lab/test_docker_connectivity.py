@@ -15,7 +15,7 @@ SAID = connectivity(load_pins(ROOT / "tools" / "versions.toml"))
 HERE = Connectivity(flags=tuple(SAID["flags"]), lacks=SAID["lacks"])
 
 
-def test_every_image_of_the_test_is_one_of_the_set():
+def test_the_image_set_contains_every_image_of_the_test():
     values = dict(zip(HERE.flags[::2], HERE.flags[1::2], strict=True))
     pins = load_pins(ROOT / "tools" / "versions.toml")
 
@@ -35,7 +35,7 @@ def test_every_image_of_the_test_is_one_of_the_set():
         "client-egress-to-cidr-deny/pod-to-cidr",
     ],
 )
-def test_what_leaves_the_cluster_is_left_out_and_told_as_not_verifiable(scenario: str):
+def test_scenarios_that_leave_the_cluster_are_reported_as_not_verifiable(scenario: str):
     pattern = dict(zip(HERE.flags[::2], HERE.flags[1::2], strict=True))["--test"]
 
     assert re.search(pattern.removeprefix("!"), scenario)
@@ -53,12 +53,12 @@ def test_what_leaves_the_cluster_is_left_out_and_told_as_not_verifiable(scenario
         "no-policies-extra/pod-to-remote-nodeport",
     ],
 )
-def test_what_stays_in_the_cluster_is_run(scenario: str):
+def test_scenarios_within_the_cluster_run(scenario: str):
     pattern = dict(zip(HERE.flags[::2], HERE.flags[1::2], strict=True))["--test"]
 
     assert not re.search(pattern.removeprefix("!"), scenario)
 
 
-def test_what_the_definition_does_not_use_is_nothing_that_the_target_lacks():
+def test_a_feature_that_the_definition_does_not_use_is_not_reported_as_missing():
     assert HERE.why_not("pod-to-pod-encryption", "Feature encryption-pod is disabled") == ""
     assert HERE.why_not("client-egress-l7", "Feature l7-proxy is disabled").startswith("Envoy")

@@ -1,4 +1,4 @@
-"""`down` ends what carries the lab's mark and removes what the lab wrote, and nothing else, whatever state it finds."""
+"""`down` ends marked processes and removes the lab's files, and nothing else, in any state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLEEP = ("sleep", "300")
 
 
 class Sleepers:
-    """Processes that only wait; all of them end with the test."""
+    """Processes that only wait. All of them end with the test."""
 
     def __init__(self) -> None:
         self.started: list[subprocess.Popen[bytes]] = []
@@ -43,7 +43,7 @@ def sleepers() -> Iterator[Sleepers]:
 
 
 def quietly(_text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def test_only_marked_processes_are_ended(paths: LabPaths, sleepers: Sleepers):
@@ -59,7 +59,7 @@ def test_only_marked_processes_are_ended(paths: LabPaths, sleepers: Sleepers):
     assert [sleeper.poll() for sleeper in others] == [None, None, None]
 
 
-def test_children_of_a_killed_process_are_ended_as_well(paths: LabPaths, sleepers: Sleepers):
+def test_children_of_a_killed_process_are_ended_too(paths: LabPaths, sleepers: Sleepers):
     parent = sleepers.start(str(paths.state), ("sh", "-c", "sleep 300 & echo $!; wait"))
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
@@ -70,7 +70,7 @@ def test_children_of_a_killed_process_are_ended_as_well(paths: LabPaths, sleeper
     assert processes.state_of(child) == "" or processes.is_zombie(child)
 
 
-def test_nothing_of_the_lab_is_left(paths: LabPaths, sleepers: Sleepers):
+def test_nothing_of_the_lab_remains(paths: LabPaths, sleepers: Sleepers):
     sleepers.start(str(paths.state))
     (paths.state / "tree" / "deep").mkdir(parents=True)
     (paths.state / "tree" / "deep" / "file").touch(mode=0o400)
@@ -93,7 +93,7 @@ def test_another_clusters_lab_keeps_its_files(paths: LabPaths):
     assert (other / "lab.json").exists()
 
 
-def test_a_lab_that_is_half_gone_is_ended_all_the_same(paths: LabPaths, sleepers: Sleepers):
+def test_a_half_removed_lab_is_ended(paths: LabPaths, sleepers: Sleepers):
     sleeper = sleepers.start(str(paths.state))
     shutil.rmtree(paths.state.parent)
 
@@ -102,14 +102,14 @@ def test_a_lab_that_is_half_gone_is_ended_all_the_same(paths: LabPaths, sleepers
     assert not paths.lock.exists()
 
 
-def test_without_a_lab_there_is_nothing_to_do_and_nothing_made(paths: LabPaths):
+def test_without_a_lab_down_does_and_creates_nothing(paths: LabPaths):
     shutil.rmtree(paths.state.parent)
 
     assert not down(paths, quietly)
     assert not paths.state.parent.exists()
 
 
-def test_a_shell_that_carries_the_mark_survives_its_own_down(paths: LabPaths, sleepers: Sleepers):
+def test_a_shell_with_the_mark_survives_its_own_down(paths: LabPaths, sleepers: Sleepers):
     sleeper = sleepers.start(str(paths.state))
     script = f"{sys.executable} -m lab.simulated down --cluster infra && echo survived"
     environment = python_environment({MARK: str(paths.state), "HOME": str(paths.home)})

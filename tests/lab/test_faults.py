@@ -1,4 +1,4 @@
-"""Faults end as they began: one within another leaves the other as it was."""
+"""Nested faults: ending one leaves the others as they were."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_file(faults: Faults) -> dict[str, Any]:
     return document
 
 
-def test_a_fault_of_the_git_server_within_another_leaves_the_other_in_force(faults: Faults):
+def test_a_nested_fault_of_the_git_server_restores_the_outer_one(faults: Faults):
     with faults.git("down"):
         with faults.git("host_key"):
             assert said(faults.paths.state, "git") == "host_key"
@@ -31,7 +31,7 @@ def test_a_fault_of_the_git_server_within_another_leaves_the_other_in_force(faul
     assert said(faults.paths.state, "git") == ""
 
 
-def test_faults_of_one_machine_add_up_and_end_one_by_one(faults: Faults):
+def test_faults_of_one_machine_combine_and_end_separately(faults: Faults):
     with faults.machine("infra-cp-1", silent=True):
         with faults.machine("infra-cp-1", down=True), faults.machine("infra-cp-2", wrong_ca=True):
             assert in_file(faults)["nodes"] == {
@@ -43,7 +43,7 @@ def test_faults_of_one_machine_add_up_and_end_one_by_one(faults: Faults):
     assert not (faults.paths.state / FILE).exists()
 
 
-def test_faults_of_different_things_do_not_end_each_other(faults: Faults):
+def test_faults_of_different_parts_are_independent(faults: Faults):
     with faults.op("rate_limited"):
         with faults.pods("kube-system/cilium-", "crash"):
             assert set(in_file(faults)) == {"op", "pods"}

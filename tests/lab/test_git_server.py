@@ -1,4 +1,4 @@
-"""The Git server as real clients see it: fetch with a deploy key, GitHub's refusals, a pinned host key."""
+"""The Git server as real clients see it: fetch, GitHub's refusals, a pinned host key."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def head(remote: Remote) -> str:
 
 
 @pytest.mark.parametrize("key", ["reader", "writer"])
-def test_a_registered_key_clones_what_is_there(remote: Remote, key: str):
+def test_a_registered_key_clones_the_repository(remote: Remote, key: str):
     cloned = remote.git(key, "clone", "--quiet", remote.url, remote.folder / f"clone-{key}")
 
     assert cloned.ok, cloned.stderr
@@ -122,13 +122,13 @@ def test_a_registered_key_clones_what_is_there(remote: Remote, key: str):
     ).stdout.split()[0] == head(remote)
 
 
-def test_the_older_protocol_is_served_as_well(remote: Remote):
+def test_the_older_protocol_is_supported(remote: Remote):
     listed = remote.git("reader", "-c", "protocol.version=0", "ls-remote", remote.url, "HEAD")
 
     assert listed.stdout.split()[0] == head(remote)
 
 
-def test_a_read_only_key_cannot_push_and_is_told_so_as_github_does(remote: Remote):
+def test_a_read_only_key_cannot_push_and_gets_the_answer_of_github(remote: Remote):
     refused = remote.git(
         "reader",
         "-C",
@@ -161,7 +161,7 @@ def test_an_unregistered_key_is_refused(remote: Remote):
     assert "Permission denied (publickey)." in refused.stderr
 
 
-def test_a_key_that_is_removed_is_refused_from_then_on(remote: Remote):
+def test_a_removed_key_is_refused(remote: Remote):
     key = workstation.new_deploy_key("for a while")
     (remote.folder / "passing").write_text(key.identity)
     (remote.folder / "passing").chmod(0o600)
@@ -176,21 +176,21 @@ def test_a_key_that_is_removed_is_refused_from_then_on(remote: Remote):
     assert "Permission denied (publickey)." in remote.git("passing", "ls-remote", remote.url).stderr
 
 
-def test_another_user_than_git_is_refused(remote: Remote):
+def test_any_user_but_git_is_refused(remote: Remote):
     assert (
         "Permission denied (publickey)."
         in remote.run("writer", "git-upload-pack '/k8s-ops.git'", user="root").stderr
     )
 
 
-def test_another_host_key_is_noticed(remote: Remote):
+def test_a_changed_host_key_is_noticed(remote: Remote):
     refused = remote.git("reader", "ls-remote", remote.url, known_hosts="other_hosts")
 
     assert refused.exit_code == 128
     assert "Host key verification failed." in refused.stderr
 
 
-def test_the_host_key_outlives_the_server(remote: Remote):
+def test_the_host_key_survives_a_restart(remote: Remote):
     assert (
         (remote.folder / "known_hosts")
         .read_text()
@@ -219,7 +219,7 @@ def test_there_is_no_shell(remote: Remote, command: tuple[str, ...]):
     )
 
 
-def test_there_is_no_other_repository(remote: Remote):
+def test_any_other_repository_is_not_found(remote: Remote):
     refused = remote.git("writer", "ls-remote", remote.url.replace("k8s-ops", "../k8s-ops"))
 
     assert refused.exit_code == 128
@@ -232,7 +232,7 @@ def test_nothing_is_forwarded(remote: Remote):
     assert not refused.ok
 
 
-def test_an_idle_client_does_not_hold_up_the_fault_that_closes_the_port_nor_its_end(remote: Remote):
+def test_an_idle_client_delays_neither_start_nor_end_of_a_fault(remote: Remote):
     faults = Faults(remote.paths)
 
     with socket.create_connection(("127.0.0.1", remote.port)) as idle:
@@ -247,7 +247,7 @@ def test_an_idle_client_does_not_hold_up_the_fault_that_closes_the_port_nor_its_
         assert until(lambda: remote.git("reader", "ls-remote", remote.url).ok, within_s=FAULT_S)
 
 
-def test_the_log_tells_who_asked_what(remote: Remote):
+def test_the_log_names_key_and_request(remote: Remote):
     remote.git("reader", "ls-remote", remote.url)
     remote.git("stranger", "ls-remote", remote.url)
 

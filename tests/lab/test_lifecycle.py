@@ -1,4 +1,4 @@
-"""A whole lab with the real tools: up, up again, killed, up again, beside another one, and gone."""
+"""A whole lab with the real tools: up, up again, killed, next to another lab, and down."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.lab.support import CALL_S, ROOT, git, require
 
 NUMBER = 200 + 2 * (os.getpid() % 25)
 NETWORKS = {"10.25.11.": f"10.25.{NUMBER}.", "10.25.13.": f"10.25.{NUMBER + 1}."}
-"""The tests' labs live on networks of their own, so that a rehearsal, or somebody else's tests, can go on beside them."""
+"""Networks of the tests' labs. A rehearsal or other tests can run at the same time."""
 
 LAB = f"127.25.{NUMBER}"
 
 
 def quietly(_text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabPaths]:
-    """A lab that is up; it is ended after the module, whatever the tests did to it."""
+    """A lab that is up. It is ended after the module, whatever state the tests left it in."""
     paths = LabPaths(
         cluster="infra",
         state=tmp_path_factory.mktemp("state").resolve() / "infra",
@@ -108,7 +108,7 @@ def test_talosctl_gets_an_answer_with_the_generated_talosconfig(lab: LabPaths):
     assert "v1.12.0" in answered.stdout
 
 
-def test_every_reference_of_the_definition_resolves_through_op(lab: LabPaths):
+def test_op_resolves_every_reference_of_the_definition(lab: LabPaths):
     rendered = call(
         lab,
         "sh",
@@ -122,7 +122,7 @@ def test_every_reference_of_the_definition_resolves_through_op(lab: LabPaths):
     assert workstation.age_key(lab) in rendered.stdout
 
 
-def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(
+def test_the_deploy_key_of_the_vault_reads_the_remote_but_cannot_write(
     lab: LabPaths, tmp_path: Path
 ):
     fields = {
@@ -132,7 +132,10 @@ def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(
     for name, content in fields.items():
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o600)
-    options = f"-F /dev/null -i {tmp_path / 'identity'} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
+    options = (
+        f"-F /dev/null -i {tmp_path / 'identity'} "
+        "-o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
+    )
     ssh = {"GIT_SSH_COMMAND": f"ssh {options} -o UserKnownHostsFile={tmp_path / 'known_hosts'}"}
     url = json.loads(lab.description.read_text())["git"]["url"]
 
@@ -148,7 +151,7 @@ def test_the_deploy_key_of_the_vault_reads_the_remote_and_cannot_write(
     )
 
 
-def test_the_charts_are_served_as_the_definition_asks_for_them(lab: LabPaths):
+def test_the_charts_are_served_from_the_sources_of_the_definition(lab: LabPaths):
     pulled = call(
         lab,
         "helm",
@@ -175,14 +178,14 @@ def test_the_charts_are_served_as_the_definition_asks_for_them(lab: LabPaths):
     assert "name: cilium" in listed.stdout, listed.stderr
 
 
-def test_a_persons_shell_gets_neither_the_labs_home_nor_its_mark(lab: LabPaths):
+def test_an_interactive_shell_gets_neither_home_nor_mark_of_the_lab(lab: LabPaths):
     names = {line.removeprefix("export ").partition("=")[0] for line in exports(lab)}
 
     assert {"PATH", "KUBECONFIG", "TALOSCONFIG", "SOPS_AGE_KEY_FILE"} <= names
     assert not names & {"HOME", MARK}
 
 
-def test_secrets_lie_readable_only_where_an_operator_has_them_too(lab: LabPaths):
+def test_secrets_are_readable_only_where_an_operator_has_them_too(lab: LabPaths):
     generated = lab.tree / "clusters" / "infra" / "talos" / "clusterconfig"
     age_key, identity = (
         workstation.age_key(lab),
@@ -215,7 +218,7 @@ def test_secrets_lie_readable_only_where_an_operator_has_them_too(lab: LabPaths)
     )
 
 
-def test_machines_that_were_killed_come_back_as_they_were(lab: LabPaths):
+def test_killed_machines_come_back_with_their_state(lab: LabPaths):
     killed, git_server = processes.running(lab, "machines"), processes.running(lab, "git-server")
     head, talosconfig = (
         tree.head(lab),
@@ -247,7 +250,7 @@ def test_a_changed_checkout_reaches_the_remote_without_a_restart(lab: LabPaths):
         added.unlink()
 
 
-def test_what_the_operator_lost_or_closed_stays_so(lab: LabPaths):
+def test_a_lost_key_and_a_closed_session_are_not_restored(lab: LabPaths):
     kept, lost = lab.age_keys.with_name("kept"), lab.age_keys
     lost.rename(kept)
     lab.op_session.unlink()
@@ -265,7 +268,7 @@ def test_what_the_operator_lost_or_closed_stays_so(lab: LabPaths):
     assert tree.head(lab) == head
 
 
-def test_another_cluster_runs_beside_it(lab: LabPaths):
+def test_another_cluster_runs_at_the_same_time(lab: LabPaths):
     other = LabPaths(cluster="apps", state=lab.state.parent / "apps", checkout=lab.checkout)
 
     try:
@@ -277,7 +280,7 @@ def test_another_cluster_runs_beside_it(lab: LabPaths):
     assert list(processes.marked(other.state)) == []
 
 
-def test_a_second_lab_of_the_same_cluster_is_told_who_has_its_addresses(
+def test_a_second_lab_of_the_same_cluster_reports_who_holds_its_addresses(
     lab: LabPaths, tmp_path: Path
 ):
     second = LabPaths(cluster="infra", state=tmp_path.resolve() / "infra", checkout=lab.checkout)
@@ -285,7 +288,8 @@ def test_a_second_lab_of_the_same_cluster_is_told_who_has_its_addresses(
     try:
         with pytest.raises(
             TargetError,
-            match=rf"(?s)cannot use {LAB}\.1:2222 for the Git remote: the port is taken.*next .*simulated:down",
+            match=rf"(?s)cannot use {LAB}\.1:2222 for the Git remote: the port is taken"
+            r".*next .*simulated:down",
         ):
             up(second, quietly)
     finally:
@@ -293,14 +297,14 @@ def test_a_second_lab_of_the_same_cluster_is_told_who_has_its_addresses(
     assert status.observe(lab).is_up
 
 
-def test_a_cluster_that_is_not_defined_is_named_with_those_that_are(checkout: Path, tmp_path: Path):
+def test_an_unknown_cluster_is_reported_with_the_defined_ones(checkout: Path, tmp_path: Path):
     paths = LabPaths(cluster="nowhere", state=tmp_path.resolve() / "nowhere", checkout=checkout)
 
     with pytest.raises(TargetError, match=r"(?s)unknown cluster.*apps, infra"):
         up(paths, quietly)
 
 
-def test_tools_that_are_missing_are_named_with_how_to_get_them(checkout: Path, tmp_path: Path):
+def test_a_missing_tool_is_reported_with_the_command_to_install_it(checkout: Path, tmp_path: Path):
     (tmp_path / ".tools").mkdir()
     paths = LabPaths(cluster="infra", state=tmp_path.resolve() / "infra", checkout=tmp_path)
 
@@ -308,7 +312,7 @@ def test_tools_that_are_missing_are_named_with_how_to_get_them(checkout: Path, t
         up(paths, quietly)
 
 
-def test_a_broken_definition_is_told_with_all_that_is_wrong(checkout: Path, tmp_path: Path):
+def test_a_broken_definition_is_reported_with_all_its_errors(checkout: Path, tmp_path: Path):
     copy = tmp_path / "checkout"
     shutil.copytree(checkout, copy, symlinks=True)
     inventory = copy / "clusters" / "infra" / "talos" / "talconfig.yaml"
@@ -320,7 +324,7 @@ def test_a_broken_definition_is_told_with_all_that_is_wrong(checkout: Path, tmp_
         up(LabPaths(cluster="infra", state=tmp_path.resolve() / "infra", checkout=copy), quietly)
 
 
-def test_a_lab_whose_processes_were_all_killed_and_half_of_whose_files_are_gone_goes_down(
+def test_a_lab_without_processes_and_half_its_files_goes_down(
     lab: LabPaths,
 ):
     for pid in list(processes.marked(lab.state)):

@@ -1,4 +1,4 @@
-"""The `op` stand-in as a process: a session that can be absent, documents through pipes, and nothing readable on disk."""
+"""The `op` stand-in as a process: sessions, documents through pipes, and no plain text on disk."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_without_a_session_everything_is_refused(
     assert says in refused.stderr
 
 
-def test_a_session_that_fits_no_more_is_refused(op: Call, paths: LabPaths):
+def test_an_expired_session_is_refused(op: Call, paths: LabPaths):
     paths.op_session.write_text("AGE-SECRET-KEY-1WRONG\n")
 
     assert "session expired, sign in to create a new session" in op("inject", stdin="x").stderr
 
 
-def test_without_an_account_nobody_can_sign_in(op: Call, paths: LabPaths):
+def test_sign_in_needs_an_account(op: Call, paths: LabPaths):
     paths.op_account.unlink()
 
     assert "No accounts configured for use with 1Password CLI." in op("signin").stderr
@@ -84,7 +84,7 @@ def test_signing_in_again_opens_the_same_vault(op: Call):
     assert CANARY in op("read", "op://k8s-ops/sops-age/private-key").stdout
 
 
-def test_a_document_comes_back_as_it_was_pushed(op: Call):
+def test_a_document_is_returned_unchanged(op: Call):
     text = "apiVersion: v1\nkind: Config\n# ünïcode, no newline at the end"
 
     created = op(
@@ -105,7 +105,7 @@ def test_a_document_comes_back_as_it_was_pushed(op: Call):
     assert op("read", "-n", "op://k8s-ops/kubeconfig/kubeconfig").stdout == text
 
 
-def test_an_edited_document_is_replaced_and_counts_one_version_more(op: Call):
+def test_editing_a_document_replaces_it_and_increments_its_version(op: Call):
     op("document", "create", "-", "--title", "kubeconfig", "--vault", "k8s-ops", stdin="old")
 
     edited = op("document", "edit", "kubeconfig", "-", "--vault", "k8s-ops", stdin="new")
@@ -120,7 +120,7 @@ def test_an_edited_document_is_replaced_and_counts_one_version_more(op: Call):
     )
 
 
-def test_a_document_created_twice_is_there_twice(op: Call):
+def test_creating_a_document_twice_stores_two(op: Call):
     for text in ("one", "two"):
         op("document", "create", "-", "--title", "kubeconfig", "--vault", "k8s-ops", stdin=text)
 
@@ -161,7 +161,7 @@ def test_a_document_created_twice_is_there_twice(op: Call):
         (("vault", "list"), 'unknown command "vault list" for "op"'),
     ],
 )
-def test_what_is_wrong_is_refused_on_standard_error(op: Call, words: tuple[str, ...], says: str):
+def test_refusals_go_to_standard_error(op: Call, words: tuple[str, ...], says: str):
     refused = op(*words, stdin="x")
 
     assert refused.exit_code == 1
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_refused_on_standard_error(op: Call, words: tuple[str, 
     assert says in refused.stderr
 
 
-def test_no_secret_lies_readable_in_the_lab(op: Call, paths: LabPaths):
+def test_no_secret_is_readable_on_disk(op: Call, paths: LabPaths):
     op(
         "document",
         "create",

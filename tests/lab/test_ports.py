@@ -1,4 +1,4 @@
-"""A port that somebody else holds is named, with its holder and with what to do."""
+"""A taken port is reported with its holder and the remedy."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def taken() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_a_free_port_is_fine(paths: LabPaths, taken: int):
+def test_a_free_port_is_accepted(paths: LabPaths, taken: int):
     ports.require_free(paths, [Listener("the Git remote", "127.25.201.12", taken)])
 
 
-def test_a_port_that_this_process_holds_is_named_with_it(paths: LabPaths, taken: int):
+def test_a_taken_port_is_reported_with_its_process(paths: LabPaths, taken: int):
     with pytest.raises(TargetError) as caught:
         ports.require_free(paths, [Listener("the Git remote", ADDRESS, taken)])
 
@@ -55,7 +55,7 @@ def test_a_port_on_all_addresses_counts(paths: LabPaths):
         ports.require_free(paths, [Listener("the Git remote", ADDRESS, listening.getsockname()[1])])
 
 
-def test_a_port_on_all_addresses_of_ipv6_counts_as_well(paths: LabPaths):
+def test_a_port_on_all_ipv6_addresses_counts_too(paths: LabPaths):
     if not socket.has_dualstack_ipv6():
         pytest.skip("needs IPv6")
     with (
@@ -67,12 +67,12 @@ def test_a_port_on_all_addresses_of_ipv6_counts_as_well(paths: LabPaths):
     assert f"process {os.getpid()} of " in str(caught.value)
 
 
-def test_an_address_that_is_not_here_is_said(paths: LabPaths):
+def test_a_foreign_address_is_an_error(paths: LabPaths):
     with pytest.raises(TargetError, match=r"cannot use 192\.0\.2\.1:2222 for the Git remote"):
         ports.require_free(paths, [Listener("the Git remote", "192.0.2.1", 2222)])
 
 
-def test_this_labs_own_process_is_no_hindrance_and_another_labs_is_told_how_to_end(paths: LabPaths):
+def test_another_labs_process_is_reported_with_its_down_command(paths: LabPaths):
     ready = paths.run / "listener.ready"
     start_service(paths, "listener", [sys.executable, "-c", LISTEN, str(ready), ADDRESS], ready)
     listener = Listener("the Talos API of infra-cp-1", ADDRESS, int(ready.read_text()))

@@ -1,4 +1,4 @@
-"""Long-lived processes: started once, found again, and never taken for somebody else's."""
+"""Background processes: started once, found again, never confused with another process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from lab.simulated.paths import LabPaths
 from lab.simulated.services import Service
 
 SLEEP = ("sleep", "300")
-STUBBORN = (
-    sys.executable,
-    "-c",
-    "import signal, sys; signal.signal(15, signal.SIG_IGN); open(sys.argv[1], 'w').close(); signal.pause()",
-)
+IGNORE_SIGTERM = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(sys.argv[1], "w").close()
+signal.pause()
+"""
+STUBBORN = (sys.executable, "-c", IGNORE_SIGTERM)
 
 
 def start(
@@ -37,14 +39,14 @@ def test_a_started_process_is_found_again_with_its_stamp(paths: LabPaths):
     assert processes.state_of(started.pid) == str(paths.state)
 
 
-def test_a_killed_process_is_not_running_any_more(paths: LabPaths):
+def test_a_killed_process_is_not_running(paths: LabPaths):
     started = start(paths)
 
     assert processes.end([started.pid], paths.state, terminate_s=5, kill_s=5) == ()
     assert processes.running(paths, "sleeper") is None
 
 
-def test_a_process_id_that_another_process_has_by_now_does_not_count(paths: LabPaths):
+def test_a_reused_process_id_does_not_count(paths: LabPaths):
     started = start(paths)
     record = json.loads((paths.run / "sleeper.json").read_text())
     (paths.run / "sleeper.json").write_text(
@@ -69,7 +71,7 @@ def test_a_process_without_the_mark_is_never_ended(paths: LabPaths):
         other.kill()
 
 
-def test_a_process_that_ignores_the_request_is_killed(paths: LabPaths):
+def test_a_process_that_ignores_sigterm_is_killed(paths: LabPaths):
     ready = paths.run / "stubborn.ready"
     started = start(paths, (*STUBBORN, str(ready)))
     service = Service("sleeper", STUBBORN, {}, ready, "one", ())
@@ -81,11 +83,11 @@ def test_a_process_that_ignores_the_request_is_killed(paths: LabPaths):
 
 def test_the_output_of_a_process_is_in_its_log(paths: LabPaths):
     ready = paths.run / "talker.ready"
-    argv = (
-        sys.executable,
-        "-c",
-        f"import sys; print('out', flush=True); sys.stderr.write('err'); open({str(ready)!r}, 'w').close()",
+    script = (
+        "import sys; print('out', flush=True); sys.stderr.write('err'); "
+        f"open({str(ready)!r}, 'w').close()"
     )
+    argv = (sys.executable, "-c", script)
     service = Service("talker", argv, {"PATH": os.environ["PATH"]}, ready, "one", ())
 
     services.begin(paths, service, lambda _text: None)
@@ -94,7 +96,7 @@ def test_the_output_of_a_process_is_in_its_log(paths: LabPaths):
     assert (paths.logs / "talker.log").read_text() == "out\nerr"
 
 
-def test_a_service_that_ends_at_once_is_an_error_with_its_last_words(paths: LabPaths):
+def test_a_service_that_ends_at_once_is_an_error_with_its_last_output(paths: LabPaths):
     argv = (sys.executable, "-c", "raise SystemExit('no such address')")
     service = Service(
         "broken", argv, {"PATH": os.environ["PATH"]}, paths.run / "broken.ready", "one", ()
@@ -107,7 +109,7 @@ def test_a_service_that_ends_at_once_is_an_error_with_its_last_words(paths: LabP
         services.wait_until_ready(paths, service, SystemClock())
 
 
-def test_a_service_that_is_never_ready_is_an_error_with_what_was_seen_last(paths: LabPaths):
+def test_a_service_that_is_never_ready_is_an_error_with_the_last_observation(paths: LabPaths):
     service = Service(
         "silent", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "silent.ready", "one", ()
     )
@@ -120,7 +122,7 @@ def test_a_service_that_is_never_ready_is_an_error_with_what_was_seen_last(paths
         services.wait_until_ready(paths, service, SystemClock(), budget_s=0)
 
 
-def test_a_service_is_restarted_only_if_what_it_runs_on_changed(paths: LabPaths):
+def test_a_service_is_restarted_only_if_its_inputs_changed(paths: LabPaths):
     def service(stamp: str) -> Service:
         return Service(
             "sleeper", SLEEP, {"PATH": os.environ["PATH"]}, paths.run / "sleeper.ready", stamp, ()
@@ -140,7 +142,7 @@ def test_a_service_is_restarted_only_if_what_it_runs_on_changed(paths: LabPaths)
     assert processes.state_of(first.pid) == ""
 
 
-def test_a_process_whose_starter_died_before_noting_it_is_replaced(paths: LabPaths):
+def test_a_process_that_was_never_recorded_is_replaced(paths: LabPaths):
     lost = start(paths)
     (paths.run / "sleeper.json").unlink()
 

@@ -1,4 +1,4 @@
-"""The pinned registry serves what was written into its storage without it."""
+"""The pinned registry serves an image that was written to its storage without it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_mirror_is_asked_for_a_name_and_serves_every_part_of_the_image(image: 
         assert f"sha256:{hashlib.sha256(blob.body).hexdigest()}" == part["digest"]
 
 
-def test_it_has_nothing_else_and_takes_nothing(image: Assembled):
+def test_the_registry_serves_nothing_else_and_accepts_no_upload(image: Assembled):
     assert image.digest
     assert ask("GET", "/v2/etcd/manifests/v3.6.8").status == http.HTTPStatus.NOT_FOUND
     assert ask("GET", "/v2/pause/manifests/3.10").status == http.HTTPStatus.NOT_FOUND

@@ -1,4 +1,4 @@
-"""Flux's sources point at the lab; comments, order and indentation of their files stay."""
+"""Flux's sources point at the lab. Comments, order and indentation of the files stay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ spec:
 """
 
 
-def test_an_oci_repository_becomes_the_labs_without_tls():
+def test_an_oci_repository_points_at_the_lab_without_tls():
     changed = point_at_lab(OCI, LAB, frozenset())
 
     assert changed == OCI.replace(
@@ -35,7 +35,7 @@ def test_an_oci_repository_becomes_the_labs_without_tls():
     assert yaml.safe_load(changed)["spec"]["insecure"] is True
 
 
-def test_a_repository_that_says_insecure_says_it_once():
+def test_the_field_insecure_is_not_duplicated():
     changed = yaml.safe_load(
         point_at_lab(OCI.replace("interval: 1h", "insecure: false"), LAB, frozenset())
     )
@@ -51,7 +51,7 @@ def test_a_repository_that_says_insecure_says_it_once():
         ("oci://ghcr.io/x", LAB.registry),
     ],
 )
-def test_a_helm_repository_becomes_the_labs(url: str, becomes: str):
+def test_a_helm_repository_points_at_the_lab(url: str, becomes: str):
     changed = yaml.safe_load(
         point_at_lab(f"kind: HelmRepository\nspec:\n  url: {url}\n", LAB, frozenset())
     )
@@ -60,8 +60,11 @@ def test_a_helm_repository_becomes_the_labs(url: str, becomes: str):
     assert changed["spec"].get("insecure") is (True if becomes.startswith("oci") else None)
 
 
-def test_the_definitions_own_remote_becomes_the_labs_and_another_stays():
-    text = f"kind: GitRepository\nspec:\n  url: {GITHUB}\n---\nkind: GitRepository\nspec:\n  url: https://example.invalid/else\n"
+def test_only_the_definitions_own_remote_points_at_the_lab():
+    text = (
+        f"kind: GitRepository\nspec:\n  url: {GITHUB}\n---\n"
+        "kind: GitRepository\nspec:\n  url: https://example.invalid/else\n"
+    )
 
     ours, other = yaml.safe_load_all(
         point_at_lab(text, LAB, git_urls(iter([f"kind: GitRepository\nspec: {{url: {GITHUB}}}"])))
@@ -80,5 +83,5 @@ def test_the_definitions_own_remote_becomes_the_labs_and_another_stays():
         "# kind: OCIRepository\nkind: Secret\n",
     ],
 )
-def test_other_files_stay_as_they_are(text: str):
+def test_other_files_stay_unchanged(text: str):
     assert point_at_lab(text, LAB, frozenset()) == text

@@ -1,4 +1,4 @@
-"""The vault holds a value for every reference of the template, of the kind that the place asks for."""
+"""The vault holds a fitting value for every reference of the template."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def value(paths: LabPaths, reference: str) -> str:
     return resolve_for_read(read_account(paths.vault, workstation.vault_key(paths)), reference)
 
 
-def test_the_definitions_references_all_resolve(paths: LabPaths):
+def test_every_reference_of_the_definition_resolves(paths: LabPaths):
     assert (
         stand_in_secrets.fill_vault(paths, TEMPLATE, LAB)
         == len(list(stand_in_secrets.places(TEMPLATE)))
@@ -64,10 +64,10 @@ def test_the_deploy_key_is_registered_read_only_and_its_host_is_pinned(paths: La
     )
 
 
-def test_the_private_half_of_the_deploy_key_is_in_the_vault_alone(paths: LabPaths):
+def test_the_private_deploy_key_exists_only_in_the_vault(paths: LabPaths):
     stand_in_secrets.fill_vault(paths, TEMPLATE, LAB)
     encoded = value(paths, "op://k8s-ops/infra-deploy-key/identity")
-    # The first lines of every such key are the same; the third is this one's.
+    # The first lines of all such keys are the same. The third one is unique.
     body = base64.b64decode(encoded).splitlines()[3]
 
     holders = [
@@ -86,7 +86,7 @@ def test_filling_again_changes_nothing(paths: LabPaths):
     assert paths.vault.read_bytes() == before
 
 
-def test_a_new_reference_of_the_checkout_gets_a_value_and_the_others_keep_theirs(paths: LabPaths):
+def test_a_new_reference_gets_a_value_and_the_others_keep_theirs(paths: LabPaths):
     stand_in_secrets.fill_vault(paths, TEMPLATE, LAB)
     identity = value(paths, "op://k8s-ops/infra-deploy-key/identity")
 
@@ -95,7 +95,7 @@ def test_a_new_reference_of_the_checkout_gets_a_value_and_the_others_keep_theirs
     assert value(paths, "op://k8s-ops/infra-deploy-key/identity") == identity
 
 
-def test_an_item_that_somebody_removed_stays_removed(paths: LabPaths):
+def test_a_removed_item_stays_removed(paths: LabPaths):
     stand_in_secrets.fill_vault(paths, TEMPLATE, LAB)
     with changing(paths.vault, workstation.vault_key(paths)) as account:
         account.vaults[0].items.clear()
@@ -105,12 +105,12 @@ def test_an_item_that_somebody_removed_stays_removed(paths: LabPaths):
         value(paths, "op://k8s-ops/sops-age/private-key")
 
 
-def test_a_template_that_is_no_yaml_is_an_error(paths: LabPaths):
+def test_an_invalid_template_is_an_error(paths: LabPaths):
     with pytest.raises(TargetError, match=r"secrets.yaml.tpl is not valid YAML"):
         stand_in_secrets.fill_vault(paths, "a: [", LAB)
 
 
-def test_a_lost_age_key_stays_lost_and_is_said(paths: LabPaths):
+def test_a_lost_age_key_stays_lost_and_is_reported(paths: LabPaths):
     recipient = workstation.age_recipient(paths)
     paths.age_keys.unlink()
 
@@ -120,7 +120,7 @@ def test_a_lost_age_key_stays_lost_and_is_said(paths: LabPaths):
         workstation.age_key(paths)
 
 
-def test_signing_out_outlives_the_next_up(paths: LabPaths):
+def test_signing_out_survives_the_next_up(paths: LabPaths):
     key = workstation.vault_key(paths)
     paths.op_session.unlink()
 

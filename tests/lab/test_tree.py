@@ -1,4 +1,4 @@
-"""The lab's tree follows the checkout: made once, changed only when the checkout changes, and never with a readable secret."""
+"""The lab's tree follows the checkout and never contains a readable secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CANARY = "canary-4e1d0b2a"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A small definition in a Git checkout, with one secret that is encrypted to the story's key."""
+    """A small definition in a Git checkout, with one secret encrypted to the real key."""
     require("git", "sops")
     folder = tmp_path / "checkout"
     for part in (
@@ -83,7 +83,7 @@ def test_the_tree_is_the_checkout_on_loopback(paths: LabPaths, checkout: Path):
     assert STORY_KEY not in (paths.tree / ".sops.yaml").read_text()
 
 
-def test_what_is_served_is_what_is_in_the_tree(paths: LabPaths, checkout: Path):
+def test_the_served_repository_equals_the_tree(paths: LabPaths, checkout: Path):
     refresh(paths, checkout)
 
     assert tree.head(paths) == git("-C", paths.tree, "rev-parse", "HEAD").stdout.strip() != ""
@@ -104,9 +104,7 @@ def test_an_unchanged_checkout_changes_nothing(paths: LabPaths, checkout: Path):
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_a_changed_checkout_becomes_one_more_commit_and_keeps_the_secrets(
-    paths: LabPaths, checkout: Path
-):
+def test_a_changed_checkout_adds_a_commit_and_keeps_the_secrets(paths: LabPaths, checkout: Path):
     refresh(paths, checkout)
     head, secret = tree.head(paths), (paths.tree / "clusters/infra/flux/app.sops.yaml").read_bytes()
     (checkout / "clusters/infra/flux/new.yaml").write_text("address: 10.25.11.99\n")
@@ -119,7 +117,7 @@ def test_a_changed_checkout_becomes_one_more_commit_and_keeps_the_secrets(
     assert (paths.tree / "clusters/infra/flux/app.sops.yaml").read_bytes() == secret
 
 
-def test_ignored_files_stay_behind(paths: LabPaths, checkout: Path):
+def test_ignored_files_are_not_copied(paths: LabPaths, checkout: Path):
     generated = checkout / "clusters/infra/talos/clusterconfig"
     generated.mkdir()
     (generated / "talosconfig").write_text(CANARY)
@@ -129,9 +127,7 @@ def test_ignored_files_stay_behind(paths: LabPaths, checkout: Path):
     assert not (paths.tree / "clusters/infra/talos/clusterconfig").exists()
 
 
-def test_what_was_committed_to_the_tree_stays_until_the_checkout_changes(
-    paths: LabPaths, checkout: Path
-):
+def test_commits_in_the_tree_stay_until_the_checkout_changes(paths: LabPaths, checkout: Path):
     refresh(paths, checkout)
     (paths.tree / "clusters/infra/flux/trial.yaml").write_text("a: b\n")
     git("-C", paths.tree, "add", "--all")
@@ -146,18 +142,18 @@ def test_what_was_committed_to_the_tree_stays_until_the_checkout_changes(
     assert not (paths.tree / "clusters/infra/flux/trial.yaml").exists()
 
 
-def test_a_lost_repository_is_made_again(paths: LabPaths, checkout: Path):
+def test_a_lost_repository_is_recreated(paths: LabPaths, checkout: Path):
     refresh(paths, checkout)
     head = tree.head(paths)
     shutil.rmtree(paths.repository)
-    # What a kill in the middle of a commit leaves.
+    # Left by a kill in the middle of a commit.
     (paths.tree / ".git" / "index.lock").touch()
 
     assert refresh(paths, checkout)
     assert tree.head(paths) == head
 
 
-def test_secrets_become_stand_ins_that_the_labs_key_opens(paths: LabPaths, checkout: Path):
+def test_secrets_become_stand_ins_that_the_labs_key_decrypts(paths: LabPaths, checkout: Path):
     refresh(paths, checkout)
 
     secret = decrypted(paths, "clusters/infra/flux/app.sops.yaml")
@@ -177,7 +173,7 @@ def test_no_stand_in_is_readable_anywhere_in_the_lab(paths: LabPaths, checkout: 
     ] == []
 
 
-def test_an_unencrypted_secret_is_refused_by_name(paths: LabPaths, checkout: Path):
+def test_an_unencrypted_secret_is_refused_with_its_path(paths: LabPaths, checkout: Path):
     (checkout / "clusters/infra/flux/app.sops.yaml").write_text(
         "kind: Secret\nstringData: {TOKEN: plain}\n"
     )
@@ -188,7 +184,7 @@ def test_an_unencrypted_secret_is_refused_by_name(paths: LabPaths, checkout: Pat
         refresh(paths, checkout)
 
 
-def test_talos_secrets_are_made_by_talosctl_itself(paths: LabPaths, checkout: Path):
+def test_talos_secrets_are_generated_by_talosctl(paths: LabPaths, checkout: Path):
     require("talosctl")
     shutil.copy(
         ROOT / "clusters/infra/talos/talsecret.sops.yaml", checkout / "clusters/infra/talos"
@@ -206,7 +202,7 @@ def test_a_folder_without_a_definition_is_an_error(tmp_path: Path):
         read_checkout(tmp_path)
 
 
-def test_an_unpacked_archive_serves_as_well_as_a_git_checkout(paths: LabPaths, checkout: Path):
+def test_an_unpacked_archive_works_like_a_git_checkout(paths: LabPaths, checkout: Path):
     shutil.rmtree(checkout / ".git")
 
     assert refresh(paths, checkout)

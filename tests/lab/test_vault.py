@@ -1,4 +1,4 @@
-"""References and templates are read as 1Password documents them, and refused in `op`'s own words."""
+"""References and templates follow 1Password's documentation, with `op`'s own refusals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def account() -> Account:
         ("op://k8s-ops/notes/notes.md", "text"),
     ],
 )
-def test_a_reference_that_is_right_resolves(account: Account, reference: str, value: str):
+def test_a_valid_reference_resolves(account: Account, reference: str, value: str):
     assert resolve_for_read(account, reference) == value
     assert resolve_for_inject(account, reference) == value
 
@@ -59,7 +59,7 @@ def test_a_reference_that_is_right_resolves(account: Account, reference: str, va
         ("k8s-ops/a/b", 'secret reference is not prefixed with "op://"'),
     ],
 )
-def test_a_reference_that_is_wrong_is_refused(account: Account, reference: str, says: str):
+def test_an_invalid_reference_is_refused(account: Account, reference: str, says: str):
     with pytest.raises(Refused) as read:
         resolve_for_read(account, reference)
     with pytest.raises(Refused) as injected:
@@ -70,20 +70,22 @@ def test_a_reference_that_is_wrong_is_refused(account: Account, reference: str, 
     assert says in str(injected.value)
 
 
-def test_a_missing_item_is_said_differently_by_read_and_by_inject(account: Account):
+def test_read_and_inject_report_a_missing_item_differently(account: Account):
     with pytest.raises(
         Refused,
-        match=r'^could not read secret .*: could not get item k8s-ops/gone: "gone" isn\'t an item in the "k8s-ops" vault',
+        match=r"^could not read secret .*: could not get item k8s-ops/gone: "
+        r"\"gone\" isn't an item in the \"k8s-ops\" vault",
     ):
         resolve_for_read(account, "op://k8s-ops/gone/x")
     with pytest.raises(
         Refused,
-        match=rf"^could not resolve item UUID for item gone: could not find item gone in vault {account.vaults[0].id}$",
+        match=r"^could not resolve item UUID for item gone: "
+        rf"could not find item gone in vault {account.vaults[0].id}$",
     ):
         resolve_for_inject(account, "op://k8s-ops/gone/x")
 
 
-def test_two_items_of_one_name_are_told_apart_by_identifier_alone(account: Account):
+def test_two_items_of_one_name_are_distinguished_only_by_id(account: Account):
     account.vaults[0].items.append(Item("deploy key"))
 
     with pytest.raises(Refused, match="More than one item matches"):
@@ -114,13 +116,13 @@ def test_a_template_is_rendered_by_the_documented_rules(template: str, rendered:
     assert render(template, lambda reference: f"<{reference}>", {"name": "me"}) == rendered
 
 
-def test_a_variable_that_is_not_set_is_refused():
+def test_an_unset_variable_is_refused():
     with pytest.raises(Refused, match="variable 'NOWHERE'"):
         render("$NOWHERE", str, {})
 
 
 @settings(deadline=None)
 @given(st.text(max_size=300))
-def test_a_template_without_references_or_variables_stays_as_it_is(text: str):
+def test_a_template_without_references_or_variables_stays_unchanged(text: str):
     if "op://" not in text and "$" not in text and "{{" not in text:
         assert render(text, lambda _reference: "SECRET", {}) == text

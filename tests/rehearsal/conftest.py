@@ -1,4 +1,7 @@
-"""A rehearsal of its own for each module of tests: a clone of the checkout on other loopback addresses, and its own state."""
+"""A separate rehearsal for each test module.
+
+It has its own state, and a copy of the checkout on other loopback addresses.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +32,21 @@ FILES = (
     ".sops.yaml",
     ".gitignore",
 )
-"""What a run needs of the checkout; `.tools` is linked, as it is large and never written to."""
+"""The parts of the checkout that a run needs. `.tools` is large and read-only, so it is linked."""
 
 RUN_S = 600
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A copy of the checkout whose infra cluster lies on addresses that nobody else uses."""
+    """A copy of the checkout whose infra cluster has addresses that nothing else uses."""
 
     root: Path
     state_home: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """A run's environment: its own state, and nothing of the machine's configuration."""
+        """The environment of a run: its own state, without the machine's configuration."""
         kept = {
             key: value
             for key, value in os.environ.items()
@@ -57,12 +60,12 @@ class Rehearsal:
 
     @property
     def state(self) -> Path:
-        """Where the lab keeps everything."""
+        """The lab's state folder."""
         return self.state_home / "firstlight" / "simulated" / "infra"
 
     @property
     def lab_description(self) -> dict[str, Any]:
-        """What the lab says about itself."""
+        """The lab's description."""
         described: dict[str, Any] = json.loads((self.state / "lab.json").read_text())
         return described
 
@@ -104,7 +107,7 @@ class Rehearsal:
         )
 
     def tool(self, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a tool by hand, as the runbook says, in the lab's environment."""
+        """Run a tool by hand, as in the runbook, in the lab's environment."""
         environment = {**self.environment, **self.lab_description["environment"]}
         environment.pop("FIRSTLIGHT_LAB", None)
         return subprocess.run(
@@ -120,28 +123,28 @@ class Rehearsal:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The last run's report, our own part of it."""
+        """The report of the last run, without the CTRF part."""
         return self.report_in("infra-simulated")
 
     def report_in(self, folder: str) -> dict[str, Any]:
-        """The report in a folder of `reports/`, our own part of it."""
+        """The report in a folder of `reports/`, without the CTRF part."""
         document = json.loads((self.root / "reports" / folder / "report.json").read_text())
         extra: dict[str, Any] = document["extra"]
         return extra
 
     def planned(self) -> dict[str, tuple[str, list[str]]]:
-        """The last plan: of each criterion the verdict, and the lines that say what will be done or what it is blocked by."""
+        """Verdict and reason lines of each criterion in the last plan."""
         return {
             one["id"]: (one["verdict"], one["reason"].splitlines())
             for one in self.report_in("infra-simulated-plan")["criteria"]
         }
 
     def verdicts(self) -> dict[str, str]:
-        """The last run's verdict of each criterion."""
+        """The verdict of each criterion in the last run."""
         return {criterion["id"]: criterion["verdict"] for criterion in self.report["criteria"]}
 
     def criterion(self, name: str) -> dict[str, Any]:
-        """The last run's report of one criterion."""
+        """The report of one criterion in the last run."""
         return next(criterion for criterion in self.report["criteria"] if criterion["id"] == name)
 
 
@@ -186,7 +189,7 @@ def copy_of_the_checkout(root: Path, network: int) -> None:
 
 
 def rehearsal_on(network: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    """Make a rehearsal, and leave nothing of it behind."""
+    """Create a rehearsal, and remove it afterwards."""
     base = tmp_path_factory.mktemp(f"rehearsal-{network}")
     copy_of_the_checkout(base / "checkout", network)
     made = Rehearsal(base / "checkout", base / "state")

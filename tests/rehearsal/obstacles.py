@@ -1,4 +1,7 @@
-"""One bootstrap that meets an obstacle in stage after stage, with tools that give away every secret they can, and all that is left of each run."""
+"""One bootstrap that meets an obstacle in several stages, with tools that print every secret.
+
+Each run's output, report and processes are kept.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +27,27 @@ from tests.secrets import execs
 from tests.secrets.canaries import Canaries, canaries
 from tests.secrets.execs import Exec
 
-TALKATIVE = ("talosctl", "kubectl", "helm", "helmfile", "flux", "sops")
+LEAKY_TOOLS = ("talosctl", "kubectl", "helm", "helmfile", "flux", "sops")
 """Tools that print secrets before they do their work."""
 
-NEVER_TOLD = {"1Password session": TALKATIVE, "deploy key": ("sops", "talosctl")}
-"""What a tool cannot print, as nobody has told it: what opens 1Password stays there, and before the run has read the deploy key only these run."""
+NEVER_RECEIVED = {"1Password session": LEAKY_TOOLS, "deploy key": ("sops", "talosctl")}
+"""Secrets that a tool cannot print because it never receives them.
+
+The 1Password session stays with `op`. Only these tools run before the run has read the deploy key.
+"""
 
 PUBLIC = ("crt", "id", "clustername", "identity.pub", "known_hosts")
-"""Keys of the Talos secrets under which there is nothing secret."""
+"""Keys of the Talos secrets whose values are public."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """One run, and what is left of it.
+class Outcome:
+    """One run and its outcome.
 
     Attributes:
         code: Its exit code.
-        text: The terminal, both streams.
-        report: Its report, our own part of it.
+        text: The terminal output, both streams.
+        report: Its report, without the CTRF part.
         folder: A copy of its report folder.
         started: Every program that it and its children started.
     """
@@ -63,29 +69,29 @@ class Story:
     """The bootstrap.
 
     Attributes:
-        rehearsal: Where.
-        runs: Each run so far, by what it met.
-        unwatched: Why its processes are not watched, empty where they are.
+        rehearsal: The rehearsal it runs in.
+        runs: Each run so far, by the obstacle it met.
+        unwatched: Why its processes are not watched; empty if they are.
     """
 
     rehearsal: Rehearsal
     unwatched: str
-    runs: dict[str, Told] = field(default_factory=dict)
+    runs: dict[str, Outcome] = field(default_factory=dict)
 
     @property
     def faults(self) -> Faults:
-        """What the lab can break."""
+        """The faults of the lab."""
         return Faults(
             LabPaths(cluster="infra", state=self.rehearsal.state, checkout=self.rehearsal.root)
         )
 
     @property
     def temporary(self) -> Path:
-        """Where runs put what they need for a moment."""
+        """The folder for temporary files of runs."""
         return self.rehearsal.root.parent / "tmp"
 
-    def run(self, name: str, *words: str, folder: str = "infra-simulated") -> Told:
-        """Run the checklist, and keep what is left of it."""
+    def run(self, name: str, *words: str, folder: str = "infra-simulated") -> Outcome:
+        """Run the checklist, and keep its outcome."""
         rehearsal, log = self.rehearsal, self.rehearsal.root.parent / f"{name}.execs"
         self.temporary.mkdir(mode=0o700, exist_ok=True)
         self._write_leaks()
@@ -108,23 +114,27 @@ class Story:
             done = execs.watched(command, log, cwd=rehearsal.root, env=environment, timeout_s=RUN_S)
         kept = rehearsal.root.parent / "kept" / name
         shutil.copytree(rehearsal.root / "reports" / folder, kept)
-        told = Told(
+        outcome = Outcome(
             done.returncode,
             done.stdout + done.stderr,
             rehearsal.report_in(folder),
             kept,
             execs.read(log),
         )
-        self.runs[name] = told
-        return told
+        self.runs[name] = outcome
+        return outcome
 
-    def make_tools_talkative(self) -> None:
-        """Put programs before the tools on the lab's PATH that print every secret there is, and then do what they are called for."""
-        for name in TALKATIVE:
+    def make_tools_print_secrets(self) -> None:
+        """Put wrappers before the tools on the lab's PATH.
+
+        Each prints every secret, then runs the tool.
+        """
+        for name in LEAKY_TOOLS:
             program = self.rehearsal.state / "bin" / name
             tool = self.rehearsal.root / ".tools" / "bin" / name
             program.write_text(
-                f'#!/bin/sh\ncat {shlex.quote(str(self._leak(name)))} >&2\nexec {shlex.quote(str(tool))} "$@"\n'
+                f"#!/bin/sh\ncat {shlex.quote(str(self._leak(name)))} >&2\n"
+                f'exec {shlex.quote(str(tool))} "$@"\n'
             )
             program.chmod(0o755)
 
@@ -132,22 +142,25 @@ class Story:
         return self.rehearsal.root.parent / f"leak-{tool}"
 
     def _write_leaks(self) -> None:
-        """Write down what each tool prints: every secret in every form. What comes last is seen most, so another one does each time."""
+        """Write what each tool prints: every secret in every form.
+
+        What is printed last is seen most, so the order rotates.
+        """
         secrets = list(secrets_of(self.rehearsal).items())
-        for place, tool in enumerate(TALKATIVE):
-            turn = (len(self.runs) * len(TALKATIVE) + place) % len(secrets)
+        for place, tool in enumerate(LEAKY_TOOLS):
+            turn = (len(self.runs) * len(LEAKY_TOOLS) + place) % len(secrets)
             said = [
                 line
                 for name, secret in secrets[turn:] + secrets[:turn]
-                if tool not in NEVER_TOLD.get(name, ())
-                for line in spoken(secret)
+                if tool not in NEVER_RECEIVED.get(name, ())
+                for line in printed_forms(secret)
             ]
             self._leak(tool).write_text("\n".join(said) + "\n")
             self._leak(tool).chmod(0o600)
 
     @contextmanager
     def broken_commit(self, file: str, text: str) -> Iterator[None]:
-        """Have a commit on the remote that breaks what Flux reconciles, and another one that mends it."""
+        """Push a commit that breaks what Flux reconciles, and afterwards one that repairs it."""
         clone = self.rehearsal.root.parent / "clone"
         subprocess.run(
             ["git", "clone", "--quiet", str(self.faults.paths.repository), str(clone)],
@@ -178,8 +191,8 @@ class Story:
             subprocess.run([*git, *words], check=True, timeout=60)
 
 
-def spoken(secret: str) -> Iterator[str]:
-    """Yield a secret as tools print it."""
+def printed_forms(secret: str) -> Iterator[str]:
+    """Yield a secret in the forms in which tools print it."""
     encoded = base64.b64encode(secret.encode()).decode()
     yield f"it is {secret}"
     yield json.dumps({"level": "info", "msg": f"read {secret}"})
@@ -189,7 +202,7 @@ def spoken(secret: str) -> Iterator[str]:
 
 
 def secrets_of(rehearsal: Rehearsal) -> dict[str, str]:
-    """Return every secret that a run has to do with and that there is by now, by name."""
+    """Return every secret that exists so far and that a run handles, by name."""
     home, tree = rehearsal.state / "home", Path(rehearsal.lab_description["tree"])
     found = {
         "AGE key": _last_line(home / ".config" / "sops" / "age" / "keys.txt"),
@@ -220,7 +233,10 @@ def secrets_of(rehearsal: Rehearsal) -> dict[str, str]:
 
 
 def canaries_of(rehearsal: Rehearsal) -> Canaries:
-    """Return the secrets of a rehearsal ready to be searched for; what they share with public texts and with other keys of their kinds is none."""
+    """Return the secrets of a rehearsal for searching.
+
+    Parts that they share with public texts or with other keys of their kind are not secret.
+    """
     talsecret = (
         Path(rehearsal.lab_description["tree"])
         / "clusters"

@@ -1,4 +1,7 @@
-"""One bootstrap that meets an obstacle in stage after stage, each mended by hand: each is named, each is diagnosed, and no secret is given away."""
+"""One bootstrap that meets an obstacle in several stages, each repaired by hand.
+
+Each obstacle is named and diagnosed, and no secret leaks.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,20 @@ from typing import Any
 import pytest
 
 from firstlight.diagnostics.collect import LONGEST_S
-from fixtures.run import CHANGES_AHEAD
+from firstlight.run import CHANGES_AHEAD
 from lab.simulated.processes import marked
 from tests.rehearsal.conftest import rehearsal_on
-from tests.rehearsal.obstacles import TALKATIVE, Story, Told, canaries_of
+from tests.rehearsal.obstacles import LEAKY_TOOLS, Outcome, Story, canaries_of
 from tests.secrets import execs
 from tests.secrets.canaries import Canaries, texts_in
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
 
 FACTOR = ("--budget-factor", "0.05")
-"""Budgets in tests: what is broken stays broken, so there is nothing to wait for."""
+"""Factor for budgets: what is broken stays broken, so waiting is pointless."""
 
 PATIENT = ("--budget-factor", "0.1")
-"""What comes before the obstacle has to come true within its budget."""
+"""The criteria before the obstacle must be met within their budget."""
 
 SQUATTER = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -46,7 +49,7 @@ SQUATTER = {
         ],
     },
 }
-"""Another CRD that claims the names of cert-manager's: the API server never accepts the second."""
+"""A CRD that claims cert-manager's names, so the API server never accepts cert-manager's own."""
 
 
 OBSTACLES = {
@@ -59,28 +62,28 @@ OBSTACLES = {
     "a chart does not install": ("40-apps", "release-runs-coredns", "action failed"),
     "Flux cannot build": ("50-flux", "the-kustomization-is-ready", "not ready in time"),
 }
-"""Each run that fails: in which stage, at which criterion, with which verdict."""
+"""Stage, criterion and verdict of each run that fails."""
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     for rehearsal in rehearsal_on(213, tmp_path_factory):
-        # The lab's own daemons run by then, and are not watched.
+        # The lab's daemons are already running, so they are not watched.
         assert rehearsal.lab("up").returncode == 0
-        yield tell(Story(rehearsal, execs.why_not()))
+        yield run_story(Story(rehearsal, execs.why_not()))
 
 
-def tell(story: Story) -> Story:
-    """Have a plan made, and the bootstrap broken and mended until it is finished."""
+def run_story(story: Story) -> Story:
+    """Make a plan, then break and repair the bootstrap until it is finished."""
     story.run("plan", "--plan", folder="infra-simulated-plan")
-    story.make_tools_talkative()
+    story.make_tools_print_secrets()
     with story.faults.machine("infra-cp-2", etcd_stalls=True):
         story.run("etcd stalls", *FACTOR)
-    before = story.run("mended", "--stage", "talos,kubernetes")
+    before = story.run("repaired", "--stage", "talos,kubernetes")
     assert before.code == 0, before.text[-4000:]
 
     story.kubectl("create", "--filename", "-", text=json.dumps(SQUATTER))
-    # Somebody's ServiceAccount where the chart wants its own: Helm refuses to take it over.
+    # A foreign ServiceAccount in the chart's place: Helm refuses to adopt it.
     story.kubectl("--namespace", "kube-system", "create", "serviceaccount", "coredns")
     story.run("a CRD is claimed", *FACTOR)
     story.kubectl("delete", "crd", "certs.cert-manager.io")
@@ -95,28 +98,28 @@ def tell(story: Story) -> Story:
 
 @pytest.fixture(scope="module")
 def secrets(story: Story) -> Canaries:
-    """Every secret that there is when the bootstrap is finished."""
+    """Every secret that exists when the bootstrap is finished."""
     return canaries_of(story.rehearsal)
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
-def test_each_obstacle_is_named_and_what_comes_after_it_is_not_reached(story: Story, name: str):
+def test_each_obstacle_stops_the_run_at_its_criterion(story: Story, name: str):
     stage, criterion, verdict = OBSTACLES[name]
 
-    told = story.runs[name]
+    outcome = story.runs[name]
 
-    assert told.code == 1, told.text[-4000:]
-    assert told.criterion(criterion)["stage"] == stage
+    assert outcome.code == 1, outcome.text[-4000:]
+    assert outcome.criterion(criterion)["stage"] == stage
     assert {
         one["id"]: one["verdict"]
-        for one in told.report["criteria"]
+        for one in outcome.report["criteria"]
         if one["verdict"] in ("not ready in time", "action failed")
     } == {criterion: verdict}
-    assert told.report["criteria"][-1]["verdict"] == "not reached"
-    assert "Traceback" not in told.text
+    assert outcome.report["criteria"][-1]["verdict"] == "not reached"
+    assert "Traceback" not in outcome.text
 
 
-def test_the_errors_say_what_was_seen_with_its_hint(story: Story):
+def test_the_errors_hold_the_observation_and_the_failure_row(story: Story):
     claimed = story.runs["a CRD is claimed"].criterion(
         "crd-is-established-certificates.cert-manager.io"
     )
@@ -136,7 +139,7 @@ def hints(criterion: dict[str, Any]) -> list[str]:
     return [hint["id"] for hint in criterion["hints"]]
 
 
-def test_once_everything_is_mended_the_same_command_finishes_it(story: Story):
+def test_after_all_repairs_the_same_command_finishes_the_bootstrap(story: Story):
     finished = story.runs["finished"]
 
     assert finished.code == 0, finished.text[-4000:]
@@ -147,13 +150,13 @@ def test_once_everything_is_mended_the_same_command_finishes_it(story: Story):
     }
 
 
-def diagnostics(told: Told) -> dict[str, str]:
-    """Return each file of the archive that the report names, by its name within it."""
-    archive = told.folder / told.report["diagnostics"]["file"]
+def diagnostics(outcome: Outcome) -> dict[str, str]:
+    """Return each file of the archive that the report names, by its name within the archive."""
+    archive = outcome.folder / outcome.report["diagnostics"]["file"]
     return {name.split("/", 2)[2]: text for name, text in texts_in(archive)}
 
 
-def test_diagnostics_of_etcd_are_of_the_machine_that_is_behind(story: Story):
+def test_etcd_diagnostics_are_from_the_lagging_machine(story: Story):
     files = diagnostics(story.runs["etcd stalls"])
 
     assert {name for name in files if name.startswith("talos/")} >= {
@@ -171,7 +174,7 @@ def test_diagnostics_of_etcd_are_of_the_machine_that_is_behind(story: Story):
     assert not any(name.startswith(("kubernetes/", "flux/", "helm/")) for name in files)
 
 
-def test_diagnostics_of_a_crd_say_why_it_is_not_established(story: Story):
+def test_crd_diagnostics_contain_why_it_is_not_established(story: Story):
     files = diagnostics(story.runs["a CRD is claimed"])
 
     assert re.search(
@@ -184,7 +187,7 @@ def test_diagnostics_of_a_crd_say_why_it_is_not_established(story: Story):
     assert "kubernetes/events.txt" in files
 
 
-def test_diagnostics_of_a_chart_have_helms_history_and_what_is_not_ready(story: Story):
+def test_chart_diagnostics_contain_the_helm_history_and_what_is_not_ready(story: Story):
     files = diagnostics(story.runs["a chart does not install"])
 
     assert "invalid ownership metadata" in files["errors.txt"]
@@ -197,7 +200,7 @@ def test_diagnostics_of_a_chart_have_helms_history_and_what_is_not_ready(story: 
     assert "kubernetes/logs  NOT COLLECTED: pods are simulated" in files["README.txt"]
 
 
-def test_diagnostics_of_flux_have_its_objects_and_what_its_controllers_say(story: Story):
+def test_flux_diagnostics_contain_its_objects_and_controller_logs(story: Story):
     files = diagnostics(story.runs["Flux cannot build"])
 
     assert (
@@ -213,19 +216,17 @@ def test_diagnostics_of_flux_have_its_objects_and_what_its_controllers_say(story
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
-def test_diagnostics_are_whole_within_their_bounds_and_named_on_the_terminal(
-    story: Story, name: str
-):
-    told = story.runs[name]
+def test_diagnostics_are_complete_bounded_and_named_on_the_terminal(story: Story, name: str):
+    outcome = story.runs[name]
 
-    made = told.report["diagnostics"]
-    # A computer that is busy with something else gets no further within the bound, and says so.
+    made = outcome.report["diagnostics"]
+    # On a busy computer, collection may exceed its bound and reports that.
     assert made["trouble"] in ("", f"it was ended after {LONGEST_S:.0f} s")
     assert made["elapsed_s"] < LONGEST_S + 15
     assert made["size_bytes"] < 1024 * 1024
-    assert made["file"] in told.text
-    assert made["file"] in (told.folder / "report.html").read_text()
-    assert "journal.jsonl" in diagnostics(told)
+    assert made["file"] in outcome.text
+    assert made["file"] in (outcome.folder / "report.html").read_text()
+    assert "journal.jsonl" in diagnostics(outcome)
 
 
 def test_the_commands_of_a_plan_are_those_that_the_run_executes(story: Story):
@@ -235,8 +236,8 @@ def test_the_commands_of_a_plan_are_those_that_the_run_executes(story: Story):
         if one["verdict"] == "will act"
     }
     executed: dict[str, set[str]] = {}
-    for name, told in story.runs.items():
-        for one in told.report["criteria"] if name != "plan" else ():
+    for name, outcome in story.runs.items():
+        for one in outcome.report["criteria"] if name != "plan" else ():
             executed.setdefault(one["id"], set()).update(
                 command["command"] for command in one["commands"] if command["changes"]
             )
@@ -247,7 +248,7 @@ def test_the_commands_of_a_plan_are_those_that_the_run_executes(story: Story):
 
 
 def commands(reason: str) -> set[str]:
-    """Return the commands of a plan's reason that change something, without where they read and write."""
+    """Return the changing commands of a plan's reason, without redirections."""
     lines = [line.removeprefix("$ ") for line in reason.splitlines() if line.startswith("$ ")]
     return {
         re.sub(r" [<>] ?\S+", "", part)
@@ -259,15 +260,18 @@ def commands(reason: str) -> set[str]:
 
 def test_no_secret_is_on_the_terminal(story: Story, secrets: Canaries):
     assert {
-        name: secrets.found_in(told.text)
-        for name, told in story.runs.items()
-        if secrets.found_in(told.text)
+        name: secrets.found_in(outcome.text)
+        for name, outcome in story.runs.items()
+        if secrets.found_in(outcome.text)
     } == {}
 
 
 def test_no_secret_is_in_any_report_or_archive(story: Story, secrets: Canaries):
     files = [
-        path for told in story.runs.values() for path in told.folder.rglob("*") if path.is_file()
+        path
+        for outcome in story.runs.values()
+        for path in outcome.folder.rglob("*")
+        if path.is_file()
     ]
 
     assert {path.name for path in files} >= {
@@ -285,10 +289,10 @@ def test_no_secret_is_in_an_argument_or_in_the_environment_of_any_process(
 ):
     if story.unwatched:
         pytest.skip(f"processes cannot be watched here: {story.unwatched}")
-    started = [each for told in story.runs.values() for each in told.started]
+    started = [each for outcome in story.runs.values() for each in outcome.started]
 
     programs = {Path(word).name for each in started for word in each.argv[:2]}
-    assert programs >= {"git", "ssh", "op", *TALKATIVE}
+    assert programs >= {"git", "ssh", "op", *LEAKY_TOOLS}
     assert len(started) > 1000
     assert [
         shlex.join(each.argv[:4]) for each in started if secrets.found_in("\0".join(each.argv))
@@ -300,14 +304,14 @@ def test_no_secret_is_in_an_argument_or_in_the_environment_of_any_process(
     ] == []
 
 
-def test_no_secret_is_in_an_argument_of_what_the_lab_runs(story: Story, secrets: Canaries):
+def test_no_secret_is_in_an_argument_of_the_labs_processes(story: Story, secrets: Canaries):
     running = [Path(f"/proc/{pid}/cmdline").read_text() for pid in marked(story.rehearsal.state)]
 
     assert any("kube-apiserver" in line for line in running)
     assert [line[:60] for line in running if secrets.found_in(line)] == []
 
 
-KEEPERS = (
+PLACES_OF_SECRETS = (
     "home/.config/sops/age/keys.txt",
     "home/.kube/k8s-ops-infra",
     "op-account",
@@ -317,10 +321,13 @@ KEEPERS = (
     "tree/clusters/infra/talos/clusterconfig/",
     "kwok/",
 )
-"""Where secrets lie in clear, and belong: the operator's own files, what stands for 1Password and the Git host, machines, and a control plane."""
+"""Where plain-text secrets belong.
+
+The operator's own files, the stand-ins for 1Password and the Git host, machines, control plane.
+"""
 
 
-def test_no_secret_lies_on_the_disk_but_where_it_belongs(story: Story, secrets: Canaries):
+def test_secrets_are_on_disk_only_where_they_belong(story: Story, secrets: Canaries):
     state = story.rehearsal.state
     everything = [
         path
@@ -332,7 +339,7 @@ def test_no_secret_lies_on_the_disk_but_where_it_belongs(story: Story, secrets: 
     elsewhere = [
         path
         for path in everything
-        if not str(path).startswith(tuple(f"{state}/{place}" for place in KEEPERS))
+        if not str(path).startswith(tuple(f"{state}/{place}" for place in PLACES_OF_SECRETS))
     ]
     assert {path.name for path in elsewhere} >= {
         "journal.jsonl",
@@ -343,7 +350,7 @@ def test_no_secret_lies_on_the_disk_but_where_it_belongs(story: Story, secrets: 
     assert secrets.found_in_files(elsewhere) == []
 
 
-def test_what_holds_secrets_is_for_its_owner_alone(story: Story, secrets: Canaries):
+def test_files_with_secrets_are_readable_only_by_their_owner(story: Story, secrets: Canaries):
     state = story.rehearsal.state
     holding = [
         path
@@ -362,7 +369,7 @@ def mode(path: Path) -> int:
 
 
 def shut_off(path: Path, within: Path) -> bool:
-    """Report whether a folder on the way to a file lets nobody else in."""
+    """Report whether a folder on the path to a file excludes all other users."""
     return any(
         mode(folder) & 0o077 == 0
         for folder in (within, *path.parents)
@@ -381,15 +388,15 @@ MODES = {
     "home/.kube": 0o700,
     ".": 0o700,
 }
-"""Of everything that a run itself writes outside its report folder."""
+"""The modes of everything that a run writes outside its report folder."""
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_what_a_run_writes_is_for_its_owner_alone(story: Story, name: str):
+def test_files_of_a_run_are_readable_only_by_their_owner(story: Story, name: str):
     assert oct(mode(story.rehearsal.state / name)) == oct(MODES[name])
 
 
-def test_a_report_can_be_read_by_all_and_changed_by_its_owner_and_an_archive_is_private(
+def test_reports_are_readable_by_all_and_archives_are_private(
     story: Story,
 ):
     folder = story.rehearsal.root / "reports" / "infra-simulated"
@@ -402,5 +409,5 @@ def test_a_report_can_be_read_by_all_and_changed_by_its_owner_and_an_archive_is_
     assert {name for name, found in modes.items() if found & 0o022} == set()
 
 
-def test_nothing_is_left_in_the_temporary_folder(story: Story):
+def test_the_temporary_folder_is_empty_afterwards(story: Story):
     assert [str(path) for path in story.temporary.rglob("*") if path.is_file()] == []

@@ -1,4 +1,7 @@
-"""The whole story on the simulated target: it is met, a second run acts on nothing, and tools by hand agree."""
+"""The whole story on the simulated target.
+
+It is met, a second run changes nothing, and tools used by hand agree.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.hints import match
+from firstlight.failures import match
+from firstlight.run import CHANGES_AHEAD
 from firstlight.tools.orphans import _marked as marked
-from fixtures.run import CHANGES_AHEAD
 from tests.chaos.plan import ACTIONS
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
 from tests.rehearsal.obstacles import canaries_of
@@ -42,7 +45,7 @@ NOT_HERE = {
     "cilium-connectivity-test-passes",
     "the-timing-is-written-into-the-runbook",
 }
-"""What the simulated target cannot verify, by name."""
+"""The criteria that the simulated target cannot verify."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @pytest.fixture(scope="module")
 def killed(rehearsal: Rehearsal) -> Rehearsal:
-    """A run that is killed while helm installs Cilium, so that neither can tidy up."""
+    """A run that is killed while helm installs Cilium, so that neither can clean up."""
     process = subprocess.Popen(
         rehearsal.pytest_command(),
         cwd=rehearsal.root,
@@ -76,7 +79,7 @@ def killed(rehearsal: Rehearsal) -> Rehearsal:
 
 
 def wait_for_helm(rehearsal: Rehearsal) -> bool:
-    """Wait until helm installs, and report whether it was seen within its bound."""
+    """Wait until helm installs; report whether that was seen in time."""
 
     def upgrades(pid: int) -> bool:
         with contextlib.suppress(OSError):
@@ -88,7 +91,7 @@ def wait_for_helm(rehearsal: Rehearsal) -> bool:
 
 @pytest.fixture(scope="module")
 def finished(killed: Rehearsal) -> Rehearsal:
-    """The same command, which goes on where the killed run was."""
+    """The same command, which continues where the killed run stopped."""
     result = killed.run()
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     assert (
@@ -102,7 +105,10 @@ def finished(killed: Rehearsal) -> Rehearsal:
 
 
 def nothing_changes(rehearsal: Rehearsal) -> Callable[[], None]:
-    """Return what asserts that, from now on, machines and API server were looked at and nothing was changed, there or on the disk."""
+    """Return a function that asserts that everything was checked and nothing changed since now.
+
+    It covers the machines, the API server and the disk.
+    """
     calls, looks, files = (
         talos_calls(rehearsal),
         looks_by_the_operator(rehearsal),
@@ -123,8 +129,8 @@ def nothing_changes(rehearsal: Rehearsal) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def held_still(pids: list[int]) -> Iterator[None]:
-    """Keep processes from doing anything for a while."""
+def stopped(pids: list[int]) -> Iterator[None]:
+    """Stop processes for a while."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -134,9 +140,9 @@ def held_still(pids: list[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_plan_of_a_half_done_cluster_says_what_is_left_and_does_nothing(killed: Rehearsal):
+def test_a_plan_of_a_half_done_cluster_lists_the_rest_and_changes_nothing(killed: Rehearsal):
     left_behind = list(marked(str(killed.state)))
-    with held_still(left_behind):
+    with stopped(left_behind):
         unchanged = nothing_changes(killed)
 
         result = killed.run("--plan")
@@ -161,7 +167,7 @@ def test_a_plan_of_a_half_done_cluster_says_what_is_left_and_does_nothing(killed
         unchanged()
 
 
-def test_every_criterion_is_met_or_named_as_not_verifiable(finished: Rehearsal):
+def test_every_criterion_is_met_or_listed_as_not_verifiable(finished: Rehearsal):
     verdicts = finished.verdicts()
 
     assert {
@@ -180,7 +186,7 @@ def test_etcd_was_bootstrapped_exactly_once(finished: Rehearsal):
     ] == ["/machine.MachineService/Bootstrap"]
 
 
-def test_the_matrix_of_ends_knows_every_action(finished: Rehearsal):
+def test_the_chaos_plan_lists_every_action(finished: Rehearsal):
     lines = map(json.loads, (finished.state / "journal.jsonl").read_text().splitlines())
     taken = [line["action"] for line in lines if line["event"] in ("ActionBegun", "ActionSkipped")]
 
@@ -190,7 +196,7 @@ def test_the_matrix_of_ends_knows_every_action(finished: Rehearsal):
     assert list(dict.fromkeys(known)) == list(ACTIONS)
 
 
-def test_a_second_run_acts_on_nothing_and_says_so(finished: Rehearsal):
+def test_a_second_run_changes_nothing_and_reports_that(finished: Rehearsal):
     talos, kubernetes = mutating_talos_calls(finished), changes_by_the_operator(finished)
     assert kubernetes
 
@@ -204,7 +210,7 @@ def test_a_second_run_acts_on_nothing_and_says_so(finished: Rehearsal):
     }
 
 
-def test_a_plan_of_a_finished_cluster_has_nothing_to_do(finished: Rehearsal):
+def test_a_plan_of_a_finished_cluster_is_empty(finished: Rehearsal):
     report, unchanged = finished.report, nothing_changes(finished)
 
     result = finished.run("--plan")
@@ -219,8 +225,8 @@ def test_a_plan_of_a_finished_cluster_has_nothing_to_do(finished: Rehearsal):
     assert finished.report == report
 
 
-def test_no_hint_fires_on_what_a_good_run_says(finished: Rehearsal):
-    """What is looked for in evidence of failures is in nothing that tools, machines and criteria say when all is well."""
+def test_no_failure_row_matches_the_output_of_a_successful_run(finished: Rehearsal):
+    """No pattern of the failure catalogue matches what tools and criteria print on success."""
     criteria = finished.report["criteria"]
     said = {
         one["id"]: "\n".join(
@@ -250,7 +256,7 @@ def test_no_hint_fires_on_what_a_good_run_says(finished: Rehearsal):
 
     assert sum(len(text) for text in said.values()) > 3000
     assert [one["id"] for one in criteria if one["hints"]] == []
-    # That a push is refused is what these two look for: the row says that it is expected.
+    # These two criteria expect a refused push, and the row says so.
     assert fired == {
         name: ["FL-062"]
         for name in (
@@ -258,13 +264,13 @@ def test_no_hint_fires_on_what_a_good_run_says(finished: Rehearsal):
             "the-deploy-key-that-flux-uses-is-read-only",
         )
     }
-    # Journal and terminal tell of the run that was killed under helm as well, and that is what FL-055 is for.
+    # Journal and terminal also cover the run that was killed under helm: that is FL-055.
     assert {
         hint.id for line in (*journal.splitlines(), *terminal.splitlines()) for hint in match(line)
     } <= {"FL-062", "FL-055"}
 
 
-def test_tools_by_hand_agree(finished: Rehearsal):
+def test_tools_used_by_hand_agree(finished: Rehearsal):
     assert "infra-worker-3" in finished.tool("kubectl", "get", "nodes").stdout
     assert finished.tool("flux", "check").returncode == 0
     assert (
@@ -278,7 +284,7 @@ def test_tools_by_hand_agree(finished: Rehearsal):
     assert again.returncode == 1
 
 
-def test_the_kubeconfig_is_private_and_in_the_labs_own_home(finished: Rehearsal):
+def test_the_kubeconfig_is_private_and_in_the_labs_home(finished: Rehearsal):
     kubeconfig = finished.state / "home" / ".kube" / "k8s-ops-infra"
 
     assert kubeconfig.stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,7 @@
-"""What a rehearsal's machines and API server saw of its runs, and what lies on the disk: the proof that something changed, or that nothing did."""
+"""Traces of a run in machines, API server and on disk.
+
+They prove that something changed, or that nothing did.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tests.rehearsal.conftest import Rehearsal
 LOOKS = ("get", "list", "watch")
 
 LAB_KEEPS = ("audit.log", "talos-calls.jsonl", "logs", "kwok", "flux", "machines-state.json")
-"""What the lab's own processes write in the lab's folder, whoever asks them something."""
+"""Files of the lab folder that the lab's own processes write on any request."""
 
 
 def mutating_talos_calls(rehearsal: Rehearsal) -> list[str]:
@@ -20,17 +23,17 @@ def mutating_talos_calls(rehearsal: Rehearsal) -> list[str]:
 
 
 def talos_calls(rehearsal: Rehearsal) -> int:
-    """Return how many calls the machines have had."""
+    """Return the number of calls that the machines received."""
     return len((rehearsal.state / "talos-calls.jsonl").read_text().splitlines())
 
 
 def changes_by_the_operator(rehearsal: Rehearsal) -> list[str]:
-    """Return each change that the admin asked of the API server, in order; none before there is one."""
+    """Return each change that the admin requested from the API server, in order."""
     log = rehearsal.state / "audit.log"
     changes = []
     for line in log.read_text().splitlines() if log.exists() else ():
         event = json.loads(line)
-        # Self-reviews ask what one may do; they are created and kept nowhere.
+        # Self-reviews only ask for permissions. They are created but not stored.
         if (
             event["user"]["username"] == "admin"
             and event["verb"] not in LOOKS
@@ -41,13 +44,19 @@ def changes_by_the_operator(rehearsal: Rehearsal) -> list[str]:
 
 
 def looks_by_the_operator(rehearsal: Rehearsal) -> int:
-    """Return how often the admin looked: the log is empty where nobody writes it, too."""
+    """Return how often the admin read from the API server.
+
+    Zero may also mean that nothing was logged.
+    """
     events = map(json.loads, (rehearsal.state / "audit.log").read_text().splitlines())
     return sum(event["user"]["username"] == "admin" and event["verb"] in LOOKS for event in events)
 
 
 def files_under(folder: Path, *, but: tuple[str, ...] = ()) -> dict[str, tuple[int, int, int]]:
-    """Return every file and folder with its mode, its size and the time of its last change; folders change when a file comes or goes."""
+    """Return mode, size and modification time of every file and folder.
+
+    A folder's time changes when a file is added or removed.
+    """
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder)

@@ -1,4 +1,7 @@
-"""Each thing that may be wrong gives its own error, its hint and exit code 1; once it is mended, the same command goes on."""
+"""Each broken precondition has its own error, failure row and exit code 1.
+
+Once it is repaired, the same command continues.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.run import CHANGES_AHEAD
+from firstlight.run import CHANGES_AHEAD
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.rehearsal.conftest import Rehearsal, rehearsal_on
@@ -24,7 +27,7 @@ from tests.rehearsal.traces import (
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
 
 FACTOR = ("--budget-factor", "0.05")
-"""Budgets in tests: what is broken stays broken, so there is nothing to wait for."""
+"""Factor for budgets: what is broken stays broken, so waiting is pointless."""
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +39,12 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @dataclass(frozen=True)
 class Broken:
-    """Something that is broken, until it is left."""
+    """Something to break for a while, and how a run must report it."""
 
     criterion: str
     error: str
     hint: str
-    break_it: Callable[[Rehearsal], AbstractContextManager[None]]
+    fault: Callable[[Rehearsal], AbstractContextManager[None]]
 
 
 def faults(rehearsal: Rehearsal) -> Faults:
@@ -57,7 +60,7 @@ def signed_out(rehearsal: Rehearsal) -> AbstractContextManager[None]:
 
 
 def unresolvable(rehearsal: Rehearsal) -> AbstractContextManager[None]:
-    # In the lab's copy: what the checkout names, the lab puts into its vault.
+    # In the lab's copy, because the lab fills its vault for references of the checkout.
     template = Path(rehearsal.lab_description["tree"]) / "bootstrap" / "infra" / "secrets.yaml.tpl"
     return Faults.changed(
         template,
@@ -105,7 +108,7 @@ PREFLIGHT = (
 )
 
 
-def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(rehearsal: Rehearsal):
+def test_a_plan_of_a_fresh_cluster_lists_the_actions_and_changes_nothing(rehearsal: Rehearsal):
     files, calls = files_under(rehearsal.state, but=LAB_KEEPS), talos_calls(rehearsal)
 
     result = rehearsal.run("--plan")
@@ -133,7 +136,7 @@ def test_a_plan_of_a_fresh_cluster_says_what_a_run_would_do_and_does_nothing(reh
     assert files_under(rehearsal.state, but=LAB_KEEPS) == files
 
 
-def test_a_plan_on_what_is_broken_says_what_blocks_it(rehearsal: Rehearsal):
+def test_a_plan_with_a_broken_precondition_reports_what_blocks_it(rehearsal: Rehearsal):
     with signed_out(rehearsal):
         result = rehearsal.run("--plan", "--stage", "preflight,talos")
 
@@ -152,8 +155,8 @@ def test_a_plan_on_what_is_broken_says_what_blocks_it(rehearsal: Rehearsal):
     PREFLIGHT,
     ids=("no-age-key", "signed-out", "key-not-registered", "node-down", "port-closed", "wrong-ca"),
 )
-def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
-    with broken.break_it(rehearsal):
+def test_preflight_reports_each_broken_precondition(rehearsal: Rehearsal, broken: Broken):
+    with broken.fault(rehearsal):
         result = rehearsal.run("--stage", "preflight", *FACTOR)
 
     criterion = rehearsal.criterion(broken.criterion)
@@ -165,7 +168,7 @@ def test_preflight_names_what_is_broken(rehearsal: Rehearsal, broken: Broken):
     assert "Traceback" not in result.stdout
 
 
-def test_a_reference_that_does_not_resolve_is_named(rehearsal: Rehearsal):
+def test_an_unresolvable_reference_is_reported(rehearsal: Rehearsal):
     with unresolvable(rehearsal):
         result = rehearsal.run("--stage", "preflight", *FACTOR)
 
