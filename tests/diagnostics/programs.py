@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight.checklist import Capability
 from firstlight.clock import SystemClock
 from firstlight.definition import load
 from firstlight.diagnostics import Collected, FailedCriterion, Failure, collect
-from firstlight.target import Capability, Target
-from firstlight.tools.masking import Masker
+from firstlight.masking import Masker
+from firstlight.target import Target
 from tests.definitions import CHECKOUT
 
 PODS = {

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.diagnostics.archive import KEPT, PIECE_BYTES_MAX, cut
-from firstlight.target import Capability
-from firstlight.tools.masking import MASK, Masker
+from firstlight.checklist import Capability
+from firstlight.diagnostics.archive import ENTRY_BYTES_MAX, KEPT, cut
+from firstlight.masking import MASK, Masker
 from firstlight.tools.objects import name_of
 from tests.conditions.objects import item, leaving, pod
 from tests.definitions import CHECKOUT
@@ -306,7 +306,7 @@ def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archiv
     files = unpacked(collected)
     assert time.monotonic() - started_s < 60
     assert collected.trouble == ""
-    assert len(files["kubernetes/crds.txt"]) < PIECE_BYTES_MAX + 200
+    assert len(files["kubernetes/crds.txt"]) < ENTRY_BYTES_MAX + 200
     assert "bytes are left out here" in files["kubernetes/crds.txt"]
     assert collected.size_bytes < 1024 * 1024
 

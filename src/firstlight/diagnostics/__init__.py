@@ -1,6 +1,6 @@
-"""Diagnostics: what is collected when a criterion failed, so that the failure can be understood without the cluster at hand.
+"""Diagnostics: evidence about a failed stage, so that it can be understood without the cluster.
 
-This package only looks, never for long and never at much; it never fails a run, and what it hands out is masked.
+This package only reads, within a bounded time and size. It never fails a run, and masks its output.
 """
 
 from firstlight.diagnostics.collect import Collected, collect

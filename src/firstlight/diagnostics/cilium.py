@@ -1,29 +1,22 @@
-"""Cilium's own view of its datapath, where there is one."""
+"""The state of Cilium's agents, where the target has a datapath."""
 
 from __future__ import annotations
 
 from firstlight.checklist import Capability
-from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.archive import Entries, Omitted, output_of
+from firstlight.diagnostics.deadline import Deadline
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.piece import Absent, Found, asking
+
+AGENT_STATUS = (
+    *("--namespace", "kube-system", "exec", "daemonset/cilium", "--container", "cilium-agent"),
+    *("--", "cilium-dbg", "status", "--verbose"),
+)
 
 
-def status(failure: Failure, _looking: Looking) -> Found:
-    """Yield what the agents say of themselves."""
+def status(failure: Failure, _deadline: Deadline) -> Entries:
+    """Yield the status of Cilium and of one agent."""
     if Capability.DATAPATH not in failure.target.capabilities:
-        yield Absent("cilium", failure.target.reasons[Capability.DATAPATH])
+        yield Omitted("cilium", failure.target.reasons[Capability.DATAPATH])
         return
-    yield asking("cilium/status.txt", *failure.cilium("status"))
-    words = (
-        "--namespace",
-        "kube-system",
-        "exec",
-        "daemonset/cilium",
-        "--container",
-        "cilium-agent",
-        "--",
-        "cilium-dbg",
-        "status",
-        "--verbose",
-    )
-    yield asking("cilium/agent-status.txt", *failure.kubectl(*words))
+    yield output_of("cilium/status.txt", *failure.cilium("status"))
+    yield output_of("cilium/agent-status.txt", *failure.kubectl(*AGENT_STATUS))

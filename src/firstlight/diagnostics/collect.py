@@ -1,4 +1,4 @@
-"""Collect everything for a failure into one archive: in bounded time, in bounded size, masked, and never at the cost of the run."""
+"""Collect diagnostics into one archive: bounded in time and size, masked, without raising."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from firstlight.clock import Clock
-from firstlight.diagnostics.archive import TOTAL_BYTES_MAX, cut, write_archive
-from firstlight.diagnostics.deadline import Looking, TimeUp
+from firstlight.diagnostics.archive import TOTAL_BYTES_MAX, Entry, Omitted, cut, write_archive
+from firstlight.diagnostics.deadline import Deadline, TimeUp
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.piece import Absent, Piece
 from firstlight.diagnostics.subjects import Subject, subjects_of
 from firstlight.errors import FirstlightError
 from firstlight.masking import Masker
 
 LONGEST_S = 60.0
-"""All looking together. Ending a command that does not end takes ten seconds at most, writing takes none to speak of."""
+"""Time for all commands together; terminating the last one takes ten seconds at most."""
 
 RAW_CHARACTERS_MAX = 4 * 1024 * 1024
-"""What is masked of one answer: masking it takes a few seconds, and nobody reads more."""
+"""Masked of one answer: that takes a few seconds, and nobody reads more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What came of collecting.
+    """The result of collecting.
 
     Attributes:
-        path: The archive, none when it could not be written.
-        pieces: How many files are in it.
-        size_bytes: Of the archive.
-        elapsed_s: How long it took.
-        trouble: What kept it from being whole, empty when nothing did.
+        path: The archive, or None if it could not be written.
+        pieces: The number of files in it.
+        size_bytes: The size of the archive.
+        elapsed_s: How long collecting took.
+        trouble: Why the archive is incomplete; empty if it is complete.
     """
 
     path: Path | None
@@ -42,7 +41,7 @@ class Collected:
 
 
 @dataclass(slots=True)
-class _Basket:
+class _Contents:
     """What has been collected so far, masked."""
 
     mask: Masker
@@ -51,7 +50,7 @@ class _Basket:
     size_bytes: int = 0
     trouble: str = ""
 
-    def put(self, name: str, text: str, note: str) -> None:
+    def add(self, name: str, text: str, note: str) -> None:
         text = cut(self.mask(text[:RAW_CHARACTERS_MAX]))
         size = len(text.encode(errors="replace"))
         path = _safe(self.mask(name))
@@ -59,13 +58,13 @@ class _Basket:
             self.trouble = (
                 self.trouble or f"no more than {TOTAL_BYTES_MAX // 1024 // 1024} MiB are kept"
             )
-            self.leave_out(name, "the archive is full")
+            self.omit(name, "the archive is full")
             return
         self.size_bytes += size
         self.texts[path] = text
         self.notes.append(f"{path}  {size} bytes  {self.mask(note)}")
 
-    def leave_out(self, name: str, why: str) -> None:
+    def omit(self, name: str, why: str) -> None:
         self.notes.append(f"{_safe(self.mask(name))}  NOT COLLECTED: {self.mask(why)}")
 
 
@@ -78,109 +77,101 @@ def collect(
     clock: Clock,
     longest_s: float = LONGEST_S,
 ) -> Collected:
-    """Collect everything for a failure into one archive; whatever goes wrong is told in the result, and nothing is raised.
+    """Collect the diagnostics of a failure into one archive.
 
-    Ctrl+C ends it: what is there by then is written.
+    Nothing is raised; the result says what went wrong. Ctrl+C stops collecting, and what has been
+    collected by then is written.
 
     Args:
         failure: What failed.
-        folder: Where the archive goes.
+        folder: Where the archive is written.
         environment: The whole environment of every command.
         mask: Knows every secret of the run.
-        clock: Where time comes from.
-        longest_s: How long all looking together may take.
+        clock: The source of time.
+        longest_s: Time limit for all commands together.
     """
     started_s = clock.monotonic()
-    basket = _Basket(mask)
-    looking = Looking(environment, failure.target.root, mask, clock, started_s + longest_s)
+    contents = _Contents(mask)
+    deadline = Deadline(environment, failure.target.root, mask, clock, started_s + longest_s)
     try:
         for subject in subjects_of(failure):
-            _fill(basket, subject, failure, looking)
+            _add_subject(contents, subject, failure, deadline)
     except TimeUp:
-        basket.trouble = basket.trouble or f"it was ended after {longest_s:.0f} s"
+        contents.trouble = contents.trouble or f"it was ended after {longest_s:.0f} s"
     except KeyboardInterrupt:
-        basket.trouble = basket.trouble or "it was interrupted"
+        contents.trouble = contents.trouble or "it was interrupted"
     elapsed_s = clock.monotonic() - started_s
     now = clock.now()
     path = folder / f"diagnostics-{now:%Y%m%dT%H%M%SZ}.tar.gz"
     try:
-        texts = {
-            "README.txt": _about(failure, basket, elapsed_s, f"{now:%Y-%m-%d %H:%M:%S} UTC"),
-            **basket.texts,
-        }
+        about = _about(failure, contents, elapsed_s, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+        texts = {"README.txt": about, **contents.texts}
         size_bytes = write_archive(path, texts, at_s=now.timestamp())
     except (OSError, KeyboardInterrupt) as error:
-        return Collected(
-            None,
-            0,
-            0,
-            elapsed_s,
-            f"cannot write {path.name}: {getattr(error, 'strerror', None) or type(error).__name__}",
-        )
-    return Collected(path, len(texts), size_bytes, elapsed_s, basket.trouble)
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return Collected(None, 0, 0, elapsed_s, f"cannot write {path.name}: {why}")
+    return Collected(path, len(texts), size_bytes, elapsed_s, contents.trouble)
 
 
-def _fill(basket: _Basket, subject: Subject, failure: Failure, looking: Looking) -> None:
-    """Take everything of one subject; what goes wrong with it is noted, and others do without it."""
+def _add_subject(
+    contents: _Contents, subject: Subject, failure: Failure, deadline: Deadline
+) -> None:
+    """Add all entries of a subject; whatever goes wrong is noted and does not affect the others."""
     name = subject.__module__.rpartition(".")[2]
     try:
-        for one in subject(failure, looking):
-            if isinstance(one, Absent):
-                basket.leave_out(one.name, one.why)
+        for one in subject(failure, deadline):
+            if isinstance(one, Omitted):
+                contents.omit(one.name, one.why)
             else:
-                _take(basket, one, looking)
+                _add_entry(contents, one, deadline)
     except TimeUp:
         raise
     except FirstlightError as error:
-        # Such as a tool that is not there.
-        basket.leave_out(name, error.summary)
-    except Exception as error:  # noqa: BLE001 - a fault in here must not hide the failure that it is about
-        basket.trouble = (
-            basket.trouble or f"{name}: {type(error).__name__}: {basket.mask(str(error))}"
+        # For example, a missing tool.
+        contents.omit(name, error.summary)
+    except Exception as error:  # noqa: BLE001 - a bug in here must not hide the failure itself
+        contents.trouble = (
+            contents.trouble or f"{name}: {type(error).__name__}: {contents.mask(str(error))}"
         )
-        basket.leave_out(name, f"{type(error).__name__}: {error}")
+        contents.omit(name, f"{type(error).__name__}: {error}")
 
 
-def _take(basket: _Basket, piece: Piece, looking: Looking) -> None:
-    started_s = looking.clock.monotonic()
+def _add_entry(contents: _Contents, entry: Entry, deadline: Deadline) -> None:
+    started_s = deadline.clock.monotonic()
     try:
-        answer = piece.look(looking)
+        answer = entry.read(deadline)
     except (FirstlightError, OSError) as error:
-        basket.leave_out(
-            piece.name, error.summary if isinstance(error, FirstlightError) else str(error)
+        contents.omit(
+            entry.name, error.summary if isinstance(error, FirstlightError) else str(error)
         )
         return
-    note = f"{looking.clock.monotonic() - started_s:.1f} s" + (
-        f"  {answer.trouble}" if answer.trouble else ""
-    )
-    basket.put(
-        piece.name,
-        f"{answer.asked}\n\n{answer.text}" if answer.asked.startswith("$ ") else answer.text,
-        note,
+    took = f"{deadline.clock.monotonic() - started_s:.1f} s"
+    contents.add(
+        entry.name,
+        f"{answer.command}\n\n{answer.text}" if answer.command else answer.text,
+        f"{took}  {answer.trouble}" if answer.trouble else took,
     )
 
 
-def _about(failure: Failure, basket: _Basket, elapsed_s: float, at: str) -> str:
+def _about(failure: Failure, contents: _Contents, elapsed_s: float, at: str) -> str:
     titles = "\n".join(f"  {one.title} ({one.id})" for one in failure.criteria)
+    stand_ins = [
+        f"  {one.name}, for {one.stands_for}; cannot show {one.cannot_show}"
+        for one in failure.target.stand_ins
+    ]
+    where = f"{failure.cluster.name} on {failure.target.name}"
     lines = [
-        f"Diagnostics of {failure.cluster.name} on {failure.target.name}, run {failure.run_id}, {at}",
-        f"collected in {elapsed_s:.1f} s for stage {failure.stage}, in which failed:",
-        basket.mask(titles),
-        *([f"NOT WHOLE: {basket.trouble}"] if basket.trouble else []),
+        f"Diagnostics of {where}, run {failure.run_id}, {at}",
+        f"Collected in {elapsed_s:.1f} s for stage {failure.stage}. These criteria failed:",
+        contents.mask(titles),
+        *([f"NOT WHOLE: {contents.trouble}"] if contents.trouble else []),
         "",
-        "Only looks were taken, nothing was changed. Secrets are replaced by ********. Secrets and the values of releases are not in here;",
-        "what any other object holds as plain text may be, such as the environment of a container in its description.",
-        *(
-            ["", "What stands in for the real thing on this target:"]
-            if failure.target.stand_ins
-            else []
-        ),
-        *(
-            f"  {one.name}, for {one.stands_for}; cannot show {one.cannot_show}"
-            for one in failure.target.stand_ins
-        ),
+        "All commands were read-only. Secrets are replaced by ********. Secret objects and the",
+        "values of releases are not included. Plain text in other objects is, such as the",
+        "environment of a container in its description.",
+        *(["", "Stand-ins on this target:", *stand_ins] if stand_ins else []),
         "",
-        *basket.notes,
+        *contents.notes,
         "",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Take one look after another within one bound of time, each command within its own."""
+"""Run commands and read files until a common deadline, each within its own time limit."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from firstlight.masking import Masker
 from firstlight.process import CommandResult, run
 
 COMMAND_S = 10.0
-"""One command; gRPC gives up a machine that is off after twenty seconds, which is too much of a minute for what is known by then."""
+"""Time limit of one command; gRPC gives up on an unreachable machine only after 20 seconds."""
 
 TAIL_BYTES_MAX = 256 * 1024
-"""What is read of the end of a log file."""
+"""Read from the end of a log file."""
 
 
 class TimeUp(Exception):
-    """There is no time left for another look."""
+    """The deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
-    """The way to commands and files; what it returns is as they said it, and masked only by who keeps it.
+class Deadline:
+    """Access to commands and files until a moment in time; what it returns is not masked yet.
 
     Attributes:
         environment: The whole environment of every command.
-        root: Where commands run.
-        mask: Masks what the process runner itself tells.
-        clock: Where time comes from.
-        ends_at_s: When all looking ends, on that clock.
+        root: Working directory of every command.
+        mask: Masks the command lines.
+        clock: The source of time.
+        ends_at_s: The deadline, on that clock.
     """
 
     environment: Mapping[str, str]
@@ -39,12 +39,12 @@ class Looking:
     clock: Clock
     ends_at_s: float
 
-    def ask(self, command: tuple[str, ...]) -> CommandResult:
-        """Run a command that looks.
+    def run(self, command: tuple[str, ...]) -> CommandResult:
+        """Run a command that changes nothing.
 
         Raises:
-            TimeUp: All time is used up.
-            ToolMissing: There is no such command.
+            TimeUp: The deadline has passed.
+            ToolMissing: The command does not exist.
         """
         left_s = self.ends_at_s - self.clock.monotonic()
         if left_s <= 0:
@@ -57,15 +57,16 @@ class Looking:
             mask=self.mask,
         )
 
-    def end_of(self, path: Path) -> str:
-        """Return the end of a file.
 
-        Raises:
-            OSError: It cannot be read.
-        """
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES_MAX))
-            text = file.read(TAIL_BYTES_MAX).decode(errors="replace")
-        # A first line that was cut might hold half a secret.
-        return text if size <= TAIL_BYTES_MAX else text.partition("\n")[2]
+def tail(path: Path) -> str:
+    """Return the end of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL_BYTES_MAX))
+        text = file.read(TAIL_BYTES_MAX).decode(errors="replace")
+    # The first line may be cut in the middle of a secret, which masking would then miss.
+    return text if size <= TAIL_BYTES_MAX else text.partition("\n")[2]

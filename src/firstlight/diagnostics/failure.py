@@ -1,4 +1,4 @@
-"""What failed, and where it is looked at."""
+"""What failed, and the commands that read the state of the cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from firstlight.definition.model import Cluster, Node
 from firstlight.target import Target
 
 NODES_MAX = 6
-"""Machines that are looked at; of a failure that names none, the first ones."""
+"""Machines that are asked; the first ones, if the errors name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +19,16 @@ class FailedCriterion:
     """A criterion that failed.
 
     Attributes:
-        id: The criterion.
-        title: Its sentence.
-        needs: What it needs of the target.
-        said: Error and last observation, masked.
+        id: The criterion's id.
+        title: Its title.
+        needs: The capabilities that it needs.
+        error: Its error and last observation, masked.
     """
 
     id: str
     title: str
     needs: tuple[str, ...]
-    said: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Failure:
     """A stage that failed.
 
     Attributes:
-        run_id: The run.
-        stage: The stage's key, `40-apps`.
-        criteria: Its criteria that failed, in order.
-        cluster: The definition, as the target has it.
-        target: Where.
+        run_id: The run's id.
+        stage: The stage's key, such as `40-apps`.
+        criteria: The failed criteria, in order.
+        cluster: The target's copy of the definition.
+        target: Where it failed.
     """
 
     run_id: str
@@ -51,27 +51,27 @@ class Failure:
 
     @property
     def has_talos(self) -> bool:
-        """Whether there are machines to ask."""
+        """Whether the target has Talos machines."""
         return Capability.TALOS_API in self.target.capabilities
 
     @property
     def is_about_talos(self) -> bool:
-        """Whether a criterion that failed asks the machines."""
+        """Whether a failed criterion needs the Talos API."""
         return any(Capability.TALOS_API in one.needs for one in self.criteria)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The machines concerned: those that the errors name, or all where they name none; no more than a few."""
-        said = "\n".join(one.said for one in self.criteria)
+        """The machines that the errors name, or the first ones if they name none."""
+        errors = "\n".join(one.error for one in self.criteria)
         named = [
             node
             for node in self.cluster.nodes
-            if _names(said, node.hostname) or _names(said, str(node.address))
+            if _names(errors, node.hostname) or _names(errors, str(node.address))
         ]
         return tuple(named or self.cluster.nodes)[:NODES_MAX]
 
     def talosctl(self, node: Node, *words: str) -> tuple[str, ...]:
-        """Return the command that asks one machine at its own address."""
+        """Return a talosctl command for one machine at its own address."""
         address = str(node.address)
         return (
             "talosctl",
@@ -85,19 +85,19 @@ class Failure:
         )
 
     def kubectl(self, *words: str) -> tuple[str, ...]:
-        """Return the command that asks the API server."""
+        """Return a kubectl command."""
         return ("kubectl", *self._kubeconfig("--context"), "--request-timeout=8s", *words)
 
     def helm(self, *words: str) -> tuple[str, ...]:
-        """Return the command that asks Helm."""
+        """Return a helm command."""
         return ("helm", *self._kubeconfig("--kube-context"), *words)
 
     def flux(self, *words: str) -> tuple[str, ...]:
-        """Return the command that asks Flux."""
+        """Return a flux command."""
         return ("flux", *self._kubeconfig("--context"), *words)
 
     def cilium(self, *words: str) -> tuple[str, ...]:
-        """Return the command that asks Cilium."""
+        """Return a cilium command."""
         return ("cilium", *self._kubeconfig("--context"), *words)
 
     def _kubeconfig(self, context: str) -> Sequence[str]:
@@ -105,13 +105,13 @@ class Failure:
 
     @property
     def journal(self) -> Path:
-        """The journal."""
+        """The path of the journal."""
         return self.target.state / "journal.jsonl"
 
 
-def _names(said: str, name: str) -> bool:
-    """Report whether a text names a machine: `infra-cp-1` is not named by `infra-cp-10`, nor an address by a longer one."""
-    before, found, after = said.partition(name)
+def _names(text: str, name: str) -> bool:
+    """Report whether a text contains a machine's name or address, not as part of a longer one."""
+    before, found, after = text.partition(name)
     if not found:
         return False
     apart = not (

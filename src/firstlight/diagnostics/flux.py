@@ -1,12 +1,12 @@
-"""Flux's objects with what its controllers say of them, and the controllers' logs."""
+"""Flux's objects with their conditions, and the controllers' logs."""
 
 from __future__ import annotations
 
 from firstlight.checklist import Capability
-from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.archive import Entries, Omitted, output_of
+from firstlight.diagnostics.deadline import Deadline
 from firstlight.diagnostics.failure import Failure
 from firstlight.diagnostics.kubernetes import LOG_LINES, conditions, describe, not_ready
-from firstlight.diagnostics.piece import Absent, Found, asking
 from firstlight.tools.objects import is_ready
 
 NAMESPACE = "flux-system"
@@ -27,22 +27,19 @@ CONTROLLERS = (
 )
 
 
-def objects(failure: Failure, looking: Looking) -> Found:
-    """Yield all of Flux's objects, the conditions of HelmReleases, what else is not Ready with its description, and the controllers' logs."""
-    yield asking("flux/objects.txt", *failure.flux("get", "all", "--all-namespaces"))
-    yield asking("flux/check.txt", *failure.flux("check", "--timeout", "8s"))
-    # Its description would show the values in it.
+def objects(failure: Failure, deadline: Deadline) -> Entries:
+    """Yield all of Flux's objects, a description of each that is not Ready, and logs."""
+    yield output_of("flux/objects.txt", *failure.flux("get", "all", "--all-namespaces"))
+    yield output_of("flux/check.txt", *failure.flux("check", "--timeout", "8s"))
+    # A description of a HelmRelease would include its values.
     yield conditions("flux/helmreleases.txt", failure, "helmreleases.helm.toolkit.fluxcd.io")
     for kind in KINDS:
-        # An object that no controller has looked at yet has no conditions at all.
-        items = not_ready(failure, looking, kind, is_ready)
-        yield from describe(failure, kind, items)
+        # An object that no controller has seen yet has no conditions at all.
+        yield from describe(failure, kind, not_ready(failure, deadline, kind, is_ready))
     if Capability.RUNNING_PODS not in failure.target.capabilities:
-        yield Absent(
-            "flux/logs",
-            f"{failure.target.reasons[Capability.RUNNING_PODS]}; the controllers' own processes log into lab/",
-        )
+        why = failure.target.reasons[Capability.RUNNING_PODS]
+        yield Omitted("flux/logs", f"{why}; the controllers' own processes log to lab/")
         return
     for name in CONTROLLERS:
         words = ("--namespace", NAMESPACE, "logs", f"deployment/{name}", "--tail", LOG_LINES)
-        yield asking(f"flux/logs-{name}.txt", *failure.kubectl(*words))
+        yield output_of(f"flux/logs-{name}.txt", *failure.kubectl(*words))

@@ -1,31 +1,31 @@
-"""Helm's own records: every release, and the history of those that are not deployed."""
+"""Helm's records: every release, and its history."""
 
 from __future__ import annotations
 
-from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.archive import Entries, output_of
+from firstlight.diagnostics.deadline import Deadline
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.piece import Found, asking
 from firstlight.tools.helm import parse_releases
 from firstlight.tools.reading import Unreadable
 
 
-def releases(failure: Failure, looking: Looking) -> Found:
-    """Yield the list of releases, and the history of each; a record's values may hold secrets, and are never asked for."""
+def releases(failure: Failure, deadline: Deadline) -> Entries:
+    """Yield the list of releases and the history of each, but no values, which may be secret."""
     listing = ("list", "--all-namespaces", "--all")
-    yield asking("helm/releases.txt", *failure.helm(*listing))
-    answer = looking.ask(failure.helm(*listing, "--output", "json"))
+    yield output_of("helm/releases.txt", *failure.helm(*listing))
+    answer = deadline.run(failure.helm(*listing, "--output", "json"))
     try:
         found = parse_releases(answer.stdout) if answer.ok else []
     except Unreadable:
         found = []
-    # What failed is of most worth, should the time be short.
+    # Failed releases come first, in case time runs out.
     for release in sorted(found, key=lambda release: release.status == "deployed"):
-        yield asking(
+        yield output_of(
             f"helm/history-{release.namespace}-{release.name}.txt",
             *failure.helm("history", release.name, "--namespace", release.namespace),
         )
         if release.status != "deployed":
             words = ("status", release.name, "--namespace", release.namespace, "--show-resources")
-            yield asking(
+            yield output_of(
                 f"helm/status-{release.namespace}-{release.name}.txt", *failure.helm(*words)
             )

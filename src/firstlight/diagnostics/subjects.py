@@ -1,15 +1,15 @@
-"""Which subjects are looked at for which stage: what failed there cannot be explained by anything else."""
+"""Which subjects are collected for which stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from firstlight.diagnostics import cilium, flux, helm, kubernetes, record, talos
-from firstlight.diagnostics.deadline import Looking
+from firstlight.diagnostics.archive import Entries, Omitted
+from firstlight.diagnostics.deadline import Deadline
 from firstlight.diagnostics.failure import Failure
-from firstlight.diagnostics.piece import Absent, Found
 
-Subject = Callable[[Failure, Looking], Found]
+Subject = Callable[[Failure, Deadline], Entries]
 
 SUBJECTS: dict[str, tuple[Subject, ...]] = {
     "00-preflight": (),
@@ -22,29 +22,26 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
     "70-cilium": (cilium.status, kubernetes.objects),
     "90-timing": (),
 }
-"""Everything else that may have failed is on record: what preflight asks 1Password, sops or a registry is in its error."""
+"""Nothing else needs collecting: errors of 1Password, sops or a registry already say it all."""
 
 
 def subjects_of(failure: Failure) -> tuple[Subject, ...]:
-    """Return what is looked at for a failure, the record of the run first."""
+    """Return what to collect for a failure, the records on this computer first."""
     subjects = SUBJECTS.get(failure.stage, (kubernetes.objects,))
     if failure.is_about_talos and talos.machines not in subjects:
         subjects = (talos.machines, *subjects)
-    if (
-        any(subject is not talos.machines for subject in subjects)
-        and not failure.target.kubeconfig.exists()
-    ):
+    needs_kubeconfig = any(subject is not talos.machines for subject in subjects)
+    if needs_kubeconfig and not failure.target.kubeconfig.exists():
         subjects = (*(subject for subject in subjects if subject is talos.machines), _no_kubeconfig)
-    # What lies on this computer costs no time, so it comes before what is asked of machines that may be silent.
+    # Local records cost no time, so they precede machines that may not answer.
     return (record.of_the_run, record.of_the_lab, *(subjects or (_no_cluster,)))
 
 
-def _no_cluster(failure: Failure, _looking: Looking) -> Found:
-    yield Absent(
-        "cluster",
-        f"what fails in stage {failure.stage} is not explained by the state of the cluster",
+def _no_cluster(failure: Failure, _deadline: Deadline) -> Entries:
+    yield Omitted(
+        "cluster", f"the state of the cluster does not explain a failure in stage {failure.stage}"
     )
 
 
-def _no_kubeconfig(failure: Failure, _looking: Looking) -> Found:
-    yield Absent("cluster", f"there is no kubeconfig at {failure.target.kubeconfig}")
+def _no_kubeconfig(failure: Failure, _deadline: Deadline) -> Entries:
+    yield Omitted("cluster", f"there is no kubeconfig at {failure.target.kubeconfig}")

@@ -1,4 +1,4 @@
-"""Ask many machines at once: so many questions at a time, each in a thread of its own, and all ended together."""
+"""Ask many machines at once, with a bounded number of threads that all end together."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from firstlight.process import end_running
 
 T = TypeVar("T")
 
-AT_ONCE = 16
-"""A command that asks a machine computes for a tenth of a second and takes 50 MB: more of them at once gain nothing on an operator's computer."""
+THREADS_MAX = 16
+"""A command takes 0.1 s of CPU and 50 MB; more of them at once gain nothing on a workstation."""
 
-BEGUN_MEANWHILE_S = 0.2
-"""How soon a command is ended that began after the run was stopped."""
+LATE_START_S = 0.2
+"""How soon a command is terminated that started after the run was interrupted."""
 
 
-def together(questions: Iterable[Callable[[], T]]) -> list[T]:
-    """Return the answer to each question, in order.
+def concurrently(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """Run all calls in threads, and return their results in order.
+
+    After the first failure, no further call is started. When the run is interrupted, running
+    commands are terminated.
 
     Raises:
-        BaseException: What the first one of those that failed raised; what was not begun by then is not asked. When somebody stops the run,
-            the commands that run are ended.
+        BaseException: The first error of any call.
     """
-    enough = threading.Event()
+    stopped = threading.Event()
 
-    def ask(question: Callable[[], T]) -> T:
-        if enough.is_set():
+    def attempt(call: Callable[[], T]) -> T:
+        if stopped.is_set():
             raise CancelledError
         try:
-            return question()
+            return call()
         except BaseException:
-            enough.set()
+            stopped.set()
             raise
 
-    asked: list[Future[T]] = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    futures: list[Future[T]] = []
+    with ThreadPoolExecutor(THREADS_MAX) as pool:
         try:
-            asked.extend(pool.submit(ask, question) for question in questions)
-            wait(asked)
+            futures.extend(pool.submit(attempt, call) for call in calls)
+            wait(futures)
         except BaseException:
-            enough.set()
+            stopped.set()
             end_running()
-            # A question that had begun may go on to its next command, or was about to begin its first.
-            while wait(asked, timeout=BEGUN_MEANWHILE_S).not_done:
+            # A call may have been about to start a command, or may start another one.
+            while wait(futures, timeout=LATE_START_S).not_done:
                 end_running()
             raise
-    errors = (each.exception() for each in asked)
+    errors = (future.exception() for future in futures)
     failed = next(
         (error for error in errors if error is not None and not isinstance(error, CancelledError)),
         None,
     )
     if failed is not None:
         raise failed
-    return [each.result() for each in asked]
+    return [future.result() for future in futures]

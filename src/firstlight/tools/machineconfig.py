@@ -20,7 +20,7 @@ from firstlight.definition.machineplan import GenerationPlan, MachinePlan, plan_
 from firstlight.errors import ToolMissing
 from firstlight.files import write_atomically
 from firstlight.tools import configstamp
-from firstlight.tools.concurrency import together
+from firstlight.tools.concurrency import concurrently
 from firstlight.tools.secret_discovery import learn_configuration
 from firstlight.tools.sops import Sops
 
@@ -127,7 +127,7 @@ def _with_talosctl(
     cluster: Cluster, plan: GenerationPlan, runner: Runner, secrets: str
 ) -> dict[Path, str]:
     by_hostname = {machine.hostname: machine for machine in plan.machines}
-    made = together(
+    made = concurrently(
         partial(_machine_config, cluster, plan, by_hostname[node.hostname], runner, secrets)
         for node in cluster.nodes
     )

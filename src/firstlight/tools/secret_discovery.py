@@ -15,7 +15,7 @@ from firstlight.definition.model import Cluster
 from firstlight.definition.sops import SUFFIX
 from firstlight.errors import ToolMissing
 from firstlight.process import run
-from firstlight.tools.concurrency import together
+from firstlight.tools.concurrency import concurrently
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 from firstlight.tools.sops import DECRYPT_S, decrypt_command, encrypted_values
@@ -59,7 +59,7 @@ def learn_secrets_at_hand(runner: Runner, cluster: Cluster, kubeconfig: Path) ->
         return []
 
     files = (*cluster.talos_dir.glob(f"*{SUFFIX}"), *cluster.flux_dir.rglob(f"*{SUFFIX}"))
-    for values in together(partial(opened, path) for path in files):
+    for values in concurrently(partial(opened, path) for path in files):
         runner.keep_secret(*values)
 
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.tools.concurrency import AT_ONCE, together
+from firstlight.tools.concurrency import THREADS_MAX, concurrently
 from tests.definitions import CHECKOUT
 from tests.waiting import CLOCK, until
 
 
 def test_answers_come_in_the_order_of_the_questions():
-    assert together(partial(str, number) for number in range(100)) == [
+    assert concurrently(partial(str, number) for number in range(100)) == [
         str(number) for number in range(100)
     ]
 
 
 def test_so_many_are_asked_at_once_and_no_more():
-    meeting = threading.Barrier(AT_ONCE)
+    meeting = threading.Barrier(THREADS_MAX)
     now: list[int] = []
     most: list[int] = []
 
@@ -35,9 +35,9 @@ def test_so_many_are_asked_at_once_and_no_more():
         meeting.wait(timeout=30)
         now.pop()
 
-    together(ask for _ in range(AT_ONCE * 3))
+    concurrently(ask for _ in range(THREADS_MAX * 3))
 
-    assert max(most) == AT_ONCE
+    assert max(most) == THREADS_MAX
 
 
 def test_the_first_that_failed_is_raised_and_what_was_not_begun_is_not_asked():
@@ -49,7 +49,7 @@ def test_the_first_that_failed_is_raised_and_what_was_not_begun_is_not_asked():
             raise ValueError(f"question {number}")
 
     with pytest.raises(ValueError, match="question 3"):
-        together(partial(ask, number) for number in range(100_000))
+        concurrently(partial(ask, number) for number in range(100_000))
 
     assert len(asked) < 100_000
 
@@ -58,13 +58,13 @@ INTERRUPTED = """
 import sys
 from functools import partial
 from firstlight.process import run
-from firstlight.tools.concurrency import together
+from firstlight.tools.concurrency import concurrently
 folder, second_s = sys.argv[1:]
 code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(float(sys.argv[2]))"
 def ask(number):
     run([sys.executable, "-c", code, f"{folder}/{number}", "600"], timeout_s=600)
     run([sys.executable, "-c", code, f"{folder}/{number}-second", second_s], timeout_s=600)
-together(partial(ask, number) for number in range(4))
+concurrently(partial(ask, number) for number in range(4))
 """
 
 
