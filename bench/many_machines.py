@@ -19,9 +19,9 @@ from typing import TypeVar
 
 from firstlight.definition import load
 from firstlight.definition.machineplan import plan_generation
-from firstlight.report import Keeper, page, rows
-from firstlight.tools.masking import Masker
-from firstlight.tools.process import run
+from firstlight.masking import Masker
+from firstlight.process import run
+from firstlight.report import ReportWriter, page
 from tests.large import lay_out
 from tests.report.many import run_on
 
@@ -46,13 +46,13 @@ def _row(count: int, folder: Path) -> str:
     root = lay_out(folder / "definition", count)
     cluster, load_s = _timed(lambda: load(root, "infra"))
     _, inputs_s = _timed(lambda: plan_generation(cluster))
-    keeper = Keeper(folder / "report")
-    _, report_s = _timed(lambda: [keeper.hear(stamped) for stamped in run_on(count)])
-    report = keeper.report()
+    writer = ReportWriter(folder / "report")
+    _, report_s = _timed(lambda: [writer.hear(stamped) for stamped in run_on(count)])
+    report = writer.report()
     html, page_s = _timed(
         lambda: (
             page.above(report, "")
-            + json.dumps([rows.entry(one, report, "") for one in report.criteria])
+            + json.dumps([page.row(one, report, "") for one in report.criteria])
         )
     )
     line = '                    "containerID": "containerd://0123456789abcdef0123456789abcdef",'

@@ -25,7 +25,7 @@ ROOM = """
 def lamp_made(perform, request):
     perform({action})
 
-@criterion("AC1", "there is a lamp", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
 def test_there_is_a_lamp(lamp_made, wait):
     assert wait(there("lamp"))
 """
@@ -267,7 +267,7 @@ def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_no
     assert result.code == 2, result.output
     assert begun(tiny)[-1] == "RunEnded"
     assert result.report["head"]["state"] == "interrupted"
-    assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
+    assert "to continue: ./task bootstrap:infra TARGET=nodes" in result.output
     assert "Traceback" not in result.output
 
 

@@ -30,25 +30,25 @@ def bulb_made(perform):
 def socket_made(perform):
     perform(make("socket"))
 
-@criterion("AC1", "there is a lamp", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
 def test_there_is_a_lamp(lamp_made, wait):
     assert wait(there("lamp")) == "lamp"
 
-@criterion("AC1", "there is a bulb, in the end", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is a bulb, in the end", task=1, budget_s=30)
 def test_there_is_a_bulb(bulb_made, wait):
     assert wait(there("bulb")) == "bulb"
 
-@criterion("AC1", "there is a socket already", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is a socket already", task=1, budget_s=30)
 def test_there_is_a_socket(socket_made, wait):
     assert wait(there("socket")) == "socket"
 """,
     "test_70_second.py": """
-@criterion("AC2", "light travels", task=1, budget_s=30, needs=(Capability.DATAPATH,))
+@criterion(STAGE, AC2, title="light travels", task=1, budget_s=30, needs=(Capability.DATAPATH,))
 def test_light_travels(wait):
     raise AssertionError("must never be asked here")
 
 @pytest.mark.parametrize("name", ["lamp", "bulb"], ids=["lamp", "bulb"])
-@criterion("AC2", "the {} is still there", task=1, budget_s=30)
+@criterion(STAGE, AC2, title="the {} is still there", task=1, budget_s=30)
 def test_it_is_still_there(name, wait):
     assert wait(there(name)) == name
 """,
@@ -138,29 +138,29 @@ def test_a_second_run_acts_on_nothing(good: tuple[Tiny, Result, Result]):
     }
     assert len(second.events("ActionBegun")) == len(first.events("ActionBegun"))
     assert "resume" not in second.output
-    assert "to go on:" not in second.output
+    assert "to continue:" not in second.output
 
 
 PREFLIGHT = """
-@criterion("AC1", "there is a fuse", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="there is a fuse", task=1, budget_s=2)
 def test_there_is_a_fuse(wait):
     assert wait(there("fuse"))
 
-@criterion("AC1", "the fuse is whole", task=1, budget_s=2, after=("there-is-a-fuse",))
+@criterion(STAGE, AC1, title="the fuse is whole", task=1, budget_s=2, after=("there-is-a-fuse",))
 def test_the_fuse_is_whole(wait):
     raise AssertionError("must not be asked")
 
-@criterion("AC1", "the fuse is cold", task=1, budget_s=2, after=("the-fuse-is-whole",))
+@criterion(STAGE, AC1, title="the fuse is cold", task=1, budget_s=2, after=("the-fuse-is-whole",))
 def test_the_fuse_is_cold(wait):
     raise AssertionError("must not be asked")
 
-@criterion("AC1", "there is daylight", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="there is daylight", task=1, budget_s=2)
 def test_there_is_daylight():
     assert True
 
-@criterion("AC1", "the ladder is gone", task=1, budget_s=600)
+@criterion(STAGE, AC1, title="the ladder is gone", task=1, budget_s=600)
 def test_the_ladder_is_there(wait):
-    assert wait(hopeless("ladder"))
+    assert wait(unsatisfiable("ladder"))
 """
 
 
@@ -219,7 +219,7 @@ def test_a_wait_that_was_in_vain_says_what_it_saw_last_and_what_to_do(unready: R
         "cannot confirm ladder to be there: waiting longer will not help"
         in unready.criterion("the-ladder-is-there")["error"]
     )
-    assert "./task bootstrap:infra TARGET=nodes" in unready.output
+    assert "./task bootstrap CLUSTER=infra TARGET=nodes" in unready.output
     assert "Traceback" not in unready.output
 
 
@@ -229,11 +229,11 @@ FAILING = {
 def lamp_made(perform):
     perform({action})
 
-@criterion("AC1", "there is a lamp", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
 def test_there_is_a_lamp(lamp_made, wait):
     assert wait(there("lamp"))
 
-@criterion("AC1", "there is light", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is light", task=1, budget_s=30)
 def test_there_is_light(wait):
     raise AssertionError("must not be asked")
 """
@@ -265,7 +265,7 @@ def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
     (ended,) = result.events("ActionEnded")
     assert (ended["ok"], ended["detail"]) == (False, "cannot make lamp: it fell apart")
     assert result.events("RunEnded")[0]["exit_code"] == 1
-    assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
+    assert "to continue: ./task bootstrap CLUSTER=infra TARGET=nodes" in result.output
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_look_that_has_to_wait_is_told_with_what_it_saw(tmp_path: Path):
     ]
     wait = lamp["waits"][0]
     assert (wait["condition"], wait["ok"], wait["attempts"]) == (
-        "a look at whether to make lamp",
+        "a check whether to make lamp",
         True,
         3,
     )
@@ -311,7 +311,7 @@ def test_what_can_never_be_looked_at_is_given_up_with_what_was_seen(tmp_path: Pa
 
     lamp = result.criterion("there-is-a-lamp")
     assert (result.code, lamp["verdict"]) == (1, "not ready in time")
-    assert "cannot confirm a look at whether to make lamp" in lamp["error"]
+    assert "cannot confirm a check whether to make lamp" in lamp["error"]
     assert "last seen cannot look at lamp: it is dark" in lamp["error"]
     assert [wait["ok"] for wait in lamp["waits"]] == [False]
 
@@ -459,7 +459,7 @@ def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_t
     assert result.events("RunEnded")[0]["interrupted"] is True
     assert result.report["head"]["state"] == "interrupted"
     assert (tiny.root / "reports" / "infra-nodes" / "report.html").exists()
-    assert "to go on: ./task bootstrap:infra TARGET=nodes" in result.output
+    assert "to continue: ./task bootstrap CLUSTER=infra TARGET=nodes" in result.output
     assert "Traceback" not in result.output
 
 
@@ -531,7 +531,7 @@ SECRETS = {
 def known(runner):
     runner.keep_secret(SECRET)
 
-@criterion("AC1", "nothing is shown while waiting", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="nothing is shown while waiting", task=1, budget_s=2)
 def test_nothing_is_shown_while_waiting(known, wait):
     assert wait(leaking())
 """,
@@ -540,21 +540,21 @@ def test_nothing_is_shown_while_waiting(known, wait):
 def known(runner):
     runner.keep_secret(SECRET)
 
-@criterion("AC1", "nothing is shown by an assertion", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="nothing is shown by an assertion", task=1, budget_s=2)
 def test_nothing_is_shown_by_an_assertion(known):
     password = SECRET
     print(password)
     assert password == "open sesame"
 
-@criterion("AC1", "nothing is shown by a failing tool", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="nothing is shown by a failing tool", task=1, budget_s=2)
 def test_nothing_is_shown_by_a_failing_tool(known, runner):
     runner.run(["sh", "-c", "echo $0 >&2; exit 3", SECRET], timeout_s=5).raise_on_failure("log in")
 
-@criterion("AC1", "nothing is shown by an error of ours", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="nothing is shown by an error of ours", task=1, budget_s=2)
 def test_nothing_is_shown_by_an_error_of_ours(known):
     raise ActionFailed(f"cannot log in with {SECRET}")
 
-@criterion("AC1", "nothing is shown by a wait", task=1, budget_s=2)
+@criterion(STAGE, AC1, title="nothing is shown by a wait", task=1, budget_s=2)
 def test_nothing_is_shown_by_a_wait(known, wait):
     assert wait(leaking())
 """,
@@ -593,7 +593,7 @@ def test_a_test_that_skips_itself_was_not_verified(tmp_path: Path):
     tiny = Tiny(
         tmp_path / "tiny",
         {
-            "test_10_first.py": "\n@criterion('AC1', 'skipped', task=1, budget_s=2)\ndef test_skipped():\n    pytest.skip('not today')\n"
+            "test_10_first.py": "\n@criterion(STAGE, AC1, title='skipped', task=1, budget_s=2)\ndef test_skipped():\n    pytest.skip('not today')\n"
         },
     )
 
@@ -617,10 +617,10 @@ def test_a_checklist_that_cannot_be_imported_touches_nothing(tmp_path: Path):
 def test_a_stage_alone_says_how_to_go_on_with_it(tmp_path: Path):
     tiny = failing(tmp_path, "broken('lamp')")
 
-    result = tiny.run("--stage", "first")
+    result = tiny.run("--stage", "talos")
 
-    assert (result.code, result.report["head"]["stage"]) == (1, "first")
-    assert "--stage first" in result.output.split("to go on:")[1]
+    assert (result.code, result.report["head"]["stage"]) == (1, "talos")
+    assert "--stage talos" in result.output.split("to continue:")[1]
 
 
 FULL_DISK = """
@@ -664,7 +664,7 @@ def test_a_run_that_fails_leaves_diagnostics_beside_its_report_and_names_them(tm
 
 def test_a_definition_that_is_broken_meanwhile_does_not_hide_the_failure(tmp_path: Path):
     broken = "import pathlib\n    pathlib.Path('clusters/infra/talos/talconfig.yaml').write_text('{')\n    assert False, 'no light'"
-    checklist = f'@criterion("AC1", "there is light", task=1, budget_s=2)\ndef test_there_is_light():\n    {broken}\n'
+    checklist = f'@criterion(STAGE, AC1, title="there is light", task=1, budget_s=2)\ndef test_there_is_light():\n    {broken}\n'
     tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": checklist})
 
     result = tiny.run()
@@ -688,7 +688,7 @@ def test_a_plan_leaves_no_diagnostics(tmp_path: Path):
 
 
 MANY = """
-@criterion("AC1", "every one of many is there", task=1, budget_s=5)
+@criterion(STAGE, AC1, title="every one of many is there", task=1, budget_s=5)
 def test_all_are_there(wait):
     assert wait.each({number: counted(number) for number in range(40)}).keys() == set(range(40))
 """
@@ -757,7 +757,7 @@ def test_one_of_many_that_did_not_hold_at_its_first_look_was_not_met_already(tmp
 
 
 MEETING = """
-@criterion("AC1", "every one of many is there", task=1, budget_s=60)
+@criterion(STAGE, AC1, title="every one of many is there", task=1, budget_s=60)
 def test_all_are_there(wait):
     wait.each({**{number: counted(number) for number in range(16)}, "alice": met("alice"), "bob": met("bob")})
 """

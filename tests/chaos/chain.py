@@ -1,9 +1,10 @@
-"""One bootstrap that is ended again and again: each time the same command goes on, until the cluster is verified complete.
+"""One bootstrap that is interrupted repeatedly and continued with the same command.
 
-What counts: an end of a run has converged when a later run of the same command met the criterion in which it happened, and the bootstrap
-that it belongs to ended with exit code 0, every criterion met or not verifiable here, and nothing wrong with the cluster (`Bench.troubles`).
-If the bootstrap does not end so, none of its ends has converged. A run that hangs, that fails before its blow, or that never comes to the
-boundary at which it was to be ended, spoils its bootstrap as well: what was not ended has not been seen to converge.
+An interruption has converged if a later run of the same command met the criterion in which it
+happened, and if the bootstrap ended with exit code 0, with every criterion met or not verifiable
+here, and with nothing wrong in the cluster (`Bench.problems`). Otherwise none of its interruptions
+has converged. A run that hangs, fails before its signal, or never reaches its boundary also fails
+the bootstrap, because an interruption that did not happen proves nothing.
 """
 
 from __future__ import annotations
@@ -14,41 +15,44 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.chaos.bench import COMPLETE, HUNG, Bench, Ended
-from tests.chaos.plan import MACHINE_CONFIGS, Shot
+from tests.chaos.bench import COMPLETE, HUNG, Bench, RunResult
+from tests.chaos.plan import MACHINE_CONFIGS, Interruption
 
-ORDERLY_S = 45.0
-"""How long Ctrl+C may take: a child has five seconds to end itself and five to be reaped, then the report is written: three seconds on a quiet
-computer, and twenty when ten builds are at work beside it. What never ends takes for ever."""
+GRACEFUL_S = 45.0
+"""How long Ctrl+C may take, in seconds.
+
+A child has five seconds to end and five to be reaped, then the report is written. That takes three
+seconds on a quiet computer, and twenty beside ten builds. Anything longer never ends.
+"""
 
 INTERRUPTED = 2
 
 
 @dataclass
-class Struck:
-    """One end of a run, and what came of it.
+class Interrupted:
+    """One interruption and its outcome.
 
     Attributes:
-        stage: The stage in which the run was ended.
-        criterion: The criterion in which it was ended, empty before the first.
-        code: What it ended with.
+        stage: The stage in which the run ended.
+        criterion: The criterion in which it ended; empty before the first one.
+        code: Its exit code.
         missed: The run was over before; it does not count.
-        skipped: Its action was not needed, so that it was not ended at that boundary; it does not count.
-        ending_s: From an orderly signal to the end.
-        recovered_s: From the start of the next run to the moment when that criterion was met.
-        troubles: What was wrong with the way it ended.
+        skipped: The action was not needed, so the boundary did not occur; it does not count.
+        ending_s: From a graceful signal to the end.
+        recovered_s: From the start of the next run until that criterion was met.
+        problems: What was wrong with the way it ended.
     """
 
-    shot: str
+    interruption: str
     stage: str
     criterion: str
-    blow: str
+    termination: str
     code: int
     missed: bool
     ending_s: float
     recovered_s: float | None = None
     converged: bool = False
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     skipped: bool = False
 
     @property
@@ -59,28 +63,30 @@ class Struck:
 
 @dataclass
 class Outcome:
-    """What became of one bootstrap."""
+    """The outcome of one bootstrap."""
 
-    struck: list[Struck]
-    troubles: list[str]
+    interrupted: list[Interrupted]
+    problems: list[str]
     finished_s: float
-    """How long the last run took, which nobody ended."""
+    """Duration of the last run, which was not interrupted."""
     output: str = ""
 
     @property
     def converged(self) -> bool:
-        """Whether everything is as it has to be."""
-        return not self.troubles and not any(each.troubles for each in self.struck)
+        """Whether nothing is wrong."""
+        return not self.problems and not any(each.problems for each in self.interrupted)
 
 
-def run_chain(bench: Bench, shots: Sequence[Shot], *, say: Callable[[str], None]) -> Outcome:
-    """Begin a bootstrap, end it at each instant in turn, finish it, and judge."""
-    struck: list[Struck] = []
-    if any(shot.instant is not None for shot in shots):
+def run_chain(
+    bench: Bench, interruptions: Sequence[Interruption], *, say: Callable[[str], None]
+) -> Outcome:
+    """Start a bootstrap, interrupt it at each instant in turn, finish it, and check the outcome."""
+    interrupted: list[Interrupted] = []
+    if any(interruption.instant is not None for interruption in interruptions):
         bench.rehearsal.lab("up")
-    for shot in shots:
-        if shot.instant is not None and shot.instant.action == MACHINE_CONFIGS:
-            # The lab has made them; without their stamp they have to be made anew.
+    for interruption in interruptions:
+        if interruption.instant is not None and interruption.instant.action == MACHINE_CONFIGS:
+            # The lab has generated them. Without their stamp they must be regenerated.
             (
                 bench.state
                 / "tree"
@@ -92,97 +98,104 @@ def run_chain(bench: Bench, shots: Sequence[Shot], *, say: Callable[[str], None]
             ).unlink(missing_ok=True)
         before, began = len(bench.journal()), time.time()
         ended = (
-            bench.ended_at(shot.instant)
-            if shot.instant
-            else bench.ended_after(shot.criterion, shot.later_s, shot.blow)
+            bench.run_until(interruption.instant)
+            if interruption.instant
+            else bench.run_until_after(
+                interruption.criterion, interruption.later_s, interruption.termination
+            )
         )
-        _recover(bench, struck, before, began)
-        note = Struck(
-            str(shot),
+        _recover(bench, interrupted, before, began)
+        note = Interrupted(
+            str(interruption),
             *ended.where,
-            str(shot.blow),
+            str(interruption.termination),
             ended.code,
             ended.missed,
             round(ended.ending_s, 2),
         )
         note.skipped = ended.skipped
-        note.troubles = _right_after(bench, shot, ended)
-        struck.append(note)
+        note.problems = _ending_problems(bench, interruption, ended)
+        interrupted.append(note)
         say(
-            f"{'ended ' if note.hit else 'missed'} {note.shot}{''.join(f'{chr(10)}  TROUBLE {trouble}' for trouble in note.troubles)}"
+            f"{'ended ' if note.hit else 'missed'} {note.interruption}{''.join(f'{chr(10)}  PROBLEM {problem}' for problem in note.problems)}"
         )
         if ended.missed:
-            # The run went to its end: nothing of this bootstrap is left to be ended, or it failed, which is a trouble.
+            # The run is complete, so nothing of this bootstrap is left to interrupt; or it failed.
             break
     before, began = len(bench.journal()), time.time()
     done = bench.finish()
-    _recover(bench, struck, before, began)
-    troubles = (
-        [*bench.troubles(), *_not_come_past(struck)]
+    _recover(bench, interrupted, before, began)
+    problems = (
+        [*bench.problems(), *_never_recovered(interrupted)]
         if done.code == 0
         else [f"the command ended with {done.code}"]
     )
-    outcome = Outcome(struck, troubles, round(done.seconds, 1), done.output)
-    for each in struck:
+    outcome = Outcome(interrupted, problems, round(done.seconds, 1), done.output)
+    for each in interrupted:
         each.converged = outcome.converged and each.hit
     say(
-        f"{'converged' if outcome.converged else 'NOT CONVERGED'} after {outcome.finished_s} s {'; '.join(troubles)}"
+        f"{'converged' if outcome.converged else 'NOT CONVERGED'} after {outcome.finished_s} s {'; '.join(problems)}"
     )
     return outcome
 
 
-def _recover(bench: Bench, struck: Sequence[Struck], before: int, began: float) -> None:
-    """Note for each end whether the run that has just ended met the criterion in which it happened, and after how long."""
+def _recover(bench: Bench, interrupted: Sequence[Interrupted], before: int, began: float) -> None:
+    """Record for each interruption if and when the last run met its criterion."""
     met = {
         line["id"]: datetime.fromisoformat(line["at"]).timestamp()
         for line in reversed(bench.journal()[before:])
         if line["event"] == "CriterionEnded" and line["verdict"] in COMPLETE
     }
-    for each in struck:
+    for each in interrupted:
         at = met.get(each.criterion) if each.criterion else min(met.values(), default=None)
         if each.recovered_s is None and each.hit and at is not None:
             each.recovered_s = round(at - began, 1)
 
 
-def _not_come_past(struck: Sequence[Struck]) -> list[str]:
+def _never_recovered(interrupted: Sequence[Interrupted]) -> list[str]:
     return [
-        f"no later run met {each.criterion or 'any criterion'} ({each.shot})"
-        for each in struck
+        f"no later run met {each.criterion or 'any criterion'} ({each.interruption})"
+        for each in interrupted
         if each.hit and each.recovered_s is None
     ]
 
 
-def _right_after(bench: Bench, shot: Shot, ended: Ended) -> list[str]:
-    """Return what is wrong with the way in which a run ended: that it was not ended as it was to be, or not orderly where that is promised."""
+def _ending_problems(bench: Bench, interruption: Interruption, ended: RunResult) -> list[str]:
+    """Return what is wrong with the ending of a run: not as planned, or not graceful."""
     if ended.code == HUNG:
         return [f"it hung, and was killed after {ended.seconds:.0f} s"]
     if ended.missed:
-        return _missed(shot, ended)
+        return _missed_problems(interruption, ended)
     if ended.skipped:
         return ["its action was not needed, so it was not ended at that boundary"]
-    if not shot.blow.is_orderly:
+    if not interruption.termination.is_graceful:
         return []
     if not ended.where[1]:
-        # Before the first criterion there is no run yet that could say anything.
-        return [f"left: {bench.left()}"] if bench.left() else []
-    told: list[tuple[bool, str]] = [
+        # Before its first criterion, a run cannot report anything.
+        return [f"left: {bench.leftover_processes()}"] if bench.leftover_processes() else []
+    progress: list[tuple[bool, str]] = [
         (ended.code == INTERRUPTED, f"it ended with {ended.code}, not with {INTERRUPTED}"),
-        (ended.ending_s < ORDERLY_S, f"ending took {ended.ending_s:.1f} s"),
-        ("to go on: " in ended.output, "it did not say how to go on"),
+        (ended.ending_s < GRACEFUL_S, f"ending took {ended.ending_s:.1f} s"),
+        ("to continue: " in ended.output, "it did not say how to continue"),
         (_state(bench) == "interrupted", f"the report says {_state(bench)}"),
-        (not bench.left(), f"left: {bench.left()}"),
+        (not bench.leftover_processes(), f"left: {bench.leftover_processes()}"),
         ("Traceback" not in ended.output, "it printed a traceback"),
     ]
-    return [text for well, text in told if not well]
+    return [text for well, text in progress if not well]
 
 
-def _missed(shot: Shot, ended: Ended) -> list[str]:
-    """Return what is wrong with a run that nobody ended: only a random instant may come after the end of a run that went well."""
+def _missed_problems(interruption: Interruption, ended: RunResult) -> list[str]:
+    """Return what is wrong with a run that was not interrupted.
+
+    Only a random instant may come after the end of a successful run.
+    """
     if ended.code:
-        return [f"it ended with {ended.code} before its blow"]
-    if shot.instant is not None:
+        return [f"it ended with {ended.code} before its termination"]
+    if interruption.instant is not None:
         return ["it went to its end and never came to that boundary"]
-    return [] if ended.reached else [f"it went to its end and never came to {shot.criterion}"]
+    return (
+        [] if ended.reached else [f"it went to its end and never came to {interruption.criterion}"]
+    )
 
 
 def _state(bench: Bench) -> str:

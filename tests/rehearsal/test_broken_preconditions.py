@@ -129,7 +129,7 @@ def test_a_plan_of_a_fresh_cluster_lists_the_actions_and_changes_nothing(rehears
     assert plan["every-node-is-ready"][1][0].startswith(f"by: {first}, and ")
     assert all(lines for verdict, lines in plan.values() if verdict in ("will act", "blocked"))
     assert f"1. {first}" in result.stdout
-    assert "a run would act 11 times" in result.stdout
+    assert "a run would perform 11 actions" in result.stdout
     assert talos_calls(rehearsal) > calls
     assert mutating_talos_calls(rehearsal) == []
     assert changes_by_the_operator(rehearsal) == []

@@ -20,7 +20,7 @@ from firstlight.events import (
     Stamped,
     Verdict,
 )
-from fixtures.keys import BUS, REPORT_DIR
+from fixtures.stash import BUS, REPORT_DIR
 from tests.report import streams
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from firstlight.checklist import Box, CriterionInfo, Stage
 from firstlight.events import (
     ActionBegun,
     ActionEnded,
@@ -13,7 +14,6 @@ from firstlight.events import (
     CommandOutput,
     CommandStarted,
     CriterionEnded,
-    CriterionInfo,
     CriterionStarted,
     Event,
     HintInfo,
@@ -26,7 +26,6 @@ from firstlight.events import (
     WaitEnded,
     WaitStarted,
 )
-from firstlight.report import CHECKLIST
 
 START = datetime(2026, 11, 23, 7, 32, 4, tzinfo=UTC)
 RESUME = "./task rehearse"
@@ -49,8 +48,8 @@ def info(
         acceptance=acceptance,
         title=title,
         task=int(stage[:1]) + 1,
-        stage=stage,
-        boxes=tuple(CHECKLIST[box - 1] for box in boxes),
+        stage=Stage(stage),
+        boxes=tuple(list(Box)[box - 1] for box in boxes),
         budget_s=budget_s,
         anchor=f"docs/runbooks/bootstrap.md#{name}",
         needs=needs,

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from firstlight.events import CriterionEnded, RunEnded, RunStarted, Verdict
-from firstlight.report import Keeper
-from firstlight.report.history import HISTORY, KEPT, remember
+from firstlight.report import ReportWriter
+from firstlight.report.comparison import HISTORY, KEPT, update_history
 from tests.report import streams
 
 
@@ -62,10 +62,10 @@ def idle(stream):
 def played(folder, *runs, targets=()):
     """Play runs into one folder, one after the other, and return what is said of the last."""
     for hours, run in enumerate(runs, start=1):
-        keeper = Keeper(folder)
+        writer = ReportWriter(folder)
         for stamped in later(run, hours, *targets[hours - 1 : hours]):
-            keeper.hear(stamped)
-    return keeper.report().comparison
+            writer.hear(stamped)
+    return writer.report().comparison
 
 
 def test_a_first_run_has_nothing_to_be_compared_with(tmp_path):
@@ -151,7 +151,7 @@ def test_what_may_be_chance_is_not_called_slower(tmp_path, seconds):
 def test_a_run_that_went_on_with_another_ones_work_has_no_times_of_its_own(tmp_path):
     made = played(tmp_path, streams.good(), idle(streams.good()))
 
-    assert made.untimed == "this run was no whole bootstrap"
+    assert made.untimed == "this run was not a complete bootstrap"
     assert made.stages == ()
 
 
@@ -169,7 +169,7 @@ def test_a_run_that_was_killed_is_remembered(tmp_path):
     made = played(tmp_path, streams.killed(), streams.good())
 
     assert made.earlier == 1
-    assert made.untimed == "no earlier run was a whole bootstrap"
+    assert made.untimed == "no earlier run was a complete bootstrap"
 
 
 def test_a_plan_is_compared_with_nothing_and_nothing_with_a_plan(tmp_path):
@@ -186,14 +186,14 @@ def test_a_history_that_is_damaged_costs_only_the_lines_that_are(tmp_path):
     with (tmp_path / HISTORY).open("a", encoding="utf-8") as written:
         written.write('not ours\n{"run_id": 1}\n')
 
-    assert [run.run_id for run in remember(tmp_path)] == ["run-1", "run-2"]
+    assert [run.run_id for run in update_history(tmp_path)] == ["run-1", "run-2"]
 
 
 def test_a_last_report_that_is_damaged_is_left_out(tmp_path):
     played(tmp_path, streams.good())
     (tmp_path / "report.json").write_text('{"extra": {"head": []}}', encoding="utf-8")
 
-    assert remember(tmp_path) == ()
+    assert update_history(tmp_path) == ()
 
 
 def test_history_keeps_the_newest_runs_and_no_more(tmp_path):
@@ -202,7 +202,7 @@ def test_history_keeps_the_newest_runs_and_no_more(tmp_path):
     many = [json.dumps({**json.loads(line), "run_id": f"old-{number}"}) for number in range(KEPT)]
     (tmp_path / HISTORY).write_text("\n".join(many), encoding="utf-8")
 
-    runs = remember(tmp_path)
+    runs = update_history(tmp_path)
 
     assert len(runs) == KEPT
     assert (runs[0].run_id, runs[-1].run_id) == ("old-1", "run-2")

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from firstlight.events import CommandEnded, CommandStarted
-from firstlight.report import Keeper, page, rows
-from firstlight.report.fold import fold
-from firstlight.report.gather import COMMANDS_MAX, WAITS_MAX, Gathered
+from firstlight.report import ReportWriter, page
+from firstlight.report.fold import COMMANDS_MAX, WAITS_MAX, Gathered, fold
 from tests.report.many import CRITERIA, PER_MACHINE, run_on
 
 MACHINES = 300
@@ -19,7 +18,7 @@ MACHINES = 300
 
 def html_of(report) -> str:
     return page.above(report, "") + json.dumps(
-        [rows.entry(one, report, "") for one in report.criteria]
+        [page.row(one, report, "") for one in report.criteria]
     )
 
 
@@ -32,8 +31,8 @@ def test_what_every_machine_says_is_bounded_and_what_is_left_off_is_counted():
         assert (len(one.evidence), one.evidence_left_off) == (WAITS_MAX, MACHINES - WAITS_MAX)
         assert one.evidence[-1][0] == f"infra-worker-{MACHINES - 1} to answer on port 50000"
     said = html_of(report)
-    assert f"{MACHINES - COMMANDS_MAX} more looks that went well are left off" in said
-    assert f"{MACHINES - WAITS_MAX} more that held are left off" in said
+    assert f"{MACHINES - COMMANDS_MAX} more read-only commands that succeeded are not shown" in said
+    assert f"{MACHINES - WAITS_MAX} more conditions that were met are not shown" in said
 
 
 def test_what_was_left_off_and_comes_again_is_counted_once():
@@ -73,13 +72,13 @@ def test_the_one_machine_that_is_not_well_is_never_left_off(unwell: int):
 def test_the_files_of_fifty_times_as_many_machines_are_a_few_times_as_large(tmp_path: Path):
     sizes = {}
     for machines in (6, MACHINES):
-        keeper = Keeper(tmp_path / str(machines))
+        writer = ReportWriter(tmp_path / str(machines))
         for stamped in run_on(machines):
-            keeper.hear(stamped)
+            writer.hear(stamped)
         sizes[machines] = {
             path.name: path.stat().st_size for path in (tmp_path / str(machines)).iterdir()
         }
-        sizes[machines]["report.html"] = len(html_of(keeper.report()))
+        sizes[machines]["report.html"] = len(html_of(writer.report()))
 
     assert sizes[MACHINES]["report.html"] < 2_000_000
     assert all(sizes[MACHINES][name] < 3 * sizes[6][name] for name in sizes[6]), sizes

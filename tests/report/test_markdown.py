@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from firstlight.report import CHECKLIST, Keeper, fold
-from firstlight.report.mark import code, fenced, prose, table
-from firstlight.report.markdown import markdown_text
+from firstlight.checklist import Box
+from firstlight.report import ReportWriter, fold
+from firstlight.report.markdown import code, fenced, markdown_text, prose, table
 from tests.report import streams
 from tests.report.test_comparison import later, slower
 from tests.report.test_model import RUNS
@@ -50,7 +50,7 @@ def test_a_good_run_says_so_first_and_ticks_every_box():
     made = markdown_text(fold(streams.good()))
 
     assert made.splitlines()[0] == "# ✔ infra on nodes: done: all 17 criteria met"
-    assert len(re.findall(r"^- \[x\] ", made, re.MULTILINE)) == len(CHECKLIST)
+    assert len(re.findall(r"^- \[x\] ", made, re.MULTILINE)) == len(Box)
     assert re.search(r"verified after 2 m 36 s of 30 m .* · 9 % of the budget$", made, re.MULTILINE)
     assert "| AC1 | ✔ met |" in made
 
@@ -65,7 +65,7 @@ def test_a_failure_comes_before_everything_else_with_error_hint_and_the_way_on()
         "**F21** the chart's images cannot be pulled. Check Spegel &amp; the registry, then go on"
         in made
     )
-    assert "**To go on:** `./task rehearse`" in made
+    assert "**To continue:** `./task rehearse`" in made
 
 
 def test_an_error_without_end_is_cut_and_says_so():
@@ -88,20 +88,20 @@ def test_what_cannot_be_verified_is_named_with_the_reason_and_not_ticked():
 
 
 def test_a_killed_run_does_not_pretend_to_go_on():
-    assert "if nothing runs any more, it was killed" in markdown_text(fold(streams.killed()))
+    assert "if it is not running now, it was killed" in markdown_text(fold(streams.killed()))
 
 
 def test_a_run_that_got_worse_says_what_and_since_when(tmp_path):
     for hours, run in enumerate(
         (streams.good(), slower(streams.good(), "cilium-is-deployed", 60)), start=1
     ):
-        keeper = Keeper(tmp_path)
+        writer = ReportWriter(tmp_path)
         for stamped in later(run, hours):
-            keeper.hear(stamped)
+            writer.hear(stamped)
     made = (tmp_path / "summary.md").read_text(encoding="utf-8")
 
     assert "1 earlier; the last began 2026-11-23 08:32:04 UTC at `main@2ffc5d3`." in made
-    assert "No verdict is another one than when it was last looked at." in made
+    assert "No verdict changed since the last run." in made
     assert re.search(r"\| 40-apps \| .* \| .* \| \*\*slower\*\* \|", made)
     assert "- slower: Cilium is deployed with cluster.id 1, 8.5 s → 1 m 08 s" in made
     assert "(9 % of the budget) |" in made

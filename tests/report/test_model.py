@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firstlight.checklist import Box
 from firstlight.events import (
     CommandEnded,
     CommandStarted,
@@ -18,8 +19,8 @@ from firstlight.events import (
     Verdict,
     WaitStarted,
 )
-from firstlight.report import CHECKLIST, Report, RunState, Standing, fold
-from firstlight.report.gather import OBSERVATIONS_MAX
+from firstlight.report import Report, RunState, Standing, fold
+from firstlight.report.fold import OBSERVATIONS_MAX
 from tests.report import streams
 
 RUNS = [
@@ -132,7 +133,7 @@ def test_a_killed_run_says_that_its_record_ends_in_the_middle():
 def test_a_plan_says_what_it_would_do_and_counts_only_what_it_saw():
     report = fold(streams.plan())
 
-    assert report.conclusion.text == "plan, nothing was changed: a run would act 6 times"
+    assert report.conclusion.text == "plan, nothing was changed: a run would perform 6 actions"
     assert group(report, "AC1").standing is Standing.PLANNED
     assert sum(box.ticked for box in report.checklist) == 0
 
@@ -154,7 +155,7 @@ def test_a_few_tests_picked_by_hand_meet_no_acceptance_criterion_plainly():
     report = fold(streams.excerpt())
 
     assert group(report, "AC4").standing is Standing.OPEN
-    assert group(report, "AC4").words == "met, but only a part of the checklist was run"
+    assert group(report, "AC4").words == "met, but only part of the checklist was run"
     assert not any(box.ticked for box in report.checklist)
 
 
@@ -240,7 +241,7 @@ def test_nothing_at_all_gives_a_report_that_claims_nothing():
 
 
 def test_every_box_of_the_story_is_on_the_checklist_whatever_was_run():
-    assert [box.key for box in fold(streams.one_stage()).checklist] == list(CHECKLIST)
+    assert [box.key for box in fold(streams.one_stage()).checklist] == list(Box)
 
 
 # How long one example takes says nothing on a computer that does other work.

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from firstlight.report import Keeper
+from firstlight.report import ReportWriter
 from tests.report import streams
 from tests.report.replay import write_suite
 from tests.report.test_comparison import later
@@ -128,7 +128,7 @@ def test_a_failed_action_shows_error_hint_runbook_and_resume(played):
 
     assert run.exit_code == 1
     assert "cannot install Cilium on infra: helmfile exited 1" in row
-    assert "the chart&#x27;s images cannot be pulled" in row
+    assert "the chart&#39;s images cannot be pulled" in row
     assert 'href="../../docs/runbooks/bootstrap.md#cilium-is-deployed"' in row
     assert 'href="../../docs/troubleshooting.md#f21"' in row
     assert "then resume: <code>./task rehearse</code>" in row
@@ -157,7 +157,7 @@ def test_a_killed_run_leaves_a_page_that_does_not_pretend_to_go_on(played):
     run = played("killed")
 
     assert run.exit_code == -9
-    assert "If nothing runs any more, it was killed" in run.page
+    assert "If it is not running now, it was killed" in run.page
     assert len(run.rows) == 17
     assert run.report["conclusion"]["text"] == "under way at: the kubeconfig is generated"
 
@@ -174,16 +174,16 @@ def test_a_killed_run_leaves_every_other_file_of_the_report(tmp_path):
         "summary.md",
     ]
     assert 'type="under way"' in (folder / "junit.xml").read_text(encoding="utf-8")
-    assert "if nothing runs any more, it was killed" in (folder / "summary.md").read_text(
+    assert "if it is not running now, it was killed" in (folder / "summary.md").read_text(
         encoding="utf-8"
     )
 
 
 def test_a_run_after_another_says_on_page_and_terminal_what_no_longer_holds(tmp_path):
     write_suite(tmp_path)
-    keeper = Keeper(tmp_path / "reports" / "infra-simulated")
+    writer = ReportWriter(tmp_path / "reports" / "infra-simulated")
     for stamped in later(streams.good(), -1, "simulated"):
-        keeper.hear(stamped)
+        writer.hear(stamped)
 
     run = run_pytest(tmp_path, "failed_action")
 
@@ -304,7 +304,7 @@ def test_pytest_itself_says_nothing_that_the_display_has_said(played):
     assert "short test summary" not in output
     assert "Generated html report" not in output
     assert "report: reports/infra-simulated/report.html" in output
-    assert "to go on: ./task rehearse" in output
+    assert "to continue: ./task rehearse" in output
 
 
 def test_without_a_cluster_the_plugins_do_nothing(tmp_path):

@@ -10,9 +10,9 @@ import pytest
 
 from firstlight.events import CriterionEnded, ScenarioInfo, ScenarioStanding, Stamped, Verdict
 from firstlight.report import Report, Standing, fold, to_json
-from firstlight.report.evidence import evidence
 from firstlight.report.junit import junit_text
 from firstlight.report.markdown import markdown_text
+from firstlight.report.page import evidence
 from tests.report import streams
 
 TEST = "the-connectivity-test-passes"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight.formatting import budget_text, duration_text
 from firstlight.printable import printable
 from firstlight.report import fold, summary_lines
-from firstlight.span import budget_text, span_text
 from tests.report import streams
 
 
@@ -20,7 +20,7 @@ from tests.report import streams
     ],
 )  # fmt: skip
 def test_a_span_is_written_as_people_say_it(seconds, said):
-    assert span_text(seconds) == said
+    assert duration_text(seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """The report: what a run proved, folded from its events into one model that every renderer reads.
 
-This package never runs a command, never asks a cluster, and imports neither pytest nor anything but events.
+This package never runs a command, never asks a cluster, and never imports pytest.
 """
 
-from firstlight.report.document import to_json
+from firstlight.report.ctrf import to_json
 from firstlight.report.fold import Fold, fold
-from firstlight.report.keeper import Keeper
 from firstlight.report.model import (
     ActionRecord,
     CommandRecord,
@@ -20,21 +19,19 @@ from firstlight.report.model import (
     Timing,
     WaitRecord,
 )
-from firstlight.report.story import ACCEPTANCE, CHECKLIST
 from firstlight.report.summary import summary_lines
+from firstlight.report.writer import ReportWriter
 
 __all__ = [
-    "ACCEPTANCE",
-    "CHECKLIST",
     "ActionRecord",
     "CommandRecord",
     "Conclusion",
     "CriterionResult",
     "Fold",
     "GroupResult",
-    "Keeper",
     "ObservationRecord",
     "Report",
+    "ReportWriter",
     "RunHead",
     "RunState",
     "Standing",

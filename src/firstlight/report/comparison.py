@@ -1,93 +1,81 @@
-"""Compare a run with the earlier ones of its cluster and target: what no longer holds, what holds again, what got slower.
+"""Compare a run with the earlier runs on its cluster and target: what broke, recovered, slowed down.
 
-Verdicts are compared with the last look that was taken, in whatever run. Times are compared only between whole bootstraps: a run that goes on with
-another one's work, or finds all done, takes no time worth comparing.
+Verdicts are compared with the last run that verified the criterion. Times are compared only between
+complete bootstraps: a run that continues another one, or finds everything done, has no useful times.
+
+The report folder keeps one line of history per run. It is written when the next run begins, from
+the report that the run left, so a killed run has one too.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from firstlight.events import Verdict
-from firstlight.report.history import is_whole
+from firstlight.files import write_atomically
+from firstlight.report.model import Comparison, TimeChange, VerdictChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from firstlight.report.history import PastRun
     from firstlight.report.model import CriterionResult, RunHead, Timing
 
-SLOWER_S: Final = 6.0
-"""Conditions are looked at with pauses of up to three seconds, so twice that may be chance."""
+HISTORY: Final = "history.jsonl"
 
-SLOWER_RATIO: Final = 1.25
-"""On a busy machine a tenth more is chance."""
+KEPT: Final = 100
+"""How many runs are kept: a line has about eight kilobytes."""
 
 _HELD: Final = (str(Verdict.MET), str(Verdict.ALREADY_MET))
 _FAILED: Final = (str(Verdict.ACTION_FAILED), str(Verdict.NOT_READY))
-_LOOKED_AT: Final = (*_HELD, *_FAILED, str(Verdict.NOT_VERIFIABLE))
+_CHECKED: Final = (*_HELD, *_FAILED, str(Verdict.NOT_VERIFIABLE))
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictChange:
-    """A criterion whose verdict is another one than when it was last looked at, and when that was."""
+class PastCriterion:
+    """A criterion as an earlier run left it."""
 
-    criterion: str
-    title: str
-    then: str
-    now: str
-    at: str
+    word: str
+    took_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class TimeChange:
-    """Seconds that a criterion or a stage took then and takes now."""
-
-    key: str
-    title: str
-    then_s: float
-    now_s: float
-
-    @property
-    def slower(self) -> bool:
-        """Whether it got slower by more than chance."""
-        return self.now_s - self.then_s >= SLOWER_S and self.now_s >= SLOWER_RATIO * self.then_s
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A run beside the earlier ones of its cluster and target.
+class PastRun:
+    """An earlier run.
 
     Attributes:
-        earlier: How many earlier runs are known.
-        last_at: When the last of them began.
-        last_revision: What it was a run of.
-        regressed: Criteria that held when they were last looked at, and failed now or cannot be verified any more.
-        mended: Criteria that failed when they were last looked at, and hold now.
-        timed_with: When the bootstrap began whose times are compared, empty without one.
-        untimed: Why times are not compared, empty if they are.
-        stages: What each stage took then and now, over the criteria that both runs met by their own doing.
-        slower: The criteria that got slower, the worst first.
-        verified: From the first action to all verified, then and now; none unless both came to that.
+        whole: Whether it was a complete bootstrap, see `is_whole`.
+        verified_after_s: Seconds from the first action until everything was verified; None if the
+            run did not get that far.
     """
 
-    earlier: int
-    last_at: str
-    last_revision: str
-    regressed: tuple[VerdictChange, ...]
-    mended: tuple[VerdictChange, ...]
-    timed_with: str = ""
-    untimed: str = ""
-    stages: tuple[TimeChange, ...] = ()
-    slower: tuple[TimeChange, ...] = ()
-    verified: TimeChange | None = None
+    run_id: str
+    cluster: str
+    target: str
+    revision: str
+    started_at: str
+    plan: bool
+    whole: bool
+    verified_after_s: float | None
+    criteria: Mapping[str, PastCriterion]
+
+
+def is_whole(*, stage: str, started_at: str, first_action_at: str) -> bool:
+    """Report whether a run was a complete bootstrap: not one stage, and not begun by another run."""
+    if stage or not first_action_at or not started_at:
+        return False
+    # The time of the first action is known to the second.
+    began = datetime.fromisoformat(started_at).replace(microsecond=0)
+    return datetime.fromisoformat(first_action_at) >= began
 
 
 def compare(
     head: RunHead, timing: Timing, criteria: Sequence[CriterionResult], history: Sequence[PastRun]
 ) -> Comparison | None:
-    """Return the comparison, or none for a plan and for a first run."""
+    """Return the comparison; None for a plan and for a first run."""
     earlier = [
         one
         for one in history
@@ -108,16 +96,31 @@ def compare(
     return _with_times(verdicts, head, timing, criteria, earlier)
 
 
+def update_history(folder: Path) -> tuple[PastRun, ...]:
+    """Return the earlier runs of a report folder, oldest first, adding the one whose report is there.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    lines = _read(folder / HISTORY)
+    last = _line_of(folder / "report.json")
+    if last is not None and last["run_id"] not in {line["run_id"] for line in lines}:
+        lines = [*lines, last][-KEPT:]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_atomically(folder / HISTORY, text, mode=None, durable=False)
+    return tuple(_past(line) for line in lines)
+
+
 def _changes(
     criteria: Sequence[CriterionResult], earlier: Sequence[PastRun]
 ) -> Iterator[VerdictChange]:
     for one in criteria:
-        looks = (
+        checks = (
             (run, run.criteria[one.info.id])
             for run in reversed(earlier)
             if one.info.id in run.criteria
         )
-        last = next(((run, past) for run, past in looks if past.word in _LOOKED_AT), None)
+        last = next(((run, past) for run, past in checks if past.word in _CHECKED), None)
         if last is None:
             continue
         run, past = last
@@ -128,7 +131,7 @@ def _changes(
 
 
 def _with_times(
-    made: Comparison,
+    compared: Comparison,
     head: RunHead,
     timing: Timing,
     criteria: Sequence[CriterionResult],
@@ -137,56 +140,91 @@ def _with_times(
     if not is_whole(
         stage=head.stage, started_at=head.started_at, first_action_at=timing.first_action_at
     ):
-        return replace(made, untimed="this run was no whole bootstrap")
+        return replace(compared, untimed="this run was not a complete bootstrap")
     past = next((run for run in reversed(earlier) if run.whole), None)
     if past is None:
-        return replace(made, untimed="no earlier run was a whole bootstrap")
-    met = str(Verdict.MET)
-    both = [
-        one
-        for one in criteria
-        if one.verdict is Verdict.MET
-        and one.info.id in past.criteria
-        and past.criteria[one.info.id].word == met
-    ]
-    changes = [
-        TimeChange(one.info.id, one.info.title, past.criteria[one.info.id].took_s, one.took_s)
-        for one in both
-    ]
-    stages = dict.fromkeys(one.info.stage for one in both)
+        return replace(compared, untimed="no earlier run was a complete bootstrap")
+    times: dict[str, list[TimeChange]] = {}
+    for one in criteria:
+        then = past.criteria.get(one.info.id)
+        if one.verdict is Verdict.MET and then is not None and then.word == Verdict.MET:
+            times.setdefault(one.info.stage, []).append(
+                TimeChange(one.info.id, one.info.title, then.took_s, one.took_s)
+            )
+    slower = [change for changes in times.values() for change in changes if change.slower]
     verified = None
     if past.verified_after_s is not None and timing.verified_after_s is not None:
         verified = TimeChange(
             "verified", "verified after", past.verified_after_s, timing.verified_after_s
         )
     return replace(
-        made,
+        compared,
         timed_with=past.started_at,
-        stages=tuple(
-            _stage(
-                stage,
-                [
-                    change
-                    for one, change in zip(both, changes, strict=True)
-                    if one.info.stage == stage
-                ],
-            )
-            for stage in stages
-        ),
-        slower=tuple(
-            sorted(
-                (change for change in changes if change.slower),
-                key=lambda change: change.then_s - change.now_s,
-            )
-        ),
+        stages=tuple(_sum(str(stage), changes) for stage, changes in times.items()),
+        slower=tuple(sorted(slower, key=lambda change: change.then_s - change.now_s)),
         verified=verified,
     )
 
 
-def _stage(stage: str, changes: Sequence[TimeChange]) -> TimeChange:
-    return TimeChange(
-        stage,
-        stage,
-        sum(change.then_s for change in changes),
-        sum(change.now_s for change in changes),
+def _sum(stage: str, changes: Sequence[TimeChange]) -> TimeChange:
+    then_s = sum(change.then_s for change in changes)
+    return TimeChange(stage, stage, then_s, sum(change.now_s for change in changes))
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of history; one that cannot be read is dropped and never stops a run."""
+    try:
+        written = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    lines = []
+    for text in written:
+        try:
+            line = json.loads(text)
+            _past(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        lines.append(line)
+    return lines
+
+
+def _line_of(report: Path) -> dict[str, Any] | None:
+    """Return the line of history for a report; None if there is no report of a run."""
+    try:
+        extra = json.loads(report.read_text(encoding="utf-8"))["extra"]
+        head, timing = extra["head"], extra["timing"]
+        line: dict[str, Any] = {
+            key: head[key]
+            for key in ("run_id", "cluster", "target", "revision", "started_at", "plan", "stage")
+        }
+        line |= {key: timing[key] for key in ("first_action_at", "verified_after_s")}
+        line["criteria"] = {
+            one["id"]: [one["word"], round(one["acting_s"] + one["waiting_s"], 3)]
+            for one in extra["criteria"]
+        }
+        _past(line)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return line if line["run_id"] else None
+
+
+def _past(line: Mapping[str, Any]) -> PastRun:
+    verified_s = line["verified_after_s"]
+    return PastRun(
+        run_id=str(line["run_id"]),
+        cluster=str(line["cluster"]),
+        target=str(line["target"]),
+        revision=str(line["revision"]),
+        started_at=str(line["started_at"]),
+        plan=bool(line["plan"]),
+        whole=is_whole(
+            stage=line["stage"],
+            started_at=line["started_at"],
+            first_action_at=line["first_action_at"],
+        ),
+        verified_after_s=None if verified_s is None else float(verified_s),
+        criteria={
+            key: PastCriterion(str(word), float(took_s))
+            for key, (word, took_s) in line["criteria"].items()
+        },
     )

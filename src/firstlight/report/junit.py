@@ -1,10 +1,12 @@
-"""The report as `junit.xml`, for what reads test results: a suite for each stage, a case for each criterion, our verdicts in its own terms.
+"""The report as `junit.xml`, for what reads test results.
 
-A criterion that another tool tests has a suite of its own besides, with a case for each of the tool's scenarios.
+A suite for each stage, a case for each criterion. A criterion that another tool tests has one more
+suite, with a case for each of the tool's scenarios.
 
-Only what was verified passes. `failure` is for the two failures, `skipped` for what was not verified, each with verdict and reason; the verdict
-itself is a property of every case. A reader that counts failures would take a run that was killed for a good one: everything it did not come to is
-skipped. So there is one more suite, `run`, whose only case passes when the run came to its end.
+Only what was verified passes. `failure` stands for the two failures and `skipped` for what was not
+verified, each with verdict and reason; the verdict is also a property of every case. A killed run
+would look good to a reader that counts failures, because everything that it did not reach is
+skipped. So there is one more suite, `run`, whose only case passes if the run ended properly.
 """
 
 from __future__ import annotations
@@ -52,25 +54,25 @@ def junit_text(report: Report) -> str:
 
 
 def _run(report: Report) -> ET.Element:
-    """Return the suite that says what was run, and whether it came to its end."""
-    head, said = report.head, report.conclusion
+    """Return the suite that describes the run and fails if the run did not end properly."""
+    head, conclusion = report.head, report.conclusion
     case = ET.Element(
         "testcase",
         {
             "classname": "run",
-            "name": "the run comes to its end",
+            "name": "the run ended properly",
             "time": f"{report.timing.elapsed_s:.3f}",
         },
     )
-    unexplained = said.standing is Standing.FAILED and not any(
+    unexplained = conclusion.standing is Standing.FAILED and not any(
         one.failed for one in report.criteria
     )
     blocked = head.plan and head.exit_code == 1
     if head.state is not RunState.FINISHED or unexplained or blocked:
         error = ET.SubElement(
-            case, "error", {"type": str(head.state), "message": _clean(said.text)}
+            case, "error", {"type": str(head.state), "message": _clean(conclusion.text)}
         )
-        error.text = _clean(f"to go on: {said.next_step}") if said.next_step else ""
+        error.text = _clean(f"to continue: {conclusion.next_step}") if conclusion.next_step else ""
     suite = _suite("run", [case], head.started_at, report.timing.elapsed_s)
     facts = {
         "cluster": head.cluster,
@@ -80,7 +82,7 @@ def _run(report: Report) -> ET.Element:
         "state": str(head.state),
         "stage": head.stage,
         "plan": "yes" if head.plan else "no",
-        "conclusion": said.text,
+        "conclusion": conclusion.text,
         **{
             f"stand-in {one.name}": f"{one.stands_for}; cannot show {one.cannot_show}"
             for one in head.stand_ins
@@ -103,8 +105,8 @@ def _case(one: CriterionResult) -> ET.Element:
         )
     )
     if one.failed:
-        first = next(iter(one.error.strip().splitlines()), one.last_observation)
-        failure = ET.SubElement(case, "failure", {"type": one.word, "message": _clean(first)})
+        message = one.first_line or one.last_observation
+        failure = ET.SubElement(case, "failure", {"type": one.word, "message": _clean(message)})
         failure.text = _clean(
             "\n".join(
                 (one.error, *(f"hint {hint.id}: {hint.cause}. {hint.remedy}" for hint in one.hints))
@@ -125,7 +127,7 @@ def _case(one: CriterionResult) -> ET.Element:
 
 
 def _scenario(scenario: ScenarioInfo, of: CriterionResult) -> ET.Element:
-    # No tool says how long one of its scenarios took; the criterion has the time of all.
+    # Tools do not report the time of a scenario; the criterion has the time of all.
     case = ET.Element(
         "testcase", {"classname": _clean(of.info.id), "name": _clean(scenario.name), "time": "0"}
     )
@@ -174,5 +176,5 @@ def _properties(facts: dict[str, str]) -> ET.Element:
 
 
 def _clean(raw: str) -> str:
-    """Return text that XML can hold; escaping is the writer's."""
+    """Return text that XML can represent; the serializer escapes it."""
     return _NOT_XML.sub("", printable(raw))

@@ -1,7 +1,4 @@
-"""Keep the report's files on disk in step with the run, so that a killed run leaves the report of what it did.
-
-The page itself is pytest-html's to write, see `fixtures/report.py`.
-"""
+"""Keep the report's files on disk up to date, so that a killed run leaves a report of what it did."""
 
 from __future__ import annotations
 
@@ -9,11 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from firstlight.events import CriterionEnded, CriterionStarted, RunEnded, RunStarted, Stamped
-from firstlight.report.comparison import compare
-from firstlight.report.document import json_text
-from firstlight.report.files import replace_text
+from firstlight.files import write_atomically
+from firstlight.report.comparison import compare, update_history
+from firstlight.report.ctrf import json_text
 from firstlight.report.fold import Fold
-from firstlight.report.history import remember
 from firstlight.report.junit import junit_text
 from firstlight.report.markdown import markdown_text
 
@@ -21,37 +17,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from firstlight.report.history import PastRun
+    from firstlight.report.comparison import PastRun
     from firstlight.report.model import Report
 
-WRITTEN: Final[dict[str, Callable[[Report], str]]] = {
+FILES: Final[dict[str, Callable[[Report], str]]] = {
     "report.json": json_text,
     "junit.xml": junit_text,
     "summary.md": markdown_text,
 }
-"""Each file of the folder and what makes its text."""
+"""Each file that the writer renders; pytest-html renders the page, see `fixtures/report.py`."""
 
 
-class Keeper:
-    """Listens to a bus: folds every event, and rewrites the files whenever a criterion begins or ends.
+class ReportWriter:
+    """Folds every event, and rewrites the files whenever a criterion begins or ends.
 
-    A report that cannot be written must not stop a bootstrap: the reason is kept in `trouble` and told at the end.
+    A report that cannot be written does not stop a run: `trouble` keeps the reason.
+
+    Args:
+        folder: The report folder.
+        page: The HTML page, by default `report.html` in the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, page: Path | None = None) -> None:
         self._folder = folder
         self._fold = Fold()
         self._history: tuple[PastRun, ...] = ()
         self._troubles: dict[Path, str] = {}
+        self.page: Final = page or folder / "report.html"
         self.begun = False
         """Whether there is anything to report."""
 
     def hear(self, stamped: Stamped) -> None:
-        """Take in one event, and write the files if it is one that people look for."""
+        """Take in an event, and rewrite the files if it is a milestone."""
         self._fold.hear(stamped)
         if isinstance(stamped.event, RunStarted):
             self.begun = True
-            self._remember()
+            self._read_history()
         if isinstance(stamped.event, RunStarted | CriterionStarted | CriterionEnded | RunEnded):
             self.save()
 
@@ -63,28 +64,32 @@ class Keeper:
         )
 
     def save(self) -> None:
-        """Write the files as things stand; one that cannot be written keeps no other from it."""
+        """Write every file; one that cannot be written does not prevent the others."""
         report = self.report()
-        for name, text in WRITTEN.items():
+        for name, text in FILES.items():
             self.write(self._folder / name, text(report))
 
     def write(self, path: Path, text: str) -> None:
-        """Write one file of the report, whole or not at all."""
+        """Write one file of the report atomically."""
         try:
-            replace_text(path, text)
+            write_atomically(path, text, mode=None, durable=False)
         except OSError as error:
-            self._troubles[path] = f"cannot write {path}: {error.strerror or error}"
+            self.failed(path, error)
         else:
             self._troubles.pop(path, None)
 
+    def failed(self, path: Path, error: OSError) -> None:
+        """Remember why a file could not be written."""
+        self._troubles[path] = f"cannot write {path}: {error.strerror or error}"
+
     @property
     def trouble(self) -> str:
-        """Why a file is not as it should be, empty when all are."""
+        """Why a file is out of date, empty if all are up to date."""
         return next(iter(self._troubles.values()), "")
 
-    def _remember(self) -> None:
+    def _read_history(self) -> None:
         try:
-            self._history = remember(self._folder)
+            self._history = update_history(self._folder)
         except OSError:
-            # The files of this run are about to fail in the same way, which is told.
+            # The files of this run will fail in the same way, which is reported.
             self._history = ()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.report import Keeper, document, fold, to_json
-from firstlight.report.files import replace_text
+from firstlight.files import write_atomically
+from firstlight.report import ReportWriter, ctrf, fold, to_json
 from tests.report import streams
 from tests.report.test_model import RUNS
 
@@ -62,7 +62,7 @@ def test_the_model_lies_under_extra_with_every_documented_key():
 
 def documented(name: str) -> set[str]:
     """Return the keys that the schema in the module's docstring lists for a part."""
-    text = document.__doc__ or ""
+    text = ctrf.__doc__ or ""
     found = re.search(
         rf"^    [^\n]*\b{name}\b *\n?\s+(.*?)(?=^    \S|\Z)", text, re.MULTILINE | re.DOTALL
     )
@@ -82,10 +82,10 @@ def test_any_part_of_a_run_can_be_written_as_json(run, cut):
 
 
 def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
-    keeper = Keeper(tmp_path / "reports")
+    writer = ReportWriter(tmp_path / "reports")
 
     for stamped in streams.killed():
-        keeper.hear(stamped)
+        writer.hear(stamped)
 
     written = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))[
         "extra"
@@ -101,21 +101,21 @@ def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
 
 def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")
-    keeper = Keeper(tmp_path / "reports")
+    writer = ReportWriter(tmp_path / "reports")
 
     for stamped in streams.good():
-        keeper.hear(stamped)
+        writer.hear(stamped)
 
-    assert re.fullmatch(r"cannot write .*report\.json: .+", keeper.trouble)
-    assert keeper.report().conclusion.text == "done: all 17 criteria met"
+    assert re.fullmatch(r"cannot write .*report\.json: .+", writer.trouble)
+    assert writer.report().conclusion.text == "done: all 17 criteria met"
 
 
 def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path):
     path = tmp_path / "report.json"
-    replace_text(path, "old")
+    write_atomically(path, "old")
 
     with pytest.raises(UnicodeEncodeError):
-        replace_text(path, "\ud800")
+        write_atomically(path, "\ud800")
 
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -1,29 +1,33 @@
-"""The report as `report.json`: CTRF, so that other tools can read it, with the whole model under `extra`.
+"""The report as `report.json`: CTRF for other tools, with the whole model under `extra`.
 
-Schema. The outer form is CTRF (https://ctrf.io): `reportFormat`, `specVersion`, `generatedBy`, `timestamp`,
-`results.{tool,summary,tests,environment}`. Our verdict stands in `rawStatus` of each test; CTRF's `status` is
-`passed` only for what was verified, `failed` for the two failures, `skipped` for "not reached" and "not verifiable
-here", `pending` for what has no verdict, `other` for what a plan says. Durations there are milliseconds. The scenarios
-of a criterion that another tool tests are its `steps`: `passed`, `failed`, else `skipped`, with standing and words.
+The outer form is CTRF (https://ctrf.io): `reportFormat`, `specVersion`, `generatedBy`, `timestamp`,
+`results.{tool,summary,tests,environment}`. Each test has our verdict as `rawStatus`. CTRF's
+`status` is `passed` only for what was verified, `failed` for the two failures, `skipped` for
+"not reached" and "not verifiable here", `pending` without a verdict, `other` in a plan. Durations
+are milliseconds. The scenarios of a criterion that another tool tests are its `steps`: `passed`,
+`failed` or else `skipped`, with standing and words.
 
-`extra` holds the model, all times in seconds, all keys always present:
+`extra` holds the model. All times are seconds, and all keys are always present:
 
-    schema        version of this part, raised when a key changes its meaning or goes
-    head          run_id cluster target revision plan stage state exit_code started_at ended_at resume_command
-                  stand_ins[{name,stands_for,cannot_show}] tool_versions{} nodes[{name,role,address}]
+    schema        version of this part, raised when a key changes its meaning or is removed
+    head          run_id cluster target revision plan stage state exit_code started_at ended_at
+                  resume_command stand_ins[{name,stands_for,cannot_show}] tool_versions{}
+                  nodes[{name,role,address}]
     conclusion    standing text next_step criterion detail advice
-    timing        budget_s elapsed_s first_action_at ready_after_s verified_after_s total_s counted_from share
+    timing        budget_s elapsed_s first_action_at ready_after_s verified_after_s total_s
+                  counted_from share
     counts        {word: number}
-    criteria      [{id number nodeid title acceptance[] task stage boxes[] budget_s anchor needs[] verdict word
-                  started_s acting_s waiting_s last_observation error reason hints[] evidence{} evidence_left_off
-                  scenarios[{name,standing,words}] actions[] waits[] waits_left_off observations[]
-                  observations_left_off commands[] commands_left_off}]
+    criteria      [{id number nodeid title acceptance[] task stage boxes[] budget_s anchor needs[]
+                  verdict word started_s acting_s waiting_s last_observation error reason hints[]
+                  evidence{} evidence_left_off scenarios[{name,standing,words}] actions[] waits[]
+                  waits_left_off observations[] observations_left_off commands[] commands_left_off}]
     acceptance, checklist, stages
                   [{key title standing words ticked criteria[] holding acting_s waiting_s note}]
-    comparison    earlier last_at last_revision regressed[{criterion,title,then,now,at}] mended[] timed_with untimed
-                  stages[{key,title,then_s,now_s,slower}] slower[] verified; null without an earlier run
+    comparison    earlier last_at last_revision regressed[{criterion,title,then,now,at}] mended[]
+                  timed_with untimed stages[{key,title,then_s,now_s,slower}] slower[] verified;
+                  null without an earlier run
     outside_commands  []
-    diagnostics   null, or file pieces size_bytes elapsed_s trouble; `file` lies beside this one
+    diagnostics   null, or file pieces size_bytes elapsed_s trouble; `file` is in the report folder
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from firstlight.events import ScenarioInfo, ScenarioStanding, Verdict
 from firstlight.report.model import CriterionResult, GroupResult, Report, RunState
 
 if TYPE_CHECKING:
-    from firstlight.report.comparison import TimeChange
+    from firstlight.report.model import TimeChange
 
 SCHEMA: Final = 1
 _STATUS: Final = {
@@ -55,7 +59,7 @@ Json = dict[str, Any]
 
 
 def to_json(report: Report) -> Json:
-    """Return the report in the form of its JSON file."""
+    """Return the content of the report's JSON file."""
     head = report.head
     return {
         "reportFormat": "CTRF",
@@ -79,7 +83,7 @@ def to_json(report: Report) -> Json:
 
 def json_text(report: Report) -> str:
     """Return the text of the report's JSON file."""
-    # Indented once it is whole: a run writes it a hundred times, and only the compact form is quick to make.
+    # A run writes it a hundred times, and only the compact form is fast; the last one is indented.
     indent = None if report.head.state is RunState.UNDER_WAY else 1
     return json.dumps(to_json(report), indent=indent, ensure_ascii=False) + "\n"
 
@@ -154,8 +158,10 @@ def _model(report: Report) -> Json:
 
 
 def _criterion(one: CriterionResult) -> Json:
-    made: Json = _plain(one)
-    return {**made.pop("info"), **made, "evidence": dict(one.evidence)}
+    plain: Json = _plain(one)
+    info = plain.pop("info")
+    info.pop("steps")
+    return {**info, **plain, "evidence": dict(one.evidence)}
 
 
 def _group(one: GroupResult) -> Json:
@@ -163,15 +169,15 @@ def _group(one: GroupResult) -> Json:
 
 
 def _comparison(report: Report) -> Json | None:
-    made = report.comparison
-    if made is None:
+    compared = report.comparison
+    if compared is None:
         return None
-    verified = None if made.verified is None else _time(made.verified)
-    times = {
-        name: [_time(change) for change in changes]
-        for name, changes in (("stages", made.stages), ("slower", made.slower))
+    return {
+        **_plain(compared),
+        "stages": [_time(change) for change in compared.stages],
+        "slower": [_time(change) for change in compared.slower],
+        "verified": None if compared.verified is None else _time(compared.verified),
     }
-    return {**_plain(made), **times, "verified": verified}
 
 
 def _time(change: TimeChange) -> Json:
@@ -179,7 +185,7 @@ def _time(change: TimeChange) -> Json:
 
 
 def _plain(value: Any) -> Any:
-    # dataclasses.asdict copies every leaf deeply; over a run this is several seconds of a laptop.
+    # dataclasses.asdict deep-copies every leaf, which takes seconds over a whole run.
     if is_dataclass(value):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, tuple):
