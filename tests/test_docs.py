@@ -207,17 +207,17 @@ def test_a_criterion_depends_only_on_criteria_that_exist() -> None:
 
 @cache
 def tasks() -> frozenset[str]:
+    """Return every task that can be run, by each of its names."""
     top = yaml.safe_load((ROOT / "Taskfile.yaml").read_text())
     found = set(top["tasks"])
     for name, include in top["includes"].items():
         folder = include if isinstance(include, str) else include["taskfile"]
         included = yaml.safe_load((ROOT / folder / "Taskfile.yaml").read_text())["tasks"]
-        found |= {
-            name if task == "default" else f"{name}:{task}"
-            for task in included
-            if not (included[task] or {}).get("internal")
-        }
-    return frozenset(found)
+        for task, content in included.items():
+            if not (content or {}).get("internal"):
+                aliases = (content or {}).get("aliases", ())
+                found |= {f"{name}:{word}" for word in (task, *aliases)}
+    return frozenset(task.removesuffix(":default") for task in found)
 
 
 @pytest.mark.parametrize("task", STORY_TASKS)
