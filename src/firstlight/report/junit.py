@@ -60,7 +60,7 @@ def _run(report: Report) -> ET.Element:
         "testcase",
         {
             "classname": "run",
-            "name": "the run ended properly",
+            "name": "the run comes to its end",
             "time": f"{report.timing.elapsed_s:.3f}",
         },
     )
