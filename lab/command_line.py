@@ -26,7 +26,7 @@ HELP = {
         "logs": "show the paths and the last lines of the logs",
     },
     "docker": {
-        "down": "remove all containers, volumes and networks of the lab, its processes and its state",
+        "down": "remove the lab's containers, volumes, networks, processes and state",
         "status": "show engine, machines and services",
         "logs": "show the last lines of the logs and of the machines' consoles",
     },

@@ -1,4 +1,5 @@
-"""The docker target: real Talos machines in containers on this computer, with real kubelets, real Cilium and real Flux.
+"""The docker target: real Talos machines in containers, with real kubelets, Cilium and Flux.
 
-Brought up and ended by `python -m lab.docker`; shares the lab's Git host, `op` stand-in, keys and tree with the simulated target.
+`python -m lab.docker` manages it. It shares the Git server, the `op` stand-in, the keys and the
+copy of the definition with the simulated target.
 """

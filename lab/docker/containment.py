@@ -95,7 +95,7 @@ _NR_BPF = {"x86_64": 321, "aarch64": 280}
 
 _GET_FD_BY_ID, _INFO_BY_FD, _QUERY = 13, 15, 16
 _ATTACH_TYPES = tuple(range(64))
-"""Every attach type, with room for new ones: the kernel rejects those that are not for control groups."""
+"""Every attach type, with room for new ones; the kernel rejects the types of other hooks."""
 
 _PROGRAMS_MAX = 64
 _NAME_OFFSET, _NAME_BYTES, _INFO_BYTES = 64, 16, 256

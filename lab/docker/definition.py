@@ -1,11 +1,11 @@
-"""The definition, adapted to machines that are containers: as little as possible, in the lab's copy only.
+"""Adapt the definition to machines that are containers: only what must change, in the lab's copy.
 
 Each change here is a difference between this target and real machines; docs/targets.md lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from firstlight.errors import TargetError
+from lab.docker.mirror import CHARTS_REGISTRY_PORT, mirror_documents
 from lab.docker.network import gateway_of
 from lab.docker.settings import SUBNET_VARIABLE, Settings
 from lab.simulated import stand_in_secrets
@@ -22,10 +23,6 @@ from lab.simulated.checkout import Source
 
 LINK = "eth0"
 """The engine's name for a container's only link."""
-
-CHARTS_REGISTRY_PORT = 5001
-MIRROR_PORT = 5000
-MIRRORED = ("registry.k8s.io", "ghcr.io", "quay.io", "docker.io", "gcr.io")
 
 _PATCH = Path("patches") / "containers.yaml"
 _NOT_HERE = ("BondConfig", "TimeSyncConfig")
@@ -174,23 +171,6 @@ def merged(into: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             merged(there, value) if isinstance(there, dict) and isinstance(value, dict) else value
         )
     return result
-
-
-def mirror_documents(
-    gateway: IPv4Address, registries: Iterable[str] = MIRRORED
-) -> list[dict[str, Any]]:
-    """Return Talos' configuration of registry mirrors, as the operator of an offline site writes it."""
-    endpoint = {"url": f"http://{gateway}:{MIRROR_PORT}"}
-    return [
-        {
-            "apiVersion": "v1alpha1",
-            "kind": "RegistryMirrorConfig",
-            "name": name,
-            "endpoints": [endpoint],
-            "skipFallback": True,
-        }
-        for name in registries
-    ]
 
 
 def _is_plain_file_of(cluster: str, path: Path) -> bool:

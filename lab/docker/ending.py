@@ -50,7 +50,7 @@ def end_lab(paths: LabPaths, say: Say, clock: Clock) -> bool:
 
 
 def remove_objects(engine: Engine, label: str, say: Say) -> bool:
-    """Remove all containers, volumes and networks with a lab's label; report whether any existed."""
+    """Remove the containers, volumes and networks of a lab; report whether any existed."""
     wanted = f"{LABEL}={label}"
     removed = False
     for kind, words in (

@@ -1,4 +1,4 @@
-"""The container engine, by way of Docker's command line: the one place that knows its words."""
+"""The container engine, through Docker's command line: the only module that knows its syntax."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from firstlight.masking import Masker
 from firstlight.process import CommandResult, run
 
 API_MIN = (1, 41)
-"""Docker Engine 20.10: the first whose API can give a container a control group namespace of its own."""
+"""Docker Engine 20.10: the first API that gives a container its own control group namespace."""
 
 CALL_S = 60.0
-"""The engine answers in tenths of a second; removing a container whose processes do not end takes ten."""
+"""The engine answers within a second; removing a container that does not stop takes ten."""
 
 _TOO_NEW = re.compile(
     r"client version (\S+) is too new\. Maximum supported API version is (\d+\.\d+)"
@@ -30,9 +30,9 @@ class Engine:
     """An engine that answers.
 
     Attributes:
-        environment: What its command line needs to reach it.
-        version: The engine's own version.
-        is_ours: Whether the lab started it for itself.
+        environment: The variables with which its command line reaches it.
+        version: The engine's version.
+        is_ours: Whether the lab started it, for itself only.
     """
 
     environment: Mapping[str, str]
@@ -45,12 +45,13 @@ class Engine:
         timeout_s: float = CALL_S,
         secret_environment: Mapping[str, str] | None = None,
     ) -> CommandResult:
-        """Run one command of Docker's; the caller judges the answer.
+        """Run one Docker command; the caller checks the result.
 
         Args:
-            words: What follows `docker`.
-            timeout_s: How long it may take.
-            secret_environment: Variables that the command hands on by name, so that their values are in no argument list.
+            words: The arguments after `docker`.
+            timeout_s: The time limit in seconds.
+            secret_environment: Variables that the command passes on by name, so that their values
+                appear in no argument list.
         """
         environment = {**self.environment, **(secret_environment or {})}
         return run(
@@ -61,16 +62,16 @@ class Engine:
         )
 
     def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the engine knows of these objects; what does not exist is left out."""
+        """Return the inspection of these objects, without those that do not exist."""
         if not names:
             return []
         result = self.call(kind, "inspect", *names)
-        # It lists what it found, and fails for what it did not find.
+        # Docker prints the objects that it found and fails for the others.
         found: list[dict[str, Any]] = json.loads(result.stdout or "[]")
         return found
 
     def labelled(self, kind: str, label: str) -> list[str]:
-        """Return the ids of all objects of a kind that carry a label."""
+        """Return the ids of all objects of a kind that have a label."""
         words = [
             kind,
             "ls",
@@ -82,36 +83,37 @@ class Engine:
         return self.call(*words).raise_on_failure(f"list the lab's {kind}s").stdout.split()
 
     def containers(self, label: str) -> list[dict[str, Any]]:
-        """Return the inspection of each container that carries a label, running or not."""
+        """Return the inspection of each container that has a label, running or not."""
         return self.inspect("container", self.labelled("container", label))
 
 
 def find_engine(environ: Mapping[str, str] = os.environ) -> Engine | None:
-    """Return the engine that Docker's command line reaches by itself, or none when nothing answers.
+    """Return the engine that Docker's command line reaches by default, or None if nothing answers.
 
     Raises:
-        ToolMissing: There is no command line.
-        TargetError: An engine answers that cannot do what is needed; the message says what that is.
+        ToolMissing: Docker's command line is missing.
+        TargetError: The engine lacks something that the lab needs; the message says what.
     """
     if shutil.which("docker", path=environ.get("PATH")) is None:
         raise ToolMissing(
             "docker",
-            next_step="install Docker's command line, 20.10 or later (Debian: apt install docker.io)",
+            next_step="install Docker's command line, 20.10 or later "
+            "(Debian: apt install docker.io)",
         )
     return ask(dict(environ), is_ours=False)
 
 
 def ask(environment: Mapping[str, str], *, is_ours: bool) -> Engine | None:
-    """Ask an engine who it is; none when nothing answers.
+    """Query an engine; return None if nothing answers.
 
     Raises:
-        TargetError: It is too old, or no Linux engine.
+        TargetError: It is too old, or runs containers of another operating system.
     """
     environment = dict(environment)
     words = ["docker", "version", "--format", "{{json .Server}}"]
     result = run(words, timeout_s=CALL_S, env=environment)
     if found := _TOO_NEW.search(result.stderr):
-        # Clients of some versions do not step down by themselves.
+        # Some versions of the client do not negotiate the API version.
         environment["DOCKER_API_VERSION"] = found.group(2)
         result = run(words, timeout_s=CALL_S, env=environment)
     try:
@@ -122,12 +124,13 @@ def ask(environment: Mapping[str, str], *, is_ours: bool) -> Engine | None:
     version = str(server.get("Version", "?"))
     if api < API_MIN:
         raise TargetError(
-            f"cannot use Docker Engine {version}: its API is {server['ApiVersion']}, containers with a control group namespace need "
-            f"{'.'.join(map(str, API_MIN))}",
+            f"cannot use Docker Engine {version}: its API is {server['ApiVersion']}, containers "
+            f"with a control group namespace need {'.'.join(map(str, API_MIN))}",
             next_step="install Docker Engine 20.10 or later",
         )
     if server.get("Os") != "linux":
         raise TargetError(
-            f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, and Talos is Linux"
+            f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, and Talos "
+            "is Linux"
         )
     return Engine(environment, version, is_ours=is_ours)

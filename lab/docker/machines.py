@@ -1,4 +1,7 @@
-"""The node containers: one for each machine of the definition, run directly with its machine config, so that our bootstrap bootstraps."""
+"""The node containers: one for each machine of the definition, started with its machine config.
+
+They are not created with `talosctl cluster create`, so that our own bootstrap is the one that runs.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from lab.docker.engine import Engine
 from lab.docker.network import LABEL
 
 CONFIG_LABEL = "firstlight.machine-config"
-"""A digest of what a machine was started with: a changed definition must not pass for the machine's own."""
+"""A digest of what a machine was started with, to detect a definition that changed since."""
 
-_TMPFS = ("/run", "/system", "/tmp")  # noqa: S108 - paths inside the container, as Talos's documentation has them
+_TMPFS = ("/run", "/system", "/tmp")  # noqa: S108 - inside the container, per Talos' documentation
 _VOLUMES = (
     "/system/state",
     "/var",
@@ -53,12 +56,12 @@ class Machine:
 
     @property
     def digest(self) -> str:
-        """Of what it is started with."""
+        """The digest of what it is started with."""
         return hashlib.sha256(f"{self.address} {self.config}".encode()).hexdigest()
 
 
 def machines_of(cluster: Cluster) -> list[Machine]:
-    """Return the machines of a definition whose machine configs are generated."""
+    """Return the machines of a definition; their machine configs must exist."""
     return [
         Machine(
             node.hostname, node.address, cluster.machine_config(node).read_text(encoding="utf-8")
@@ -68,7 +71,10 @@ def machines_of(cluster: Cluster) -> list[Machine]:
 
 
 def arguments(machine: Machine, *, image: str, network: str, label: str) -> list[str]:
-    """Return the words of `docker run` for a machine; its config is not among them, it goes by the environment."""
+    """Return the arguments of `docker run` for a machine, without its config.
+
+    The config holds secrets, so it is passed through the environment.
+    """
     words = [
         "run",
         "--detach",
@@ -82,7 +88,8 @@ def arguments(machine: Machine, *, image: str, network: str, label: str) -> list
         str(machine.address),
     ]
     words += ["--label", f"{LABEL}={label}", "--label", f"{CONFIG_LABEL}={machine.digest}"]
-    # Never without the last: Cilium would hang its programs on this computer's own control group, and break its network.
+    # The last one is essential: without it, Cilium would attach its programs to this host's own
+    # control group and break its network.
     words += [
         "--read-only",
         "--privileged",
@@ -96,7 +103,7 @@ def arguments(machine: Machine, *, image: str, network: str, label: str) -> list
         for path in _VOLUMES
         for word in ("--mount", f"type=volume,destination={path},volume-label={LABEL}={label}")
     ]
-    # As a machine does, it comes back after a reboot, and stays off when it was switched off.
+    # Like a machine, it comes back after a reboot, and stays off when it was switched off.
     words += [
         "--restart",
         "unless-stopped",
@@ -109,10 +116,10 @@ def arguments(machine: Machine, *, image: str, network: str, label: str) -> list
 
 
 def start(engine: Engine, machine: Machine, *, image: str, network: str, label: str) -> None:
-    """Start a machine that is not there; without a config, if it has none.
+    """Start a machine that does not exist yet, without a config if it has none.
 
     Raises:
-        TargetError: It shares this computer's control groups.
+        TargetError: It shares this host's control groups.
         ToolFailed: The engine refuses.
     """
     secret = (
@@ -134,10 +141,14 @@ def ensure(
     label: str,
     say: Callable[[str], None],
 ) -> bool:
-    """Have every machine running, each in a control group namespace of its own; report whether one had to be started.
+    """Ensure that every machine runs, each in its own control group namespace.
+
+    Returns:
+        Whether a machine had to be started.
 
     Raises:
-        TargetError: A machine runs with another config, is somebody else's, or shares this computer's control groups.
+        TargetError: A machine runs with another config, belongs to somebody else, or shares this
+            host's control groups.
         ToolFailed: The engine refuses.
     """
     found = {
@@ -171,11 +182,14 @@ def _require_same(there: dict[str, Any], machine: Machine, label: str) -> None:
     labels = there["Config"].get("Labels") or {}
     if labels.get(LABEL) != label:
         raise TargetError(
-            f"cannot start the machine {machine.hostname}: a container {machine.container} belongs to {labels.get(LABEL, 'something else')}",
-            next_step="end the lab that it belongs to (./task docker:down there)",
+            f"cannot start the machine {machine.hostname}: a container {machine.container} belongs "
+            f"to {labels.get(LABEL, 'something else')}",
+            next_step="end the lab that owns it (./task docker:down there)",
         )
     if labels.get(CONFIG_LABEL) != machine.digest:
         raise TargetError(
-            f"cannot go on with the machine {machine.hostname}: the definition has changed since it was started",
-            next_step="./task docker:down, then the same again: a machine in a container cannot be given another config by its engine",
+            f"cannot go on with the machine {machine.hostname}: the definition has changed since "
+            "it was started",
+            next_step="./task docker:down, then run the same again: the engine cannot give a "
+            "running container another machine config",
         )

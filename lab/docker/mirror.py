@@ -1,19 +1,19 @@
-"""Where images and charts come from: their own registries, or the lab's mirror of what was built here.
+"""The source of images and charts: their own registries, or the lab's mirror of local builds.
 
-The mirror serves on this host's address of the machines' network.
+The mirror listens on this host's address of the machines' network.
 """
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from firstlight.errors import TargetError
 from firstlight.toolbox import Pins
-from lab.docker.definition import CHARTS_REGISTRY_PORT, MIRROR_PORT
 from lab.docker.engine import Engine
 from lab.docker.images import image_set
 from lab.docker.settings import IMAGES_VARIABLE, Settings
@@ -24,6 +24,9 @@ from lab.simulated.paths import LabPaths
 from lab.simulated.ports import Listener
 from lab.simulated.services import Service
 
+CHARTS_REGISTRY_PORT = 5001
+MIRROR_PORT = 5000
+MIRRORED = ("registry.k8s.io", "ghcr.io", "quay.io", "docker.io", "gcr.io")
 CILIUM = "cilium"
 
 PROBES = ("https://registry.k8s.io/v2/", "https://ghcr.io/v2/", "https://quay.io/v2/")
@@ -144,6 +147,23 @@ class Mirror:
         return Service(
             "charts", tuple(argv), services.surroundings(self._paths), ready, stamp, listeners
         )
+
+
+def mirror_documents(
+    gateway: IPv4Address, registries: Iterable[str] = MIRRORED
+) -> list[dict[str, Any]]:
+    """Return Talos' registry mirror configuration, as the operator of an offline site writes it."""
+    endpoint = {"url": f"http://{gateway}:{MIRROR_PORT}"}
+    return [
+        {
+            "apiVersion": "v1alpha1",
+            "kind": "RegistryMirrorConfig",
+            "name": name,
+            "endpoints": [endpoint],
+            "skipFallback": True,
+        }
+        for name in registries
+    ]
 
 
 def chart_folders(checkout: Path, tool_charts: Path) -> list[Path]:

@@ -80,7 +80,7 @@ def ensure(
     ended_by: str,
     chosen_from: IPv4Network | None = None,
 ) -> bool:
-    """Ensure that the network exists with these addresses and this MTU; report whether it was created.
+    """Ensure that the network exists; report whether it was created.
 
     Args:
         engine: The engine to create it in.
@@ -118,7 +118,7 @@ def ensure(
 
 
 def gateway_of(subnet: IPv4Network) -> IPv4Address:
-    """Return this host's own address on the network: the first, as the definition has the router."""
+    """Return this host's address on the network: the first, the router's in a definition."""
     return subnet.network_address + 1
 
 

@@ -1,4 +1,7 @@
-"""An engine of the lab's own, where none answers: private in everything, so that nothing of the host changes, and gone with the lab."""
+"""A container engine of the lab's own, for a host where none answers.
+
+It shares nothing with the host, so it changes nothing there, and it is removed with the lab.
+"""
 
 from __future__ import annotations
 
@@ -22,37 +25,41 @@ from lab.simulated.services import Service
 
 NAME = "engine"
 START_S = 60.0
-"""dockerd is there in two seconds; after a kill it first looks at every container again."""
+"""dockerd starts in two seconds; after a kill it first restores every container."""
 _SOCKET_CHARS_MAX = 100
-"""The kernel takes 107 characters for a socket's path; containerd adds some to ours."""
+"""The kernel limits a socket's path to 107 characters, and containerd appends to ours."""
 _PAUSE_S = 0.1
 
 
 def engine_for(paths: LabPaths, host: Host, say: Callable[[str], None], clock: Clock) -> Engine:
-    """Return an engine that answers: this computer's, else the lab's own, which is never left for another one.
+    """Return an engine that answers: this host's, else the lab's own.
+
+    A lab that has its own engine keeps it.
 
     Raises:
-        ToolMissing: There is no command line of Docker's.
-        TargetError: There is none that can be used, and none can be started.
+        ToolMissing: Docker's command line is missing.
+        TargetError: No engine is usable, and none can be started.
     """
     engine = None if folder(paths).exists() else find_engine()
     if engine is None:
-        needed(paths, host, dict(os.environ))
+        require_startable(paths, host, dict(os.environ))
         private_dir(paths.run)
         return start(paths, host, say, clock)
     if host.is_restricted:
         raise TargetError(
-            f"cannot use Docker Engine {engine.version} on this computer: its root lacks CAP_SYS_RESOURCE, so privileged containers are refused",
-            next_step="stop that engine; the lab then starts one of its own, whose runtime asks for no more than this computer grants",
+            f"cannot use Docker Engine {engine.version} on this computer: its root lacks "
+            "CAP_SYS_RESOURCE, so privileged containers are refused",
+            next_step="stop that engine; the lab then starts its own, whose runtime asks for no "
+            "more than this computer grants",
         )
     return engine
 
 
-def needed(paths: LabPaths, host: Host, environ: dict[str, str]) -> None:
-    """Make sure that an engine of our own can be started here.
+def require_startable(paths: LabPaths, host: Host, environ: dict[str, str]) -> None:
+    """Make sure that the lab's own engine can be started here.
 
     Raises:
-        TargetError: It cannot; the message says exactly what is missing.
+        TargetError: It cannot; the message says what is missing.
     """
     missing = [
         name
@@ -66,8 +73,10 @@ def needed(paths: LabPaths, host: Host, environ: dict[str, str]) -> None:
             else "only root can start one for the lab"
         )
         raise TargetError(
-            f"cannot find a container engine: none answers ({environ.get('DOCKER_HOST') or 'unix:///var/run/docker.sock'}), and {reason}",
-            next_step="start Docker (20.10 or later) and let this user reach it; or as root install dockerd, containerd and runc (Debian: docker.io)",
+            "cannot find a container engine: none answers "
+            f"({environ.get('DOCKER_HOST') or 'unix:///var/run/docker.sock'}), and {reason}",
+            next_step="start Docker (20.10 or later) and give this user access; or as root install "
+            "dockerd, containerd and runc (Debian: docker.io)",
         )
     if len(str(_socket(paths))) > _SOCKET_CHARS_MAX:
         raise TargetError(
@@ -77,10 +86,10 @@ def needed(paths: LabPaths, host: Host, environ: dict[str, str]) -> None:
 
 
 def start(paths: LabPaths, host: Host, say: Callable[[str], None], clock: Clock) -> Engine:
-    """Start the lab's engine, or find it running.
+    """Start the lab's engine unless it is running.
 
     Raises:
-        TargetError: It does not come up; its log says why.
+        TargetError: It does not start; the message holds the end of its log.
     """
     service = describe(paths, host)
     if processes.running(paths, NAME) is None:
@@ -105,7 +114,7 @@ def start(paths: LabPaths, host: Host, say: Callable[[str], None], clock: Clock)
 
 
 def describe(paths: LabPaths, host: Host) -> Service:
-    """Describe the lab's engine: no bridge, no firewall rule, no forwarding of its own, and a containerd that nobody else has."""
+    """Return the lab's engine: no bridge, no firewall rules, no forwarding, its own containerd."""
     root = private_dir(folder(paths))
     argv = [
         "dockerd",
@@ -138,7 +147,7 @@ def describe(paths: LabPaths, host: Host) -> Service:
 
 
 def client_environment(paths: LabPaths) -> dict[str, str]:
-    """Return the environment in which Docker's command line reaches the lab's engine, and no other one."""
+    """Return the environment in which Docker's command line reaches only the lab's engine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
     return {
         **kept,
@@ -148,17 +157,17 @@ def client_environment(paths: LabPaths) -> dict[str, str]:
 
 
 def folder(paths: LabPaths) -> Path:
-    """Return where the lab's engine keeps everything."""
+    """Return the folder that holds everything of the lab's engine."""
     return paths.state / "engine"
 
 
 def cgroup(paths: LabPaths) -> str:
-    """Return the control group that holds every container of the lab's engine."""
+    """Return the control group of all containers of the lab's engine."""
     return f"/firstlight-{paths.cluster}"
 
 
 def remove_cgroups(paths: LabPaths, root: Path = Path("/sys/fs/cgroup")) -> None:
-    """Remove the empty control groups that an engine leaves in every hierarchy."""
+    """Remove the empty control groups that an engine leaves behind in every hierarchy."""
     name = cgroup(paths).lstrip("/")
     for top in [root / name, *root.glob(f"*/{name}")]:
         if top.is_dir():
@@ -170,13 +179,13 @@ def remove_cgroups(paths: LabPaths, root: Path = Path("/sys/fs/cgroup")) -> None
 
 
 def _clear_leftovers(paths: LabPaths) -> None:
-    # After a kill the pid file names a process that may be anybody's by now, and dockerd would refuse to start.
+    # After a kill, the pid may belong to any process by now, and dockerd would refuse to start.
     for name in ("dockerd.pid", "exec/containerd/containerd.pid"):
         (folder(paths) / name).unlink(missing_ok=True)
 
 
 def _configuration(root: Path) -> Path:
-    # An empty one: /etc/docker/daemon.json is another engine's.
+    # An empty configuration: /etc/docker/daemon.json belongs to another engine.
     file = root / "daemon.json"
     if not file.exists():
         write_atomically(file, "{}\n", mode=0o644)
@@ -187,8 +196,9 @@ def _shim(root: Path) -> Path:
     program = Path(__file__).with_name("runc_shim.py")
     runc = shutil.which("runc", path=_path(os.environ)) or "runc"
     script = root / "restricted-runc"
-    # Isolated: the engine's environment is no project's.
-    text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I {shlex.quote(str(program))} {shlex.quote(runc)} "$@"\n'
+    # Isolated (-I), because the engine's environment is not the project's.
+    words = shlex.join([sys.executable, "-I", str(program), runc])
+    text = f'#!/bin/sh\nexec {words} "$@"\n'
     if not script.exists() or script.read_text(encoding="utf-8") != text:
         write_atomically(script, text, mode=0o755)
     return script
@@ -199,5 +209,5 @@ def _socket(paths: LabPaths) -> Path:
 
 
 def _path(environ: dict[str, str] | os._Environ[str]) -> str:
-    # runc and iptables are in places that an ordinary user's PATH leaves out.
+    # runc and iptables are in folders that an ordinary user's PATH lacks.
     return f"{environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"

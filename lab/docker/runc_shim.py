@@ -1,7 +1,8 @@
-"""A runc for hosts whose root lacks CAP_SYS_RESOURCE: it takes out of a container's bundle what such a host refuses, then becomes runc.
+"""A runc for hosts whose root lacks CAP_SYS_RESOURCE.
 
-Refused are: that capability, limits above the caller's own, and an oom score lower than the caller's. Run as a program of its own
-by the lab's engine, so it imports nothing of the project.
+It removes from a container's bundle what such a host refuses, then becomes runc. Refused are that
+capability, limits above the caller's own, and an oom score below the caller's. The lab's engine
+runs it as a separate program, so it imports nothing from the project.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _REFUSED = "CAP_SYS_RESOURCE"
 
 
 def permitted(process: dict[str, Any]) -> dict[str, Any]:
-    """Return the process of a bundle without what the host refuses."""
+    """Return a bundle's process without what the host refuses."""
     allowed = {key: value for key, value in process.items() if key != "rlimits"}
     if int(allowed.get("oomScoreAdj") or 0) < 0:
         del allowed["oomScoreAdj"]
@@ -28,7 +29,7 @@ def permitted(process: dict[str, Any]) -> dict[str, Any]:
 
 
 def edit(arguments: list[str]) -> None:
-    """Edit the file that a runc command is about: a bundle's `config.json`, or the process of an `exec`."""
+    """Edit the file that a runc command reads: a bundle's `config.json`, or an `exec`'s process."""
     if bundle := _value(arguments, "--bundle", "-b"):
         file = Path(bundle) / "config.json"
         config = json.loads(file.read_text(encoding="utf-8"))

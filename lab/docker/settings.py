@@ -57,7 +57,7 @@ class Settings:
 
 
 def choose(paths: LabPaths, environ: Mapping[str, str], *, fresh: bool) -> Settings:
-    """Return the lab's choices: from the environment, else as the lab was created, else the defaults.
+    """Return the lab's choices: the environment's, else the existing lab's, else the defaults.
 
     Raises:
         TargetError: A choice is invalid, or differs from the one that the lab was created with.

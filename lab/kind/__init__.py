@@ -1,4 +1,5 @@
-"""The kind target: Kubernetes of kubeadm in containers, with real kubelets, real Cilium and real Flux, and no Talos anywhere.
+"""The kind target: kubeadm in containers, with real kubelets, Cilium and Flux, without Talos.
 
-Brought up and ended by `python -m lab.kind`; shares engine and network with the docker target, Git host, `op` stand-in, keys and tree with both labs.
+`python -m lab.kind` manages it. It shares engine and network with the docker target, and the Git
+server, the `op` stand-in, the keys and the copy of the definition with both other targets.
 """

@@ -1,4 +1,4 @@
-"""The kind cluster: kind's command line, creating the cluster once, and the containers it created."""
+"""The kind cluster: kind's command line, the creation of the cluster, and its containers."""
 
 from __future__ import annotations
 

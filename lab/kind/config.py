@@ -22,7 +22,7 @@ IMAGES: Mapping[str, str] = {
     "v1.35.0": "kindest/node:v1.35.0@sha256:"
     "452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f"
 }
-"""The node image of each Kubernetes version, by digest: kind's maintainers reuse tags when they rebuild."""
+"""The node image of each Kubernetes version, by digest: kind reuses tags for rebuilt images."""
 
 _SKIPPED_PHASES = ("preflight", "addon/kube-proxy", "addon/coredns")
 """kind skips the first two itself, but this list replaces its own. CoreDNS is one of our releases,

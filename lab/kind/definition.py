@@ -1,4 +1,4 @@
-"""The definition and the kubeconfig, adapted to kind's nodes: names and addresses, in the lab's copy only."""
+"""Adapt the definition's copy and kind's kubeconfig to kind's nodes: their names and addresses."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ import yaml
 
 from firstlight.definition import load, load_all
 from firstlight.errors import TargetError
-from lab.docker.definition import Circumstances, for_containers, merged, mirror_documents
+from lab.docker.definition import Circumstances, for_containers, merged
+from lab.docker.mirror import mirror_documents
 from lab.docker.network import gateway_of
 from lab.docker.settings import Settings
 from lab.simulated.checkout import Source, read_checkout

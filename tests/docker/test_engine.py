@@ -96,14 +96,14 @@ def test_without_root_the_lab_starts_no_engine_and_says_so(tmp_path: Path):
         (tmp_path / name).chmod(0o755)
 
     with pytest.raises(TargetError, match="only root can start one"):
-        private_engine.needed(paths, host(is_root=False), {"PATH": str(tmp_path)})
+        private_engine.require_startable(paths, host(is_root=False), {"PATH": str(tmp_path)})
 
 
 def test_without_a_daemon_the_missing_commands_are_named(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
     with pytest.raises(TargetError, match="not installed") as caught:
-        private_engine.needed(paths, host(), {"PATH": str(tmp_path)})
+        private_engine.require_startable(paths, host(), {"PATH": str(tmp_path)})
 
     assert "docker.io" in caught.value.next_step
 

@@ -1,4 +1,4 @@
-"""`python -m lab.docker.images build|list`: the offline image set's own command line."""
+"""The command line of the offline image set: `python -m lab.docker.images build|list`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from firstlight.toolbox.progress import display_for, seconds
 if TYPE_CHECKING:
     from types import FrameType
 
-# What a shell reports for a program that Ctrl-C or SIGTERM ended.
+# A shell's exit codes for a program that Ctrl-C or SIGTERM ended.
 _INTERRUPTED = 130
 _TERMINATED = 143
 
 
 def main(argv: list[str]) -> int:
-    """Run one command; errors are said on standard error, with what to do next."""
+    """Run one command and return the exit code.
+
+    Errors go to standard error, with the next step.
+    """
     parser = argparse.ArgumentParser(prog="python -m lab.docker.images", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="have the whole set, building what is missing")
-    commands.add_parser("list", help="show the images of the set, and what stands for what")
+    commands.add_parser("build", help="build the parts of the set that are missing")
+    commands.add_parser("list", help="show the images of the set, and what the stand-ins stand for")
     command = parser.parse_args(argv).command
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -34,7 +37,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; what is done is kept, the same command goes on\n")
+        sys.stderr.write(
+            "\ninterrupted; finished parts are kept, run the same command to continue\n"
+        )
         return _INTERRUPTED
 
 
@@ -65,7 +70,7 @@ def _list() -> int:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
-    """End as on Ctrl-C, so that the commands that we started are ended as well."""
+    """Exit as on Ctrl-C, so that the commands that we started end too."""
     raise SystemExit(_TERMINATED)
 
 

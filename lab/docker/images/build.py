@@ -1,4 +1,4 @@
-"""Build the whole set: roots, programs, layers, storage, the node's archive, and the record that says that it is whole."""
+"""Build the set: roots, programs, layers, storage, the node's archive, and last the record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lab.docker.images.layers import Layer
     from lab.docker.images.layout import Assembled
 
-# Set-up builds these for their own sake; here they are taken as they are.
+# Setup builds these for its own use; the set uses them as they are.
 _SHARED = (
     "kube-apiserver",
     "kube-controller-manager",
@@ -37,16 +37,17 @@ _SHARED = (
     "kustomize-controller",
     "helm-controller",
 )
-# Measured on two cores: what is neither compiling nor Debian.
+# Measured on two cores: everything except compiling and Debian.
 _EXPECTED_S = 60.0
-# Measured: Debian roots, layers and the node's archive. Go's caches are said by each build.
+# Measured: Debian roots, layers and the node's archive. Each build reports Go's caches itself.
 _NEEDED_MB = 3000
 
 
 def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> ImageSet:
-    """Have the whole set in the user's cache; what is there already is left alone.
+    """Build whatever the user's cache lacks of the set, and return the set.
 
-    It may be interrupted anywhere: everything gets its name when it is finished, and the record is written last.
+    It may be interrupted anywhere: each part gets its name when it is finished, and the record is
+    written last.
     """
     architecture()
     here = ImagePaths.of(places, pins)
@@ -59,9 +60,10 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
         here.folder.mkdir(parents=True, exist_ok=True)
         free_mb = shutil.disk_usage(here.folder).free // 1_000_000
         display.say(
-            f"into {here.folder}; up to {_NEEDED_MB / 1000:.1f} GB of disk besides Go's caches, {free_mb / 1000:.1f} GB are free"
+            f"into {here.folder}; up to {_NEEDED_MB / 1000:.1f} GB of disk besides Go's caches, "
+            f"{free_mb / 1000:.1f} GB are free"
         )
-        # Whoever held the lock before is gone, so what it did not finish belongs to nobody.
+        # The previous holder of the lock has ended, so its unfinished parts are unused.
         shutil.rmtree(here.work, ignore_errors=True)
         root = _base_root(here, display, lock)
         programs = _build_programs(pins, places, environ, display)
@@ -75,7 +77,7 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
 def _build_programs(
     pins: Pins, places: Places, environ: Mapping[str, str], display: Display
 ) -> dict[str, Path]:
-    """Have every program that goes into an image, building what is missing."""
+    """Return every program that goes into an image; build the missing ones."""
     wanted: dict[str, list[Tool]] = {}
     for tool in pins.tools.values():
         if tool.build and (pins.builds[tool.build].on_demand or tool.name in _SHARED):
@@ -92,7 +94,7 @@ def _build_programs(
 def _find_modules(
     pins: Pins, places: Places, environ: Mapping[str, str], display: Display
 ) -> dict[str, Path]:
-    """Have the modules whose files go into images, checked against the hashes of their graphs."""
+    """Return the modules whose files go into images, verified against their graphs' hashes."""
     found: dict[str, Path] = {}
     for name, modules in (("node", (TALOS, MACHINERY)), ("cilium", (CILIUM,))):
         build = pins.builds[name]
@@ -104,7 +106,7 @@ def _find_modules(
 
 
 def _base_root(here: ImagePaths, display: Display, lock: int) -> Path:
-    """Return the Debian root; it is made under another name, so one that has its name is whole."""
+    """Return the Debian root. It is built under another name, so one with this name is complete."""
     root = here.roots / f"base-{debian.digest(debian.BASE)}"
     if not root.is_dir():
         partial = here.work / "base"
@@ -140,7 +142,7 @@ def _assemble(
 def _lower_layers(
     got: Ingredients, here: ImagePaths, display: Display, lock: int
 ) -> dict[Under, list[Layer]]:
-    """Return the layers below the images' own ones."""
+    """Return the layers below the images' own layers."""
     static = _layer(static_entries(got.root), here)
     base = kept_layer(_root_key(got.root), here)
     if base is None:
@@ -177,7 +179,7 @@ def _layer(entries: Iterable[Entry], here: ImagePaths) -> Layer:
 
 
 def _archive(image: Assembled, reference: str, here: ImagePaths) -> NodeImage:
-    """Have the archive of the machines' image; older ones go, because nothing loads them any more."""
+    """Return the archive of the machines' image; write it if it is missing."""
     here.nodes.mkdir(parents=True, exist_ok=True)
     file = here.nodes / f"{image.identifier.removeprefix('sha256:')[:16]}.tar"
     if not file.is_file():
@@ -189,7 +191,10 @@ def _archive(image: Assembled, reference: str, here: ImagePaths) -> NodeImage:
 
 
 def _forget_old(found: ImageSet, here: ImagePaths, display: Display) -> None:
-    """Remove what only older sets had; another checkout with other versions builds its own again from what Go has kept."""
+    """Remove what only older sets used.
+
+    A checkout with other versions rebuilds its own set from Go's caches.
+    """
     for file in here.nodes.iterdir():
         if file != found.node.archive:
             file.unlink()

@@ -1,4 +1,4 @@
-"""The inputs of the images, and the files of the two that hold more than programs: machine and Cilium agent."""
+"""What the images are built from, and the files of the machine's and the Cilium agent's image."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def machine_entries(got: Ingredients) -> Iterator[Entry]:
     yield Entry("usr/etc/in-container", data=b"true\n", mode=0o644)
     yield Entry("usr/libexec/firstlight/uid_map", data=_ID_MAP, mode=0o444)
     yield Entry("usr/bin/init", link="../sbin/init", mode=0o777)
-    # runc-shim finds the real runc here: /usr/bin/runc, the first on every PATH, is the shim itself.
+    # runc-shim finds the real runc here; /usr/bin/runc, the first on every PATH, is the shim.
     yield Entry("usr/libexec/firstlight/runc", link="../../sbin/runc", mode=0o777)
     # Talos looks for programs in /usr/bin only, because it keeps all of its own there.
     for program in sorted((got.root / "usr/sbin").iterdir()):

@@ -1,4 +1,4 @@
-"""Debian in images: the packages, the roots that debootstrap builds from them, and the files that an image takes from a root."""
+"""Debian in images: packages, roots that debootstrap builds, and what an image takes of a root."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from firstlight.toolbox.progress import Display
 
 SUITE = "trixie"
-# Used by the machines, the kubelet and the connectivity test's client. They share one root, so a machine stores it once.
+# Used by the machines, the kubelet and the connectivity test's client. They share one root, so a
+# machine stores it once.
 BASE = (
     *(
         "ca-certificates",
@@ -38,12 +39,14 @@ BASE = (
     *("iproute2", "ipset", "procps", "runc"),
     *("curl", "iputils-ping", "bind9-dnsutils", "netcat-openbsd", "tcpdump"),
 )
-# The Cilium agent compiles its datapath at startup. The connectivity test reads the agent's metrics with jq.
+# The Cilium agent compiles its datapath at startup; the connectivity test uses jq on its metrics.
 COMPILER = ("clang-19", "bpftool", "jq")
 # Files that no image needs, and files that differ on every build.
 _LEFT_OUT = re.compile(
-    r"(dev|proc|sys|run|tmp|var/cache|var/log|var/lib/apt/lists|usr/share/(doc|man|info|locale|lintian|bug)|debootstrap)/.+"
-    r"|(etc/(machine-id|resolv\.conf|hostname|\.pwd\.lock|.+-)|var/lib/dpkg/.+-old|var/lib/systemd/.+)"
+    r"(dev|proc|sys|run|tmp|var/cache|var/log|var/lib/apt/lists"
+    r"|usr/share/(doc|man|info|locale|lintian|bug)|debootstrap)/.+"
+    r"|(etc/(machine-id|resolv\.conf|hostname|\.pwd\.lock|.+-)"
+    r"|var/lib/dpkg/.+-old|var/lib/systemd/.+)"
     r"|.+/__pycache__(/.+)?|usr/lib/llvm-19/lib/.+\.a"
 )
 # Change this when the layout of a root changes: its name changes with it.
@@ -52,7 +55,7 @@ _FORMAT = "1"
 _TIMEOUT_S = 3600.0
 # Measured with a nearby mirror, downloads included.
 _EXPECTED_S = 90.0
-# A private mount namespace: whatever the command mounts disappears when it ends, even if it is killed.
+# A private mount namespace: all mounts of the command disappear when it ends or is killed.
 _PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -67,7 +70,8 @@ def make_root(root: Path, display: Display, lock: int) -> None:
     Args:
         root: The folder to create.
         display: Shows the progress.
-        lock: The descriptor of the build lock. debootstrap holds it too, so the lock outlives us if we are killed.
+        lock: The descriptor of the build lock. debootstrap inherits it, so the lock outlives us if
+            we are killed.
 
     Raises:
         TargetError: debootstrap is missing or fails, or the user is not root.
@@ -129,7 +133,7 @@ def add_packages(
 
 
 def configured_mirror(etc: Path) -> str:
-    """Return the mirror that a Debian host is configured with; empty elsewhere, where debootstrap has a default."""
+    """Return the mirror that a Debian host uses; empty elsewhere, for debootstrap's default."""
     release = etc / "os-release"
     if not release.is_file() or not re.search(
         r"^ID=debian$", release.read_text(encoding="utf-8"), re.MULTILINE
@@ -148,9 +152,10 @@ def configured_mirror(etc: Path) -> str:
 
 
 def entries_of(root: Path, *, beyond: Path | None = None) -> Iterator[Entry]:
-    """Yield the files that an image takes from a root; with `beyond`, only those that differ from that root.
+    """Yield the files that an image takes from a root.
 
-    Packages are only ever added to the other root, so the layer needs no whiteout files.
+    With `beyond`, only those that differ from that other root. Packages are only ever added to it,
+    so the layer needs no whiteout files.
     """
     for folder, names, files in os.walk(root):
         for name in [*names, *files]:
@@ -186,8 +191,8 @@ def _run(words: list[str], doing: str, step: str, display: Display, lock: int) -
         tail = "\n".join(f"  {line}" for line in output[-12:])
         raise TargetError(
             f"cannot {doing}: {words[0]} {outcome.ending}\n{tail}",
-            next_step="fix what the last lines name (network, mirror, disk), then run ./task lab:images again; "
-            "finished parts are kept",
+            next_step="fix what the last lines name (network, mirror, disk), then run "
+            "./task lab:images again; finished parts are kept",
         )
 
 

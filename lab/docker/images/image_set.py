@@ -1,4 +1,4 @@
-"""What of the offline image set is there, and how it is served and loaded."""
+"""The offline image set: whether it is complete, and how it is served and loaded."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class Image:
     """One image of the set.
 
     Attributes:
-        reference: Its full name, as manifests and charts say it (`registry.k8s.io/etcd:v3.6.7`); the registry of the set has it
-            under the same name without its first part, which is how Talos and containerd ask a mirror.
-        digest: Of its manifest.
-        stands_for: The program that it stands for because that cannot be built here; None for the real thing.
+        reference: Its full name as in manifests and charts (`registry.k8s.io/etcd:v3.6.7`). The
+            set's registry has it without the host part, as Talos and containerd query a mirror.
+        digest: The digest of its manifest.
+        stands_for: The program that it stands in for, because that one cannot be built here; None
+            for the real program.
     """
 
     reference: str
@@ -35,11 +36,11 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class NodeImage:
-    """The image of the machines themselves, which a container engine has to load.
+    """The machines' own image, which a container engine loads.
 
     Attributes:
         reference: Its name once it is loaded.
-        identifier: What the engine calls its id (`sha256:...`), by which one sees whether it is loaded.
+        identifier: Its id in the engine (`sha256:...`), which tells whether it is loaded.
         archive: The file for `docker load --input`.
     """
 
@@ -50,7 +51,7 @@ class NodeImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """The whole set, complete and of exactly the versions of this checkout."""
+    """The complete set, in exactly the versions of this checkout."""
 
     storage: Path
     registry: Path
@@ -59,7 +60,7 @@ class ImageSet:
     images: tuple[Image, ...]
 
     def registry_command(self, address: str, port: int) -> list[str]:
-        """Return the command that serves the set there by plain HTTP, read-only, until it is ended; it writes nothing."""
+        """Return the command that serves the set at this address: plain HTTP, read-only."""
         return [
             "env",
             f"REGISTRY_HTTP_ADDR={address}:{port}",
@@ -70,7 +71,7 @@ class ImageSet:
 
 
 def bring_cli(places: Places | None = None) -> None:
-    """Have the cilium CLI, which is built beside the set and by no set-up, among this checkout's tools.
+    """Link the cilium CLI into this checkout's tools; it is built with the set, not by setup.
 
     Raises:
         TargetError: It was not built for this checkout's versions.
@@ -80,23 +81,25 @@ def bring_cli(places: Places | None = None) -> None:
     program = bin_folder(pins.builds["cilium-cli"], pins, places) / "cilium"
     if not program.is_file():
         raise TargetError(
-            f"cannot find the cilium CLI: {program} is not there, so it was not built for this checkout's versions",
+            f"cannot find the cilium CLI: {program} does not exist, so it was not built for this "
+            "checkout's versions",
             next_step=_NEXT,
         )
     point(places.bin / "cilium", program)
 
 
 def image_set(places: Places | None = None) -> ImageSet:
-    """Return the set that `./task lab:images` made for this checkout.
+    """Return the set that `./task lab:images` built for this checkout.
 
     Raises:
-        TargetError: It is not there, not complete, or made for other versions.
+        TargetError: It does not exist, is incomplete, or was built for other versions.
     """
     places = places or Places.of_this_checkout()
     here = ImagePaths.of(places, load_pins(places.versions))
     if not here.record.is_file():
         raise TargetError(
-            f"cannot use the offline image set: {here.record} is not there, so none was built for this checkout's versions",
+            f"cannot use the offline image set: {here.record} does not exist, so the set was not "
+            "built for this checkout's versions",
             next_step=_NEXT,
         )
     try:
@@ -115,14 +118,15 @@ def image_set(places: Places | None = None) -> ImageSet:
     ]
     if missing:
         raise TargetError(
-            f"cannot use the offline image set: {len(missing)} parts are missing or replaced, first {missing[0]}",
+            f"cannot use the offline image set: {len(missing)} parts are missing or replaced, "
+            f"first {missing[0]}",
             next_step=_NEXT,
         )
     return found
 
 
 def write_record(found: ImageSet, here: ImagePaths) -> None:
-    """Write that the set is complete; this is the last thing that a build does."""
+    """Record that the set is complete, as the last step of a build."""
     content = {
         "registry": str(found.registry),
         "node": asdict(found.node) | {"archive": str(found.node.archive)},

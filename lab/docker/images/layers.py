@@ -1,4 +1,4 @@
-"""Layers of images: archives that are the same to the bit whenever they are made of the same things."""
+"""Reproducible image layers: the same inputs give the same archive, bit for bit."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from lab.docker.images.paths import ImagePaths
 
-# Higher levels take several times as long for a tenth less.
+# Higher levels take several times as long to save a tenth.
 _COMPRESSION = 1
 _CHUNK = 1 << 20
-# A layer of another form gets another name.
+# Change this when the layout of a layer changes: its key changes with it.
 _FORMAT = "1"
 
 
@@ -30,10 +30,10 @@ class Entry:
     """One file, folder or link of a layer.
 
     Attributes:
-        path: Where it is in the image, without a leading slash.
-        source: The file whose content it has.
-        data: Its content if there is no source.
-        link: What it points to, if it is a symbolic link.
+        path: Its path in the image, without a leading slash.
+        source: The file to copy.
+        data: Its content if `source` is not set.
+        link: The target of a symbolic link.
         folder: Whether it is a folder.
         mode: Its permissions.
         uid: Its owner.
@@ -55,9 +55,9 @@ class Layer:
     """A finished layer.
 
     Attributes:
-        digest: Of the compressed archive, which is its name in a registry.
-        diff_id: Of the archive itself, which is its name in an image's configuration.
-        size: Of the compressed archive in bytes.
+        digest: Digest of the compressed archive; its name in a registry.
+        diff_id: Digest of the uncompressed archive; its name in an image's configuration.
+        size: Size of the compressed archive in bytes.
     """
 
     digest: str
@@ -70,7 +70,10 @@ class Layer:
 
 
 def key_of(entries: Iterable[Entry]) -> str:
-    """Name a layer by what it is made of; sources lie in folders that are named by their content, so a path and a size say enough."""
+    """Return a key for the layer of these entries.
+
+    Sources are in folders that are named after their content, so path and size identify a source.
+    """
     digest = hashlib.sha256(_FORMAT.encode())
     for entry in sorted(entries, key=lambda entry: entry.path):
         source = f"{entry.source} {entry.source.stat().st_size}" if entry.source else ""
@@ -80,7 +83,7 @@ def key_of(entries: Iterable[Entry]) -> str:
 
 
 def kept_layer(key: str, here: ImagePaths) -> Layer | None:
-    """Return the layer that was made under this key before, if its archive is still there."""
+    """Return the layer that was written under this key before, if its archive still exists."""
     try:
         layer = Layer(**json.loads(_record(key, here).read_text(encoding="ascii")))
         return layer if layer.file(here).stat().st_size == layer.size else None
@@ -89,13 +92,13 @@ def kept_layer(key: str, here: ImagePaths) -> Layer | None:
 
 
 def make_layer(key: str, entries: Sequence[Entry], here: ImagePaths) -> Layer:
-    """Write the layer and remember it under its key; it is there whole or not at all."""
+    """Write the layer and record it under its key, atomically."""
     here.work.mkdir(parents=True, exist_ok=True)
     here.layers.mkdir(parents=True, exist_ok=True)
     partial = here.work / f"{key}.tar.gz"
     with partial.open("wb") as raw:
         packed = _Hashing(raw)
-        # Without name and time in its header, equal content gives equal bytes.
+        # The header has neither name nor time, so equal content gives equal bytes.
         with gzip.GzipFile(
             filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=packed, mtime=0
         ) as squeezed:
@@ -134,7 +137,7 @@ def _add(archive: tarfile.TarFile, entry: Entry) -> None:
 
 
 class _Hashing(io.RawIOBase):
-    """A file that is written to while its digest is taken."""
+    """A file that computes the digest of what is written to it."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""An image's manifest and configuration, and the archive from which a container engine loads it."""
+"""An image's manifest and configuration, and the archive that a container engine loads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.docker.images.paths import ImagePaths
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-# The time of everything in an image, so that the same content has the same digest at any time.
+# The timestamp of everything in an image, so that equal content has the same digest.
 _EPOCH = "1970-01-01T00:00:00Z"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -29,7 +29,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a container of an image starts, unless it is told otherwise."""
+    """The default entrypoint, environment, user and working directory of an image."""
 
     entrypoint: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """An image that is only bytes yet: its layers lie in the cache."""
+    """An image in memory; its layers are in the cache."""
 
     layers: tuple[Layer, ...]
     config: bytes
@@ -57,7 +57,7 @@ class Assembled:
 
 
 def assemble(layers: Sequence[Layer], start: Start) -> Assembled:
-    """Return the image of these layers, lowest first."""
+    """Return the image of these layers, from bottom to top."""
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         **start.environment,
@@ -92,7 +92,7 @@ def assemble(layers: Sequence[Layer], start: Start) -> Assembled:
 
 
 def write_archive(image: Assembled, reference: str, file: Path, here: ImagePaths) -> None:
-    """Write the image as `docker load` takes it."""
+    """Write the image in the format of `docker load`."""
     name = image.identifier.removeprefix("sha256:")
     content = [
         {
@@ -114,7 +114,11 @@ def write_archive(image: Assembled, reference: str, file: Path, here: ImagePaths
 
 
 def architecture() -> str:
-    """Return what images call this computer's processor."""
+    """Return the image architecture of this host.
+
+    Raises:
+        TargetError: Images cannot be built for it.
+    """
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
         raise TargetError(
@@ -124,7 +128,7 @@ def architecture() -> str:
 
 
 def digest_of(content: bytes) -> str:
-    """Return the content's name."""
+    """Return the digest of some content, as registries write it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

@@ -1,4 +1,4 @@
-"""Where the offline image set lies in the user's cache."""
+"""The paths of the offline image set in the user's cache."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from firstlight.toolbox import Pins, Places
 
 SHARED_BUILD = "shared"
-"""The one build of set-up whose programs go into images as well."""
+"""The build of setup whose programs also go into images."""
 
-# The files that decide what an image is made of.
+# The modules that decide what an image contains.
 _RECIPES = ("contents.py", "debian.py", "layers.py", "layout.py", "recipes.py")
 
 
@@ -28,14 +28,19 @@ def repository_of(reference: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ImagePaths:
-    """The folders of the set: everything but the record is shared by all checkouts of this user."""
+    """The folders of the set. All checkouts of a user share everything but the record.
+
+    Attributes:
+        folder: The folder of all sets.
+        made_of: A digest of what this checkout's set is built from.
+    """
 
     folder: Path
     made_of: str
 
     @classmethod
     def of(cls, places: Places, pins: Pins) -> ImagePaths:
-        """Return the places for what this checkout pins and how it assembles images."""
+        """Return the paths for this checkout's pinned versions and image definitions."""
         digest = hashlib.sha256()
         for build in pins.builds.values():
             if build.on_demand or build.name == SHARED_BUILD:
@@ -47,7 +52,7 @@ class ImagePaths:
 
     @property
     def record(self) -> Path:
-        """What a complete build of exactly these inputs left."""
+        """The record of a complete build of exactly these inputs."""
         return self.folder / "sets" / f"{self.made_of}.json"
 
     @property
@@ -57,36 +62,36 @@ class ImagePaths:
 
     @property
     def serve_config(self) -> Path:
-        """The registry's configuration for serving."""
+        """The registry's configuration file."""
         return self.folder / "serve.yaml"
 
     @property
     def repositories(self) -> Path:
-        """The names in the registry's storage."""
+        """The repositories in the registry's storage."""
         return self.storage / "docker/registry/v2/repositories"
 
     @property
     def layers(self) -> Path:
-        """Finished layers, by what they were made from."""
+        """Finished layers, by key."""
         return self.folder / "layers"
 
     @property
     def roots(self) -> Path:
-        """Debian roots, which layers and programs come from."""
+        """Debian roots."""
         return self.folder / "roots"
 
     @property
     def nodes(self) -> Path:
-        """Archives of node images for a container engine."""
+        """Archives of node images, for a container engine."""
         return self.folder / "nodes"
 
     @property
     def work(self) -> Path:
-        """What is not finished yet; whatever lies here when a build begins is nobody's."""
+        """Unfinished parts; a build removes what it finds here."""
         return self.folder / "work"
 
     def tagged(self, reference: str) -> str:
-        """Return the digest that the storage has under this name, empty if it has none."""
+        """Return the digest that the storage has for this reference; empty if it has none."""
         repository, tag = repository_of(reference)
         link = self.repositories / repository / "_manifests/tags" / tag / "current/link"
         try:
@@ -95,6 +100,6 @@ class ImagePaths:
             return ""
 
     def blob(self, digest: str) -> Path:
-        """Return where the storage has this content."""
+        """Return the path of some content in the storage."""
         name = digest.removeprefix("sha256:")
         return self.storage / "docker/registry/v2/blobs/sha256" / name[:2] / name / "data"

@@ -1,4 +1,4 @@
-"""What each image of the set consists of."""
+"""The content of each image in the set."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from lab.docker.images.contents import Ingredients
 
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
-_PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
+_PASSWD = (
+    b"root:x:0:0:root:/root:/sbin/nologin\n"
+    b"nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n"
+    b"nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
+)
 _GROUP = b"root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n"
 
 
-# What no package registry serves -> what each does without being told: listen, or end at once.
+# Programs that no package registry has, and the default behaviour of each stand-in: listen or exit.
 _STAND_INS = {
     "Spegel": ("--once", "configuration"),
     "cert-manager-controller": ("--http", "9402", "--http", "9403"),
@@ -42,14 +46,14 @@ _STAND_INS = {
 
 
 class Under(enum.Enum):
-    """What an image is laid upon."""
+    """The layers below an image's own layer."""
 
     STATIC = "static"
-    """Next to nothing, for programs that need nothing."""
+    """Almost nothing, for programs without dependencies."""
     BASE = "base"
     """The Debian root."""
     COMPILER = "compiler"
-    """The Debian root with what compiles eBPF programs."""
+    """The Debian root with the compiler of eBPF programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,11 @@ class Recipe:
 
     Attributes:
         reference: Its full name.
-        under: What it is laid upon.
-        programs: Path in the image -> tool of versions.toml.
+        under: The layers below its own.
+        programs: For each path in the image, the tool of versions.toml.
         start: How it starts.
-        more: Whatever else it has.
-        stands_for: What it is not, and stands for; None for the real thing.
+        more: Its other files.
+        stands_for: The program that it stands in for; None for the real program.
     """
 
     reference: str
@@ -74,7 +78,7 @@ class Recipe:
 
 
 def static_entries(root: Path) -> list[Entry]:
-    """Return what every program takes for granted: certificates, names of users, a folder for temporary files."""
+    """Return what every program expects: certificates, user names, a folder for temporary files."""
     return [
         Entry("etc/passwd", data=_PASSWD, mode=0o644),
         Entry("etc/group", data=_GROUP, mode=0o644),
@@ -86,7 +90,7 @@ def static_entries(root: Path) -> list[Entry]:
 
 
 def node_recipe(pins: Pins, got: Ingredients) -> Recipe:
-    """Return the image of the machines themselves."""
+    """Return the machines' own image."""
     reference = f"ghcr.io/siderolabs/talos:v{pins.tools['machined'].version}"
     start = Start(entrypoint=(contents.MACHINE_ENTRYPOINT,))
     more = tuple(contents.machine_entries(got))
@@ -94,7 +98,7 @@ def node_recipe(pins: Pins, got: Ingredients) -> Recipe:
 
 
 def recipes(pins: Pins, got: Ingredients) -> list[Recipe]:
-    """Return all images of the set, in the order in which a bootstrap asks for them."""
+    """Return all images of the set, in the order in which a bootstrap pulls them."""
     return [
         node_recipe(pins, got),
         *_kubernetes(pins),
@@ -154,7 +158,7 @@ def _flux(pins: Pins) -> list[Recipe]:
 
 
 def _controller(name: str, version: str, reference: str) -> Recipe:
-    # A release that is not served as a module is replaced by the newest one before it that is.
+    # A release that the Go module proxy lacks is replaced by the newest earlier one.
     shipped = reference.rpartition(":v")[2]
     stands_for = (
         None if version == shipped else f"{name} {shipped}, of which version {version} runs here"
@@ -192,9 +196,10 @@ def _cilium(pins: Pins, got: Ingredients) -> list[Recipe]:
 
 
 def _connectivity(names: Mapping[str, str]) -> list[Recipe]:
-    # The test's commands are written for bash, and call it sh. Debian's nc says on standard error that it connected, which the test's
-    # own set-up takes for a failure; whether it did connect is its exit code. And tcpdump would ask for the name of each address,
-    # and wait for a name server that the machines cannot reach: longer than the test waits for a packet.
+    # The test's commands are written for bash but call sh. Debian's nc reports a connection on
+    # standard error, which the test's setup takes for a failure; the exit code tells whether it
+    # connected. tcpdump would resolve each address through a name server that the machines cannot
+    # reach, for longer than the test waits for a packet.
     silent = b'#!/bin/bash\nexec /bin/nc.openbsd "$@" 2>/dev/null\n'
     nameless = b'#!/bin/bash\nexec /usr/bin/tcpdump -n "$@"\n'
     shell = (
@@ -223,6 +228,6 @@ def _connectivity(names: Mapping[str, str]) -> list[Recipe]:
 
 
 def _stand_in(what: str, reference: str, words: tuple[str, ...]) -> Recipe:
-    # Its own words end at the dashes; what follows is what the program itself is told.
+    # The stand-in's own arguments end at the dashes; the container's arguments follow.
     start = Start(("/usr/bin/stand-in", "--name", what, *words, "--"), user="65532:65532")
     return Recipe(reference, Under.STATIC, {"usr/bin/stand-in": "stand-in"}, start, (), what)

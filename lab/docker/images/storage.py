@@ -1,7 +1,7 @@
-"""A registry's storage, written as the registry itself writes it: no registry has to run while the set is built.
+"""A registry's storage, written as the registry writes it, so that no registry runs during a build.
 
-The folders are those of `registry/storage/paths.go` of the pinned github.com/distribution/distribution. Layers are linked
-into it, so that they take disk once.
+The layout follows `registry/storage/paths.go` of the pinned github.com/distribution/distribution.
+Layers are hard links, so they take disk space once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.docker.images.layout import Assembled
     from lab.docker.images.paths import ImagePaths
 
-# Read-only: what nodes pull is what was built. Plain HTTP: it listens on a bridge of this computer only.
+# Read-only: nodes pull exactly what was built. Plain HTTP: it listens on a local bridge only.
 _CONFIG = """version: 0.1
 log: {{level: warn, accesslog: {{disabled: true}}}}
 storage:
@@ -32,7 +32,7 @@ http: {{addr: "127.0.0.1:0"}}
 
 
 def store(image: Assembled, reference: str, here: ImagePaths) -> None:
-    """Put the image into the storage under its name; the name comes last, so that what has a name is whole."""
+    """Write the image to the storage. The tag is last, so a tagged image is complete."""
     for layer in image.layers:
         _link_blob(layer.digest, layer.file(here), here)
     for content in (image.config, image.manifest):
@@ -47,7 +47,7 @@ def store(image: Assembled, reference: str, here: ImagePaths) -> None:
 
 
 def is_stored(image: Assembled, reference: str, here: ImagePaths) -> bool:
-    """Report whether exactly this image is there whole under this name."""
+    """Report whether the storage has exactly this image, complete, under this name."""
     if here.tagged(reference) != image.digest:
         return False
     sizes = {layer.digest: layer.size for layer in image.layers}
@@ -56,14 +56,14 @@ def is_stored(image: Assembled, reference: str, here: ImagePaths) -> bool:
 
 
 def write_config(here: ImagePaths) -> None:
-    """Write what the registry is started with."""
+    """Write the registry's configuration."""
     here.serve_config.parent.mkdir(parents=True, exist_ok=True)
     config = _CONFIG.format(storage=json.dumps(str(here.storage)))
     write_atomically(here.serve_config, config, mode=None)
 
 
 def prune(here: ImagePaths) -> int:
-    """Remove what no name leads to any more; return the bytes that are free now."""
+    """Remove what no tag refers to any more; return the number of bytes freed."""
     used: set[str] = set()
     for link in here.repositories.rglob("_manifests/tags/*/current/link"):
         digest = link.read_text(encoding="ascii")
