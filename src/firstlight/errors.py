@@ -7,7 +7,7 @@ FirstlightError
 |  `- ToolTimedOut       a command was ended because its time was up
 |- ActionFailed          an action could not be performed
 |- NotReady              a condition did not hold within its budget
-|- Hopeless              a condition can no longer come true, so waiting was stopped
+|- Unsatisfiable         a condition can no longer become true, so waiting was stopped
 |- Blocked               something earlier has to be done first
 |- TargetError           the target cannot be brought up, reached or described
 |- JournalUnwritable     what is about to be done cannot be written down first
@@ -19,25 +19,53 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from firstlight.failures import BY_ID, FailureClass, Row, rows_for_rule
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 
 class FirstlightError(Exception):
-    """The root of the tree: `message` says what could not be done, `next_step` what to do about it.
+    """The root of the tree: `message` says what could not be done, `next_step` what to do next.
 
-    `retryable` says whether the same attempt, made again, may succeed; what is not known to be so is not. `pause_s` says how many seconds
-    it should not be made again, where each attempt makes things worse.
+    Attributes:
+        failure_class: What a run does about it: the class of its row if it has one, otherwise that
+            of its type; fatal by default.
+        rows: The rows of the failure catalogue that explain it.
     """
 
-    retryable: bool = False
-    pause_s: float = 0.0
+    failure_class: FailureClass = FailureClass.FATAL
+    rows: tuple[Row, ...] = ()
 
-    def __init__(self, message: str, *, next_step: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_step: str = "",
+        row: Row | str | None = None,
+        rows: Iterable[Row | str] = (),
+    ) -> None:
+        """Create an error.
+
+        Args:
+            message: What could not be done, and what was seen.
+            next_step: What the operator does next.
+            row: The row that it is known by, which determines its class.
+            rows: Rows that explain it to people, but do not determine its class.
+        """
         super().__init__(message)
         self.message = message
         self.next_step = next_step
+        known = _row(row) if row else None
+        if known is not None:
+            self.failure_class = known.failure_class
+        self.rows = tuple(filter(None, (known, *map(_row, rows))))
+
+    @property
+    def row(self) -> Row | None:
+        """The row of the failure catalogue that it is known by, None if it is unknown."""
+        return self.rows[0] if self.rows else None
 
     @property
     def summary(self) -> str:
@@ -84,7 +112,12 @@ class DefinitionError(FirstlightError):
         listing = "\n".join(f"  {problem}" for problem in self.problems)
         plural = "problem" if len(self.problems) == 1 else "problems"
         super().__init__(
-            f"cannot load the definition of {name}: {len(self.problems)} {plural}\n{listing}"
+            f"cannot load the definition of {name}: {len(self.problems)} {plural}\n{listing}",
+            rows=[
+                row
+                for problem in self.problems
+                for row in rows_for_rule(problem.rule, problem.field)
+            ],
         )
 
 
@@ -94,7 +127,7 @@ class ToolMissing(FirstlightError):
     def __init__(
         self, tool: str, *, seen: str = "not found", next_step: str = "./task tools:setup"
     ) -> None:
-        super().__init__(f"cannot find {tool}: {seen}", next_step=next_step)
+        super().__init__(f"cannot find {tool}: {seen}", next_step=next_step, row="FL-219")
         self.tool = tool
 
 
@@ -119,13 +152,25 @@ class ClusterLocked(FirstlightError):
 
 
 class NotReady(FirstlightError):
-    """A condition did not hold within its budget; it always carries the last observation."""
+    """A condition did not hold within its budget; the last observation is in the message.
+
+    It is fatal whatever its rows say, because the budget was for retries.
+    """
 
     def __init__(
-        self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int
+        self,
+        condition: str,
+        *,
+        last: str,
+        elapsed_s: float,
+        budget_s: float,
+        attempts: int,
+        rows: Iterable[Row | str] = (),
     ) -> None:
         super().__init__(
-            f"cannot confirm {condition}: not so within {budget_s:.0f} s\n  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)"
+            f"cannot confirm {condition}: not so within {budget_s:.0f} s\n"
+            f"  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)",
+            rows=rows,
         )
         self.condition = condition
         self.last = last
@@ -134,13 +179,32 @@ class NotReady(FirstlightError):
         self.attempts = attempts
 
 
-class Hopeless(NotReady):
-    """A condition can no longer come true: waiting on would only hide it."""
+class Unsatisfiable(NotReady):
+    """A condition can no longer become true, so waiting on would only hide the reason."""
 
     def __init__(
-        self, condition: str, *, last: str, elapsed_s: float, budget_s: float, attempts: int
+        self,
+        condition: str,
+        *,
+        last: str,
+        elapsed_s: float,
+        budget_s: float,
+        attempts: int,
+        rows: Iterable[Row | str] = (),
     ) -> None:
         super().__init__(
-            condition, last=last, elapsed_s=elapsed_s, budget_s=budget_s, attempts=attempts
+            condition,
+            last=last,
+            elapsed_s=elapsed_s,
+            budget_s=budget_s,
+            attempts=attempts,
+            rows=rows,
         )
-        self.message = f"cannot confirm {condition}: waiting longer will not help\n  last seen {last} (after {elapsed_s:.1f} s)"
+        self.message = (
+            f"cannot confirm {condition}: waiting longer will not help\n"
+            f"  last seen {last} (after {elapsed_s:.1f} s)"
+        )
+
+
+def _row(row: Row | str) -> Row:
+    return BY_ID[row] if isinstance(row, str) else row

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO
 
 from firstlight.errors import FirstlightError, ToolMissing
+from firstlight.failures import FailureClass, classify
 from firstlight.masking import MASK, KeyLines, Masker
-from firstlight.tools.classification import Class, Rule, classify
 
 TERMINATE_WAIT_S = 5.0
 """Time for a child to exit after SIGTERM; helm needs two seconds to write its release record."""
@@ -104,14 +104,19 @@ class CommandResult:
             f"elapsed_s={self.elapsed_s:.1f})"
         )
 
+    @property
+    def tool(self) -> str:
+        """The name of the program."""
+        return shlex.split(self.command)[0].rsplit("/", 1)[-1]
+
     def raise_on_failure(
-        self, doing: str, *, rules: Sequence[Rule] = (), next_step: str = ""
+        self, doing: str, *, row: str | None = None, next_step: str = ""
     ) -> CommandResult:
         """Return the result itself if the command succeeded.
 
         Args:
             doing: The purpose of the command; completes "cannot ...".
-            rules: The tool's table of failures.
+            row: The row of the failure catalogue that explains any failure of this command.
             next_step: What the operator does next.
 
         Raises:
@@ -119,31 +124,36 @@ class CommandResult:
             ToolFailed: The command exited with a non-zero code.
         """
         if self.timed_out:
-            raise ToolTimedOut(self, doing, next_step=next_step)
+            raise ToolTimedOut(self, doing, row=row, next_step=next_step)
         if self.exit_code != 0:
-            raise ToolFailed(
-                self, doing, rule=classify(rules, self.stderr or self.stdout), next_step=next_step
-            )
+            raise ToolFailed(self, doing, row=row, next_step=next_step)
         return self
 
 
 class ToolFailed(FirstlightError):
-    """A command exited with a non-zero code; `result` holds the whole result."""
+    """A command exited with a non-zero code; `result` holds the whole result.
+
+    Its row is the one that its tool's error output matches.
+    """
 
     def __init__(
-        self, result: CommandResult, doing: str, *, rule: Rule | None = None, next_step: str = ""
+        self,
+        result: CommandResult,
+        doing: str,
+        *,
+        row: str | None = None,
+        next_step: str = "",
     ) -> None:
-        tool = shlex.split(result.command)[0].rsplit("/", 1)[-1]
-        lines = [f"cannot {doing}: {tool} {result.ending}", f"  command   {result.command}"]
+        lines = [f"cannot {doing}: {result.tool} {result.ending}", f"  command   {result.command}"]
         if result.output_tail:
             lines.append("  output    " + "\n            ".join(result.output_tail[-15:]))
-        super().__init__("\n".join(lines), next_step=next_step)
-        self.result = result
-        self.rule = rule
-        self.retryable = result.timed_out or (
-            rule is not None and rule.meaning in (Class.RETRY, Class.WAIT)
+        super().__init__(
+            "\n".join(lines),
+            next_step=next_step,
+            row=classify(result.tool, result.stderr or result.stdout),
+            rows=(row,) if row else (),
         )
-        self.pause_s = rule.pause_s if rule is not None else 0.0
+        self.result = result
 
     @property
     def summary(self) -> str:
@@ -154,6 +164,18 @@ class ToolFailed(FirstlightError):
 
 class ToolTimedOut(ToolFailed):
     """A command was terminated because its time was up."""
+
+    def __init__(
+        self,
+        result: CommandResult,
+        doing: str,
+        *,
+        row: str | None = None,
+        next_step: str = "",
+    ) -> None:
+        super().__init__(result, doing, row=row, next_step=next_step)
+        # Whatever it had printed by then, a later attempt may be faster.
+        self.failure_class = FailureClass.RETRY
 
 
 def run(

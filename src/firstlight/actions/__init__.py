@@ -1,6 +1,7 @@
-"""Actions: what the bootstrap does, each probed before it is done, each safe to do again.
+"""Actions: what the bootstrap changes, each checked first and safe to repeat.
 
-This package never waits for readiness (conditions do), and never resets or deletes what it did not make.
+This package never waits for readiness (conditions do), and it never resets or deletes anything that
+it did not create.
 """
 
 from firstlight.actions.action import Action

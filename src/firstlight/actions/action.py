@@ -1,4 +1,4 @@
-"""An action: one change to the world, how to see that it is needed, and how to make it."""
+"""An action: one change, how to check whether it is needed, and how to make it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One change to the world that can be made any number of times.
+    """One change that can be made any number of times.
 
     Attributes:
-        title: Verb and noun, with what it is done to: `bootstrap etcd on infra-cp-1 (10.25.11.11)`.
-        need: Looks at the world and says why the action is needed, or nothing when the world is already so. It changes nothing, and may
-            raise when the world must not be touched.
-        act: Makes the change; may say in a few words how it came about.
-        commands: What would be run as the world is now, for plans; also where the world cannot be looked at yet.
+        title: Verb, noun and object: `bootstrap etcd on infra-cp-1 (10.25.11.11)`.
+        need: Checks the cluster and returns why the action is needed, or None if it is not. It changes
+            nothing, and raises if the cluster must not be touched.
+        act: Makes the change; may return a few words on how it came about.
+        commands: What would be run as things are now, for plans; works without a reachable cluster.
     """
 
     title: str

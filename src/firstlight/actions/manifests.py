@@ -1,4 +1,4 @@
-"""Actions that apply manifests: the bootstrap secrets, and Flux's first objects."""
+"""Actions that apply manifests: the bootstrap secrets and Flux's first objects."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ Manifests = Callable[[], str]
 def apply_secrets(
     op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster, runner: Runner
 ) -> Action:
-    """Inject the bootstrap secrets from 1Password and apply them; their text exists in pipes only."""
+    """Inject the bootstrap secrets from 1Password and apply them; they exist in pipes only."""
     template = cluster.bootstrap_dir / "secrets.yaml.tpl"
     what = "the bootstrap secrets"
+    apply = shlex.join(kubectl.apply_command)
     injected: list[str] = []
 
     def manifests() -> str:
-        # Once per run: 1Password's quota is the whole account's.
+        # Once per run: the quota of 1Password is shared by the whole account.
         if not injected:
             text = op.inject(template.read_text())
             keep_manifest_secrets(runner, read_manifests(text, "secrets.yaml.tpl with its secrets"))
@@ -38,9 +39,7 @@ def apply_secrets(
         title="apply the bootstrap secrets",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
         act=lambda: _apply(kubectl, manifests, what, secret=True),
-        commands=lambda: (
-            f"op inject <{template.relative_to(cluster.root)} | {shlex.join(kubectl.apply_command)}",
-        ),
+        commands=lambda: (f"op inject <{template.relative_to(cluster.root)} | {apply}",),
     )
 
 
@@ -48,6 +47,7 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
     """Apply the GitRepository and the first Kustomization."""
     folder = cluster.bootstrap_dir / "resources"
     what = "Flux's first objects"
+    apply = shlex.join(kubectl.apply_command)
 
     def files() -> list[Path]:
         return sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")
@@ -60,13 +60,13 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
         act=lambda: _apply(kubectl, manifests, what, secret=False),
         commands=lambda: (
-            f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {shlex.join(kubectl.apply_command)}",
+            f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {apply}",
         ),
     )
 
 
 def keep_manifest_secrets(runner: Runner, objects: list[Object]) -> None:
-    """Mask every value of every Secret from now on."""
+    """Mask every value of every Secret in all output from now on."""
     for item in objects:
         if item.get("kind") == "Secret":
             for field in ("data", "stringData"):

@@ -1,4 +1,4 @@
-"""Actions that install Helm releases through helmfile, and first mend what a killed helm left behind."""
+"""Actions that install Helm releases with helmfile, after repairing what a killed helm left."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from firstlight.actions.action import Action
-from firstlight.conditions.unready import unready_of
 from firstlight.definition.model import Cluster, Release
 from firstlight.errors import ActionFailed, FirstlightError
+from firstlight.process import ToolFailed
 from firstlight.tools.helm import Helm, InstalledRelease, local_chart_version
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.process import ToolFailed
+from firstlight.tools.pod_reasons import unready_workloads
 
 Identity = tuple[str, str]
-"""Name and namespace: another release of the same name is none of ours."""
+"""Name and namespace: a release of the same name elsewhere is not ours."""
 
-HALF_WAY = ("pending-", "uninstalling")
-"""States in which Helm refuses to go on; our own mending may have been killed as well."""
+INCOMPLETE = ("pending-", "uninstalling")
+"""States in which Helm refuses to continue; our own repair may have been killed as well."""
 
 CRDS_FILE = "00-crds.yaml"
 APPS_FILE = "01-apps.yaml"
 
 
 def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
-    """Install the CRD releases, before anything that uses them."""
+    """Install the CRD releases, which everything else depends on."""
 
     def wanted() -> dict[Identity, tuple[str, str]]:
-        """Return chart and version of each release; the charts lie beside the tools, so that only they know their version."""
+        """Return chart and version of each release; only the local charts know their version."""
         rows = {str(row["name"]): row for row in helmfile.releases(CRDS_FILE)}
         unknown = [name for name in cluster.crd_releases if name not in rows]
         if unknown:
             raise ActionFailed(
-                f"cannot apply the CRDs: helmfile lists no release {', '.join(unknown)} in {CRDS_FILE}"
+                f"cannot apply the CRDs: {CRDS_FILE} has no release {', '.join(unknown)}"
             )
         charts = {
             name: cluster.bootstrap_dir / "helmfile.d" / str(rows[name].get("chart", ""))
@@ -52,7 +52,7 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
         return next((why for why in reasons if why), None)
 
     def act() -> None:
-        _mend(helm, tuple(wanted()))
+        _repair(helm, tuple(wanted()))
         helmfile.sync(CRDS_FILE)
 
     return Action(
@@ -60,7 +60,7 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
         need=need,
         act=act,
         commands=lambda: (
-            *_mending_commands(helm, tuple(wanted())),
+            *_repair_commands(helm, tuple(wanted())),
             shlex.join(helmfile.sync_command(CRDS_FILE)),
         ),
     )
@@ -69,7 +69,7 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
 def install_release(
     helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster, release: Release
 ) -> Action:
-    """Install one release with helmfile, chart, version and values as its HelmRelease says."""
+    """Install one release with helmfile: chart, version and values of its HelmRelease."""
     identity = (release.name, release.namespace)
 
     def need() -> str | None:
@@ -82,7 +82,7 @@ def install_release(
         return (
             None
             if helm.values(release.name, release.namespace) == release.values
-            else f"{release.name} has other values than its HelmRelease"
+            else f"the values of {release.name} differ from its HelmRelease"
         )
 
     def act() -> None:
@@ -94,9 +94,10 @@ def install_release(
         if missing:
             raise ActionFailed(
                 f"cannot install {release.name}: {', '.join(missing)} must be deployed before it",
-                next_step=f"./task bootstrap:{cluster.name}:apps",
+                row="FL-057",
+                next_step=f"./task bootstrap:releases CLUSTER={cluster.name}",
             )
-        _mend(helm, (identity,))
+        _repair(helm, (identity,))
         try:
             helmfile.sync(APPS_FILE, release=release.name)
         except ToolFailed as error:
@@ -108,67 +109,68 @@ def install_release(
         need=need,
         act=act,
         commands=lambda: (
-            *_mending_commands(helm, (identity,)),
+            *_repair_commands(helm, (identity,)),
             shlex.join(helmfile.sync_command(APPS_FILE, release=release.name)),
         ),
     )
 
 
 def _pods_of(kubernetes: Kubernetes, release: Release) -> str:
-    """Return what holds back the pods of a release that did not install: Helm only says that it waited in vain."""
+    """Return what holds back the pods of a failed release: Helm only reports that it timed out."""
     try:
-        lines = unready_of(kubernetes, release.name, release.namespace)
+        lines = unready_workloads(kubernetes, release.name, release.namespace)
     except FirstlightError as error:
         lines = [error.summary]
     return "\n  pods      " + "\n            ".join(lines) if lines else ""
 
 
 def _why(found: InstalledRelease | None, name: str, chart: str, version: str) -> str:
-    """Return why a release has to be installed, empty when it is there, of that chart in that version."""
+    """Return why a release must be installed, empty if that version of the chart is deployed."""
     if found is None:
         return f"{name} is not installed"
     if found.status != "deployed":
         return f"{name} is {found.status} (revision {found.revision})"
-    # Charts keep or drop the leading v as their authors did; what follows a plus is not part of a version.
+    # Charts may keep or drop the leading v; build metadata after a plus does not count.
     bare = version.removeprefix("v").split("+")[0]
     if version and found.chart.split("+")[0] not in (f"{chart}-{bare}", f"{chart}-v{bare}"):
         return f"{name} is {found.chart}, not {chart}-{version}"
     return ""
 
 
-def _mend(helm: Helm, wanted: Sequence[Identity]) -> None:
-    """Mend releases that a killed helm left half-way: one that was never deployed is removed, any other rolled back (failures: FL-055).
+def _repair(helm: Helm, wanted: Sequence[Identity]) -> None:
+    """Repair releases that a killed helm left incomplete (FL-055).
 
-    A release that only failed needs no mending: the next sync upgrades it.
+    A release that was never deployed is removed, any other is rolled back. A release that only
+    failed needs no repair: the next sync upgrades it.
     """
-    for release, revision in _half_way(helm, wanted):
+    for release, revision in _incomplete(helm, wanted):
         if revision is None:
             helm.uninstall(release)
         else:
             helm.rollback(release, revision)
 
 
-def _mending_commands(helm: Helm, wanted: Sequence[Identity]) -> tuple[str, ...]:
+def _repair_commands(helm: Helm, wanted: Sequence[Identity]) -> tuple[str, ...]:
     try:
-        half_way = list(_half_way(helm, wanted))
+        incomplete = list(_incomplete(helm, wanted))
     except FirstlightError:
-        # There is no cluster to ask yet, so nothing in it was left half-way.
+        # The cluster does not exist yet, so there is nothing to repair.
         return ()
     words = [
         helm.uninstall_command(release)
         if revision is None
         else helm.rollback_command(release, revision)
-        for release, revision in half_way
+        for release, revision in incomplete
     ]
     return tuple(map(shlex.join, words))
 
 
-def _half_way(
+def _incomplete(
     helm: Helm, wanted: Sequence[Identity]
 ) -> Iterator[tuple[InstalledRelease, int | None]]:
-    """Yield each release that was left half-way, with the revision to return to, or none when there never was a good one."""
+    """Yield each incomplete release with the revision to roll back to, or None without one."""
     for release in helm.releases():
-        if (release.name, release.namespace) in wanted and release.status.startswith(HALF_WAY):
+        if (release.name, release.namespace) in wanted and release.status.startswith(INCOMPLETE):
             yield (
                 release,
                 None

@@ -1,4 +1,4 @@
-"""Action: write a run's timing into the runbook, between its markers."""
+"""Action that writes the timing of a bootstrap into the runbook, between its markers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ def write_timings(
     verified_s: float | None,
     clock: Clock,
 ) -> Action:
-    """Write the timing of this bootstrap into the runbook's table, in place of the same cluster's and target's earlier row."""
+    """Write the timing of this bootstrap into the runbook's table.
+
+    It replaces an earlier row of the same cluster and target.
+    """
     key = f"| {cluster} | {target} |"
     times = f"{minutes(ready_s)} | {minutes(verified_s)} |"
 
     def need() -> str | None:
         row = next((line for line in _rows(path) if line.startswith(key)), "")
-        return None if row.endswith(times) else f"{path.name} has no row of this run"
+        return None if row.endswith(times) else f"{path.name} has no row for this run"
 
     def act() -> None:
         rows = sorted(
@@ -47,7 +50,7 @@ def write_timings(
 
 
 def minutes(seconds: float | None) -> str:
-    """Return a span as people read it (`14 m 03 s`)."""
+    """Return a duration in minutes and seconds (`14 m 03 s`)."""
     return "not yet" if seconds is None else f"{int(seconds) // 60} m {int(seconds) % 60:02d} s"
 
 
@@ -55,7 +58,7 @@ def _rows(path: Path) -> list[str]:
     """Return the table's rows.
 
     Raises:
-        ActionFailed: The markers are not there.
+        ActionFailed: The markers are missing.
     """
     text = path.read_text() if path.is_file() else ""
     if END not in text.partition(BEGIN)[2]:

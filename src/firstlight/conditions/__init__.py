@@ -4,6 +4,5 @@ This package never changes anything.
 """
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
-from firstlight.conditions.waiting import Waited, wait_for
 
-__all__ = ["Condition", "Observation", "Waited", "holds", "never", "not_yet", "wait_for"]
+__all__ = ["Condition", "Observation", "holds", "never", "not_yet"]

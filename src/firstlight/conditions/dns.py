@@ -1,4 +1,4 @@
-"""Conditions of cluster DNS: every CoreDNS pod answers a question about a Service of the cluster, also one from another node."""
+"""Conditions of cluster DNS: every CoreDNS pod resolves a Service, also for other nodes."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES, Object, is_ready, name_of
 
 NAME = "kubernetes.default.svc.cluster.local"
-"""The API server's own Service: there is no cluster without it."""
+"""The API server's own Service, which every cluster has."""
+
+NO_NAMES = "FL-103"
+"""The row of the failure catalogue for a CoreDNS that does not resolve names."""
 
 LOOKUP_S = 60.0
-"""One lookup from a pod of its own: made, started from an image that its node has, and gone in a few seconds."""
+"""One lookup from its own pod, which starts from an image on the node and takes seconds."""
 
 
-def dns_resolves(kubernetes: Kubernetes) -> Condition[tuple[str, ...]]:
-    """Say when every ready CoreDNS pod resolves the API's Service; asked over TCP through the API server, so no image is needed."""
+def coredns_resolves(kubernetes: Kubernetes) -> Condition[tuple[str, ...]]:
+    """Wait until every ready CoreDNS pod resolves the API's Service.
+
+    The query goes over TCP through the API server, so no image is needed.
+    """
 
     def probe() -> Observation[tuple[str, ...]]:
         ready = [name_of(pod) for pod in _servers(kubernetes)]
         if not ready:
-            return not_yet("no CoreDNS pod is ready")
+            return not_yet("no CoreDNS pod is ready", rows=(NO_NAMES,))
         answers: dict[str, tuple[str, ...]] = {}
         for pod in ready:
             with kubernetes.port_forward("kube-system", pod, 53) as connection:
                 answers[pod] = ask(connection, NAME)
         empty = sorted(pod for pod, addresses in answers.items() if not addresses)
         if empty:
-            return not_yet(f"{empty[0]} does not know {NAME}")
+            return not_yet(f"{empty[0]} does not know {NAME}", rows=(NO_NAMES,))
         if len(set(answers.values())) > 1:
-            return not_yet(f"CoreDNS pods disagree about {NAME}: {answers}")
+            return not_yet(f"CoreDNS pods disagree about {NAME}: {answers}", rows=(NO_NAMES,))
         return holds(
             f"{len(ready)} CoreDNS pods resolve {NAME} to {', '.join(answers[ready[0]])}",
             answers[ready[0]],
@@ -41,12 +47,12 @@ def dns_resolves(kubernetes: Kubernetes) -> Condition[tuple[str, ...]]:
     return Condition(f"CoreDNS to resolve {NAME}", probe)
 
 
-def dns_resolves_across_nodes(
+def coredns_answers_across_nodes(
     kubernetes: Kubernetes, kubectl: Kubectl
 ) -> Condition[Mapping[str, str]]:
-    """Say when every CoreDNS pod answers a pod on another node; its value is which node asked each pod.
+    """Wait until every CoreDNS pod answers a pod on another node; the value is which node asked.
 
-    The pods that ask are made for it, from the image that every node has already: Cilium's own.
+    The client pods are created for this from Cilium's image, which every node has.
     """
 
     def probe() -> Observation[Mapping[str, str]]:
@@ -54,11 +60,9 @@ def dns_resolves_across_nodes(
         api = kubernetes.get(SERVICES, "default", "kubernetes")
         cilium = kubernetes.get(DAEMON_SETS, "kube-system", "cilium")
         if not servers or api is None or cilium is None:
-            return not_yet(
-                "no CoreDNS pod is ready"
-                if not servers
-                else "the API's Service or Cilium's DaemonSet is not there"
-            )
+            if not servers:
+                return not_yet("no CoreDNS pod is ready", rows=(NO_NAMES,))
+            return not_yet("the API's Service or Cilium's DaemonSet does not exist")
         nodes, _ = kubernetes.list(NODES)
         image, expected = (
             cilium["spec"]["template"]["spec"]["containers"][0]["image"],
@@ -70,7 +74,7 @@ def dns_resolves_across_nodes(
                 name_of(node) for node in nodes if name_of(node) != server["spec"]["nodeName"]
             )
             if not others:
-                return never("there is only one node: no other could ask")
+                return never("the cluster has only one node, so no other node can ask")
             client = others[number % len(others)]
             how = f"{name_of(server)} on {server['spec']['nodeName']}, asked from {client}"
             result = kubectl.run_once(
@@ -78,13 +82,14 @@ def dns_resolves_across_nodes(
                 timeout_s=LOOKUP_S,
             )
             if not result.ok:
-                return not_yet(f"{how}: {result.said}")
+                return not_yet(f"{how}: {result.last_line}")
             answer = parse_getent(result.stdout)
             if answer != (expected,):
-                return not_yet(f"{how}: says {', '.join(answer) or 'nothing'}, not {expected}")
+                found = ", ".join(answer) or "nothing"
+                return not_yet(f"{how}: answers {found}, not {expected}")
             asked[name_of(server)] = client
-        lines = ", ".join(f"{server} from {client}" for server, client in asked.items())
-        return holds(f"{NAME} is {expected}, asked of {lines}", asked)
+        lines = ", ".join(f"{server} asked from {client}" for server, client in asked.items())
+        return holds(f"{NAME} is {expected}, according to {lines}", asked)
 
     return Condition("CoreDNS to answer pods of other nodes", probe, passive=False)
 
@@ -95,7 +100,10 @@ def _servers(kubernetes: Kubernetes) -> list[Object]:
 
 
 def _client(name: str, node: str, image: str, server: str) -> Object:
-    """Return a pod on a node that asks one server a question, over the pod network and by the C library's own resolver."""
+    """Return a pod that queries one server from a node, over the pod network.
+
+    It uses the C library's resolver, as applications do.
+    """
     container = {
         "name": "client",
         "image": image,
@@ -109,7 +117,7 @@ def _client(name: str, node: str, image: str, server: str) -> Object:
         },
     }
     spec = {
-        # Named directly: which node asks is the point, and no taint is in the way.
+        # Set directly, because the node matters, and to bypass taints.
         "nodeName": node,
         "restartPolicy": "Never",
         "activeDeadlineSeconds": int(LOOKUP_S),

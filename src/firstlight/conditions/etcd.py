@@ -1,40 +1,28 @@
-"""Conditions of etcd: there is one cluster of it at most, it is this definition's, and every control plane node is a member.
-
-The rule that keeps a cluster from being made twice rests on what is asked here: what cannot be told is never taken for "none".
-"""
+"""Conditions of etcd: one cluster, this definition's, with all control plane nodes as members."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
-from firstlight.conditions.naming import several
-from firstlight.conditions.talos import service_text
-from firstlight.definition.model import Cluster, Node
+from firstlight.conditions.talos import service_rows, service_text
+from firstlight.definition.model import Cluster
 from firstlight.errors import FirstlightError
+from firstlight.printable import names_text
+from firstlight.tools.etcd import etcd_claim, etcd_claims, etcd_problem, etcd_service
 from firstlight.tools.talosctl import Service, Talosctl
-
-ETCD_WAITS = ("Initialized", "Waiting", "Preparing")
-"""States of Talos's etcd service before it has a cluster: until it is bootstrapped, or can join one, it stays in `Preparing`."""
-
-
-class EtcdUnknown(FirstlightError):
-    """Whether a machine has an etcd member cannot be told now; it must not be taken for none."""
-
-    retryable = True
 
 
 @dataclass(frozen=True, slots=True)
 class EtcdMembership:
-    """What etcd's members are, and which node said so."""
+    """The members of etcd, and the node that reported them."""
 
     members: frozenset[str]
     said_by: str
 
 
 def no_foreign_etcd(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
-    """Say whether at most one etcd cluster exists and all its members are ours; asked of every control plane node."""
+    """Check on every control plane node that there is at most one etcd cluster, and it is ours."""
 
     def probe() -> Observation[EtcdMembership]:
         claims = etcd_claims(talosctl, cluster)
@@ -42,25 +30,25 @@ def no_foreign_etcd(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembe
             return holds("no etcd cluster exists yet", EtcdMembership(frozenset(), ""))
         wrong = etcd_problem(claims, cluster)
         if wrong:
-            return never(wrong)
+            return never(wrong.seen, rows=(wrong.row,))
         largest = max(claims.values(), key=len)
         return holds(
-            f"one etcd cluster: {several(largest)}",
+            f"one etcd cluster: {names_text(largest)}",
             EtcdMembership(largest, next(n for n, m in claims.items() if m == largest)),
         )
 
     return Condition("a single etcd cluster at most", probe)
 
 
-def etcd_bootstrapped_on(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
-    """Say when the node that was bootstrapped lists itself as a member of etcd."""
+def etcd_is_bootstrapped(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
+    """Wait until the node that was bootstrapped reports itself as an etcd member."""
     first = cluster.first_control_plane
 
     def probe() -> Observation[EtcdMembership]:
         members = etcd_claim(talosctl, first) or frozenset()
         if first.hostname in members:
             return holds(
-                f"{first.hostname} lists {several(members)}",
+                f"{first.hostname} lists {names_text(members)}",
                 EtcdMembership(members, first.hostname),
             )
         return not_yet(f"{first.hostname} lists no etcd member yet")
@@ -68,8 +56,10 @@ def etcd_bootstrapped_on(talosctl: Talosctl, cluster: Cluster) -> Condition[Etcd
     return Condition(f"{first.hostname} to be an etcd member", probe)
 
 
-def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]:
-    """Say when every control plane node is an etcd member and every one of them says so."""
+def etcd_runs_on_every_control_plane_node(
+    talosctl: Talosctl, cluster: Cluster
+) -> Condition[EtcdMembership]:
+    """Wait until all control plane nodes are etcd members, and every one of them reports all."""
 
     def probe() -> Observation[EtcdMembership]:
         claims = etcd_claims(talosctl, cluster)
@@ -77,14 +67,22 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
             return not_yet("no control plane node lists any etcd member")
         wrong = etcd_problem(claims, cluster)
         if wrong:
-            return never(wrong)
+            return never(wrong.seen, rows=(wrong.row,))
         behind = cluster.control_plane_names - {
             node for node, members in claims.items() if members == cluster.control_plane_names
         }
         if behind:
             largest = max(claims.values(), key=len)
-            seen = f"{len(largest)} of {len(cluster.control_plane)} members ({several(largest)}); {several(behind)} not in agreement"
-            return not_yet(seen + _why_behind(talosctl, cluster, behind))
+            seen = (
+                f"{len(largest)} of {len(cluster.control_plane)} members ({names_text(largest)}); "
+                f"{names_text(behind)} not in agreement"
+            )
+            etcd = _etcd_behind(talosctl, cluster, behind)
+            if etcd is None:
+                return not_yet(seen, rows=("FL-012",))
+            return not_yet(
+                f"{seen}; {service_text(cluster, etcd)}", rows=("FL-012", *service_rows(etcd))
+            )
         unwell = [
             service
             for node in cluster.control_plane
@@ -92,90 +90,24 @@ def etcd_runs(talosctl: Talosctl, cluster: Cluster) -> Condition[EtcdMembership]
             if service.name == "etcd" and (service.state, service.health) != ("Running", "OK")
         ]
         if unwell:
-            return not_yet(service_text(cluster, unwell[0]))
+            return not_yet(service_text(cluster, unwell[0]), rows=service_rows(unwell[0]))
         return holds(
-            f"members {several(cluster.control_plane_names)}, all healthy",
+            f"members {names_text(cluster.control_plane_names)}, all healthy",
             EtcdMembership(cluster.control_plane_names, "all"),
         )
 
     return Condition("etcd members to be the control plane nodes", probe)
 
 
-def _why_behind(talosctl: Talosctl, cluster: Cluster, behind: frozenset[str]) -> str:
-    """Return what etcd says on the first node that is behind because its own does not run; empty when all of them run, or one does not say."""
+def _etcd_behind(talosctl: Talosctl, cluster: Cluster, behind: frozenset[str]) -> Service | None:
+    """Return the etcd service of the first of these nodes that does not run it, None if unknown."""
     for node in cluster.control_plane:
         if node.hostname in behind:
             try:
-                etcd = _etcd_of(talosctl, node)
+                etcd = etcd_service(talosctl, node)
             except FirstlightError:
-                # That it is behind is known, and worth more; the next look says what is wrong with it.
-                return ""
+                # What is known already is worth more; the next attempt shows what is wrong.
+                return None
             if etcd is not None and etcd.state != "Running":
-                return f"; {service_text(cluster, etcd)}"
-    return ""
-
-
-def _etcd_of(talosctl: Talosctl, node: Node) -> Service | None:
-    """Return a node's etcd service, none when the node has not started its services yet."""
-    return next(
-        (service for service in talosctl.services(str(node.address)) if service.name == "etcd"),
-        None,
-    )
-
-
-def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:
-    """Ask every control plane node which etcd members it knows; a node whose etcd was never started claims nothing.
-
-    Raises:
-        FirstlightError: Nothing is known of one of the nodes: it may hold a cluster of its own.
-    """
-    claims = {node.hostname: etcd_claim(talosctl, node) for node in cluster.control_plane}
-    return {hostname: members for hostname, members in claims.items() if members is not None}
-
-
-def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
-    """Ask one control plane node which etcd members it knows, by name; none when its etcd waits for a cluster to join, or to be made.
-
-    One that has given up waiting has none either: machines that were configured half an hour ago can still be bootstrapped.
-
-    An etcd that runs and does not answer, as without a quorum, is a cluster all the same. So is perhaps one that is neither running nor
-    waiting: what it is will be seen in a moment.
-
-    Raises:
-        FirstlightError: It cannot be told; a retryable one, if it may be told later.
-    """
-    etcd = _etcd_of(talosctl, node)
-    if etcd is None:
-        raise EtcdUnknown(
-            f"cannot tell whether {node.hostname} has an etcd member: the machine has not started its services yet"
-        )
-    if etcd.state in ETCD_WAITS or etcd.found_no_etcd_to_join:
-        # `etcd members` only fails there, slowly; the service's own state is the plain answer.
-        return None
-    if etcd.state != "Running":
-        raise EtcdUnknown(
-            f"cannot tell whether {node.hostname} has an etcd member: its etcd is {etcd.state}: {etcd.last or 'no reason given'}"
-        )
-    # A member that has been added and has not started yet has no name.
-    return frozenset(
-        member.hostname for member in talosctl.etcd_members(str(node.address)) if member.hostname
-    )
-
-
-def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
-    """Return why the etcd that some nodes claim is not this cluster's own and only one, empty when it is."""
-    strangers = frozenset().union(*claims.values()) - cluster.control_plane_names
-    if strangers:
-        return f"etcd has members that the definition does not know: {several(strangers)}"
-    # A node that joins knows fewer members, but never other ones.
-    if any(
-        not (first & second)
-        for first in claims.values()
-        for second in claims.values()
-        if first and second
-    ):
-        told = "; ".join(
-            f"{node} says {several(members)}" for node, members in sorted(claims.items())
-        )
-        return f"more than one etcd cluster claims these machines: {told}"
-    return ""
+                return etcd
+    return None

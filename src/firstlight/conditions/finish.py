@@ -1,4 +1,4 @@
-"""Conditions of a finished bootstrap: it was in time, and there is nothing left to do."""
+"""Conditions of a finished bootstrap: it was fast enough, and nothing is left to do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from firstlight.conditions.condition import Condition, Observation, holds, never
-from firstlight.span import span_text
+from firstlight.formatting import duration_text
 
 
 class Titled(Protocol):
-    """What an action is called; conditions know nothing else of actions."""
+    """Anything with a title; conditions do not depend on actions otherwise."""
 
     @property
     def title(self) -> str:
@@ -24,32 +24,33 @@ A = TypeVar("A", bound=Titled)
 def finished_within(
     stage: str, elapsed_s: float | None, *, why: str, budget_s: float
 ) -> Condition[float]:
-    """Say whether every criterion up to a stage was met within so many seconds of the bootstrap's first action; its value is how many.
+    """Check that a bootstrap took less than its budget; the value is the duration in seconds.
 
     Args:
         stage: The last stage that counts (`50-flux`).
-        elapsed_s: From the first action to the last of these criteria, none when that cannot be told.
-        why: Why it cannot be told, empty when there is no first action.
+        elapsed_s: Seconds from the first action until all criteria up to that stage were met,
+            None if unknown.
+        why: Why that is unknown, empty if no action is recorded.
         budget_s: How long it may take, in seconds.
     """
 
     def probe() -> Observation[float]:
         if elapsed_s is None:
             return never(
-                why or "no action of this bootstrap is on record, so there is nothing to count from"
+                why or "no action of this bootstrap is recorded, so there is nothing to count from"
             )
-        seen = f"{span_text(elapsed_s)} of {span_text(budget_s)}"
-        return holds(seen, elapsed_s) if elapsed_s < budget_s else never(seen)
+        seen = f"{duration_text(elapsed_s)} of {duration_text(budget_s)}"
+        return holds(seen, elapsed_s) if elapsed_s < budget_s else never(seen, rows=("FL-105",))
 
-    return Condition(f"everything up to {stage} to be done within {span_text(budget_s)}", probe)
+    return Condition(f"everything up to {stage} to be done within {duration_text(budget_s)}", probe)
 
 
 def nothing_left_to_do(actions: Sequence[A], need: Callable[[A], str | None]) -> Condition[int]:
-    """Say whether every action of this run, looked at once more, is no longer needed; its value is how many were looked at."""
+    """Check that no action of this run is needed any more; the value counts the actions."""
 
     def probe() -> Observation[int]:
         if not actions:
-            return never("this run includes no action: run all stages")
+            return never("this run includes no actions: run all stages")
         reasons = {action.title: need(action) for action in actions}
         left = [f"{title}, because {reason}" for title, reason in reasons.items() if reason]
         return (
@@ -58,4 +59,4 @@ def nothing_left_to_do(actions: Sequence[A], need: Callable[[A], str | None]) ->
             else holds(f"{len(actions)} actions, none needed", len(actions))
         )
 
-    return Condition("no action to be needed", probe)
+    return Condition("no action to be needed", probe, row="FL-235")

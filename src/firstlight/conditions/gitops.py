@@ -1,20 +1,23 @@
-"""Conditions of Flux: its objects are Ready, its artifact is the remote's head, its CLI finds nothing wrong."""
+"""Conditions of Flux: its objects, its Git artifact, its hand-off and its own CLI checks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
-from firstlight.tools.classification import Class, classify
-from firstlight.tools.flux import RULES, Flux, parse_failures, parse_objects
+from firstlight.failures import FailureClass, classify
+from firstlight.tools.flux import Flux, parse_failures, parse_objects
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import (
     CONTROLLER_REVISIONS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    GIT_REPOSITORIES,
     HELM_RELEASES,
+    KUSTOMIZATIONS,
     RELEASE,
     RELEASE_NAMESPACE,
     REPLICA_SETS,
@@ -23,16 +26,45 @@ from firstlight.tools.objects import (
     condition_of,
     name_of,
 )
-from firstlight.tools.view import View
+from firstlight.tools.watch import View
 
 HAND_OFF_S = 900.0
-"""How long after a HelmRelease appears a rollout is still the hand-off's doing: Flux reconciles at once, and its longest timeout is this."""
+"""How long after the creation of a HelmRelease a rollout still counts as the hand-off's.
+
+Flux reconciles at once, and this is its longest timeout.
+"""
+
+
+def git_repository_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[Object]:
+    """Wait until the GitRepository of the defined URL and branch is Ready."""
+    sync = cluster.sync
+    expected = {"url": sync.url, "ref.branch": sync.branch}
+    return flux_object_ready(
+        kubernetes, GIT_REPOSITORIES, sync.namespace, sync.repository, expected
+    )
+
+
+def kustomization_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[Object]:
+    """Wait until the Kustomization of the cluster's path is Ready."""
+    sync = cluster.sync
+    expected = {"path": sync.path}
+    return flux_object_ready(
+        kubernetes, KUSTOMIZATIONS, sync.namespace, sync.kustomization, expected
+    )
 
 
 def flux_object_ready(
-    kubernetes: Kubernetes, kind: Kind, namespace: str, name: str
+    kubernetes: Kubernetes, kind: Kind, namespace: str, name: str, expected: Mapping[str, str]
 ) -> Condition[Object]:
-    """Say when a Flux object is Ready for the generation that it has now; its value is the object."""
+    """Wait until a Flux object is Ready for its current generation; the value is the object.
+
+    Args:
+        kubernetes: The cluster.
+        kind: The kind of the object.
+        namespace: Its namespace.
+        name: Its name.
+        expected: Fields of its spec in dotted form, with the values they must have.
+    """
     view = View(kubernetes, kind, namespace=namespace)
 
     def probe() -> Observation[Object]:
@@ -40,20 +72,25 @@ def flux_object_ready(
         if item is None:
             return not_yet(f"{namespace}/{name} does not exist")
         why = why_unready(item)
-        return (
-            not_yet(f"{name}: {why}")
-            if why
-            else holds(f"{name}: {condition_of(item, 'Ready').get('message', 'Ready')}", item)
-        )
+        if why:
+            return not_yet(f"{name}: {why}")
+        wrong = [
+            f"spec.{field} is {found or 'unset'}, not {value}"
+            for field, value in expected.items()
+            if (found := _field(item["spec"], field)) != value
+        ]
+        if wrong:
+            return never(f"{name}: {'; '.join(wrong)}")
+        return holds(f"{name}: {condition_of(item, 'Ready').get('message', 'Ready')}", item)
 
-    return Condition(f"{kind.plural} {namespace}/{name} to be Ready", probe, view.changed)
+    return Condition(
+        f"{kind.plural} {namespace}/{name} to be Ready", probe, view.changed, row="FL-113"
+    )
 
 
-def artifact_is(
-    kubernetes: Kubernetes, kind: Kind, cluster: Cluster, commit: str
-) -> Condition[str]:
-    """Say when the Git artifact in the cluster is the commit that the remote's branch is at."""
-    view = View(kubernetes, kind, namespace=cluster.sync.namespace)
+def flux_has_cloned(kubernetes: Kubernetes, cluster: Cluster, commit: str) -> Condition[str]:
+    """Wait until Flux's Git artifact is the commit that the remote's branch points at."""
+    view = View(kubernetes, GIT_REPOSITORIES, namespace=cluster.sync.namespace)
 
     def probe() -> Observation[str]:
         item = view.named(cluster.sync.repository) or {}
@@ -62,14 +99,19 @@ def artifact_is(
         return (
             holds(revision, revision)
             if revision == wanted
-            else not_yet(f"artifact {revision or 'none'}, remote {wanted}")
+            else not_yet(
+                f"artifact {revision or 'none'}, remote {wanted}",
+                rows=() if revision else ("FL-104",),
+            )
         )
 
-    return Condition(f"Flux to have cloned {commit[:12]}", probe, view.changed)
+    return Condition(f"Flux to have cloned {commit[:12]}", probe, view.changed, row="FL-113")
 
 
-def helm_releases_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[Mapping[str, str]]:
-    """Say when Flux has taken over every release; its value is each HelmRelease's message."""
+def every_helm_release_ready(
+    kubernetes: Kubernetes, cluster: Cluster
+) -> Condition[Mapping[str, str]]:
+    """Wait until Flux has taken over every release; the value is each HelmRelease's message."""
     view = View(kubernetes, HELM_RELEASES)
 
     def probe() -> Observation[Mapping[str, str]]:
@@ -87,75 +129,82 @@ def helm_releases_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[M
 
 
 def handed_off_without_rollout(kubernetes: Kubernetes, cluster: Cluster) -> Condition[int]:
-    """Say whether no workload of any release rolled out while Flux took it over; its value is how many were looked at.
+    """Check that no workload rolled out while Flux took over; the value counts the revisions.
 
-    A rollout makes a new ReplicaSet or ControllerRevision; one that is younger than its HelmRelease, but not by more than the hand-off can
-    take, was made by the hand-off. So the cluster itself tells, at any time later.
+    A rollout creates a ReplicaSet or ControllerRevision. One that is younger than its HelmRelease,
+    by no more than the hand-off can take, was created by the hand-off. This can be checked at any
+    later time.
     """
 
     def probe() -> Observation[int]:
         releases, _ = kubernetes.list(HELM_RELEASES)
         created = {_identity(item): _created(item) for item in releases}
-        # What Flux installs by itself later on was never handed off: all its workloads are younger than their HelmRelease.
+        # What Flux installs later was never handed off: its workloads are all younger than their
+        # HelmRelease.
         wanted = [(release.namespace, release.name) for release in cluster.releases]
         begun = {identity: created[identity] for identity in wanted if identity in created}
         missing = [name for namespace, name in wanted if (namespace, name) not in begun]
         if missing:
             return not_yet(f"Flux has no HelmRelease {', '.join(missing)}")
         rolled: list[str] = []
-        looked_at = 0
+        checked = 0
         for kind in (REPLICA_SETS, CONTROLLER_REVISIONS):
             items, _ = kubernetes.list(kind)
             for item in items:
                 release = _release_of(kubernetes, item)
                 if release not in begun:
                     continue
-                looked_at += 1
+                checked += 1
                 after_s = (_created(item) - begun[release]).total_seconds()
                 if 0 < after_s <= HAND_OFF_S:
-                    rolled.append(
-                        f"{item['metadata']['namespace']}/{name_of(item)} {after_s:.0f} s after its HelmRelease"
-                    )
-        if not looked_at:
+                    name = f"{item['metadata']['namespace']}/{name_of(item)}"
+                    rolled.append(f"{name} {after_s:.0f} s after its HelmRelease")
+        if not checked:
             return never("no workload belongs to any release")
         return (
-            never(f"rolled out by the hand-off: {'; '.join(sorted(rolled))}")
+            never(f"rolled out by the hand-off: {'; '.join(sorted(rolled))}", rows=("FL-065",))
             if rolled
-            else holds(f"{looked_at} revisions, none new", looked_at)
+            else holds(f"{checked} revisions, none new", checked)
         )
 
     return Condition("the hand-off to cause no rollout", probe)
 
 
+ALL_PASSED = "all checks passed"
 CHECK_FAILED = "check failed"
 FAILURES_MAX = 3
 
 
 def flux_check_passes(flux: Flux) -> Condition[str]:
-    """Say when `flux check` passes; a failure that its table does not know is final."""
+    """Wait until `flux check` passes; a failure that the rules do not know is final."""
 
     def probe() -> Observation[str]:
         result = flux.check()
         if result.ok:
-            return holds(result.said, result.stderr or result.stdout or result.said)
-        # The first failure may be what follows from another one; the last line only says that there were some.
+            passed = ALL_PASSED in result.stderr + result.stdout
+            return (
+                holds(result.last_line, ALL_PASSED)
+                if passed
+                else never(f"flux check did not report `{ALL_PASSED}`: {result.last_line}")
+            )
+        # The first failure may follow from another; the last line only says that some failed.
         failures = [line for line in parse_failures(result.stderr) if line != CHECK_FAILED]
-        wrong = "; ".join(failures[:FAILURES_MAX]) or result.said
-        rule = classify(RULES, result.stderr)
-        final = not result.timed_out and (rule is None or rule.meaning is Class.FATAL)
+        wrong = "; ".join(failures[:FAILURES_MAX]) or result.last_line
+        row = classify("flux", result.stderr)
+        final = not result.timed_out and (row is None or row.failure_class is FailureClass.FATAL)
         return never(wrong) if final else not_yet(wrong)
 
     return Condition("flux check to pass", probe)
 
 
 def flux_has_no_failure(flux: Flux) -> Condition[int]:
-    """Say when `flux get all -A` lists objects and every one of them is Ready; its value is how many."""
+    """Wait until `flux get all -A` lists objects and all are Ready; the value counts them."""
 
     def probe() -> Observation[int]:
         result = flux.get_all()
         failures = parse_failures(result.stderr)
         if failures or not result.ok:
-            return not_yet(failures[0] if failures else result.said)
+            return not_yet(failures[0] if failures else result.last_line)
         objects = parse_objects(result.stdout)
         unready = [
             f"{each.namespace}/{each.name}: {each.message or each.ready}"
@@ -163,7 +212,7 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
             if each.ready != "True"
         ]
         if not objects:
-            return not_yet("Flux has no object at all")
+            return not_yet("Flux has no objects")
         if unready:
             return not_yet(f"{len(unready)} of {len(objects)} not Ready; {unready[0]}")
         return holds(f"{len(objects)} objects Ready", len(objects))
@@ -172,7 +221,7 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
 
 
 def why_unready(item: Object) -> str:
-    """Return why a Flux object is not Ready for what its spec says now, empty when it is."""
+    """Return why a Flux object is not Ready for its current spec, empty if it is."""
     ready = condition_of(item, "Ready")
     status = item.get("status") or {}
     generation = int(item["metadata"].get("generation", 1))
@@ -184,16 +233,16 @@ def why_unready(item: Object) -> str:
             if stalled.get("status") == "True"
             else why
         )
-    # The object's own word and its condition's may each lag behind the spec; either makes Ready a thing of the past.
+    # Both observed generations may lag behind the spec; either one makes Ready outdated.
     seen = min(
         int(status.get("observedGeneration", generation)),
         int(ready.get("observedGeneration", generation)),
     )
-    return "not reconciled since it was changed" if seen < generation else ""
+    return "not reconciled since its last change" if seen < generation else ""
 
 
 def _identity(item: Object) -> tuple[str, str]:
-    """Return namespace and name of the Helm release that a HelmRelease is about."""
+    """Return namespace and name of the Helm release that a HelmRelease manages."""
     spec, metadata = item["spec"], item["metadata"]
     return str(spec.get("targetNamespace", metadata["namespace"])), str(
         spec.get("releaseName", metadata["name"])
@@ -201,7 +250,7 @@ def _identity(item: Object) -> tuple[str, str]:
 
 
 def _release_of(kubernetes: Kubernetes, item: Object) -> tuple[str, str]:
-    """Return namespace and name of the Helm release that a ReplicaSet or ControllerRevision belongs to, empty for none."""
+    """Return namespace and name of the release that a revision belongs to, empty for none."""
     metadata = item["metadata"]
     if RELEASE not in (metadata.get("annotations") or {}):
         for owner in metadata.get("ownerReferences") or ():
@@ -214,6 +263,14 @@ def _release_of(kubernetes: Kubernetes, item: Object) -> tuple[str, str]:
             metadata = parent["metadata"] if parent is not None else metadata
     annotations = metadata.get("annotations") or {}
     return str(annotations.get(RELEASE_NAMESPACE, "")), str(annotations.get(RELEASE, ""))
+
+
+def _field(spec: Object, dotted: str) -> str:
+    """Return a field of a spec by its dotted name, empty if it is not set."""
+    found: Any = spec
+    for key in dotted.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return "" if found is None else str(found)
 
 
 def _created(item: Object) -> datetime:

@@ -1,19 +1,22 @@
-"""Conditions of Kubernetes nodes and of the API server in front of them."""
+"""Conditions of the Kubernetes API and of the nodes."""
 
 from __future__ import annotations
 
 import socket
 
 from firstlight.conditions.condition import Condition, Observation, holds, not_yet
-from firstlight.conditions.naming import several
 from firstlight.definition.model import Cluster
+from firstlight.printable import names_text
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import NODES, Object, condition_of, name_of
-from firstlight.tools.view import View
+from firstlight.tools.watch import View
+
+NO_CNI = "cni plugin not initialized"
+"""The kubelet's words for a node that waits for its CNI."""
 
 
-def api_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[str]:
-    """Say when the Kubernetes API answers through the kubeconfig, which points at the cluster endpoint."""
+def kubernetes_api_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[str]:
+    """Wait until the Kubernetes API answers through the kubeconfig, at the cluster endpoint."""
 
     def probe() -> Observation[str]:
         answer = kubernetes.ready()
@@ -26,8 +29,8 @@ def api_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[str]:
     return Condition(f"the Kubernetes API to answer at {cluster.endpoint}", probe)
 
 
-def vip_accepts(cluster: Cluster, port: int) -> Condition[str]:
-    """Say when the VIP takes a connection on a port."""
+def vip_accepts_connections(cluster: Cluster, port: int) -> Condition[str]:
+    """Wait until the VIP accepts a connection on a port."""
 
     def probe() -> Observation[str]:
         try:
@@ -36,11 +39,13 @@ def vip_accepts(cluster: Cluster, port: int) -> Condition[str]:
         except OSError as error:
             return not_yet(f"{cluster.vip}:{port}: {error.strerror or error}")
 
-    return Condition(f"the VIP {cluster.vip} to accept connections on port {port}", probe)
+    return Condition(
+        f"the VIP {cluster.vip} to accept connections on port {port}", probe, row="FL-016"
+    )
 
 
-def nodes_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset[str]]:
-    """Say when every node of the definition is registered under its own name, and no other."""
+def every_node_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset[str]]:
+    """Wait until exactly the nodes of the definition are registered, under their own names."""
     view = View(kubernetes, NODES)
 
     def probe() -> Observation[frozenset[str]]:
@@ -48,17 +53,20 @@ def nodes_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition[froz
         missing, strangers = sorted(cluster.node_names - seen), sorted(seen - cluster.node_names)
         if missing:
             return not_yet(
-                f"{len(seen)} of {len(cluster.nodes)} registered; missing {several(missing)}"
+                f"{len(seen)} of {len(cluster.nodes)} registered; missing {names_text(missing)}"
             )
         if strangers:
-            return not_yet(f"unknown nodes registered: {several(strangers)}")
-        return holds(f"{len(seen)} registered: {several(seen)}", seen)
+            return not_yet(f"unknown nodes registered: {names_text(strangers)}", rows=("FL-213",))
+        return holds(f"{len(seen)} registered: {names_text(seen)}", seen)
 
     return Condition("every node to register under its own name", probe, view.changed)
 
 
-def nodes_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset[str]]:
-    """Say when every node of the definition is Ready; counted by name, so that a missing node is never overlooked."""
+def every_node_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset[str]]:
+    """Wait until exactly the nodes of the definition are Ready.
+
+    They are compared by name, so a missing node is never overlooked.
+    """
     view = View(kubernetes, NODES)
 
     def probe() -> Observation[frozenset[str]]:
@@ -66,9 +74,13 @@ def nodes_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset
         ready = frozenset(name for name, reason in reasons.items() if not reason)
         waiting = sorted(cluster.node_names - ready)
         if waiting:
-            return not_yet(
-                f"{len(ready)} of {len(cluster.nodes)} Ready; {waiting[0]}: {reasons.get(waiting[0], 'not registered')}"
-            )
+            reason = reasons.get(waiting[0], "not registered")
+            seen = f"{len(ready)} of {len(cluster.nodes)} Ready; {waiting[0]}: {reason}"
+            no_cni = NO_CNI in reason and not ready
+            return not_yet(seen, rows=("FL-021",) if no_cni else ("FL-027",) if ready else ())
+        unknown = ready - cluster.node_names
+        if unknown:
+            return not_yet(f"unknown nodes are Ready: {names_text(unknown)}")
         return holds(f"all {len(ready)} nodes Ready", ready)
 
     return Condition("every node to be Ready", probe, view.changed)
@@ -79,4 +91,4 @@ def _unready(node: Object) -> str:
     ready = condition_of(node, "Ready")
     if ready.get("status") == "True":
         return ""
-    return str(ready.get("message") or ready.get("reason") or "says nothing")[:160]
+    return str(ready.get("message") or ready.get("reason") or "no reason given")[:160]

@@ -1,36 +1,125 @@
-"""Conditions of Helm releases and of the charts behind them."""
+"""Conditions of Helm releases, their charts and their values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
+from firstlight.definition.parity import differences, unknown_keys
 from firstlight.tools.helm import Helm, InstalledRelease
+from firstlight.tools.helmfile import Helmfile
+
+APPS_FILE = "01-apps.yaml"
+CRDS_NAMESPACE = "kube-system"
+"""Where the CRD releases are recorded."""
+
+
+def every_chart_resolves(helm: Helm, cluster: Cluster) -> Condition[Mapping[str, str]]:
+    """Check that each release's source serves its chart in exactly the version it names."""
+
+    def probe() -> Observation[Mapping[str, str]]:
+        served = {release.name: helm.chart_version(release) for release in cluster.releases}
+        other = [
+            f"{release.chart} is served as {served[release.name]}, not {release.version}"
+            for release in cluster.releases
+            if not same_version(served[release.name], release.version)
+        ]
+        return (
+            never("; ".join(other), rows=("FL-212",))
+            if other
+            else holds(", ".join(f"{name} {version}" for name, version in served.items()), served)
+        )
+
+    return Condition("every chart to resolve", probe)
+
+
+def values_equal_the_helmreleases(
+    helmfile: Helmfile, cluster: Cluster
+) -> Condition[tuple[str, ...]]:
+    """Check that helmfile installs each release exactly as its HelmRelease defines it.
+
+    Chart, version, namespace and values are compared.
+    """
+
+    def probe() -> Observation[tuple[str, ...]]:
+        rendered = {str(row["name"]): row for row in helmfile.releases(APPS_FILE)}
+        values = helmfile.values(APPS_FILE)
+        problems: list[str] = []
+        for release in cluster.releases:
+            if release.name not in rendered:
+                problems.append(f"helmfile has no release {release.name}")
+                continue
+            problems += [
+                str(each)
+                for each in differences(
+                    release, rendered[release.name], values.get(release.name, {})
+                )
+            ]
+        names = tuple(release.name for release in cluster.releases)
+        return (
+            never("; ".join(problems)) if problems else holds(f"{', '.join(names)}: equal", names)
+        )
+
+    return Condition("helmfile and the HelmReleases to be equal", probe, row="FL-220")
+
+
+def no_unknown_value_keys(helm: Helm, cluster: Cluster) -> Condition[int]:
+    """Check that each chart knows every value that is set; the value counts the releases."""
+
+    def probe() -> Observation[int]:
+        if not cluster.releases:
+            return never("the definition has no releases")
+        problems: list[str] = []
+        for release in cluster.releases:
+            problems += [
+                f"{release.name}: {problem}"
+                for problem in unknown_keys(release.values, helm.default_values(release))
+            ]
+        return (
+            never("; ".join(problems))
+            if problems
+            else holds(f"{len(cluster.releases)} charts know every value", len(cluster.releases))
+        )
+
+    return Condition("every value to be known to its chart", probe, row="FL-218")
 
 
 def release_deployed(helm: Helm, name: str, namespace: str) -> Condition[InstalledRelease]:
-    """Say when Helm's own record says that a release is deployed."""
+    """Wait until Helm records a release as deployed."""
 
     def probe() -> Observation[InstalledRelease]:
-        found = next(
-            (
-                release
-                for release in helm.releases()
-                if (release.name, release.namespace) == (name, namespace)
-            ),
-            None,
-        )
+        found = _find(helm.releases(), name, namespace)
         if found is None:
             return not_yet(f"no release {name} in {namespace}")
-        seen = f"{found.name}: {found.status}, {found.chart}, revision {found.revision}"
+        seen = _text(found)
         return holds(seen, found) if found.status == "deployed" else not_yet(seen)
 
     return Condition(f"release {name} to be deployed", probe)
 
 
-def installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...]]:
-    """Say whether the releases' own records prove that each was installed after the one before it."""
+def every_crd_release_deployed(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...]]:
+    """Wait until Helm records every CRD release as deployed; the value is their names."""
+
+    def probe() -> Observation[tuple[str, ...]]:
+        if not cluster.crd_releases:
+            return never("the definition has no CRD releases")
+        installed = helm.releases()
+        lines = []
+        for name in cluster.crd_releases:
+            found = _find(installed, name, CRDS_NAMESPACE)
+            if found is None:
+                return not_yet(f"no release {name} in {CRDS_NAMESPACE}")
+            if found.status != "deployed":
+                return not_yet(_text(found))
+            lines.append(_text(found))
+        return holds("; ".join(lines), cluster.crd_releases)
+
+    return Condition("the CRD releases to be deployed", probe)
+
+
+def releases_installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...]]:
+    """Check by Helm's own records that each release was installed after the one before it."""
 
     def probe() -> Observation[tuple[str, ...]]:
         stamps = {
@@ -46,28 +135,21 @@ def installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...
             else never(f"{seen}; wanted {' -> '.join(wanted)}")
         )
 
-    return Condition("the releases to have been installed in order", probe)
-
-
-def charts_resolve(helm: Helm, cluster: Cluster) -> Condition[Mapping[str, str]]:
-    """Say when each release's source serves its chart in exactly its version."""
-
-    def probe() -> Observation[Mapping[str, str]]:
-        served = {release.name: helm.chart_version(release) for release in cluster.releases}
-        other = [
-            f"{release.chart} is served as {served[release.name]}, not {release.version}"
-            for release in cluster.releases
-            if not same_version(served[release.name], release.version)
-        ]
-        return (
-            never("; ".join(other))
-            if other
-            else holds(", ".join(f"{name} {version}" for name, version in served.items()), served)
-        )
-
-    return Condition("every chart to resolve", probe)
+    return Condition("the releases to have been installed in order", probe, row="FL-234")
 
 
 def same_version(first: str, second: str) -> bool:
-    """Report whether two chart versions are one; Helm drops or keeps a leading v as the chart's author did."""
+    """Report whether two chart versions are equal, with or without a leading v."""
     return first.removeprefix("v") == second.removeprefix("v")
+
+
+def _find(
+    releases: Sequence[InstalledRelease], name: str, namespace: str
+) -> InstalledRelease | None:
+    return next(
+        (each for each in releases if (each.name, each.namespace) == (name, namespace)), None
+    )
+
+
+def _text(release: InstalledRelease) -> str:
+    return f"{release.name}: {release.status}, {release.chart}, revision {release.revision}"

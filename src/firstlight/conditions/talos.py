@@ -11,6 +11,7 @@ from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster, Node
 from firstlight.printable import names_text
+from firstlight.process import ToolFailed
 from firstlight.tools.concurrency import concurrently
 from firstlight.tools.talosctl import Service, Talosctl, parse_health
 
@@ -19,6 +20,12 @@ CLOCK_SKEW_S_MAX = 5.0
 
 etcd warns from a skew of one second on; NTP stays well below that.
 """
+
+REFUSED = "FL-006"
+"""The row of the failure catalogue for a machine that refuses connections."""
+
+NO_QUORUM = "FL-101"
+"""The row of the failure catalogue for an etcd that is unavailable."""
 
 HEALTH_ATTEMPT_S = 20.0
 """One run of `talosctl health`: it takes seconds on a healthy cluster, and is repeated."""
@@ -41,7 +48,13 @@ def machine_answers(talosctl: Talosctl, node: Node) -> Condition[str]:
     """
 
     def probe() -> Observation[str]:
-        version = talosctl.version(str(node.address))
+        try:
+            version = talosctl.version(str(node.address))
+        except ToolFailed as error:
+            if error.row is None or error.row.id != REFUSED:
+                raise
+            # A reboot is over within the budget, so what lasts is something else.
+            return not_yet(error.summary, rows=("FL-210",))
         return (
             holds(f"{node.hostname} runs Talos {version}", version)
             if version
@@ -63,10 +76,12 @@ def talos_endpoint_answers(talosctl: Talosctl, cluster: Cluster) -> Condition[st
         if not version:
             return not_yet("no version in the answer")
         if version != cluster.talos_version:
-            return never(_other_version(cluster, first, version))
+            return never(_other_version(cluster, first, version), rows=("FL-217",))
         return holds(f"{cluster.vip}:50000 reaches {first.hostname}", version)
 
-    return Condition(f"the cluster endpoint {cluster.vip} to answer on port 50000", probe)
+    return Condition(
+        f"the cluster endpoint {cluster.vip} to answer on port 50000", probe, row="FL-016"
+    )
 
 
 def machine_runs_its_configuration(
@@ -82,14 +97,20 @@ def machine_runs_its_configuration(
         if not version:
             return not_yet(f"{node.hostname} does not report its version")
         if version != cluster.talos_version:
-            return never(_other_version(cluster, node, version))
+            return never(_other_version(cluster, node, version), rows=("FL-217",))
         status = talosctl.resources(str(node.address), "machinestatus")
         stage = str(status[0].spec.get("stage", "")) if status else ""
         if stage == "maintenance":
-            return never(f"{node.hostname} is in maintenance mode: it has no configuration yet")
+            return never(
+                f"{node.hostname} is in maintenance mode: it has no configuration yet",
+                rows=("FL-216",),
+            )
         role = _role(talosctl, node)
         if role not in ("", node.role.value):
-            return never(f"{node.hostname} runs as a {role}, the definition says {node.role.value}")
+            return never(
+                f"{node.hostname} runs as a {role}, the definition says {node.role.value}",
+                rows=("FL-004",),
+            )
         # A control plane node stays in `booting` until etcd is bootstrapped.
         if stage not in ("running", "booting"):
             return not_yet(f"{node.hostname} is in stage {stage or 'unknown'}")
@@ -132,7 +153,7 @@ def link_as_defined(talosctl: Talosctl, node: Node) -> Condition[Link]:
         return holds(seen, link) if right else not_yet(seen)
 
     mtu = f" with MTU {node.mtu}" if node.mtu else ""
-    return Condition(f"{node.link} of {node.hostname} to be up{mtu}", probe)
+    return Condition(f"{node.link} of {node.hostname} to be up{mtu}", probe, row="FL-214")
 
 
 def clocks_agree(
@@ -158,7 +179,7 @@ def clocks_agree(
         return (
             holds(seen, skews)
             if abs(skews[worst]) <= CLOCK_SKEW_S_MAX
-            else not_yet(f"{seen}; at most {CLOCK_SKEW_S_MAX:.0f} s")
+            else not_yet(f"{seen}; at most {CLOCK_SKEW_S_MAX:.0f} s", rows=("FL-215",))
         )
 
     return Condition("the clocks of all machines to agree", probe)
@@ -188,12 +209,14 @@ def every_talos_service_healthy(talosctl: Talosctl, cluster: Cluster) -> Conditi
     """
 
     def probe() -> Observation[int]:
-        listed = concurrently(partial(talosctl.services, str(node.address)) for node in cluster.nodes)
+        listed = concurrently(
+            partial(talosctl.services, str(node.address)) for node in cluster.nodes
+        )
         services = [service for each in listed for service in each]
         unwell = sorted((s for s in services if not _is_well(s)), key=lambda s: (s.node, s.name))
         if unwell:
             more = f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else ""
-            return not_yet(service_text(cluster, unwell[0]) + more)
+            return not_yet(service_text(cluster, unwell[0]) + more, rows=service_rows(unwell[0]))
         silent = [
             node.hostname for node, each in zip(cluster.nodes, listed, strict=True) if not each
         ]
@@ -218,7 +241,10 @@ def talos_health_passes(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
         ]
         if etcd != ["Running"]:
             state = etcd[0] if etcd else "missing"
-            return not_yet(f"etcd on {cluster.first_control_plane.hostname} is {state}")
+            return not_yet(
+                f"etcd on {cluster.first_control_plane.hostname} is {state}",
+                rows=(NO_QUORUM,) if etcd else (),
+            )
         result = talosctl.health(
             control_plane[0],
             control_plane=control_plane,
@@ -231,7 +257,7 @@ def talos_health_passes(talosctl: Talosctl, cluster: Cluster) -> Condition[str]:
             else not_yet(parse_health(result.stderr))
         )
 
-    return Condition("talosctl health to pass", probe)
+    return Condition("talosctl health to pass", probe, row="FL-022")
 
 
 def service_text(cluster: Cluster, service: Service) -> str:
@@ -240,6 +266,11 @@ def service_text(cluster: Cluster, service: Service) -> str:
     node = names.get(service.node, service.node)
     text = f"{service.name} on {node} is {service.state}, health {service.health}"
     return f"{text}: {service.last}" if service.last else text
+
+
+def service_rows(service: Service) -> tuple[str, ...]:
+    """Return the rows of the failure catalogue that explain a service that is not well."""
+    return (NO_QUORUM,) if service.name == "etcd" and service.state != "Running" else ()
 
 
 def _other_version(cluster: Cluster, node: Node, version: str) -> str:

@@ -1,13 +1,14 @@
-"""Conditions of what runs in Kubernetes: CRDs, workloads, pods, and what their ConfigMaps say."""
+"""Conditions of what runs in Kubernetes: CRDs, workloads, pods, ConfigMaps and a webhook."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
-from firstlight.conditions.naming import several
-from firstlight.conditions.unready import Workload, owned_by, pod_text, why_not
 from firstlight.definition.model import Cluster
+from firstlight.failures import FailureClass, classify
+from firstlight.printable import names_text
+from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import (
     CONFIG_MAPS,
@@ -21,7 +22,22 @@ from firstlight.tools.objects import (
     is_well,
     name_of,
 )
-from firstlight.tools.view import View
+from firstlight.tools.pod_reasons import (
+    Workload,
+    owned_by,
+    why_pod_unready,
+    why_workload_unready,
+)
+from firstlight.tools.watch import View
+
+ISSUER = """apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata:
+  name: firstlight-webhook-probe
+  namespace: cert-manager
+spec:
+  selfSigned: {}
+"""
 
 
 def daemon_set(namespace: str, name: str) -> Workload:
@@ -35,7 +51,7 @@ def deployment(namespace: str, name: str) -> Workload:
 
 
 def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
-    """Say when a CRD is established: the API server serves its kind."""
+    """Wait until a CRD is established, so that the API server serves its kind."""
     view = View(kubernetes, CRDS)
 
     def probe() -> Observation[str]:
@@ -45,27 +61,26 @@ def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
         for type_ in ("NamesAccepted", "Established"):
             condition = condition_of(crd, type_)
             if condition.get("status") != "True":
-                return not_yet(
-                    f"{name} {type_}={condition.get('status', 'unset')}: {condition.get('message', 'no message')}"
-                )
+                status = condition.get("status", "unset")
+                return not_yet(f"{name} {type_}={status}: {condition.get('message', 'no message')}")
         return holds(f"{name} is established", name)
 
-    return Condition(f"CRD {name} to be established", probe, view.changed)
+    return Condition(f"CRD {name} to be established", probe, view.changed, row="FL-225")
 
 
 def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
-    """Say when a workload has rolled out and every pod it wants is ready; its value is how many."""
+    """Wait until a workload has rolled out and all its pods are ready; the value counts them."""
     view = View(kubernetes, workload.kind, namespace=workload.namespace)
 
     def probe() -> Observation[int]:
         item = view.named(workload.name)
         if item is None:
-            return not_yet(f"{workload.namespace}/{workload.name} does not exist")
+            return not_yet(f"{workload.namespace}/{workload.name} does not exist", rows=("FL-067",))
         wanted, ready, current = counts(item)
-        seen = f"{workload.name}: {ready} of {wanted} ready"
         if current and wanted > 0 and ready >= wanted:
-            return holds(seen, ready)
-        return why_not(kubernetes, item, workload, seen)
+            return holds(f"{workload.name}: {ready} of {wanted} ready", ready)
+        unready = why_workload_unready(kubernetes, item, workload)
+        return (never if unready.permanent else not_yet)(unready.reason, rows=unready.rows)
 
     return Condition(
         f"{workload.kind.plural[:-1]} {workload.namespace}/{workload.name} to run",
@@ -77,7 +92,7 @@ def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
 def runs_on_every_node(
     kubernetes: Kubernetes, cluster: Cluster, workload: Workload
 ) -> Condition[frozenset[str]]:
-    """Say when a DaemonSet has a ready pod on every node of the definition."""
+    """Wait until a DaemonSet has a ready pod on every node of the definition, and on no other."""
     view = View(kubernetes, PODS, namespace=workload.namespace)
 
     def probe() -> Observation[frozenset[str]]:
@@ -88,25 +103,28 @@ def runs_on_every_node(
         nodes = frozenset(str(pod["spec"].get("nodeName", "")) for pod in pods if is_ready(pod))
         missing = sorted(cluster.node_names - nodes)
         if missing:
-            return not_yet(f"{workload.name} is not ready on {several(missing)}")
+            return not_yet(f"{workload.name} is not ready on {names_text(missing)}")
+        unknown = nodes - cluster.node_names
+        if unknown:
+            return not_yet(f"{workload.name} runs on unknown nodes: {names_text(unknown)}")
         return holds(f"{workload.name} is ready on all {len(nodes)} nodes", nodes)
 
     return Condition(f"{workload.name} to run on every node", probe, view.changed)
 
 
 def no_pod_fails(kubernetes: Kubernetes) -> Condition[int]:
-    """Say when every pod of the cluster is ready, or has succeeded; its value is how many there are."""
+    """Wait until every pod of the cluster is ready or has succeeded; the value counts them."""
     view = View(kubernetes, PODS)
 
     def probe() -> Observation[int]:
         pods = view.items()
         failing = sorted(
-            f"{pod['metadata']['namespace']}/{name_of(pod)}: {pod_text(pod)}"
+            f"{pod['metadata']['namespace']}/{name_of(pod)}: {why_pod_unready(pod)}"
             for pod in pods
             if not is_well(pod)
         )
         if not pods:
-            return not_yet("there is no pod at all")
+            return not_yet("the cluster has no pods")
         if failing:
             return not_yet(f"{len(failing)} of {len(pods)} pods not well; {failing[0]}")
         return holds(f"{len(pods)} pods, none failing", len(pods))
@@ -115,14 +133,14 @@ def no_pod_fails(kubernetes: Kubernetes) -> Condition[int]:
 
 
 def no_pod_named(kubernetes: Kubernetes, namespace: str, prefix: str) -> Condition[str]:
-    """Say when no pod and no DaemonSet of that name exists."""
+    """Check that no pod and no DaemonSet has a name that starts with this prefix."""
 
     def probe() -> Observation[str]:
         pods, _ = kubernetes.list(PODS, namespace=namespace)
         sets, _ = kubernetes.list(DAEMON_SETS, namespace=namespace)
         found = sorted(name_of(item) for item in (*pods, *sets) if name_of(item).startswith(prefix))
         return (
-            never(f"{', '.join(found)} exists in {namespace}")
+            never(f"{', '.join(found)} exists in {namespace}", rows=("FL-226",))
             if found
             else holds(f"no {prefix} in {namespace}", prefix)
         )
@@ -130,10 +148,10 @@ def no_pod_named(kubernetes: Kubernetes, namespace: str, prefix: str) -> Conditi
     return Condition(f"no {prefix} to exist", probe)
 
 
-def config_map_says(
+def config_map_contains(
     kubernetes: Kubernetes, namespace: str, name: str, expected: Mapping[str, str]
 ) -> Condition[Mapping[str, str]]:
-    """Say when a ConfigMap holds these values; its value is what it holds under those keys."""
+    """Wait until a ConfigMap contains these values; they are the value."""
     view = View(kubernetes, CONFIG_MAPS, namespace=namespace)
 
     def probe() -> Observation[Mapping[str, str]]:
@@ -151,4 +169,18 @@ def config_map_says(
             return never(f"{name}: {'; '.join(wrong)}")
         return holds(", ".join(f"{key}={value}" for key, value in found.items()), found)
 
-    return Condition(f"{name} to say {', '.join(expected)}", probe, view.changed)
+    return Condition(f"{name} to contain {', '.join(expected)}", probe, view.changed)
+
+
+def cert_manager_webhook_answers(kubectl: Kubectl) -> Condition[str]:
+    """Wait until the API server accepts a dry-run Issuer, which the webhook has to validate."""
+
+    def probe() -> Observation[str]:
+        result = kubectl.dry_run(ISSUER)
+        if result.ok:
+            return holds(result.said, result.said)
+        row = classify("kubectl", result.stderr)
+        final = not result.timed_out and (row is None or row.failure_class is FailureClass.FATAL)
+        return never(result.said) if final else not_yet(result.said)
+
+    return Condition("cert-manager's webhook to answer", probe)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight.failures import FailureClass
 from firstlight.process import CommandResult
 from firstlight.tools.reading import Unreadable, read_json
 from firstlight.tools.runner import Runner
@@ -167,7 +168,7 @@ def parse_agent_config(text: str) -> AgentConfig:
 def _object(text: str, what: str) -> dict[str, Any]:
     found = read_json(text, what)
     if not isinstance(found, dict):
-        raise Unreadable(what, "it is no object", retryable=True)
+        raise Unreadable(what, "it is no object", failure_class=FailureClass.RETRY)
     return found
 
 

@@ -11,6 +11,7 @@ import dns.message
 import dns.rdatatype
 
 from firstlight.errors import FirstlightError
+from firstlight.failures import FailureClass
 from firstlight.tools.sockets import read_exactly
 
 ANSWER_S = 5.0
@@ -19,7 +20,7 @@ ANSWER_S = 5.0
 class NoAnswer(FirstlightError):
     """The server did not answer, or not with DNS; it may be starting."""
 
-    retryable = True
+    failure_class = FailureClass.RETRY
 
 
 def ask(connection: socket.socket, name: str) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ that etcd is bootstrapped at most once. An unknown membership never counts as "n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from firstlight.definition.model import Cluster, Node
 from firstlight.errors import FirstlightError
+from firstlight.failures import FailureClass
 from firstlight.printable import names_text
 from firstlight.tools.talosctl import Service, Talosctl
 
@@ -23,7 +25,7 @@ It stays in `Preparing` until it is bootstrapped or can join a cluster.
 class EtcdUnknown(FirstlightError):
     """It is not known yet whether a machine has an etcd member."""
 
-    retryable = True
+    failure_class = FailureClass.RETRY
 
 
 def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str]]:
@@ -54,7 +56,8 @@ def etcd_claim(talosctl: Talosctl, node: Node) -> frozenset[str] | None:
     if etcd is None:
         raise EtcdUnknown(
             f"cannot tell whether {node.hostname} has an etcd member: "
-            "the machine has not started its services yet"
+            "the machine has not started its services yet",
+            row="FL-002",
         )
     if etcd.state in ETCD_WAITS or etcd.found_no_etcd_to_join:
         # `etcd members` only fails there, and slowly; the service's state is the clear answer.
@@ -78,11 +81,22 @@ def etcd_service(talosctl: Talosctl, node: Node) -> Service | None:
     )
 
 
-def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
-    """Return why the reported members are not those of this one cluster, empty if they are."""
+@dataclass(frozen=True, slots=True)
+class EtcdProblem:
+    """Why the reported members are not those of this one cluster, and the row that explains it."""
+
+    seen: str
+    row: str
+
+
+def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> EtcdProblem | None:
+    """Return why the reported members are not those of this one cluster, None if they are."""
     strangers = frozenset().union(*claims.values()) - cluster.control_plane_names
     if strangers:
-        return f"etcd has members that the definition does not know: {names_text(strangers)}"
+        return EtcdProblem(
+            f"etcd has members that the definition does not know: {names_text(strangers)}",
+            "FL-224",
+        )
     # A joining node reports fewer members, but never different ones.
     if any(
         not (first & second)
@@ -93,5 +107,5 @@ def etcd_problem(claims: Mapping[str, frozenset[str]], cluster: Cluster) -> str:
         reports = "; ".join(
             f"{node} says {names_text(members)}" for node, members in sorted(claims.items())
         )
-        return f"more than one etcd cluster claims these machines: {reports}"
-    return ""
+        return EtcdProblem(f"more than one etcd cluster claims these machines: {reports}", "FL-015")
+    return None

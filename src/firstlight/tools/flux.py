@@ -6,25 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.process import CommandResult
-from firstlight.tools.classification import Class, Rule
 from firstlight.tools.runner import Runner
 
 CHECK_S = 60.0
-
-RULES: tuple[Rule, ...] = (
-    Rule(r"no controllers found in the '.*' namespace", Class.RETRY, "FL-063"),
-    Rule(
-        r"connection refused|connection reset by peer|client connection lost|\bEOF\b|i/o timeout|TLS handshake timeout|etcdserver: ",
-        Class.RETRY,
-        "FL-025",
-    ),
-    # The controllers are there and not ready yet, or a CRD is not: both come about by themselves.
-    Rule(
-        r"\u2717 [^\n]*(deployment not ready|not found|InProgress|timeout|deadline exceeded)",
-        Class.RETRY,
-        "FL-063",
-    ),
-)
 
 
 class Flux:

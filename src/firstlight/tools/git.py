@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from firstlight.errors import FirstlightError
+from firstlight.failures import FailureClass
 from firstlight.process import CommandResult
-from firstlight.tools.classification import Class, Rule
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
 
@@ -18,24 +18,6 @@ REMOTE_S = 30.0
 
 NO_SUCH_BRANCH = 2
 """What `git ls-remote --exit-code` ends with, silently, when the remote answered and has no such reference."""
-
-RULES: tuple[Rule, ...] = (
-    Rule(
-        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
-        Class.FATAL,
-        "FL-060",
-    ),
-    Rule(r"Permission denied \(publickey", Class.FATAL, "FL-061"),
-    Rule(r"marked as read only", Class.WAIT, "FL-062"),
-    Rule(
-        r"Connection refused|Connection timed out|Could not resolve hostname", Class.FATAL, "FL-207"
-    ),
-    Rule(r"Repository not found", Class.FATAL),
-    Rule(
-        r"Connection (closed|reset)|No route to host|Network is unreachable|Operation timed out",
-        Class.RETRY,
-    ),
-)
 
 
 class Git:
@@ -61,7 +43,7 @@ class Git:
                 next_step="push the branch, or correct spec.ref.branch of the GitRepository in bootstrap/",
             )
         result.raise_on_failure(
-            f"read branch {branch} of {url} with the deploy key", rules=RULES, next_step=step
+            f"read branch {branch} of {url} with the deploy key", next_step=step
         )
         return parse_head(result.stdout)
 
@@ -102,7 +84,9 @@ def parse_head(text: str) -> str:
     found = re.match(r"[0-9a-f]{40,64}(?=\s)", text)
     if found is None:
         raise Unreadable(
-            "what git says of the remote's branch", "it names no commit", retryable=True
+            "what git says of the remote's branch",
+            "it names no commit",
+            failure_class=FailureClass.RETRY,
         )
     return found.group()
 

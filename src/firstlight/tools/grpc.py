@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 from firstlight.errors import FirstlightError
+from firstlight.failures import FailureClass
 from firstlight.tools.sockets import read_exactly
 
 ANSWER_S = 10.0
@@ -28,7 +29,7 @@ _PREFIX = 5
 class NoAnswer(FirstlightError):
     """The server did not answer, or not with gRPC; it may be starting."""
 
-    retryable = True
+    failure_class = FailureClass.RETRY
 
 
 def call(connection: socket.socket, method: str, request: bytes = b"") -> bytes:

@@ -10,7 +10,6 @@ from typing import Any
 
 from firstlight.definition.model import ChartSource, Release
 from firstlight.process import CommandResult
-from firstlight.tools.classification import Class, Rule
 from firstlight.tools.reading import Unreadable, read_json, read_yaml
 from firstlight.tools.runner import Runner
 
@@ -19,34 +18,6 @@ CHART_S = 60.0
 
 MEND_S = 600.0
 """Rolling back or removing waits for pods as installing does; Helm's own limit is five minutes."""
-
-RULES: tuple[Rule, ...] = (
-    Rule(r"another operation \(install/upgrade/rollback\) is in progress", Class.FATAL, "FL-055"),
-    Rule(r"invalid ownership metadata", Class.FATAL, "FL-047"),
-    Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
-    # The kubeconfig is missing, or is another cluster's: no attempt mends that.
-    Rule(
-        r"cluster unreachable: [^\n]*(x509: |provide credentials|context \"[^\"]*\" does not exist|no such file)",
-        Class.FATAL,
-    ),
-    Rule(
-        r"cluster unreachable|connection refused|connection reset by peer|client connection lost|\bEOF\b|TLS handshake timeout",
-        Class.RETRY,
-        "FL-025",
-    ),
-    # The API server was too busy to answer one request; that says nothing about the release.
-    Rule(
-        r"request did not complete within requested timeout|failed to download openapi: [^\n]*context deadline exceeded",
-        Class.RETRY,
-        "FL-025",
-    ),
-    Rule(
-        r"timed out waiting for the condition|FAILED: [^\n]*context deadline exceeded",
-        Class.FATAL,
-        "FL-054",
-    ),
-    Rule(r"toomanyrequests|429 Too Many Requests", Class.FATAL, "FL-030"),
-)
 
 
 _OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
@@ -91,7 +62,7 @@ class Helm:
             timeout_s=LOOK_S,
             quiet=True,
         )
-        result.raise_on_failure("list the Helm releases", rules=RULES)
+        result.raise_on_failure("list the Helm releases")
         return tuple(parse_releases(result.stdout))
 
     def values(self, name: str, namespace: str) -> dict[str, Any]:
@@ -105,7 +76,7 @@ class Helm:
             timeout_s=LOOK_S,
             quiet=True,
         )
-        result.raise_on_failure(f"read the values of release {name}", rules=RULES)
+        result.raise_on_failure(f"read the values of release {name}")
         return parse_values(result.stdout)
 
     def first_deployed(self, name: str, namespace: str) -> datetime:
@@ -120,7 +91,7 @@ class Helm:
             timeout_s=LOOK_S,
             quiet=True,
         )
-        result.raise_on_failure(f"read the record of release {name}", rules=RULES)
+        result.raise_on_failure(f"read the record of release {name}")
         return parse_first_deployed(result.stdout)
 
     def last_good_revision(self, release: InstalledRelease) -> int | None:
@@ -140,9 +111,7 @@ class Helm:
         ]
         result = self._runner.run(words, timeout_s=LOOK_S, quiet=True)
         return parse_last_good_revision(
-            result.raise_on_failure(
-                f"read the history of release {release.name}", rules=RULES
-            ).stdout
+            result.raise_on_failure(f"read the history of release {release.name}").stdout
         )
 
     def rollback_command(self, release: InstalledRelease, revision: int) -> list[str]:
@@ -177,7 +146,7 @@ class Helm:
         """
         return self._runner.run(
             self.rollback_command(release, revision), timeout_s=MEND_S, changes=True
-        ).raise_on_failure(f"roll back release {release.name}", rules=RULES)
+        ).raise_on_failure(f"roll back release {release.name}")
 
     def uninstall(self, release: InstalledRelease) -> CommandResult:
         """Remove a release whose first installation was killed, so that it can be installed.
@@ -187,7 +156,7 @@ class Helm:
         """
         return self._runner.run(
             self.uninstall_command(release), timeout_s=MEND_S, changes=True
-        ).raise_on_failure(f"uninstall release {release.name}", rules=RULES)
+        ).raise_on_failure(f"uninstall release {release.name}")
 
     def chart_version(self, release: Release) -> str:
         """Return the version of the chart that the definition's source really serves.
@@ -221,7 +190,7 @@ class Helm:
         result = self._runner.run(words, timeout_s=CHART_S, quiet=True)
         return result.raise_on_failure(
             f"resolve chart {release.chart} {release.version} from {release.source.url}",
-            rules=RULES,
+            row="FL-212",
         )
 
 
@@ -266,9 +235,7 @@ def parse_releases(text: str) -> list[InstalledRelease]:
             for row in rows or ()
         ]
     except _OTHER_SHAPE:
-        raise Unreadable(
-            "the list of Helm releases", "it has another form than Helm's", retryable=False
-        ) from None
+        raise Unreadable("the list of Helm releases", "it has another form than Helm's") from None
 
 
 def parse_values(text: str) -> dict[str, Any]:
@@ -279,7 +246,7 @@ def parse_values(text: str) -> dict[str, Any]:
     """
     values = read_json(text, "the values of a release") or {}
     if not isinstance(values, dict):
-        raise Unreadable("the values of a release", "they are no mapping", retryable=False)
+        raise Unreadable("the values of a release", "they are no mapping")
     return values
 
 
@@ -294,7 +261,7 @@ def parse_first_deployed(text: str) -> datetime:
         return datetime.fromisoformat(str(status["info"]["first_deployed"])).astimezone(UTC)
     except _OTHER_SHAPE:
         raise Unreadable(
-            "the record of a release", "it does not say when it was first deployed", retryable=False
+            "the record of a release", "it does not say when it was first deployed"
         ) from None
 
 
@@ -315,6 +282,4 @@ def parse_last_good_revision(text: str) -> int | None:
             default=None,
         )
     except _OTHER_SHAPE:
-        raise Unreadable(
-            "the history of a release", "it has another form than Helm's", retryable=False
-        ) from None
+        raise Unreadable("the history of a release", "it has another form than Helm's") from None

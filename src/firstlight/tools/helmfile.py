@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.process import CommandResult
-from firstlight.tools import helm
 from firstlight.tools.reading import Unreadable, read_json, read_yaml
 from firstlight.tools.runner import Runner
 
@@ -55,7 +54,7 @@ class Helmfile:
         result = self._runner.run(
             self.sync_command(file, release=release), timeout_s=SYNC_S, env=self._env, changes=True
         )
-        return result.raise_on_failure(f"install {release or file} with helmfile", rules=helm.RULES)
+        return result.raise_on_failure(f"install {release or file} with helmfile", row="FL-112")
 
     def releases(self, file: str) -> list[dict[str, Any]]:
         """List what a file would install: name, namespace, chart, version.
@@ -100,7 +99,5 @@ def parse_listed(text: str) -> list[dict[str, Any]]:
     if not isinstance(listed, list) or not all(
         isinstance(row, dict) and "name" in row and "namespace" in row for row in listed
     ):
-        raise Unreadable(
-            "what helmfile lists", "it has another form than helmfile's", retryable=False
-        )
+        raise Unreadable("what helmfile lists", "it has another form than helmfile's")
     return listed

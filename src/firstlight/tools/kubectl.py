@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from firstlight.process import CommandResult
-from firstlight.tools.classification import Class, Rule
 from firstlight.tools.objects import Object
 from firstlight.tools.reading import read_json
 from firstlight.tools.runner import Runner
@@ -17,27 +16,6 @@ LOOK_S = 30.0
 
 FIELD_MANAGER = "kustomize-controller"
 """Flux's own field manager: what bootstrap applies under this name, Flux takes over without a conflict."""
-
-RULES: tuple[Rule, ...] = (
-    Rule(r"failed calling webhook", Class.RETRY, "FL-053"),
-    # The kubeconfig is missing, or is another cluster's: no attempt mends that.
-    Rule(
-        r"x509: |provide credentials|context \"[^\"]*\" does not exist|error: stat [^\n]*: no such file",
-        Class.FATAL,
-    ),
-    Rule(
-        r"couldn't get current server API group list|no matching resources found",
-        Class.WAIT,
-        "FL-026",
-    ),
-    Rule(r"no matches for kind|ensure CRDs are installed first", Class.FATAL, "FL-056"),
-    Rule(
-        r"connection refused|connection reset by peer|client connection lost|unexpected EOF|\bEOF\b|i/o timeout|TLS handshake timeout"
-        r"|etcdserver: (leader changed|request timed out)",
-        Class.RETRY,
-        "FL-025",
-    ),
-)
 
 
 class Kubectl:
@@ -70,7 +48,7 @@ class Kubectl:
         result = self._runner.run(
             self.apply_command, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret
         )
-        return result.raise_on_failure(f"apply {what}", rules=RULES)
+        return result.raise_on_failure(f"apply {what}")
 
     def kustomize(self, folder: Path) -> str:
         """Return the manifests that a folder's kustomization makes.

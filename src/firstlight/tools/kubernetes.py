@@ -15,6 +15,7 @@ import urllib3
 from kubernetes.client import ApiClient, ApiException
 
 from firstlight.errors import FirstlightError
+from firstlight.failures import FailureClass
 from firstlight.tools.kubeclient import KubeconfigUnusable, connect
 from firstlight.tools.objects import Kind, Object
 from firstlight.tools.reading import Unreadable, read_json
@@ -26,7 +27,7 @@ REQUEST_S = 10.0
 class ApiUnavailable(FirstlightError):
     """The API server did not answer; control plane pods restart while etcd forms, so the same request may succeed later."""
 
-    retryable = True
+    failure_class = FailureClass.RETRY
 
 
 class ApiForeign(ApiUnavailable):
@@ -40,7 +41,8 @@ class ApiRefused(FirstlightError):
         super().__init__(message)
         self.status = status
         # The server is overloaded, starting, or its aggregated APIs are: all of these pass.
-        self.retryable = status in (429, 500, 502, 503, 504)
+        if status in (429, 500, 502, 503, 504):
+            self.failure_class = FailureClass.RETRY
 
 
 class Kubernetes:
@@ -210,7 +212,8 @@ class Kubernetes:
             status = self._kubeconfig.stat()
         except FileNotFoundError:
             raise ApiUnavailable(
-                f"cannot reach the cluster: there is no kubeconfig at {self._kubeconfig} yet"
+                f"cannot reach the cluster: there is no kubeconfig at {self._kubeconfig} yet",
+                row="FL-243",
             ) from None
         except OSError as error:
             raise KubeconfigUnusable(self._kubeconfig, str(error.strerror)) from error

@@ -44,9 +44,7 @@ def read_manifests(text: str, what: str) -> list[Object]:
             and {"apiVersion", "kind", "metadata"} <= item.keys()
             and "name" in (item["metadata"] or ())
         ):
-            raise Unreadable(
-                what, f"object {number} lacks apiVersion, kind or metadata.name", retryable=False
-            )
+            raise Unreadable(what, f"object {number} lacks apiVersion, kind or metadata.name")
     return objects
 
 

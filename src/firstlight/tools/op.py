@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstlight.definition.model import Cluster
-from firstlight.tools.classification import Class, Rule, classify
+from firstlight.failures import classify
 from firstlight.tools.runner import Runner
 
 CALL_S = 30.0
@@ -11,20 +11,9 @@ CALL_S = 30.0
 VAULT = "k8s-ops"
 """The platform's vault, as `secrets.yaml.tpl` names it."""
 
-MISSING = Rule(r"isn't an item", Class.FATAL)
-"""There is a vault, and nothing of that name in it."""
 
-RULES: tuple[Rule, ...] = (
-    MISSING,
-    # The account's quota for an hour or a day is used up, and each further call is one too many as well.
-    Rule(r"Too many requests|rate limit exceeded", Class.RETRY, "FL-029", pause_s=15.0),
-    Rule(r"secret reference has invalid format|invalid secret reference", Class.FATAL, "FL-028"),
-    Rule(
-        r"not (currently )?signed in|no account|session expired|authentication required",
-        Class.FATAL,
-        "FL-201",
-    ),
-)
+MISSING = "FL-204"
+"""The row of the failure catalogue for a vault that has no item of that name."""
 
 SIGN_IN = "eval $(op signin), then the same command again"
 
@@ -46,9 +35,7 @@ class OnePassword:
             ToolFailed: Nobody is.
         """
         result = self._runner.run(["op", "whoami"], timeout_s=CALL_S, quiet=True)
-        result.raise_on_failure(
-            "use 1Password: nobody is signed in", rules=RULES, next_step=SIGN_IN
-        )
+        result.raise_on_failure("use 1Password: nobody is signed in", next_step=SIGN_IN)
         return " ".join(result.stdout.split())
 
     def read(self, reference: str) -> str:
@@ -60,7 +47,6 @@ class OnePassword:
         result = self._runner.run(["op", "read", reference], timeout_s=CALL_S, quiet=True)
         result.raise_on_failure(
             f"resolve {reference}",
-            rules=RULES,
             next_step="create the item, or correct the reference in secrets.yaml.tpl",
         )
         self.keep_secret(result.stdout)
@@ -75,7 +61,6 @@ class OnePassword:
         result = self._runner.run(["op", "inject"], input=template, timeout_s=CALL_S, quiet=True)
         result.raise_on_failure(
             "inject secrets from 1Password",
-            rules=RULES,
             next_step="create the item, or correct the reference in secrets.yaml.tpl",
         )
         return result.stdout
@@ -89,10 +74,11 @@ class OnePassword:
         result = self._runner.run(
             ["op", "document", "get", title, "--vault", vault], timeout_s=CALL_S, quiet=True
         )
-        if not result.ok and classify(RULES, result.stderr) is MISSING:
+        row = classify("op", result.stderr)
+        if not result.ok and row is not None and row.id == MISSING:
             return None
         return result.raise_on_failure(
-            f"read document {title} of vault {vault}", rules=RULES, next_step=SIGN_IN
+            f"read document {title} of vault {vault}", next_step=SIGN_IN
         ).stdout
 
     def push_document(self, title: str, vault: str, text: str, *, exists: bool) -> None:
@@ -108,7 +94,7 @@ class OnePassword:
             changes=True,
             quiet=True,
         )
-        result.raise_on_failure(f"push {title} to vault {vault}", rules=RULES, next_step=SIGN_IN)
+        result.raise_on_failure(f"push {title} to vault {vault}", next_step=SIGN_IN)
 
     @staticmethod
     def push_command(title: str, vault: str, *, exists: bool) -> list[str]:

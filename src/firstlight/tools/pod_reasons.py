@@ -41,10 +41,17 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Unready:
-    """Why a workload is not ready, on one line, and whether time cannot cure it."""
+    """Why a workload is not ready.
+
+    Attributes:
+        reason: The reason, on one line.
+        permanent: Whether time cannot cure it.
+        rows: The rows of the failure catalogue that explain it.
+    """
 
     reason: str
     permanent: bool = False
+    rows: tuple[str, ...] = ()
 
 
 def why_workload_unready(kubernetes: Kubernetes, item: Object, workload: Workload) -> Unready:
@@ -62,11 +69,25 @@ def why_workload_unready(kubernetes: Kubernetes, item: Object, workload: Workloa
     pods, _ = kubernetes.list(PODS, namespace=workload.namespace, labels=labels)
     reasons = sorted({why_pod_unready(pod) for pod in pods if not is_ready(pod)})
     if any(reason.startswith(PERMANENT_REASONS) for reason in reasons):
-        return Unready(f"{seen}; {'; '.join(reasons)}", permanent=True)
+        return Unready(
+            f"{seen}; {'; '.join(reasons)}",
+            permanent=True,
+            rows=_rows(workload, ready, reasons[0]),
+        )
     if not pods:
         # Its pods were rejected, for example by Pod Security: only events show that.
         reasons = _rejections(kubernetes, workload)
-    return Unready(f"{seen}; {reasons[0]}" if reasons else seen)
+    reason = reasons[0] if reasons else ""
+    return Unready(f"{seen}; {reason}" if reason else seen, rows=_rows(workload, ready, reason))
+
+
+def _rows(workload: Workload, ready: int, reason: str) -> tuple[str, ...]:
+    """Return the rows that explain an unready workload, beyond what its reason says."""
+    if workload.name in ("cilium", "cilium-operator") and reason.startswith("Pending"):
+        return ("FL-102",)
+    if workload.name == "coredns" and not ready and not reason.startswith("Unschedulable"):
+        return ("FL-103",)
+    return ()
 
 
 def unready_workloads(kubernetes: Kubernetes, release: str, namespace: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from firstlight.errors import FirstlightError
+from firstlight.failures import FailureClass
 
 _NOT_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """PyYAML says most of what is wrong in its own words, and a bad date, number or tag in Python's."""
@@ -16,9 +17,16 @@ _NOT_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError,
 class Unreadable(FirstlightError):
     """What a tool printed is not what it should be; whether it may be asked again is for its reader to say."""
 
-    def __init__(self, what: str, seen: str, *, retryable: bool, next_step: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        seen: str,
+        *,
+        failure_class: FailureClass = FailureClass.FATAL,
+        next_step: str = "",
+    ) -> None:
         super().__init__(f"cannot read {what}: {seen}", next_step=next_step)
-        self.retryable = retryable
+        self.failure_class = failure_class
 
 
 def read_json(text: str, what: str) -> Any:
@@ -30,10 +38,14 @@ def read_json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(what, f"it is no JSON{_where(error)}", retryable=True) from None
+        raise Unreadable(
+            what, f"it is no JSON{_where(error)}", failure_class=FailureClass.RETRY
+        ) from None
 
 
-def read_yaml(text: str, what: str, *, retryable: bool = False, next_step: str = "") -> Any:
+def read_yaml(
+    text: str, what: str, *, failure_class: FailureClass = FailureClass.FATAL, next_step: str = ""
+) -> Any:
     """Return what a YAML text says.
 
     Raises:
@@ -43,12 +55,12 @@ def read_yaml(text: str, what: str, *, retryable: bool = False, next_step: str =
         return yaml.safe_load(text)
     except _NOT_YAML as error:
         raise Unreadable(
-            what, f"it is no YAML{_where(error)}", retryable=retryable, next_step=next_step
+            what, f"it is no YAML{_where(error)}", failure_class=failure_class, next_step=next_step
         ) from None
 
 
 def read_yaml_documents(
-    text: str, what: str, *, retryable: bool = False, next_step: str = ""
+    text: str, what: str, *, failure_class: FailureClass = FailureClass.FATAL, next_step: str = ""
 ) -> list[Any]:
     """Return what each document of a YAML stream says.
 
@@ -59,7 +71,7 @@ def read_yaml_documents(
         return list(yaml.safe_load_all(text))
     except _NOT_YAML as error:
         raise Unreadable(
-            what, f"it is no YAML{_where(error)}", retryable=retryable, next_step=next_step
+            what, f"it is no YAML{_where(error)}", failure_class=failure_class, next_step=next_step
         ) from None
 
 

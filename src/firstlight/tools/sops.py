@@ -6,25 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from firstlight.definition.sops import ENCRYPTED
-from firstlight.tools.classification import Class, Rule
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
 DECRYPT_S = 20.0
-
-RULES: tuple[Rule, ...] = (
-    # sops draws a box around the reason and breaks its lines anywhere.
-    Rule(
-        r"identity did not[\s|]+match|no identity matched any|incorrect[\s|]+identity",
-        Class.FATAL,
-        "FL-203",
-    ),
-    Rule(
-        r"failed to load age identities|failed to open SOPS_AGE_KEY_FILE|failed to get the data key",
-        Class.FATAL,
-        "FL-202",
-    ),
-)
 
 
 class Sops:
@@ -41,7 +26,7 @@ class Sops:
         """
         result = self._runner.run(decrypt_command(path), timeout_s=DECRYPT_S, quiet=True)
         step = "put the AGE key that .sops.yaml names into SOPS_AGE_KEY_FILE (~/.config/sops/age/keys.txt)"
-        plain = result.raise_on_failure(f"decrypt {path.name}", rules=RULES, next_step=step).stdout
+        plain = result.raise_on_failure(f"decrypt {path.name}", next_step=step).stdout
         self._runner.keep_secret(*encrypted_values(path, plain))
         return plain
 

@@ -10,49 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from firstlight.failures import FailureClass
 from firstlight.process import CommandResult, ToolFailed
-from firstlight.tools.classification import Class, Rule
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
 PROBE_S = 25.0
 """One look at a machine: gRPC itself gives up an unreachable one after twenty seconds, and only then says why."""
 
-RULES: tuple[Rule, ...] = (
-    Rule(r"etcd data directory is not empty", Class.SUCCESS, "FL-001"),
-    Rule(r"bootstrap is not available yet", Class.RETRY, "FL-002"),
-    Rule(r"time is not in sync yet", Class.RETRY, "FL-003"),
-    Rule(r"bootstrap can only be performed on a control ?plane node", Class.FATAL, "FL-004"),
-    Rule(r"is not supported with multiple nodes", Class.FATAL, "FL-005"),
-    Rule(r"certificate signed by unknown authority", Class.FATAL, "FL-008"),
-    Rule(r"certificate required", Class.FATAL, "FL-009"),
-    Rule(
-        r"method \w+ not implemented|unknown (service|method)|not implemented in maintenance mode",
-        Class.RETRY,
-        "FL-010",
-    ),
-    Rule(r"unknown keys found during decoding", Class.FATAL, "FL-011"),
-    Rule(r"not yet valid|certificate has expired", Class.FATAL, "FL-018"),
-    Rule(
-        r"rpc not supported for learner|etcdserver: (no leader|leader changed|request timed out)",
-        Class.WAIT,
-        "FL-012",
-    ),
-    # Its own etcd refuses, not the machine: it is not started yet.
-    Rule(r"127\.0\.0\.1:2379: connect: connection refused", Class.WAIT),
-    Rule(r"connection refused", Class.RETRY, "FL-006"),
-    Rule(
-        r"i/o timeout|no route to host|DeadlineExceeded|context deadline exceeded",
-        Class.RETRY,
-        "FL-007",
-    ),
-    # Also "tls: expired certificate", of a machine that boots with its clock behind: its API does not wait for the time, which is soon in sync.
-    Rule(
-        r"error reading from server: EOF|unexpected EOF|connection reset|transport is closing|Unavailable",
-        Class.RETRY,
-        "FL-025",
-    ),
-)
 
 _NOT_ASKED = re.compile(r"code = (Unavailable|Canceled|DeadlineExceeded)")
 """What talosctl says when it did not get through to a machine, or was stopped; what a machine itself could not do has another code."""
@@ -143,7 +108,11 @@ class Talosctl:
         """
         members = tuple(parse_etcd_members(self._look(node, "etcd", "members").stdout))
         if not members:
-            raise Unreadable(f"the etcd members of {node}", "the answer lists none", retryable=True)
+            raise Unreadable(
+                f"the etcd members of {node}",
+                "the answer lists none",
+                failure_class=FailureClass.RETRY,
+            )
         return members
 
     def services(self, node: str) -> tuple[Service, ...]:
@@ -155,7 +124,9 @@ class Talosctl:
         """
         services = tuple(parse_services(self._look(node, "services").stdout))
         if not services:
-            raise Unreadable(f"the services of {node}", "the answer lists none", retryable=True)
+            raise Unreadable(
+                f"the services of {node}", "the answer lists none", failure_class=FailureClass.RETRY
+            )
         return services
 
     def resources(self, node: str, kind: str, *, namespace: str = "") -> tuple[Resource, ...]:
@@ -226,7 +197,7 @@ class Talosctl:
         result = self._runner.run(
             self.kubeconfig_command(node), timeout_s=PROBE_S, changes=True, quiet=True
         )
-        return result.raise_on_failure(f"generate the kubeconfig from {node}", rules=RULES).stdout
+        return result.raise_on_failure(f"generate the kubeconfig from {node}").stdout
 
     def validate(self, config: Path, *, mode: str = "metal") -> CommandResult:
         """Validate a machine config file; the caller judges the answer."""
@@ -241,7 +212,7 @@ class Talosctl:
             self.command(node, *words, endpoint=endpoint), timeout_s=PROBE_S, quiet=True
         )
         return result.raise_on_failure(
-            f"read {words[0] if len(words) == 1 else ' '.join(words[:2])} of {node}", rules=RULES
+            f"read {words[0] if len(words) == 1 else ' '.join(words[:2])} of {node}"
         )
 
 
@@ -304,7 +275,9 @@ def parse_resources(text: str) -> Iterator[Resource]:
     Raises:
         Unreadable: It is no YAML, as when it was cut off.
     """
-    for document in read_yaml_documents(text, "what talosctl printed", retryable=True):
+    for document in read_yaml_documents(
+        text, "what talosctl printed", failure_class=FailureClass.RETRY
+    ):
         metadata = document.get("metadata") if isinstance(document, dict) else None
         if not isinstance(metadata, dict):
             continue

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlight.hints import ROWS, Row, explain, match
-from firstlight.hints.__main__ import main
-from firstlight.hints.catalogue import MATCHES_MAX, RUNBOOK
+from firstlight.failures import ROWS, Row, explain, match
+from firstlight.failures.__main__ import main
+from firstlight.failures.catalogue import MATCHES_MAX, RUNBOOK
 from firstlight.tools.classification import Class, Rule
 
 HERE = Path(__file__).parent
@@ -268,7 +268,7 @@ def test_troubleshooting_is_what_the_catalogue_says(capsys: pytest.CaptureFixtur
     main(["markdown"])
 
     assert (CHECKOUT / "docs" / "troubleshooting.md").read_text() == capsys.readouterr().out, (
-        "docs/troubleshooting.md is stale: python -m firstlight.hints markdown > docs/troubleshooting.md"
+        "docs/troubleshooting.md is stale: python -m firstlight.failures markdown > docs/troubleshooting.md"
     )
 
 
