@@ -1,4 +1,4 @@
-"""YAML is read with its lines, and what is wrong with a file is told without repeating it."""
+"""YAML is read with line numbers, and its errors do not repeat the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_each_field_has_its_line():
     assert findings.problems == ()
 
 
-def test_aliases_and_merge_keys_are_written_out():
+def test_aliases_and_merge_keys_are_expanded():
     [found] = parse_documents(
         PATH, "base: &base {mtu: 9000}\nlink:\n  <<: *base\n  name: bond0\n", Findings()
     )
@@ -55,7 +55,7 @@ def test_empty_documents_are_left_out():
         ("a: {b: &b [1, 2], <<: 3}\n", "not-yaml"),
     ],
 )
-def test_a_damaged_text_is_one_problem(text: str, rule: str):
+def test_a_damaged_text_has_one_problem(text: str, rule: str):
     findings = Findings()
 
     parse_documents(PATH, text, findings)
@@ -63,7 +63,7 @@ def test_a_damaged_text_is_one_problem(text: str, rule: str):
     assert [problem.rule for problem in findings.problems] == [rule]
 
 
-def test_aliases_that_multiply_are_refused():
+def test_aliases_that_multiply_are_rejected():
     levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 9))
     findings = Findings()
 
@@ -81,8 +81,11 @@ def test_an_error_does_not_repeat_the_text():
     assert "planted" not in str(findings.problems[0])
 
 
-def test_template_actions_become_words_and_lines_stay():
-    text = '{{- if eq .A "b" }}\nreleases:\n  - name: x\n    chart: \'{{ env "A" | default "b" }}/c\'\n{{- /* a\nb */ -}}\n    wait: {{ .W }}\n'
+def test_template_actions_become_words_and_line_numbers_stay():
+    text = (
+        '{{- if eq .A "b" }}\nreleases:\n  - name: x\n'
+        '    chart: \'{{ env "A" | default "b" }}/c\'\n{{- /* a\nb */ -}}\n    wait: {{ .W }}\n'
+    )
 
     [found] = parse_documents(PATH, without_templates(text), Findings())
 

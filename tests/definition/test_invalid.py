@@ -1,4 +1,4 @@
-"""Each wrong definition gives its own message: file, field, value, rule and fix."""
+"""Each wrong definition gets its own problem: file, field, value, rule, message and fix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RULE = re.compile(r'rule="([a-z0-9-]+)"(?: if .*? else "([a-z0-9-]+)")?')
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.folder.name) for case in CASES])
-def test_a_wrong_definition_gets_its_own_message(case: Case, tmp_path):
+def test_a_wrong_definition_gets_its_own_problem(case: Case, tmp_path):
     root = case.lay_out(tmp_path)
 
     with pytest.raises(DefinitionError) as raised:
@@ -28,11 +28,11 @@ def test_a_wrong_definition_gets_its_own_message(case: Case, tmp_path):
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.folder.name) for case in CASES])
-def test_a_case_is_called_after_the_rule_that_it_breaks(case: Case):
+def test_a_case_is_named_after_the_rule_that_it_breaks(case: Case):
     rules = [problem["rule"] for problem in case.problems]
 
     assert any(case.folder.name.startswith(rule) for rule in rules)
-    # A second problem is allowed only where one mistake is, by its nature, two: see the case itself.
+    # Only a repeated cluster name breaks two rules at once.
     assert len(rules) == 1 or case.folder.name == "cluster-name-clash"
 
 
@@ -50,18 +50,18 @@ def test_every_rule_has_a_case_and_every_case_a_rule():
     assert shown == written
 
 
-def test_every_message_says_what_to_do_and_reads_like_the_others():
+def test_every_problem_has_a_fix_and_its_message_follows_the_style():
     for case in CASES:
         for problem in case.problems:
             assert problem["fix"], case.folder.name
             assert problem["path"], case.folder.name
             assert not problem["message"].endswith("."), case.folder.name
             assert problem["message"][0].islower() or problem["message"].startswith(
-                ("Cilium", "Talos", "CoreDNS", "Flux")
+                ("Cilium", "CoreDNS", "Flux", "Kubernetes", "Talos")
             ), case.folder.name
 
 
-def test_all_that_is_wrong_is_reported_at_once(tmp_path):
+def test_all_problems_are_reported_at_once(tmp_path):
     wanted = {
         "bad-version-kubernetes",
         "kustomization-path",
@@ -84,7 +84,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path):
     }
 
 
-def test_the_error_lists_each_problem_on_a_line_of_its_own(tmp_path):
+def test_the_error_lists_each_problem_on_its_own_line(tmp_path):
     case = next(case for case in CASES if case.folder.name == "mtu-differs")
     root = case.lay_out(tmp_path)
 
@@ -93,12 +93,13 @@ def test_the_error_lists_each_problem_on_a_line_of_its_own(tmp_path):
 
     assert str(raised.value) == (
         "cannot load the definition of infra: 1 problem\n"
-        "  clusters/infra/talos/talconfig.yaml: nodes[3].networkInterfaces[0].mtu: infra-worker-1 has another MTU than most nodes (9000), "
-        "and packets would be lost between them (seen: 1500); write `mtu: 9000` [mtu-differs]"
+        "  clusters/infra/talos/talconfig.yaml: nodes[3].networkInterfaces[0].mtu: "
+        "the MTU of infra-worker-1 differs from that of most nodes (9000), so packets between "
+        "them would be lost (seen: 1500); write `mtu: 9000` [mtu-differs]"
     )
 
 
-def test_no_message_repeats_a_secret(tmp_path):
+def test_no_message_contains_a_secret(tmp_path):
     planted = ("planted-in-clear", "cGxhbnRlZCBpbiBjbGVhcg", "AGE-SECRET-KEY", "user:token")
     cases = [case for case in CASES if any(word in _texts(case) for word in planted)]
 

@@ -1,4 +1,4 @@
-"""The inventory becomes Talos documents and patches, in the order in which they are applied."""
+"""The inventory becomes Talos documents and patches, in the order of application."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _documents(plan, index=0):
     return {document.get("kind", "v1alpha1"): document for document in documents}
 
 
-def test_a_control_plane_node_has_name_bond_and_vip(tree):
+def test_a_control_plane_node_has_a_hostname_a_bond_and_the_vip(tree):
     plan = plan_generation(load(tree, "infra"))
 
     documents = _documents(plan)
@@ -45,7 +45,7 @@ def test_a_control_plane_node_has_name_bond_and_vip(tree):
         "miimon": 100,
         "mtu": 9000,
         "addresses": [{"address": "10.25.11.11/24"}],
-        # The default route has no destination: Talos refuses 0.0.0.0/0 here.
+        # The default route has no destination: Talos rejects 0.0.0.0/0 here.
         "routes": [{"gateway": "10.25.11.1"}],
     }
     assert documents["Layer2VIPConfig"] == {
@@ -70,7 +70,7 @@ def test_a_worker_has_neither_vip_nor_api_server(tree):
     assert "apiServer" not in documents["v1alpha1"]["cluster"]
 
 
-def test_a_setting_of_the_group_holds_where_a_node_leaves_it_empty(tree):
+def test_a_group_setting_applies_where_the_node_leaves_it_empty(tree):
     edited(
         tree,
         TALCONFIG,
@@ -86,7 +86,7 @@ def test_a_setting_of_the_group_holds_where_a_node_leaves_it_empty(tree):
 
     plan = plan_generation(load(tree, "infra"))
 
-    # Its own, the group's in place of an empty one, the group's, and none for a worker.
+    # The node's own, the group's instead of an empty one, the group's, nothing for a worker.
     servers = [
         _documents(plan, index).get("ResolverConfig", {}).get("nameservers") for index in range(4)
     ]
@@ -113,7 +113,7 @@ def test_every_machine_has_its_role_disk_and_image(tree):
     }
 
 
-def test_selectors_vlans_and_routes_have_documents_of_their_own():
+def test_selectors_vlans_and_routes_have_their_own_documents():
     plan = plan_generation(load(VALID / "other-forms", "edge"))
 
     documents = list(yaml.safe_load_all(plan.machines[0].documents))
@@ -144,7 +144,7 @@ def test_selectors_vlans_and_routes_have_documents_of_their_own():
     assert plan.needs_talhelper == ()
 
 
-def test_group_patches_come_before_the_nodes_and_global_ones_last(tree):
+def test_patches_are_applied_in_the_order_group_node_global(tree):
     edited(
         tree,
         TALCONFIG,
@@ -161,7 +161,7 @@ def test_group_patches_come_before_the_nodes_and_global_ones_last(tree):
     ] == [True, True, True]
 
 
-def test_a_node_may_override_the_patches_of_its_group(tree):
+def test_a_node_can_override_the_patches_of_its_group(tree):
     edited(
         tree,
         TALCONFIG,
@@ -205,14 +205,14 @@ def test_a_node_may_override_the_patches_of_its_group(tree):
         ),
     ],
 )
-def test_what_only_talhelper_can_make_is_named(tree, old: str, new: str, needed: str):
+def test_what_only_talhelper_can_generate_is_named(tree, old: str, new: str, needed: str):
     edited(tree, TALCONFIG, old, new)
 
     assert needed in plan_generation(load(tree, "infra")).needs_talhelper
 
 
 @pytest.mark.parametrize("path", ["talconfig.yaml", "patches/kubelet.yaml", "talsecret.sops.yaml"])
-def test_the_digest_follows_every_input(tree, path: str):
+def test_the_digest_changes_with_every_input(tree, path: str):
     cluster = load(tree, "infra")
     before = plan_generation(cluster).digest
 
@@ -222,7 +222,7 @@ def test_the_digest_follows_every_input(tree, path: str):
     assert plan_generation(cluster).digest != before
 
 
-def test_the_digest_is_the_same_in_another_place(tree, tmp_path):
+def test_the_digest_does_not_depend_on_the_folder(tree, tmp_path):
     elsewhere = shutil.copytree(TWO_CLUSTERS, tmp_path / "elsewhere")
 
     assert (

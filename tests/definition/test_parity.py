@@ -1,4 +1,4 @@
-"""helmfile and the HelmRelease are compared point by point."""
+"""helmfile and the HelmRelease are compared field by field."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RENDERED = {
 }
 
 
-def test_the_same_on_both_sides_is_no_difference():
+def test_equal_sides_have_no_difference():
     assert differences(CILIUM, RENDERED, dict(CILIUM.values)) == ()
 
 
@@ -51,7 +51,7 @@ def test_a_chart_is_compared_without_its_repository(chart: str):
         ("version", MISSING, "cilium: version: helmfile has nothing, the HelmRelease 1.18.5"),
     ],
 )
-def test_each_point_is_named(key: str, seen: str, text: str):
+def test_each_difference_is_named(key: str, seen: str, text: str):
     rendered = {name: value for name, value in {**RENDERED, key: seen}.items() if value != MISSING}
 
     assert [str(found) for found in differences(CILIUM, rendered, CILIUM.values)] == [text]

@@ -1,4 +1,4 @@
-"""Any right inventory loads; a damaged definition is a DefinitionError, never another error."""
+"""Any valid inventory loads; a damaged definition raises DefinitionError and nothing else."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ versions = st.tuples(st.integers(0, 20), st.integers(0, 60), st.integers(0, 40))
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
-    """Give one copy of the valid definition to all examples; each puts back what it changed."""
+    """Return the copy of the valid definition that all examples share and restore."""
     return Path(shutil.copytree(TWO_CLUSTERS, tmp_path_factory.mktemp("definition") / "tree"))
 
 
 @contextmanager
 def changed(root: Path, files: dict[Path, bytes | None]) -> Iterator[None]:
-    """Write or remove files for one example."""
+    """Write or remove files for one example, then restore them."""
     before = {path: (root / path).read_bytes() for path in files}
     try:
         for path, content in files.items():
@@ -56,7 +56,7 @@ def changed(root: Path, files: dict[Path, bytes | None]) -> Iterator[None]:
 
 @st.composite
 def inventories(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the inventory of a cluster of any size, on any private network."""
+    """Draw a valid inventory of any size, on one of several private networks."""
     network = draw(
         st.sampled_from(
             [
@@ -120,7 +120,7 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(inventory=inventories())
 @settings(max_examples=25, deadline=None)
-def test_any_right_inventory_loads(tree: Path, inventory: dict[str, Any]):
+def test_any_valid_inventory_loads(tree: Path, inventory: dict[str, Any]):
     vip, mtu = (
         inventory["additionalMachineCertSans"][0],
         inventory["nodes"][0]["networkInterfaces"][0]["mtu"],
@@ -198,37 +198,37 @@ def _replaced(data: Any, place: tuple[Any, ...], value: Any) -> Any:
     data=st.data(),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_an_odd_value_anywhere_is_at_worst_a_definition_error(
+def test_an_odd_value_raises_only_a_definition_error(
     tree: Path, path: Path, value: Any, data: st.DataObject
 ):
     content = yaml.safe_load((tree / path).read_text(encoding="utf-8"))
     place = data.draw(st.sampled_from(_places(content)))
 
     with changed(tree, {path: yaml.safe_dump(_replaced(content, place, value)).encode()}):
-        assert _is_understood(tree)
+        assert _loads_or_is_refused(tree)
 
 
 @given(path=st.sampled_from(FILES), data=st.data())
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_damaged_file_is_at_worst_a_definition_error(tree: Path, path: Path, data: st.DataObject):
+def test_a_damaged_file_raises_only_a_definition_error(tree: Path, path: Path, data: st.DataObject):
     content = (tree / path).read_bytes()
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, min(len(content), start + 40)))
 
     with changed(tree, {path: content[:start] + data.draw(st.binary(max_size=8)) + content[end:]}):
-        assert _is_understood(tree)
+        assert _loads_or_is_refused(tree)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_a_missing_file_is_noticed_by_name(tree: Path, path: Path):
+def test_a_missing_file_is_reported_by_name(tree: Path, path: Path):
     with changed(tree, {path: None}), pytest.raises(DefinitionError) as raised:
         load(tree, "infra")
 
     assert path.name in str(raised.value) or path.parent.name in str(raised.value)
 
 
-def _is_understood(root: Path) -> bool:
-    """Report that the definition either loads or is refused with reasons, each of which says what to do."""
+def _loads_or_is_refused(root: Path) -> bool:
+    """Report whether the definition loads, or each of its problems has a rule and a fix."""
     try:
         load(root, "infra")
     except DefinitionError as error:

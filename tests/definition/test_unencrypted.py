@@ -1,4 +1,4 @@
-"""The check before a commit: no secret in clear gets past it, and nothing else is refused."""
+"""The pre-commit check rejects every plain secret and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from firstlight.definition.unencrypted import main
 
 CHECKOUT = Path(__file__).parents[2]
 
-PEM = "-----BEGIN ED25519 PRIVATE KEY-----\nbWFkZSB1cCBmb3IgdGhpcyB0ZXN0\n-----END ED25519 PRIVATE KEY-----\n"
+PEM = (
+    "-----BEGIN ED25519 PRIVATE KEY-----\nbWFkZSB1cCBmb3IgdGhpcyB0ZXN0\n"
+    "-----END ED25519 PRIVATE KEY-----\n"
+)
 CERTIFICATE = (
     "-----BEGIN CERTIFICATE-----\nbWFkZSB1cCBmb3IgdGhpcyB0ZXN0\n-----END CERTIFICATE-----\n"
 )
@@ -45,7 +48,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_secret_in_clear_is_refused_by_its_own_rule(
+def test_a_plain_secret_is_rejected_by_its_own_rule(
     name: str, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content, rule = REFUSED[name]
@@ -54,14 +57,14 @@ def test_a_secret_in_clear_is_refused_by_its_own_rule(
 
     code = main([name])
 
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert code == 1
-    assert said.startswith(f"{name}: ")
-    assert f"[{rule}]" in said
-    assert "hunter22" not in said
+    assert printed.startswith(f"{name}: ")
+    assert f"[{rule}]" in printed
+    assert "hunter22" not in printed
 
 
-def test_the_line_of_an_encoded_key_is_named(
+def test_a_key_in_base64_is_located_by_its_line(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "talosconfig").write_text(
@@ -74,14 +77,16 @@ def test_the_line_of_an_encoded_key_is_named(
 
 
 ALLOWED = {
-    "secrets.yaml.tpl": 'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  token: "op://vault/item/field"\n',
-    "kubeconfig": f"clusters:\n- cluster:\n    certificate-authority-data: {encoded(CERTIFICATE)}\n",
+    "secrets.yaml.tpl": "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n"
+    '  token: "op://vault/item/field"\n',
+    "kubeconfig": "clusters:\n- cluster:\n    "
+    f"certificate-authority-data: {encoded(CERTIFICATE)}\n",
     "values.yaml": "token:\n  secretName: somewhere\n",
 }
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_is_no_secret_passes(
+def test_what_is_not_a_secret_passes(
     name: str, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / name).write_text(ALLOWED[name])
@@ -109,5 +114,5 @@ def test_the_definitions_of_this_checkout_pass(
     assert len(names) > 20
 
 
-def test_a_file_that_is_deleted_is_no_secret(root: Path) -> None:
+def test_a_deleted_file_passes(root: Path) -> None:
     assert main(["gone.yaml"]) == 0

@@ -1,4 +1,4 @@
-"""Right definitions load, and say what their files say."""
+"""Valid definitions load with the values of their files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.definition.trees import CHECKOUT, TWO_CLUSTERS, VALID
     [*sorted(VALID.iterdir()), CHECKOUT],
     ids=lambda root: root.name if root != CHECKOUT else "checkout",
 )
-def test_a_right_definition_loads(root: Path):
+def test_a_valid_definition_loads(root: Path):
     clusters = load_all(root)
 
     assert tuple(cluster.name for cluster in clusters) == cluster_names(root)
     assert clusters == tuple(load(root, cluster.name) for cluster in clusters)
 
 
-def test_the_clusters_of_the_story_are_as_the_story_says():
+def test_the_clusters_match_the_story():
     infra, apps = load(CHECKOUT, "infra"), load(CHECKOUT, "apps")
 
     assert (infra.id, apps.id) == (1, 2)
@@ -40,7 +40,7 @@ def test_the_clusters_of_the_story_are_as_the_story_says():
     assert {str(node.address).rsplit(".", 1)[0] for node in apps.nodes} == {"10.25.13"}
 
 
-def test_the_versions_of_the_story_are_installed():
+def test_the_versions_match_the_story():
     releases = {
         release.name: (release.chart, release.version)
         for release in load(CHECKOUT, "infra").releases
@@ -56,7 +56,7 @@ def test_the_versions_of_the_story_are_installed():
     }
 
 
-def test_everything_of_a_cluster_is_read():
+def test_every_part_of_a_cluster_is_read():
     cluster = load(TWO_CLUSTERS, "infra")
 
     assert cluster.node_network == IPv4Network("10.25.11.0/24")
@@ -96,7 +96,7 @@ def test_everything_of_a_cluster_is_read():
     ]
 
 
-def test_other_forms_are_understood_as_well():
+def test_other_forms_of_a_definition_load_too():
     cluster = load(VALID / "other-forms", "edge")
 
     assert (cluster.nodes[0].link, cluster.nodes[0].mtu, cluster.nodes[0].bond_mode) == (
@@ -113,14 +113,14 @@ def test_other_forms_are_understood_as_well():
     )
 
 
-def test_a_cluster_cannot_be_changed():
+def test_a_cluster_is_immutable():
     cluster = load(TWO_CLUSTERS, "apps")
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         cluster.name = "other"  # type: ignore[misc]
 
 
-def test_another_cluster_needs_no_line_of_python(tmp_path):
+def test_another_cluster_needs_no_python(tmp_path):
     shutil.copytree(TWO_CLUSTERS, tmp_path, dirs_exist_ok=True)
     for folder in ("clusters", "bootstrap"):
         shutil.copytree(tmp_path / folder / "infra", tmp_path / folder / "attic")
@@ -144,7 +144,7 @@ def test_another_cluster_needs_no_line_of_python(tmp_path):
     assert names == [("apps", 2), ("attic", 3), ("infra", 1)]
 
 
-def test_places_follow_from_the_name():
+def test_paths_follow_from_the_cluster_name():
     cluster: Cluster = load(TWO_CLUSTERS, "infra")
 
     assert cluster.machine_config(cluster.nodes[0]).relative_to(TWO_CLUSTERS).as_posix() == (

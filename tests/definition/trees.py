@@ -1,4 +1,4 @@
-"""The whole definitions in `valid/`, and the overlays in `invalid/` that each break one rule of one of them."""
+"""The definitions in `valid/`, and the overlays in `invalid/`, each of which breaks one rule."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TWO_CLUSTERS = VALID / "two-clusters"
 class Case:
     """One folder of `invalid/`.
 
-    Its `expected.yaml` says which valid definition it lies over, which files go away, what is loaded (a cluster, or
-    `all`), and every problem that must be found.
+    Its `expected.yaml` names the valid definition that it changes, the files to remove, what to
+    load (a cluster, or `all`), and every problem that must be reported.
     """
 
     folder: Path
@@ -44,12 +44,12 @@ class Case:
         )
 
     def lay_out(self, root: Path) -> Path:
-        """Copy the valid definition, change it as the case says, and return its root."""
+        """Copy the valid definition, apply the case to it, and return its root."""
         shutil.copytree(VALID / self.over, root, dirs_exist_ok=True)
         return self.lay_over(root)
 
     def lay_over(self, root: Path) -> Path:
-        """Take away and put over what the case says."""
+        """Remove and replace the files that the case changes."""
         for name in self.without:
             remove = shutil.rmtree if (root / name).is_dir() else Path.unlink
             remove(root / name)
@@ -63,7 +63,7 @@ CASES = tuple(Case.read(folder) for folder in sorted(INVALID.iterdir()) if folde
 
 
 def edited(root: Path, path: str, old: str, new: str) -> None:
-    """Replace one piece of text of a file, which must be there."""
+    """Replace one piece of text in a file that must contain it."""
     text = (root / path).read_text(encoding="utf-8")
     assert old in text, f"{path} does not hold {old!r}"
     (root / path).write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""The definition: what `clusters/<name>/` and `bootstrap/<name>/` say, as frozen data.
+"""The definition: `clusters/<name>/` and `bootstrap/<name>/`, checked and loaded as frozen data.
 
-It reads files and judges them. It never runs a process, never writes, never opens a connection, and never decrypts.
+It reads and checks files. It never runs a process, writes a file, opens a connection or decrypts.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""What helmfile installs before Flux: the releases of 00-crds.yaml and 01-apps.yaml, and their order."""
+"""Read what helmfile installs before Flux, and check its two phases, their order and templates."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from firstlight.definition import document
-from firstlight.definition.shape import did_you_mean
+from firstlight.definition.findings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
     from firstlight.definition.findings import Findings
 
 ORDER = ("cilium", "coredns", "spegel", "cert-manager", "flux")
-"""The order of the story: no pod runs without the CNI, no name resolves without DNS, and Flux takes over at the end."""
+"""The required order: pods need the CNI, names need DNS, and Flux takes over at the end."""
 
 _CRDS = "00-crds.yaml"
 _APPS = "01-apps.yaml"
+_PARTS = ("helmfile.d", "templates")
+
+# helmfile resolves these names relative to the file in helmfile.d/ that is being run.
+_TEMPLATE = re.compile(r"\.\./(templates/[\w./-]+\.(?:yaml|gotmpl))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class HelmfileRelease:
     Attributes:
         name: The release's name.
         namespace: The release's namespace.
-        needs: What must be installed before, as `namespace/name`.
+        needs: The releases that must be installed first, as `namespace/name`.
         field: Its dotted name in the file.
         path: The file.
     """
@@ -42,7 +47,7 @@ class HelmfileRelease:
 
     @property
     def identity(self) -> str:
-        """The release as `needs` names it."""
+        """The release as `needs` refers to it."""
         return f"{self.namespace}/{self.name}"
 
 
@@ -55,25 +60,61 @@ class Helmfile:
 
 
 def read_helmfile(root: Path, folder: Path, findings: Findings) -> Helmfile:
-    """Return the releases of a bootstrap folder; what is wrong is noted."""
+    """Return the releases of a bootstrap folder, and add problems."""
     _check_phases(root, folder / "helmfile.yaml", findings)
     crds = _read(root, folder / "helmfile.d" / _CRDS, findings)
     apps_path = folder / "helmfile.d" / _APPS
     apps = _read(root, apps_path, findings)
     if apps is not None:
         _check_complete(apps_path, apps, findings)
+        _check_needs(apps_path, apps, findings)
         _check_order(apps_path, apps, findings)
+    _check_templates(root, folder, findings)
     return Helmfile(crds or (), apps or ())
 
 
-def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, ...] | None:
+def _check_phases(root: Path, path: Path, findings: Findings) -> None:
+    names = []
+    known = findings.count
+    for entry in _entries(root, path, "helmfiles", findings):
+        part = entry.get("path", "") if isinstance(entry, dict) else entry
+        names.append(PurePosixPath(str(part)).name)
+    if findings.count > known and not names:
+        # The file is missing or broken, which was reported.
+        return
+    for name in (_CRDS, _APPS):
+        if name not in names:
+            findings.add(
+                path,
+                "helmfiles",
+                None,
+                rule="phase-missing",
+                message=f"helmfile.d/{name} is not listed",
+                fix=f"add `- path: helmfile.d/{name}`",
+            )
+    if _CRDS in names and _APPS in names and names.index(_CRDS) > names.index(_APPS):
+        findings.add(
+            path,
+            "helmfiles",
+            ", ".join(names),
+            rule="crds-not-first",
+            message="the CRDs come after the applications, whose custom resources need them",
+            fix=f"list helmfile.d/{_CRDS} first",
+        )
+
+
+def _entries(root: Path, path: Path, key: str, findings: Findings) -> list[Any]:
     text = document.read_text(root, path, findings)
     if text is None:
-        return None
-    # helmfile accepts Go templates anywhere in its files; names, namespaces and needs must be readable without them.
-    known = findings.count
+        return []
+    # helmfile accepts Go templates everywhere; what we need must be readable without rendering.
     documents = document.parse_documents(path, document.without_templates(text), findings)
-    entries: Any = [entry for found in documents for entry in _list_of(found, "releases")]
+    return [entry for found in documents for entry in document.list_at(found.mapping, key)]
+
+
+def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, ...] | None:
+    known = findings.count
+    entries = _entries(root, path, "releases", findings)
     if findings.count > known:
         return None
     if not entries:
@@ -89,14 +130,9 @@ def _read(root: Path, path: Path, findings: Findings) -> tuple[HelmfileRelease, 
     releases = [
         _release(path, f"releases[{index}]", entry, findings) for index, entry in enumerate(entries)
     ]
-    whole = tuple(release for release in releases if release is not None)
-    # With a release missing, the order of the others would be found wrong as well.
-    return whole if len(whole) == len(releases) else None
-
-
-def _list_of(found: document.Document, key: str) -> list[Any]:
-    entries = found.mapping.get(key)
-    return entries if isinstance(entries, list) else []
+    readable = tuple(release for release in releases if release is not None)
+    # With a release missing, the order of the others would be reported as wrong too.
+    return readable if len(readable) == len(releases) else None
 
 
 def _release(path: Path, field: str, entry: object, findings: Findings) -> HelmfileRelease | None:
@@ -107,23 +143,18 @@ def _release(path: Path, field: str, entry: object, findings: Findings) -> Helmf
             findings.add(
                 path,
                 f"{field}.{key}",
-                None if value is None else "a template" if isinstance(value, str) else value,
+                "a template" if isinstance(value, str) else value,
                 rule="release-unreadable",
-                message=f"the release's {key} is not written out",
-                fix=f"write `{key}:` as plain text",
+                message=f"the release's {key} is not plain text",
+                fix=f"write `{key}:` as plain text, without a template",
             )
             return None
     needs = data.get("needs", [])
     if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
-        findings.add(
-            path,
-            f"{field}.needs",
-            needs,
-            rule="wrong-type",
-            message="the value must be a list of namespace/name",
-            fix="write it as a list, like `- kube-system/cilium`",
-        )
-        # Taken as it was meant, so that the order is not found wrong as well.
+        kind = "a list of namespace/name"
+        fix = "write it as a list, like `- kube-system/cilium`"
+        findings.wrong_type(path, f"{field}.needs", needs, kind=kind, fix=fix)
+        # Use what was meant, so that the order is not reported as wrong too.
         needs = [needs] if isinstance(needs, str) else []
     return HelmfileRelease(data["name"], data["namespace"], tuple(needs), field, path)
 
@@ -133,32 +164,31 @@ def _check_complete(path: Path, apps: tuple[HelmfileRelease, ...], findings: Fin
     for name in ORDER:
         if name not in names:
             near = did_you_mean(name, [other for other in names if other not in ORDER])
+            place = f"after {_predecessor(name)}" if _predecessor(name) else "as the first"
             findings.add(
                 path,
                 "releases",
                 near or None,
                 rule="release-missing",
                 message=f"the release {name} is missing",
-                fix=f"rename {near} to {name}"
-                if near
-                else f"add it, after {_predecessor(name) or 'nothing'}",
+                fix=f"rename {near} to {name}" if near else f"add it {place}",
             )
-    identities = {release.identity for release in apps}
+
+
+def _check_needs(path: Path, apps: tuple[HelmfileRelease, ...], findings: Findings) -> None:
+    identities = sorted({release.identity for release in apps})
     for release in apps:
         for index, need in enumerate(release.needs):
             if need not in identities:
-                namesakes = [
-                    identity
-                    for identity in sorted(identities)
-                    if identity.endswith(f"/{need.rsplit('/', 1)[-1]}")
-                ]
-                near = did_you_mean(need, namesakes or sorted(identities))
+                name = need.rsplit("/", 1)[-1]
+                namesakes = [each for each in identities if each.endswith(f"/{name}")]
+                near = did_you_mean(need, namesakes or identities)
                 findings.add(
                     path,
                     f"{release.field}.needs[{index}]",
                     need,
                     rule="unknown-need",
-                    message=f"{release.name} needs a release that the file does not have",
+                    message=f"{release.name} needs a release that is not in the file",
                     fix=f"did you mean {near}?"
                     if near
                     else "write namespace/name of a release above",
@@ -186,8 +216,9 @@ def _check_order(path: Path, apps: tuple[HelmfileRelease, ...], findings: Findin
                 release.field,
                 name,
                 rule="release-order",
-                message=f"{name} stands before {before.name}, which it waits for",
-                fix=f"move it below {before.name}, so that the file reads in the order of installation",
+                message=f"{name} is listed before {before.name}, which it waits for",
+                fix=f"move it below {before.name}, so that the file lists releases in the order "
+                "of installation",
             )
 
 
@@ -208,30 +239,16 @@ def _predecessor(name: str) -> str:
     return ORDER[place - 1] if place else ""
 
 
-def _check_phases(root: Path, path: Path, findings: Findings) -> None:
-    text = document.read_text(root, path, findings)
-    if text is None:
-        return
-    documents = document.parse_documents(path, document.without_templates(text), findings)
-    listed = [entry for found in documents for entry in _list_of(found, "helmfiles")]
-    paths = [entry.get("path", "") if isinstance(entry, dict) else entry for entry in listed]
-    names = [PurePosixPath(str(entry)).name for entry in paths]
-    for name in (_CRDS, _APPS):
-        if name not in names:
-            findings.add(
-                path,
-                "helmfiles",
-                None,
-                rule="phase-missing",
-                message=f"helmfile.d/{name} is not listed",
-                fix=f"add `- path: helmfile.d/{name}`",
-            )
-    if _CRDS in names and _APPS in names and names.index(_CRDS) > names.index(_APPS):
-        findings.add(
-            path,
-            "helmfiles",
-            ", ".join(names),
-            rule="crds-not-first",
-            message="the CRDs come after the applications, which then find no kind of theirs",
-            fix=f"list helmfile.d/{_CRDS} first",
-        )
+def _check_templates(root: Path, folder: Path, findings: Findings) -> None:
+    for part in _PARTS:
+        for file in sorted((root / folder / part).glob("*.*")):
+            path = file.relative_to(root)
+            text = document.read_text(root, path, findings) or ""
+            for name in dict.fromkeys(_TEMPLATE.findall(text)):
+                if not (root / folder / name).is_file():
+                    findings.missing_file(
+                        path,
+                        value=f"../{name}",
+                        message=f"the template {folder / name} does not exist",
+                        fix="create the file, or correct the name",
+                    )

@@ -1,11 +1,11 @@
-"""Rules for the machines of one cluster: how many of each role, their disks, links and MTU."""
+"""Check the machines of one cluster: how many of each role, their disks, links and MTU."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from firstlight.definition.shape import did_you_mean
+from firstlight.definition.findings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from firstlight.definition.findings import Findings
     from firstlight.definition.talconfig import Inventory, InventoryNode
 
-# The least that IPv6 needs, and the most that common switches and network cards carry.
+# The minimum that IPv6 requires, and the maximum that common switches and network cards carry.
 MTU_MIN = 1280
 MTU_MAX = 9216
 _BOND_MODES = [
@@ -28,7 +28,7 @@ _BOND_MODES = [
 
 
 def check_machines(inventory: Inventory, findings: Findings) -> None:
-    """Note what is wrong with the machines, as far as they can be understood."""
+    """Add every problem of the machines."""
     _check_control_plane(inventory, findings)
     for node in inventory.nodes:
         _check_disk(inventory, node, findings)
@@ -39,7 +39,7 @@ def check_machines(inventory: Inventory, findings: Findings) -> None:
 
 
 def _check_control_plane(inventory: Inventory, findings: Findings) -> None:
-    # Counted in the file, so that a node with a bad address is not also taken for a missing one.
+    # Counted in the file, so that a node with a bad address still counts.
     count = sum(1 for node in inventory.data["nodes"] if node["controlPlane"])
     if count == 0:
         findings.add(
@@ -47,7 +47,7 @@ def _check_control_plane(inventory: Inventory, findings: Findings) -> None:
             "nodes",
             None,
             rule="no-control-plane",
-            message="no node is a control plane node",
+            message="the cluster has no control plane node",
             fix="set `controlPlane: true` on three nodes",
         )
     elif count % 2 == 0:
@@ -56,7 +56,8 @@ def _check_control_plane(inventory: Inventory, findings: Findings) -> None:
             "nodes",
             f"{count} control plane nodes",
             rule="even-control-plane",
-            message="the number of control plane nodes is even, so etcd survives no more failures than with one node fewer",
+            message="the number of control plane nodes is even, so etcd tolerates no more "
+            "failures than with one node fewer",
             fix=f"use {count - 1} or {count + 1}",
         )
 
@@ -109,8 +110,8 @@ def _check_bond(
                 f"{field}.interfaces",
                 link,
                 rule="bond-link-twice",
-                message="the bond names the same link twice",
-                fix="name each link once",
+                message="the bond lists the same link twice",
+                fix="list each link once",
             )
     if bond["mode"] not in _BOND_MODES:
         near = did_you_mean(bond["mode"], _BOND_MODES)
@@ -119,7 +120,7 @@ def _check_bond(
             f"{field}.mode",
             bond["mode"],
             rule="bad-bond-mode",
-            message="Talos knows no such bond mode",
+            message="Talos does not know this bond mode",
             fix=f"did you mean {near}?" if near else f"use one of {', '.join(_BOND_MODES)}",
         )
     if bond["mode"] == "802.3ad" and not bond.get("miimon"):
@@ -128,7 +129,7 @@ def _check_bond(
             f"{field}.miimon",
             bond.get("miimon"),
             rule="bond-unmonitored",
-            message="the LACP bond does not watch its links, so it never notices a dead one",
+            message="the LACP bond does not monitor its links, so it never notices a dead one",
             fix="add `miimon: 100`, `updelay: 200` and `downdelay: 200`",
         )
 
@@ -136,22 +137,23 @@ def _check_bond(
 def _check_mtu(inventory: Inventory, findings: Findings) -> None:
     common = Counter(node.node.mtu for node in inventory.nodes).most_common(1)
     for node in inventory.nodes:
-        field = f"{node.link_field}.mtu"
-        if node.node.mtu and not MTU_MIN <= node.node.mtu <= MTU_MAX:
+        field, mtu = f"{node.link_field}.mtu", node.node.mtu
+        if mtu and not MTU_MIN <= mtu <= MTU_MAX:
             findings.add(
                 inventory.path,
                 field,
-                node.node.mtu,
+                mtu,
                 rule="mtu-out-of-range",
                 message=f"the MTU is not between {MTU_MIN} and {MTU_MAX}",
-                fix="write 9000 for jumbo frames, 1500 without",
+                fix="write 9000 for jumbo frames, otherwise 1500",
             )
-        elif node.node.mtu != common[0][0]:
+        elif mtu != common[0][0]:
             findings.add(
                 inventory.path,
                 field,
-                node.node.mtu or None,
+                mtu or None,
                 rule="mtu-differs",
-                message=f"{node.node.hostname} has another MTU than most nodes ({common[0][0] or 'none'}), and packets would be lost between them",
+                message=f"the MTU of {node.node.hostname} differs from that of most nodes "
+                f"({common[0][0] or 'not set'}), so packets between them would be lost",
                 fix=f"write `mtu: {common[0][0]}`" if common[0][0] else "remove it",
             )

@@ -1,17 +1,18 @@
-"""Rules for the nodes' addresses, the VIP and the networks of one cluster."""
+"""Check the addresses, the VIP and the networks of one cluster."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_network
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firstlight.definition.model import Role
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from firstlight.definition.findings import Findings
     from firstlight.definition.talconfig import Inventory, InventoryNode
@@ -19,14 +20,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network that all nodes share, and the address that the control plane shares on it."""
+    """The network that all nodes share, and the control plane's shared address on it."""
 
     nodes: IPv4Network
     vip: IPv4Address
 
 
+def read_address(path: Path, field: str, text: str, findings: Findings) -> IPv4Address | None:
+    """Return an IPv4 address, or `None` after adding the problem."""
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        fix = "write an address like 10.25.11.11, without a prefix length"
+        _add_bad_address(path, field, text, "an IPv4 address", fix, findings)
+        return None
+
+
+def read_interfaces(
+    path: Path, field: str, link: Mapping[str, Any], findings: Findings
+) -> list[IPv4Interface]:
+    """Return the addresses of a link with their networks, and add a problem for each bad one."""
+    interfaces = []
+    for index, text in enumerate(link.get("addresses", [])):
+        try:
+            interfaces.append(IPv4Interface(text))
+        except ValueError:
+            kind = "an IPv4 address with a prefix length"
+            fix = "write it like 10.25.11.11/24"
+            _add_bad_address(path, f"{field}.addresses[{index}]", text, kind, fix, findings)
+    return interfaces
+
+
+def read_networks(
+    path: Path, key: str, data: Mapping[str, Any], default: str, findings: Findings
+) -> tuple[IPv4Network, ...]:
+    """Return the networks of a field, or the default, and add a problem for each bad one."""
+    networks = []
+    for index, text in enumerate(data.get(key) or [default]):
+        try:
+            networks.append(IPv4Network(text))
+        except ValueError:
+            _add_bad_network(path, f"{key}[{index}]", text, "an IPv4 network", findings)
+    return tuple(networks)
+
+
+def check_routing(path: Path, field: str, part: Mapping[str, Any], findings: Findings) -> None:
+    """Check that the name servers and routes of a node or link are IP addresses and networks."""
+    addresses = [
+        (f"{field}.nameservers[{index}]", text)
+        for index, text in enumerate(part.get("nameservers", []))
+    ]
+    for index, route in enumerate(part.get("routes", [])):
+        where = f"{field}.routes[{index}]"
+        addresses += [
+            (f"{where}.{key}", route[key]) for key in ("gateway", "source") if route.get(key)
+        ]
+        if route.get("network") and not _is_valid(ip_network, route["network"]):
+            _add_bad_network(path, f"{where}.network", route["network"], "an IP network", findings)
+    for name, text in addresses:
+        if not _is_valid(ip_address, text):
+            fix = "write it like 10.25.11.1"
+            _add_bad_address(path, name, text, "an IP address", fix, findings)
+
+
 def check_network(inventory: Inventory, findings: Findings) -> Network | None:
-    """Return the node network and the VIP, or nothing where they cannot be told; what is wrong is noted."""
+    """Return the node network and the VIP, or `None` if either is unknown, and add problems."""
     _check_unique(inventory, findings)
     network = _node_network(inventory, findings)
     vip = _vip(inventory, findings)
@@ -36,6 +94,18 @@ def check_network(inventory: Inventory, findings: Findings) -> Network | None:
         return None
     _check_disjoint(inventory, network, findings)
     return None if vip is None else Network(network, vip)
+
+
+def networks_of(
+    inventory: Inventory, nodes: IPv4Network | None
+) -> Iterator[tuple[str, str, IPv4Network]]:
+    """Yield each network of a cluster: what it is, its field in the inventory, and the network."""
+    if nodes is not None:
+        yield "node network", "nodes", nodes
+    for pods in inventory.pod_networks:
+        yield "pod network", "clusterPodNets", pods
+    for services in inventory.service_networks:
+        yield "service network", "clusterSvcNets", services
 
 
 def _check_unique(inventory: Inventory, findings: Findings) -> None:
@@ -49,8 +119,8 @@ def _check_unique(inventory: Inventory, findings: Findings) -> None:
                 f"{node.field}.ipAddress",
                 node.node.address,
                 rule="duplicate-address",
-                message=f"the address is used by both {_named(other)} and {_named(node)}",
-                fix="give each node an address of its own",
+                message=f"{_named(other)} and {_named(node)} have the same address",
+                fix="give each node its own address",
             )
         other = hostnames.setdefault(node.node.hostname, node)
         if other is not node:
@@ -59,23 +129,25 @@ def _check_unique(inventory: Inventory, findings: Findings) -> None:
                 f"{node.field}.hostname",
                 node.node.hostname,
                 rule="duplicate-hostname",
-                message=f"the name is used by both {other.field} and {node.field}",
-                fix="give each node a name of its own",
+                message=f"{other.field} and {node.field} have the same hostname",
+                fix="give each node its own hostname",
             )
 
 
 def _node_network(inventory: Inventory, findings: Findings) -> IPv4Network | None:
-    # The definition has no field for it: it is the network that most nodes' interfaces are on.
+    # The inventory has no field for it: it is the network of most nodes' addresses.
     networks = Counter(node.interface.network for node in inventory.nodes if node.interface)
     for node in inventory.nodes:
         if node.interface is None:
+            hostname, address = node.node.hostname, node.node.address
             findings.add(
                 inventory.path,
                 f"{node.field}.networkInterfaces",
                 None,
                 rule="address-on-no-link",
-                message=f"no interface of {node.node.hostname} carries its ipAddress {node.node.address}",
-                fix=f"add it to one interface's `addresses`, with the prefix length ({node.node.address}/24)",
+                message=f"no interface of {hostname} has its ipAddress {address}",
+                fix=f"add {address}/24 (with the right prefix length) to the `addresses` of one "
+                "interface",
             )
     if not networks:
         return None
@@ -102,20 +174,21 @@ def _vip(inventory: Inventory, findings: Findings) -> IPv4Address | None:
                 f"{node.link_field}.vip",
                 node.vip,
                 rule="vip-on-worker",
-                message=f"the worker {node.node.hostname} holds a VIP",
-                fix="remove it: only control plane nodes elect the VIP, through etcd",
+                message=f"the worker {node.node.hostname} has a VIP",
+                fix="remove it: the VIP is elected through etcd, by control plane nodes only",
             )
     for node in inventory.control_plane:
         if node.vip:
             written.setdefault(node.vip, node)
         elif node.interface is not None:
+            vip = inventory.endpoint_host or "10.25.11.10"
             findings.add(
                 inventory.path,
                 f"{node.link_field}.vip",
                 None,
                 rule="vip-missing",
-                message=f"the control plane node {node.node.hostname} cannot hold the VIP",
-                fix=f"add `vip: {{ip: {inventory.endpoint_host or '10.25.11.10'}}}` to the link that carries its address",
+                message=f"the control plane node {node.node.hostname} has no VIP",
+                fix=f"add `vip: {{ip: {vip}}}` to the link that has the node's address",
             )
     if len(written) > 1:
         (first, node), (second, other) = list(written.items())[:2]
@@ -124,27 +197,14 @@ def _vip(inventory: Inventory, findings: Findings) -> IPv4Address | None:
             f"{other.link_field}.vip.ip",
             second,
             rule="vip-differs",
-            message=f"{other.node.hostname} has another VIP than {node.node.hostname} ({first})",
-            fix="give all control plane nodes the same VIP",
+            message=f"the VIP of {other.node.hostname} differs from that of "
+            f"{node.node.hostname} ({first})",
+            fix="use the same VIP on all control plane nodes",
         )
-    return _vip_address(inventory, written, findings)
-
-
-def _vip_address(
-    inventory: Inventory, written: dict[str, InventoryNode], findings: Findings
-) -> IPv4Address | None:
     for text, node in written.items():
-        try:
-            return IPv4Address(text)
-        except AddressValueError:
-            findings.add(
-                inventory.path,
-                f"{node.link_field}.vip.ip",
-                text,
-                rule="bad-address",
-                message="this is no IPv4 address",
-                fix="write it like 10.25.11.10, without a prefix length",
-            )
+        vip = read_address(inventory.path, f"{node.link_field}.vip.ip", text, findings)
+        if vip is not None:
+            return vip
     return None
 
 
@@ -159,7 +219,8 @@ def _check_vip(
             vip,
             rule="vip-outside-network",
             message=f"the VIP is outside the node network {network}",
-            fix=f"use a free address of {network}: the VIP is announced by ARP and cannot leave its network",
+            fix=f"use a free address of {network}: the VIP is announced by ARP, which does not "
+            "leave the network",
         )
     for node in inventory.nodes:
         if node.node.address == vip:
@@ -168,7 +229,7 @@ def _check_vip(
                 field,
                 vip,
                 rule="vip-is-node",
-                message=f"the VIP is the address of {node.node.hostname}",
+                message=f"the VIP is also the address of {node.node.hostname}",
                 fix="use an address that no node has",
             )
     if inventory.endpoint_host and inventory.endpoint_host != str(vip):
@@ -180,10 +241,6 @@ def _check_vip(
             message=f"the host of the endpoint is not the VIP {vip}",
             fix=f"write https://{vip}:6443, or change the VIP",
         )
-    _check_certificates(inventory, vip, findings)
-
-
-def _check_certificates(inventory: Inventory, vip: IPv4Address, findings: Findings) -> None:
     for key, port in (("additionalApiServerCertSans", 6443), ("additionalMachineCertSans", 50000)):
         if str(vip) not in inventory.data.get(key, []):
             findings.add(
@@ -191,28 +248,46 @@ def _check_certificates(inventory: Inventory, vip: IPv4Address, findings: Findin
                 key,
                 None,
                 rule="vip-not-in-certificate",
-                message=f"the VIP {vip} is missing, so x509 refuses it on port {port}",
+                message=f"the VIP {vip} is missing, so x509 verification fails on port {port}",
                 fix=f"add {vip} to {key}",
             )
 
 
 def _check_disjoint(inventory: Inventory, network: IPv4Network, findings: Findings) -> None:
-    named = [("the node network", "nodes", network)]
-    named += [("the pod network", "clusterPodNets", pods) for pods in inventory.pod_networks]
-    named += [
-        ("the service network", "clusterSvcNets", services)
-        for services in inventory.service_networks
-    ]
-    for (first_name, _, first), (second_name, field, second) in combinations(named, 2):
+    for (first_what, _, first), (what, field, second) in combinations(
+        networks_of(inventory, network), 2
+    ):
         if first.overlaps(second):
             findings.add(
                 inventory.path,
                 field,
                 second,
                 rule="networks-overlap",
-                message=f"{second_name} overlaps {first_name} {first}",
-                fix="use networks that share no address",
+                message=f"the {what} overlaps the {first_what} {first}",
+                fix="use networks that do not overlap",
             )
+
+
+def _is_valid(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _add_bad_address(
+    path: Path, field: str, text: str, kind: str, fix: str, findings: Findings
+) -> None:
+    findings.add(path, field, text, rule="bad-address", message=f"this is not {kind}", fix=fix)
+
+
+def _add_bad_network(path: Path, field: str, text: str, kind: str, findings: Findings) -> None:
+    try:
+        fix = f"host bits are set: did you mean {IPv4Network(text, strict=False)}?"
+    except ValueError:
+        fix = "write it like 10.42.0.0/16"
+    findings.add(path, field, text, rule="bad-network", message=f"this is not {kind}", fix=fix)
 
 
 def _named(node: InventoryNode) -> str:

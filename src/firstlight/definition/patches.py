@@ -1,15 +1,15 @@
-"""The Talos patches that a talconfig.yaml names, and what they must say together."""
+"""Read the Talos patches that a talconfig.yaml names, and check what they set together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.definition import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from firstlight.definition.findings import Findings
     from firstlight.definition.talconfig import Inventory, InventoryNode
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One strategic-merge patch.
+    """One strategic merge patch.
 
     Attributes:
         path: The file that holds it: its own, or the talconfig.yaml.
-        field: Where in the talconfig.yaml it is named (`controlPlane.patches[0]`).
+        field: The field of talconfig.yaml that names it (`controlPlane.patches[0]`).
         text: Its YAML text.
         documents: Its documents.
     """
@@ -45,7 +45,7 @@ class PatchSet:
     complete: bool
 
     def of(self, node: InventoryNode) -> tuple[Patch, ...]:
-        """Return a node's patches in the order in which talhelper applies them: group, node, then global."""
+        """Return a node's patches in the order that talhelper uses: group, node, then global."""
         group = "controlPlane" if node.data["controlPlane"] else "worker"
         shared = (
             () if node.data.get("overridePatches") else self.by_field.get(f"{group}.patches", ())
@@ -58,7 +58,7 @@ class PatchSet:
 
 
 def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchSet:
-    """Return every patch that the inventory names; what is wrong with one is noted."""
+    """Return every patch that the inventory names, and add problems."""
     by_field: dict[str, tuple[Patch, ...]] = {}
     known = findings.count
     for field, texts in _named(inventory):
@@ -73,39 +73,45 @@ def read_patches(root: Path, inventory: Inventory, findings: Findings) -> PatchS
 def check_patches(
     inventory: Inventory, patches: PatchSet, network: str, findings: Findings
 ) -> None:
-    """Note where Talos would bring its own CNI, kube-proxy or CoreDNS, or would choose addresses of another network."""
+    """Check that Talos leaves the CNI, kube-proxy and CoreDNS to us, and uses the node network.
+
+    Args:
+        inventory: The nodes.
+        patches: Their patches.
+        network: The node network; empty if it is unknown.
+        findings: Receives the problems.
+    """
     for node in inventory.control_plane:
         chosen = patches.of(node)
         _check_cni(inventory, chosen, findings)
-        if (part := _left_on(inventory, chosen, "cluster.proxy.disabled")) is not None:
+        if (part := _still_on(inventory, chosen, "cluster.proxy.disabled")) is not None:
             findings.add(
                 *part,
                 rule="kube-proxy-not-off",
-                message="Talos would install kube-proxy, and Cilium replaces it",
-                fix="set `cluster.proxy.disabled: true` in a control plane patch, before the bootstrap",
+                message="Talos would install kube-proxy, which Cilium replaces",
+                fix="before the bootstrap, set `cluster.proxy.disabled: true` in a control plane "
+                "patch",
             )
-        if (part := _left_on(inventory, chosen, "cluster.coreDNS.disabled")) is not None:
+        if (part := _still_on(inventory, chosen, "cluster.coreDNS.disabled")) is not None:
             findings.add(
                 *part,
                 rule="coredns-not-off",
-                message="Talos would install CoreDNS, and the Helm release of CoreDNS cannot import what Talos made",
-                fix="set `cluster.coreDNS.disabled: true` in a control plane patch, before the bootstrap",
+                message="Talos would install CoreDNS, and Helm cannot import that into its own "
+                "release of CoreDNS",
+                fix="before the bootstrap, set `cluster.coreDNS.disabled: true` in a control "
+                "plane patch",
             )
         if network:
-            _check_subnets(inventory, chosen, "cluster.etcd.advertisedSubnets", network, findings)
+            field = "cluster.etcd.advertisedSubnets"
+            _check_subnets(inventory, chosen, field, network, findings)
     for node in inventory.nodes:
         if network:
-            _check_subnets(
-                inventory,
-                patches.of(node),
-                "machine.kubelet.nodeIP.validSubnets",
-                network,
-                findings,
-            )
+            field = "machine.kubelet.nodeIP.validSubnets"
+            _check_subnets(inventory, patches.of(node), field, network, findings)
 
 
 def uses_discovery(inventory: Inventory, patches: PatchSet) -> bool:
-    """Report whether all machines find each other through Talos's discovery, which is on unless a patch turns it off."""
+    """Report whether all machines use Talos's discovery, which is on unless a patch disables it."""
     settings = [_last(patches.of(node), "cluster.discovery.enabled") for node in inventory.nodes]
     return not any(setting is not None and setting[2] is False for setting in settings)
 
@@ -123,15 +129,14 @@ def _read(
 ) -> Patch | None:
     path = inventory.path
     if text.startswith("@"):
-        path = _beside(inventory.path, text.removeprefix("@"))
+        path = document.beside(inventory.path, text.removeprefix("@"))
         if not (root / path).is_file():
-            findings.add(
+            findings.missing_file(
                 inventory.path,
-                field,
-                text,
-                rule="missing-file",
+                field=field,
+                value=text,
                 message=f"the patch {path} does not exist",
-                fix="write the file, or correct the name (it is relative to talconfig.yaml)",
+                fix="create the file, or correct the path (relative to talconfig.yaml)",
             )
             return None
         content = document.read_text(root, path, findings)
@@ -144,23 +149,14 @@ def _read(
             findings.add(
                 path,
                 field if path == inventory.path else "",
-                "a list" if isinstance(part.data, list) else part.data,
+                part.data,
                 rule="json-patch",
-                message="the patch is no mapping, and JSON patches do not work on a machine config of several documents",
-                fix="write it as a strategic-merge patch, in the form of the machine config itself",
+                message="the patch is not a mapping, and a JSON patch does not work on a machine "
+                "config of several documents",
+                fix="write a strategic merge patch, in the form of the machine config itself",
             )
             return None
     return Patch(path, field, text, documents)
-
-
-def _beside(path: Path, name: str) -> Path:
-    parts: list[str] = list(path.parent.parts)
-    for part in Path(name).parts:
-        if part == "..":
-            parts = parts[:-1]
-        elif part not in {".", "/"}:
-            parts.append(part)
-    return Path(*parts)
 
 
 def _check_cni(inventory: Inventory, patches: tuple[Patch, ...], findings: Findings) -> None:
@@ -175,15 +171,15 @@ def _check_cni(inventory: Inventory, patches: tuple[Patch, ...], findings: Findi
             field,
             value,
             rule="cni-not-none",
-            message="Talos would install a CNI of its own, and Cilium is ours",
+            message="Talos would install its own CNI, but this cluster uses Cilium",
             fix="write `cniConfig: {name: none}` in talconfig.yaml",
         )
 
 
-def _left_on(
+def _still_on(
     inventory: Inventory, patches: tuple[Patch, ...], name: str
 ) -> tuple[Path, str, Any] | None:
-    """Return where a part of Talos is left on, or nothing if a patch turns it off."""
+    """Return where a component of Talos is left on, or `None` if a patch disables it."""
     path, field, value = _last(patches, name) or (inventory.path, "controlPlane.patches", None)
     return None if value is True else (path, field, value)
 
@@ -198,19 +194,18 @@ def _check_subnets(
             field,
             ", ".join(map(str, value)) if isinstance(value, list) else value,
             rule="subnet-not-node-network",
-            message=f"this is not the node network {network}, so no address would be chosen, or a wrong one",
+            message=f"this is not the node network {network}, so Talos would choose no address "
+            "or a wrong one",
             fix=f"write [{network}]",
         )
 
 
 def _last(patches: tuple[Patch, ...], name: str) -> tuple[Path, str, Any] | None:
-    """Return where the last patch sets a value, because the last one wins."""
+    """Return path, field and value of the last patch that sets a field: the last one wins."""
     found = None
     for patch in patches:
         for part in patch.documents:
-            value: Any = part.data
-            for key in name.split("."):
-                value = value.get(key) if isinstance(value, dict) else None
+            value = document.value_at(part.data, *name.split("."))
             if value is not None:
                 found = (patch.path, name, value)
     return found

@@ -1,14 +1,15 @@
-"""Rules for secrets in the repository: only encrypted ones, or `op://` references to 1Password."""
+"""Check that the repository holds no plain secret: only encrypted files and `op://` references."""
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.definition import document, sops
 from firstlight.definition.findings import Findings
-from firstlight.definition.model import SecretReference
+from firstlight.definition.model import SECRETS_TEMPLATE, SecretReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,23 +17,24 @@ if TYPE_CHECKING:
     from firstlight.definition.document import Document
     from firstlight.definition.model import FluxSync
 
-TEMPLATE = "secrets.yaml.tpl"
-
-# `op inject` takes a bare reference up to the first space or quote; between double braces it may hold spaces.
+# `op inject` ends a bare reference at a space or quote; between double braces, spaces are allowed.
 _REFERENCE = re.compile(r"\{\{\s*(?P<enclosed>op://[^{}]*?)\s*\}\}|(?P<bare>op://[^\s\"'{}|]*)")
 _COMPLETE = re.compile(r"op://[^/]+/[^/]+(/[^/]+)?/[^/]+")
-_PRIVATE_KEY = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{20,}|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_PRIVATE_KEY = re.compile(rb"AGE-SECRET-KEY-1[0-9A-Z]{20,}|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_PEM_IN_BASE64 = re.compile(rb"LS0tLS1CRUdJTi[A-Za-z0-9+/]{24,}")
+"""Base64 of `-----BEGIN `, as in kubeconfig and talosconfig; the kind of PEM follows."""
+_HEAD_LENGTH = 48
+"""Base64 characters that cover the first line of any PEM: a multiple of four, so they decode."""
 _SECRET = re.compile(r"kind[\"']?\s*:\s*[\"']?Secret\b")
 _YAML_FILES = {".yaml", ".yml", ".tpl", ".gotmpl", ".json"}
-_TEXT_FILES = {".yaml", ".yml", ".tpl", ".gotmpl", ".json", ".env", ".txt", ""}
-_FILE_SIZE_MAX_BYTES = 5_000_000
+_TEXT_FILES = {*_YAML_FILES, ".env", ".txt", ""}
 
 
 def read_references(root: Path, path: Path, findings: Findings) -> tuple[SecretReference, ...]:
-    """Return every op:// reference of a template; one without a field is noted."""
+    """Return every op:// reference of a template, and add a problem for each incomplete one."""
     text = document.read_text(root, path, findings)
     references = []
-    # `op inject` replaces references in comments too, so every line counts.
+    # `op inject` also replaces references in comments, so every line counts.
     for number, line in enumerate((text or "").splitlines(), start=1):
         for match in _REFERENCE.finditer(line):
             reference = match["enclosed"] or match["bare"]
@@ -43,145 +45,148 @@ def read_references(root: Path, path: Path, findings: Findings) -> tuple[SecretR
                     f"line {number}",
                     reference,
                     rule="op-reference-without-field",
-                    message="the 1Password reference is not complete",
+                    message="the 1Password reference is incomplete",
                     fix="write op://vault/item/field or op://vault/item/section/field",
                 )
     return tuple(references)
 
 
 def check_bootstrap_secrets(root: Path, path: Path, sync: FluxSync, findings: Findings) -> None:
-    """Note where the template does not make the Secrets that Flux is told to use."""
+    """Check that the template creates the Secrets that Flux uses."""
     if not (root / path).is_file():
         return
-    # What is wrong with the file as such is noted by the scan of the whole tree.
+    # check_secrets reports what is wrong with the file itself.
     documents = document.parse_documents(path, _as_yaml(path, _read(root, path)), Findings())
     secrets = {
-        _identity(found.mapping): found.mapping
+        (found.namespace or "default", found.name): found.mapping
         for found in documents
-        if found.mapping.get("kind") == "Secret"
+        if found.kind == "Secret"
     }
-    deploy_key = secrets.get((sync.namespace, sync.secret))
+    deploy_key = secrets.get((sync.namespace, sync.secret), {})
     for key in ("identity", "known_hosts"):
-        if deploy_key is None or key not in _entries(deploy_key):
+        if key not in _keys(deploy_key):
             findings.add(
                 path,
                 f"{sync.namespace}/{sync.secret}",
                 None,
                 rule="deploy-key-incomplete",
-                message=f"the Secret of the deploy key lacks `{key}`, which the GitRepository needs",
-                fix=f"add a Secret {sync.secret} in {sync.namespace} with identity and known_hosts, as op:// references",
+                message=f"the deploy key's Secret has no `{key}`, which the GitRepository needs",
+                fix=f"add a Secret {sync.secret} in {sync.namespace} with identity and "
+                "known_hosts, as op:// references",
             )
     age_key = secrets.get((sync.namespace, sync.decryption_secret), {})
-    if not any(key.endswith(".agekey") for key in _entries(age_key)):
+    if not any(key.endswith(".agekey") for key in _keys(age_key)):
         findings.add(
             path,
             f"{sync.namespace}/{sync.decryption_secret}",
             None,
             rule="age-key-missing",
-            message="the Secret of the Kustomization's decryption holds no key that ends in .agekey",
-            fix=f"add a Secret {sync.decryption_secret} in {sync.namespace} with `age.agekey`, as an op:// reference",
+            message="the Secret that the Kustomization decrypts with has no key ending in .agekey",
+            fix=f"add a Secret {sync.decryption_secret} in {sync.namespace} with `age.agekey`, "
+            "as an op:// reference",
         )
 
 
 def check_secrets(root: Path, config: sops.SopsConfig, findings: Findings) -> None:
-    """Note every unencrypted secret anywhere below clusters/ and bootstrap/."""
-    for path in _files(root):
-        check_file(root, path, config, findings)
+    """Add a problem for every plain secret below clusters/ and bootstrap/."""
+    for folder in ("clusters", "bootstrap"):
+        for path in document.files_below(root, Path(folder)):
+            if path.suffix in _TEXT_FILES:
+                check_file(root, path, config, findings)
 
 
 def check_file(root: Path, path: Path, config: sops.SopsConfig, findings: Findings) -> None:
-    """Note every unencrypted secret of one file."""
+    """Add a problem for every plain secret of one file."""
     raw = _read(root, path)
-    if _PRIVATE_KEY.search(raw):
-        findings.add(
-            path,
-            "",
-            None,
-            rule="plain-private-key",
-            message="the file holds a private key in clear",
-            fix="take it out, make a new key, and keep the new one in 1Password",
-        )
-    encrypted_name = path.name.endswith(sops.SUFFIX)
-    # Most files hold no Secret: parsing them here as well would double the time of loading. One that cannot be parsed is
-    # noted, because nobody can say what is in it.
-    if path.suffix not in _YAML_FILES or not (encrypted_name or _SECRET.search(raw)):
+    _check_private_key(path, raw, findings)
+    # .sops.yaml matches *.sops.yaml too, but holds only public keys.
+    if path == sops.CONFIG or path.suffix not in _YAML_FILES:
+        return
+    is_encrypted_name = path.name.endswith(sops.SUFFIX)
+    text = raw.decode(errors="replace")
+    # Most files hold no Secret: parsing all of them again would double the loading time. A file
+    # that cannot be parsed is reported, because its content is unknown.
+    if not (is_encrypted_name or _SECRET.search(text)):
         return
     for found in document.parse_documents(path, _as_yaml(path, raw), findings):
-        # Metadata of sops alone proves nothing: whoever writes it by hand has encrypted nothing.
-        if encrypted_name or "sops" in found.mapping:
+        # sops metadata alone proves nothing: it may have been written by hand.
+        if is_encrypted_name or "sops" in found.mapping:
             sops.check_encrypted(found, config, findings)
         else:
             _check_plain(found, findings)
 
 
+def _check_private_key(path: Path, raw: bytes, findings: Findings) -> None:
+    found, form = _PRIVATE_KEY.search(raw), ""
+    if found is None:
+        found, form = next(_keys_in_base64(raw), None), ", in base64"
+    if found is not None:
+        line = raw.count(b"\n", 0, found.start()) + 1
+        findings.add(
+            path,
+            f"line {line}",
+            None,
+            rule="plain-private-key",
+            message=f"the file holds a private key in plain text{form}",
+            fix="remove it, create a new key, and keep that one in 1Password",
+        )
+
+
+def _keys_in_base64(raw: bytes) -> Iterator[re.Match[bytes]]:
+    for found in _PEM_IN_BASE64.finditer(raw):
+        head = found.group()[: min(_HEAD_LENGTH, len(found.group()) // 4 * 4)]
+        if b"PRIVATE KEY" in base64.b64decode(head):
+            yield found
+
+
 def _check_plain(found: Document, findings: Findings) -> None:
+    is_template = found.path.name == SECRETS_TEMPLATE
     for field, secret in _secrets_in(found.mapping, ""):
         for section in ("data", "stringData"):
-            entries = secret.get(section)
-            for key, value in entries.items() if isinstance(entries, dict) else ():
-                if (
-                    found.path.name == TEMPLATE
-                    and isinstance(value, str)
-                    and value.startswith("op://")
-                ):
-                    continue
+            for key, value in document.mapping_at(secret, section).items():
                 if value in (None, "", document.TEMPLATE_WORD):
+                    continue
+                if is_template and isinstance(value, str) and value.startswith("op://"):
                     continue
                 findings.add(
                     found.path,
                     f"{field}{section}.{key}",
                     None,
                     rule="plain-secret",
-                    message="the Secret holds a value in clear",
+                    message="the Secret holds a value in plain text",
                     fix=_plain_fix(found.path),
                 )
 
 
 def _plain_fix(path: Path) -> str:
     if path.suffix in {".yaml", ".yml"}:
-        return f"rename the file to {path.with_suffix('').name}{sops.SUFFIX} and run `sops encrypt --in-place`"
-    return f"put it into 1Password, and write op://vault/item/field in {TEMPLATE}"
+        encrypted = f"{path.with_suffix('').name}{sops.SUFFIX}"
+        return f"rename the file to {encrypted} and run `sops encrypt --in-place`"
+    return f"store it in 1Password, and write op://vault/item/field in {SECRETS_TEMPLATE}"
 
 
 def _secrets_in(data: Mapping[str, Any], field: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if data.get("kind") == "Secret":
         yield field, data
-    items = data.get("items")
-    for index, item in enumerate(items if isinstance(items, list) else []):
+    for index, item in enumerate(document.list_at(data, "items")):
         if isinstance(item, dict):
             yield from _secrets_in(item, f"{field}items[{index}].")
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for folder in ("clusters", "bootstrap"):
-        for file in sorted((root / folder).rglob("*")):
-            path = file.relative_to(root)
-            # clusterconfig/ is generated, 0600, and ignored by Git.
-            if file.is_file() and "clusterconfig" not in path.parts and file.suffix in _TEXT_FILES:
-                yield path
-
-
-def _read(root: Path, path: Path) -> str:
+def _read(root: Path, path: Path) -> bytes:
     try:
-        with (root / path).open("rb") as file:
-            return file.read(_FILE_SIZE_MAX_BYTES).decode(errors="replace")
+        return (root / path).read_bytes()
     except OSError:
-        # A file that cannot be read is noted by the reader that needs it.
-        return ""
+        # The reader that needs the file reports this.
+        return b""
 
 
-def _as_yaml(path: Path, text: str) -> str:
-    if path.name == TEMPLATE:
+def _as_yaml(path: Path, raw: bytes) -> str:
+    text = raw.decode(errors="replace")
+    if path.name == SECRETS_TEMPLATE:
         return _REFERENCE.sub(lambda match: match["enclosed"] or match["bare"], text)
     return text if path.name.endswith(sops.SUFFIX) else document.without_templates(text)
 
 
-def _identity(data: Mapping[str, Any]) -> tuple[str, str]:
-    metadata = data.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    return str(metadata.get("namespace", "default")), str(metadata.get("name", ""))
-
-
-def _entries(secret: Mapping[str, Any]) -> list[str]:
-    sections = (secret.get("data"), secret.get("stringData"))
-    return [str(key) for section in sections if isinstance(section, dict) for key in section]
+def _keys(secret: Mapping[str, Any]) -> set[str]:
+    return {*document.mapping_at(secret, "data"), *document.mapping_at(secret, "stringData")}

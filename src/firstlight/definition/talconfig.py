@@ -1,36 +1,41 @@
-"""The inventory of a cluster: what its talconfig.yaml says of nodes, addresses and versions."""
+"""Read the inventory of a cluster, its talconfig.yaml: versions, endpoint, networks and nodes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from firstlight.definition import document, notation, shape
+from firstlight.definition import document, network, schema
 from firstlight.definition.model import Node, Role
-from firstlight.definition.talconfig_shape import TALCONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from firstlight.definition.findings import Findings
 
-# What Talos itself takes when the definition names none.
+# Talos's own defaults.
 _DEFAULT_POD_NETWORK = "10.244.0.0/16"
 _DEFAULT_SERVICE_NETWORK = "10.96.0.0/12"
+
+_VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
+_HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ENDPOINT = re.compile(r"https://(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
+_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryNode:
-    """A node as the file writes it.
+    """A node of the inventory.
 
     Attributes:
-        index: Its place in the file's list, for messages.
-        node: What the rest of the program needs of it.
-        interface: Its address with the prefix length, when a link carries it.
-        link_field: The dotted name of the link that carries the address, or of the first.
-        vip: The shared address that it can hold, as written; empty for none.
+        index: Its position in the file's list, for messages.
+        node: The node as the rest of the program knows it.
+        interface: Its address with the prefix length, if a link has the address.
+        link_field: The dotted name of the link that has the address, or of the first link.
+        vip: The shared address as written; empty if the node has none.
         data: The node's own mapping, with the defaults of its group filled in.
     """
 
@@ -49,13 +54,13 @@ class InventoryNode:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """A talconfig.yaml whose every value has the right type.
+    """A talconfig.yaml whose values all have the right type.
 
     Attributes:
         path: The file, relative to the root.
         data: Its whole content.
         name: The cluster's name.
-        endpoint: The Kubernetes API's URL.
+        endpoint: The URL of the Kubernetes API.
         endpoint_host: The host of that URL.
         talos_version: With the leading v.
         kubernetes_version: With the leading v.
@@ -82,60 +87,100 @@ class Inventory:
 
 
 def read_inventory(root: Path, path: Path, findings: Findings) -> Inventory | None:
-    """Return the inventory, or nothing where it cannot be understood; what is wrong is noted."""
+    """Return the inventory, or `None` if its values have the wrong types, and add problems."""
     found = document.read_document(root, path, findings)
-    if found is None or not shape.check(path, found.data, TALCONFIG, findings):
+    if found is None or not schema.check(path, found.data, schema.TALCONFIG, findings):
         return None
     data = found.mapping
-    notation.check_version(path, "talosVersion", data["talosVersion"], findings)
-    notation.check_version(path, "kubernetesVersion", data["kubernetesVersion"], findings)
+    _check_version(path, "talosVersion", data["talosVersion"], findings)
+    _check_version(path, "kubernetesVersion", data["kubernetesVersion"], findings)
     nodes = [_node(path, index, data, findings) for index in range(len(data["nodes"]))]
     return Inventory(
         path=path,
         data=data,
         name=data["clusterName"],
         endpoint=data["endpoint"],
-        endpoint_host=notation.read_endpoint_host(path, data["endpoint"], findings),
+        endpoint_host=_endpoint_host(path, data["endpoint"], findings),
         talos_version=data["talosVersion"],
         kubernetes_version=data["kubernetesVersion"],
-        pod_networks=notation.read_networks(
+        pod_networks=network.read_networks(
             path, "clusterPodNets", data, _DEFAULT_POD_NETWORK, findings
         ),
-        service_networks=notation.read_networks(
+        service_networks=network.read_networks(
             path, "clusterSvcNets", data, _DEFAULT_SERVICE_NETWORK, findings
         ),
         nodes=tuple(node for node in nodes if node is not None),
     )
 
 
-def group_of(data: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings that a node shares with all nodes of its role."""
-    group: Mapping[str, Any] = data.get("controlPlane" if node["controlPlane"] else "worker", {})
-    return group
+def _check_version(path: Path, field: str, text: str, findings: Findings) -> None:
+    if _VERSION.fullmatch(text):
+        return
+    if _VERSION.fullmatch(f"v{text}"):
+        findings.add(
+            path,
+            field,
+            text,
+            rule="version-without-v",
+            message="the version has no leading v",
+            fix=f"write v{text}",
+        )
+    else:
+        findings.add(
+            path,
+            field,
+            text,
+            rule="bad-version",
+            message="this is not a full semantic version",
+            fix="write it like v1.12.0: v, major, minor, patch",
+        )
+
+
+def _check_hostname(path: Path, field: str, text: str, findings: Findings) -> None:
+    if not _HOSTNAME.fullmatch(text):
+        findings.add(
+            path,
+            field,
+            text,
+            rule="bad-hostname",
+            message="Kubernetes does not accept this name for a node",
+            fix="use 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at "
+            "both ends",
+        )
+
+
+def _endpoint_host(path: Path, text: str, findings: Findings) -> str:
+    match = _ENDPOINT.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) <= _PORT_MAX:
+        findings.add(
+            path,
+            "endpoint",
+            text,
+            rule="bad-endpoint",
+            message="the endpoint is not an https URL with a port",
+            fix="write it like https://10.25.11.10:6443",
+        )
+        return ""
+    return match["host"]
 
 
 def _node(
     path: Path, index: int, data: Mapping[str, Any], findings: Findings
 ) -> InventoryNode | None:
     own = data["nodes"][index]
-    # talhelper: a node's own setting replaces its group's, patches apart.
-    merged = {
-        **group_of(data, own),
-        **{key: value for key, value in own.items() if value not in ([], {}, "")},
-    }
+    group = data.get("controlPlane" if own["controlPlane"] else "worker", {})
+    # As talhelper does: a setting of the node replaces that of its group, except for patches.
+    merged = {**group, **{key: value for key, value in own.items() if value not in ([], {}, "")}}
     field = f"nodes[{index}]"
-    address = notation.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
-    notation.check_hostname(path, f"{field}.hostname", own["hostname"], findings)
-    notation.check_routing(path, field, {"nameservers": merged.get("nameservers", [])}, findings)
-    links = _links(
-        path, f"{field}.networkInterfaces", merged.get("networkInterfaces", []), findings
-    )
+    address = network.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
+    _check_hostname(path, f"{field}.hostname", own["hostname"], findings)
+    network.check_routing(path, field, {"nameservers": merged.get("nameservers", [])}, findings)
+    interfaces = merged.get("networkInterfaces", [])
+    links = list(_links(path, f"{field}.networkInterfaces", interfaces, findings))
     if address is None:
         return None
-    carriers = [
-        link for link in links if any(interface.ip == address for interface in link.addresses)
-    ]
-    link = (carriers or links[:1] or [_Link(f"{field}.networkInterfaces[0]", "", 0, "", "", [])])[0]
+    carriers = [link for link in links if any(one.ip == address for one in link.addresses)]
+    link = (carriers or links or [_Link(f"{field}.networkInterfaces[0]", "", 0, "", "", [])])[0]
     return InventoryNode(
         index=index,
         node=Node(
@@ -146,9 +191,7 @@ def _node(
             mtu=link.mtu,
             bond_mode=link.bond_mode,
         ),
-        interface=next(
-            (interface for interface in link.addresses if interface.ip == address), None
-        ),
+        interface=next((one for one in link.addresses if one.ip == address), None),
         link_field=link.field,
         vip=next((other.vip for other in links if other.vip), ""),
         data=merged,
@@ -157,7 +200,7 @@ def _node(
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """A link that can carry addresses: an interface, or a VLAN on one."""
+    """A link that can have addresses: an interface, or a VLAN on one."""
 
     field: str
     name: str
@@ -169,30 +212,22 @@ class _Link:
 
 def _links(
     path: Path, field: str, interfaces: list[Mapping[str, Any]], findings: Findings
-) -> list[_Link]:
-    links = []
+) -> Iterator[_Link]:
     for index, interface in enumerate(interfaces):
-        name, mtu, mode = (
-            interface.get("interface", f"link{index}"),
-            interface.get("mtu", 0),
-            interface.get("bond", {}).get("mode", ""),
-        )
-        parts = [(f"{field}[{index}]", name, interface)]
+        where, name = f"{field}[{index}]", interface.get("interface", f"link{index}")
+        parts = [(where, name, interface)]
         parts += [
-            (f"{field}[{index}].vlans[{n}]", f"{name}.{vlan['vlanId']}", vlan)
-            for n, vlan in enumerate(interface.get("vlans", []))
+            (f"{where}.vlans[{number}]", f"{name}.{vlan['vlanId']}", vlan)
+            for number, vlan in enumerate(interface.get("vlans", []))
         ]
-        for where, called, part in parts:
-            addresses = notation.read_interfaces(path, where, part, findings)
-            notation.check_routing(path, where, part, findings)
-            links.append(
-                _Link(
-                    where,
-                    called,
-                    part.get("mtu", mtu),
-                    mode,
-                    part.get("vip", {}).get("ip", ""),
-                    addresses,
-                )
+        for part_field, part_name, part in parts:
+            network.check_routing(path, part_field, part, findings)
+            yield _Link(
+                field=part_field,
+                name=part_name,
+                # A VLAN inherits the MTU and the bond of its interface.
+                mtu=part.get("mtu", interface.get("mtu", 0)),
+                bond_mode=interface.get("bond", {}).get("mode", ""),
+                vip=part.get("vip", {}).get("ip", ""),
+                addresses=network.read_interfaces(path, part_field, part, findings),
             )
-    return links

@@ -1,10 +1,12 @@
-"""Rules between clusters: names, identities, addresses and networks that two of them claim."""
+"""Check that no two clusters share a name, a cluster.id, an address, a hostname or a network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
+
+from firstlight.definition.network import networks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one cluster claims for itself.
+    """What one cluster must have for itself.
 
     Attributes:
         inventory: Its nodes and networks.
-        network: Its node network and VIP, if they can be told.
-        cluster_id: Its Cilium cluster.id, 0 if it cannot be told.
-        cilium_path: Where that is written.
+        network: Its node network and VIP, if known.
+        cluster_id: Its Cilium cluster.id, 0 if unknown.
+        cilium_path: The file that sets the cluster.id.
     """
 
     inventory: Inventory
@@ -34,20 +36,16 @@ class Claim:
 
     @property
     def networks(self) -> Iterator[tuple[str, str, IPv4Network]]:
-        """The cluster's networks, each with what it is and its field."""
-        if self.network is not None:
-            yield "node network", "nodes", self.network.nodes
-        for pods in self.inventory.pod_networks:
-            yield "pod network", "clusterPodNets", pods
-        for services in self.inventory.service_networks:
-            yield "service network", "clusterSvcNets", services
+        """The cluster's networks, each with its description and field."""
+        return networks_of(self.inventory, self.network.nodes if self.network else None)
 
 
-def check_clashes(claims: list[Claim], findings: Findings) -> None:
-    """Note everything that two clusters claim at once."""
+def check_cross_cluster(claims: list[Claim], findings: Findings) -> None:
+    """Add a problem for everything that two clusters claim."""
     for first, second in combinations(claims, 2):
         _check_identity(first, second, findings)
         _check_addresses(first, second, findings)
+        _check_hostnames(first, second, findings)
         _check_networks(first, second, findings)
 
 
@@ -59,7 +57,7 @@ def _check_identity(first: Claim, second: Claim, findings: Findings) -> None:
             second.inventory.name,
             rule="cluster-name-clash",
             message=f"{first.inventory.path} has the same name",
-            fix="give each cluster a name of its own: kubeconfig, context and Cilium go by it",
+            fix="give each cluster its own name: kubeconfig, context and Cilium use it",
         )
     if first.cluster_id and first.cluster_id == second.cluster_id:
         findings.add(
@@ -68,7 +66,8 @@ def _check_identity(first: Claim, second: Claim, findings: Findings) -> None:
             second.cluster_id,
             rule="cluster-id-clash",
             message=f"{first.inventory.name} and {second.inventory.name} have the same cluster.id",
-            fix="give each cluster one of its own: Cluster Mesh tells them apart by it, and it cannot be changed later",
+            fix="give each cluster its own id: Cluster Mesh identifies clusters by it, and it "
+            "cannot be changed later",
         )
 
 
@@ -81,19 +80,8 @@ def _check_addresses(first: Claim, second: Claim, findings: Findings) -> None:
                 field,
                 address,
                 rule="address-clash",
-                message=f"it is the address of both {taken[address][0]} and {what}",
-                fix="give each an address of its own",
-            )
-    names = {node.node.hostname for node in first.inventory.nodes}
-    for node in second.inventory.nodes:
-        if node.node.hostname in names:
-            findings.add(
-                second.inventory.path,
-                f"{node.field}.hostname",
-                node.node.hostname,
-                rule="hostname-clash",
-                message=f"{first.inventory.name} has a node of that name",
-                fix="begin the names of all nodes with the name of their cluster",
+                message=f"{taken[address][0]} and {what} have the same address",
+                fix="give each its own address",
             )
 
 
@@ -107,16 +95,32 @@ def _addresses(claim: Claim) -> dict[str, tuple[str, str]]:
     return addresses
 
 
+def _check_hostnames(first: Claim, second: Claim, findings: Findings) -> None:
+    taken = {node.node.hostname for node in first.inventory.nodes}
+    for node in second.inventory.nodes:
+        if node.node.hostname in taken:
+            findings.add(
+                second.inventory.path,
+                f"{node.field}.hostname",
+                node.node.hostname,
+                rule="hostname-clash",
+                message=f"{first.inventory.name} has a node with the same hostname",
+                fix="start each hostname with the name of its cluster",
+            )
+
+
 def _check_networks(first: Claim, second: Claim, findings: Findings) -> None:
     for first_what, _, taken in first.networks:
         for what, field, network in second.networks:
-            # Two clusters may share a node network; their addresses on it are compared one by one.
+            # Two clusters may share a node network; their addresses on it are compared above.
             if network.overlaps(taken) and (what, first_what) != ("node network", "node network"):
                 findings.add(
                     second.inventory.path,
                     field,
                     network,
                     rule="network-clash",
-                    message=f"the {what} of {second.inventory.name} overlaps the {first_what} {taken} of {first.inventory.name}",
-                    fix="use networks that share no address: pods could not reach the other cluster",
+                    message=f"the {what} of {second.inventory.name} overlaps the {first_what} "
+                    f"{taken} of {first.inventory.name}",
+                    fix="use networks that do not overlap: otherwise pods cannot reach the other "
+                    "cluster",
                 )

@@ -1,4 +1,4 @@
-"""Keys and types are checked with a hint at what is meant."""
+"""An unknown key or a wrong type gets a problem that suggests what was meant."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.definition.findings import Findings
-from firstlight.definition.shape import (
+from firstlight.definition.findings import Findings, did_you_mean
+from firstlight.definition.schema import (
     FLAG,
     NUMBER,
     REQUIRED_TEXT,
     TEXT_MAP,
     TEXTS,
     check,
-    did_you_mean,
     mapping,
 )
 
-SHAPE = mapping(
+SCHEMA = mapping(
     {"name": REQUIRED_TEXT, "count": NUMBER, "active": FLAG, "words": TEXTS, "labels": TEXT_MAP}
 )
 
@@ -26,18 +25,18 @@ SHAPE = mapping(
 @pytest.mark.parametrize(
     ("data", "field", "fix"),
     [
-        ({"name": 1.10}, "name", "put it in quotes"),
+        ({"name": 1.10}, "name", "quote the value"),
         ({"name": None}, "name", "write a value"),
         ({"name": "x", "count": "3"}, "count", "write the number without quotes"),
         ({"name": "x", "count": True}, "count", "write a whole number"),
         ({"name": "x", "active": "yes"}, "active", "write true or false, without quotes"),
         ({"name": "x", "words": "a"}, "words", "write a list"),
-        ({"name": "x", "words": ["a", 1]}, "words[1]", "put it in quotes"),
-        ({"name": "x", "labels": {"zone": 7}}, "labels.zone", "put it in quotes"),
+        ({"name": "x", "words": ["a", 1]}, "words[1]", "quote the value"),
+        ({"name": "x", "labels": {"zone": 7}}, "labels.zone", "quote the value"),
         (
             {"name": "x", "colour": 1},
             "colour",
-            "known keys here: active, count, labels, name, words",
+            "use one of these keys: active, count, labels, name, words",
         ),
         ({"name": "x", "cuont": 1}, "cuont", "did you mean `count`?"),
         ({"count": 1}, "name", "add `name:` (text)"),
@@ -48,32 +47,32 @@ SHAPE = mapping(
 def test_each_mistake_is_one_problem_with_a_fix(data, field: str, fix: str):
     findings = Findings()
 
-    well = check(Path("some.yaml"), data, SHAPE, findings)
+    matches = check(Path("some.yaml"), data, SCHEMA, findings)
 
-    assert not well
+    assert not matches
     assert [(problem.field, problem.fix) for problem in findings.problems] == [(field, fix)]
 
 
-def test_a_right_value_is_well():
+def test_a_valid_value_has_no_problem():
     findings = Findings()
 
     assert check(
         Path("some.yaml"),
         {"name": "x", "count": 3, "active": False, "words": ["a"], "labels": {"a": "b"}},
-        SHAPE,
+        SCHEMA,
         findings,
     )
     assert findings.problems == ()
 
 
-def test_every_item_is_looked_at():
+def test_every_item_is_checked():
     findings = Findings()
 
-    check(Path("some.yaml"), {"name": "x", "words": [1, "a", 2]}, SHAPE, findings)
+    check(Path("some.yaml"), {"name": "x", "words": [1, "a", 2]}, SCHEMA, findings)
 
     assert [problem.field for problem in findings.problems] == ["words[0]", "words[2]"]
 
 
-def test_nothing_near_is_no_suggestion():
+def test_only_a_close_word_is_suggested():
     assert did_you_mean("zebra", ["name", "count"]) == ""
     assert did_you_mean("infar", ["apps", "infra"]) == "infra"

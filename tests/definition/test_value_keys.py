@@ -1,10 +1,10 @@
-"""A value key that the chart does not know is found, because Helm would ignore it."""
+"""A value key that the chart does not know is reported, because Helm would ignore it."""
 
 from __future__ import annotations
 
 import pytest
 
-from firstlight.definition.valuekeys import unknown_keys
+from firstlight.definition.parity import unknown_keys
 
 DEFAULTS = """
 # -- Where cgroup2 is.
@@ -14,7 +14,7 @@ cgroup:
   hostRoot: /run/cilium/cgroupv2
 masquerade:
   enabled: false
-# which networks are spared
+# which networks are excluded
 # config:
 #   networks: []
 nodeSelector:
@@ -26,7 +26,7 @@ serviceAccounts:
 # appLabel: "dns"
 service:
   # clusterIP: ""
-  # -- type: is told elsewhere
+  # -- type: is described elsewhere
   name: ""
 """
 
@@ -38,9 +38,9 @@ service:
         ({"cgroup": {"autoMount": {"enabled": False}}}, []),
         (
             {"cgroup": {"automount": {"enabled": False}}},
-            ["the chart knows no value cgroup.automount; did you mean cgroup.autoMount?"],
+            ["the chart has no value cgroup.automount; did you mean cgroup.autoMount?"],
         ),
-        ({"zebra": 1}, ["the chart knows no value zebra"]),
+        ({"zebra": 1}, ["the chart has no value zebra"]),
         ({"podAnnotations": {"any": {"depth": "goes"}}}, []),
         ({"serviceAccounts": {"cilium": {"name": "x"}}}, []),
         ({"extraArgs": ["--any"]}, []),
@@ -52,23 +52,23 @@ service:
             },
             [],
         ),
-        # Commented out, but elsewhere.
+        # Commented out, but in another block.
         (
             {"clusterIP": "10.43.0.10", "cgroup": {"config": {}}},
-            ["the chart knows no value clusterIP", "the chart knows no value cgroup.config"],
+            ["the chart has no value clusterIP", "the chart has no value cgroup.config"],
         ),
-        ({"service": {"zone": "b"}}, ["the chart knows no value service.zone"]),
-        # A word within a comment is no key.
-        ({"service": {"type": "x"}}, ["the chart knows no value service.type"]),
+        ({"service": {"zone": "b"}}, ["the chart has no value service.zone"]),
+        # A word in the text of a comment is not a key.
+        ({"service": {"type": "x"}}, ["the chart has no value service.type"]),
         ({"global": {"imageRegistry": "x"}}, []),
         (
             {"zebra": 1, "cgroup": {"hostroot": "a"}},
             [
-                "the chart knows no value zebra",
-                "the chart knows no value cgroup.hostroot; did you mean cgroup.hostRoot?",
+                "the chart has no value zebra",
+                "the chart has no value cgroup.hostroot; did you mean cgroup.hostRoot?",
             ],
         ),
     ],
 )
-def test_unknown_keys_are_named_with_the_nearest_known_one(values, texts):
+def test_an_unknown_key_is_named_with_the_closest_known_key(values, texts):
     assert [str(found) for found in unknown_keys(values, DEFAULTS)] == texts
