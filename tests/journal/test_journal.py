@@ -27,7 +27,7 @@ from firstlight.events import (
     Observed,
     Verdict,
 )
-from firstlight.journal import Journal, read_history
+from firstlight.journal import BootstrapRecord, Journal, read_history
 
 BOOTSTRAP = "bootstrap etcd on cp-1 (127.0.0.1)"
 
@@ -391,3 +391,32 @@ def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp
         match=r"cannot write the journal .*/file/journal.jsonl: (Not a directory|File exists)",
     ):
         Journal(tmp_path / "file" / "journal.jsonl").__enter__()
+
+
+def test_the_journal_gives_the_same_record_as_the_live_events(tmp_path: Path):
+    """Decision 12: one fold, from disk and live."""
+    path = tmp_path / "j"
+    live = BootstrapRecord()
+    bus = Bus(SystemClock())
+    with Journal(path) as journal:
+        bus.add(journal.record)
+        bus.add(live.hear)
+        for event in (
+            ActionBegun("c", "generate configs", ""),
+            ActionBegun("c", BOOTSTRAP, ""),
+            ActionEnded("c", BOOTSTRAP, ok=True, elapsed_s=1),
+            CriterionEnded("c", Verdict.MET, 1, 1),
+            ActionBegun("d", BOOTSTRAP, "machines were reset"),
+            ActionEnded("d", BOOTSTRAP, ok=True, elapsed_s=1),
+            CriterionEnded("d", Verdict.MET, 1, 1),
+            ActionBegun("e", "install cilium", ""),
+        ):
+            bus.emit(event)
+
+    read = read_history(path).record
+
+    assert_same(read.first_action_at, live.first_action_at)
+    assert read.met_at.keys() == live.met_at.keys() == {"d"}
+    assert read.unfinished == live.unfinished == ("install cilium",)
+    assert read.was_bootstrapped
+    assert live.was_bootstrapped
