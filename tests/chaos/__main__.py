@@ -1,11 +1,11 @@
-"""`./task chaos`: end rehearsals at every boundary and at random instants, see that each converges, and say so in a table.
+"""`./task chaos`: end rehearsals at every boundary and at random instants, and check convergence.
 
-N=200       how many random SIGKILLs
-SIGNALS=30  how many random SIGINT, SIGTERM and SIGHUP
-SEED=1      where they come from: the same seed means the same instants; a campaign that was ended goes on with the same command
-EACH=10     how many ends one bootstrap takes
-LABS=1      how many rehearsals at once
-MATRIX=no   leave the boundaries out
+N=200       number of random SIGKILLs
+SIGNALS=30  number of random SIGINT, SIGTERM and SIGHUP
+SEED=1      seed of the random instants; the same seed and command continue an interrupted campaign
+EACH=10     number of interruptions per bootstrap
+LABS=1      number of rehearsals at once
+MATRIX=no   skip the boundaries
 """
 
 from __future__ import annotations
@@ -25,20 +25,28 @@ from queue import SimpleQueue
 from tests.chaos.bench import RUN_S, STOP, Bench, bench_on
 from tests.chaos.chain import run_chain
 from tests.chaos.ledger import Ledger, summary
-from tests.chaos.moments import PLUGIN, TELL
-from tests.chaos.plan import KILLS, ORDERLY, Shot, chained, matrix, random_chain, timeline_of
+from tests.chaos.moments import PLUGIN, PROGRESS
+from tests.chaos.plan import (
+    GRACEFUL,
+    KILLS,
+    Interruption,
+    chained,
+    matrix,
+    random_chain,
+    timeline_of,
+)
 from tests.rehearsal.conftest import CHECKOUT
 
 FIRST_NETWORK = 40
-"""Of the loopback networks that rehearsals lie on: nobody else's."""
+"""First of the loopback networks for rehearsals; nothing else uses them."""
 
-_SAYING = threading.Lock()
+_OUTPUT = threading.Lock()
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a campaign, or what is left of it."""
+    """Run a campaign, or the rest of one."""
     options = _parser().parse_args(argv)
-    # A shell that starts us in the background has us ignore SIGINT, and whatever we start as well.
+    # A shell that starts us in the background makes us and our children ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = CHECKOUT / "reports" / "chaos"
     ledger = Ledger(folder / f"seed-{options.seed}.jsonl")
@@ -51,19 +59,19 @@ def main(argv: Sequence[str]) -> int:
             if not ledger.timeline():
                 pool.submit(_measure, ledger, FIRST_NETWORK).result()
             chains = {
-                name: shots
-                for name, shots in _chains(options, ledger).items()
+                name: interruptions
+                for name, interruptions in _chains(options, ledger).items()
                 if name not in ledger.done()
             }
-            _say(f"{len(chains)} bootstraps to go, {sum(map(len, chains.values()))} ends of runs")
+            _say(f"{len(chains)} bootstraps to go, {sum(map(len, chains.values()))} interruptions")
             futures = [
-                pool.submit(_one, ledger, name, shots, networks, folder)
-                for name, shots in chains.items()
+                pool.submit(_one, ledger, name, interruptions, networks, folder)
+                for name, interruptions in chains.items()
             ]
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
-            _say("ending; the same command goes on from here")
+            _say("ending; the same command continues from here")
             STOP.set()
             pool.shutdown(cancel_futures=True)
             return 2
@@ -73,28 +81,36 @@ def main(argv: Sequence[str]) -> int:
     return 0 if all(line["converged"] for line in ledger.done().values()) else 1
 
 
-def _chains(options: argparse.Namespace, ledger: Ledger) -> dict[str, list[Shot]]:
+def _chains(options: argparse.Namespace, ledger: Ledger) -> dict[str, list[Interruption]]:
     timeline = ledger.timeline()
-    chains: dict[str, list[Shot]] = {}
+    chains: dict[str, list[Interruption]] = {}
     if options.matrix != "no":
-        chains |= {f"matrix-{number}": shots for number, shots in enumerate(matrix())}
-    for kind, count, blows in (
+        chains |= {
+            f"matrix-{number}": interruptions for number, interruptions in enumerate(matrix())
+        }
+    for kind, count, terminations in (
         ("kills", options.kills, KILLS),
-        ("signals", options.signals, ORDERLY),
+        ("signals", options.signals, GRACEFUL),
     ):
         for number, kills in chained(count, options.each):
-            chains[f"{kind}-{number}"] = random_chain(options.seed, number, timeline, kills, blows)
+            chains[f"{kind}-{number}"] = random_chain(
+                options.seed, number, timeline, kills, terminations
+            )
     return chains
 
 
 def _one(
-    ledger: Ledger, name: str, shots: Sequence[Shot], networks: SimpleQueue[int], folder: Path
+    ledger: Ledger,
+    name: str,
+    interruptions: Sequence[Interruption],
+    networks: SimpleQueue[int],
+    folder: Path,
 ) -> None:
     network = networks.get()
     base = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-"))
     try:
         with bench_on(network, base / "lab") as bench:
-            outcome = run_chain(bench, shots, say=lambda text: _say(f"{name}: {text}"))
+            outcome = run_chain(bench, interruptions, say=lambda text: _say(f"{name}: {text}"))
             if not outcome.converged:
                 _keep_evidence(bench, folder / name)
             ledger.keep(name, outcome)
@@ -104,7 +120,10 @@ def _one(
 
 
 def _keep_evidence(bench: Bench, place: Path) -> None:
-    """Keep what explains a bootstrap that did not converge: each run's output, the lab's logs, the journal, the call log."""
+    """Keep what explains a bootstrap that did not converge.
+
+    That is the output of each run, the lab's logs, the journal and the call log.
+    """
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     for file in (
@@ -117,18 +136,19 @@ def _keep_evidence(bench: Bench, place: Path) -> None:
 
 
 def _measure(ledger: Ledger, network: int) -> None:
-    """Take the time of an undisturbed run: random instants are drawn from it."""
+    """Measure an undisturbed run. Random instants are drawn from its timeline."""
     _say("measuring an undisturbed run")
     base = Path(tempfile.mkdtemp(prefix="chaos-timeline-"))
     with bench_on(network, base / "lab") as bench:
         started = time.time()
-        process, output = bench.start({**PLUGIN, TELL: str(bench.told)})
+        process, output = bench.start({**PLUGIN, PROGRESS: str(bench.progress)})
         code = bench.wait(process, RUN_S)
         if code:
             raise SystemExit(
-                f"cannot measure: the undisturbed run ended with {code}\n{output.read_text()[-3000:]}"
+                f"cannot measure: the undisturbed run ended with {code}\n"
+                f"{output.read_text()[-3000:]}"
             )
-        ledger.keep_timeline(timeline_of(bench.told.read_text(), started, time.time()))
+        ledger.keep_timeline(timeline_of(bench.progress.read_text(), started, time.time()))
     shutil.rmtree(base, ignore_errors=True)
 
 
@@ -148,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(text: str) -> None:
-    with _SAYING:
+    with _OUTPUT:
         sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
         sys.stdout.flush()
 

@@ -1,4 +1,7 @@
-"""A rehearsal under test: begin it, end it, begin it again with the same command, and judge what became of the cluster."""
+"""A rehearsal under test.
+
+Start it, end it, start it again with the same command, and check the cluster.
+"""
 
 from __future__ import annotations
 
@@ -15,65 +18,71 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.events import Verdict
-from tests.chaos.blows import Blow, command, marked, strike
-from tests.chaos.moments import PLUGIN, TELL, Instant
+from tests.chaos.moments import PLUGIN, PROGRESS, Instant
+from tests.chaos.terminations import Termination, command, marked, terminate
 from tests.rehearsal.conftest import CHECKOUT, Rehearsal, copy_of_the_checkout
 
 RUN_S = 1200.0
-"""A whole rehearsal takes 70 s on a quiet machine; nobody else's load makes ten of it."""
+"""A whole rehearsal takes 70 s on a quiet machine.
+
+Even under heavy load, ten times that suffices.
+"""
 
 ENDING_S = 90.0
-"""When a run that was told to end is taken for one that hangs; what is slow only is judged elsewhere."""
+"""A run that has not ended after this time hangs. Slow endings are judged separately."""
 
 POLL_S = 0.01
 
 CLOCKS_APART_S = 0.5
-"""What a run that does not heed a signal goes on for is longer."""
+"""A run that ignores a signal continues for longer than this."""
 
 COMPLETE = (Verdict.MET, Verdict.ALREADY_MET, Verdict.NOT_VERIFIABLE)
-"""What every criterion has to be in the end."""
+"""The verdicts that every criterion must have at the end."""
 
 KNOWN = (".gitignore", ".generated.json")
-"""Hidden files that belong where secrets are."""
+"""Hidden files that belong beside secrets."""
 
 
 HUNG = 124
-"""What a run is said to have ended with that did not end by itself."""
+"""The exit code that stands for a run that did not end by itself."""
 
 STOP = threading.Event()
-"""Set when the campaign itself is to end: benches in other threads tidy up."""
+"""Set when the campaign is to end, so that benches in other threads clean up."""
 
 
 class Stopped(Exception):
-    """The campaign ends."""
+    """The campaign is ending."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A run that ended, one way or another."""
+class RunResult:
+    """A run that ended, for any reason."""
 
     code: int
     output: str
     seconds: float
     ending_s: float = 0.0
-    """From the blow to the end."""
+    """Time from the signal to the end."""
     missed: bool = False
-    """Whether the run was over before the blow."""
+    """Whether the run was over before the signal."""
     skipped: bool = False
-    """Whether it was ended where its action was found not to be needed, which is no boundary of that action."""
+    """Whether its action turned out not to be needed.
+
+    Then it did not end at a boundary of that action.
+    """
     reached: bool = True
-    """Whether the criterion began from which the blow was counted."""
+    """Whether the criterion began from which the time is counted."""
     where: tuple[str, str] = ("start", "")
-    """Stage and criterion in which it ended, as far as it told."""
+    """Stage and criterion in which it ended, as far as it reported them."""
 
 
 @dataclass
 class Bench:
-    """One rehearsal, and what is known of its bootstrap apart from what it says itself.
+    """One rehearsal, and what is known about its bootstrap independently of its report.
 
     Attributes:
-        first_begun: The journal's first action as it was on the disk when it was first seen.
-        run_s: When a run is taken for one that hangs.
+        first_begun: The time of the journal's first action, when it was first seen on disk.
+        run_s: A run that takes longer hangs.
     """
 
     rehearsal: Rehearsal
@@ -84,18 +93,21 @@ class Bench:
 
     @property
     def state(self) -> Path:
-        """Where journal, lock and call log are."""
+        """The folder of journal, lock and call log."""
         return self.rehearsal.state
 
     @property
-    def told(self) -> Path:
-        """Where the plugin writes when each criterion began."""
-        return self.rehearsal.root.parent / "told"
+    def progress(self) -> Path:
+        """The file to which the plugin writes when each criterion begins."""
+        return self.rehearsal.root.parent / "progress"
 
     def start(self, extra: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[bytes], Path]:
-        """Begin a run, in a process group of its own, as a shell does; its output goes to a file, which outlives it."""
+        """Start a run in its own process group, as a shell does.
+
+        Its output goes to a file, which survives the run.
+        """
         self.runs += 1
-        self.told.write_text("")
+        self.progress.write_text("")
         output = self.rehearsal.root.parent / f"run-{self.runs:03}.log"
         with output.open("wb") as stream:
             process = subprocess.Popen(
@@ -113,81 +125,87 @@ class Bench:
             )
         return process, output
 
-    def finish(self) -> Ended:
-        """Run the command to its end, as an operator does: nothing is added to it."""
+    def finish(self) -> RunResult:
+        """Run the command to its end, unmodified, as an operator does."""
         started = time.monotonic()
         process, output = self.start()
         code = self.wait(process, self.run_s)
         self._note_first_action()
-        return Ended(code, output.read_text(errors="replace"), time.monotonic() - started)
+        return RunResult(code, output.read_text(errors="replace"), time.monotonic() - started)
 
-    def ended_at(self, instant: Instant) -> Ended:
-        """Run the command until it is ended at a named moment, by its own hand."""
+    def run_until(self, instant: Instant) -> RunResult:
+        """Run the command until it ends itself at a named moment."""
         started = time.monotonic()
-        process, output = self.start({**instant.environment(), TELL: str(self.told)})
+        process, output = self.start({**instant.environment(), PROGRESS: str(self.progress)})
         code = self.wait(process, self.run_s)
         self._note_first_action()
-        told = self.told.read_text().splitlines()
-        struck = [float(line.split()[0]) for line in told if line.endswith(" struck")]
-        ending_s = time.time() - struck[0] if struck else 0.0
-        skipped = any(line.endswith(" skipped") for line in told)
-        return Ended(
+        progress = self.progress.read_text().splitlines()
+        signalled = [float(line.split()[0]) for line in progress if line.endswith(" interrupted")]
+        ending_s = time.time() - signalled[0] if signalled else 0.0
+        skipped = any(line.endswith(" skipped") for line in progress)
+        return RunResult(
             code,
             output.read_text(errors="replace"),
             time.monotonic() - started,
             ending_s,
-            not struck,
+            not signalled,
             skipped,
-            where=_where(told),
+            where=_where(progress),
         )
 
-    def ended_after(self, criterion: str, later_s: float, blow: Blow) -> Ended:
-        """Run the command until so long after a criterion began (the run itself, for an empty one), and end it from outside."""
+    def run_until_after(
+        self, criterion: str, later_s: float, termination: Termination
+    ) -> RunResult:
+        """Run the command, and end it from outside some time after a criterion began.
+
+        An empty criterion counts from the start of the run.
+        """
         started = time.monotonic()
-        process, output = self.start({**PLUGIN, TELL: str(self.told)})
+        process, output = self.start({**PLUGIN, PROGRESS: str(self.progress)})
         self._watch(process, self.run_s, until=lambda: not criterion or self._began(criterion))
         reached = not criterion or self._began(criterion)
         if reached:
             self._watch(process, later_s)
-        struck, struck_at = time.monotonic(), time.time()
+        signalled, signalled_at = time.monotonic(), time.time()
         missed = not reached or process.poll() is not None
         if not missed:
-            strike(process.pid, blow, str(self.state))
-        # A run that never came to the criterion has had its time.
+            terminate(process.pid, termination, str(self.state))
+        # A run that never reached the criterion has used up its time.
         code = self.wait(process, ENDING_S if reached else 0)
         self._note_first_action()
         now = time.monotonic()
-        # Nothing outlives SIGKILL; and only who heard the signal after its last criterion ends as if there had been none.
+        # Nothing survives SIGKILL. Only a run that gets its signal after its last criterion ends
+        # normally.
         missed = missed or (
-            code == 0 and self._was_over(struck_at)
-            if blow.is_orderly
+            code == 0 and self._was_over(signalled_at)
+            if termination.is_graceful
             else code not in (-signal.SIGKILL, HUNG)
         )
-        where = _where(self.told.read_text().splitlines())
-        return Ended(
+        where = _where(self.progress.read_text().splitlines())
+        return RunResult(
             code,
             output.read_text(errors="replace"),
             now - started,
-            now - struck,
+            now - signalled,
             missed,
             reached=reached,
             where=where,
         )
 
-    def troubles(self) -> list[str]:
-        """Return everything that is not as it has to be after the command ended well, in words."""
+    def problems(self) -> list[str]:
+        """Return everything that is wrong after the command ended successfully."""
         return [
             *self.unmet(),
             *_bootstrapped_once(self.state),
             *self._releases(),
-            *self.left(),
+            *self.leftover_processes(),
             *self._counted_from_the_first_action(),
-            *self._litter(),
+            *self._leftover_files(),
         ]
 
     def unmet(self) -> list[str]:
-        """Return every criterion that the last report does not call met, or not verifiable here."""
-        # A run of a part of the checklist says nothing of the rest.
+        """Return every criterion that the last report shows as neither met nor not verifiable."""
+        # A run of a part of the checklist says nothing about the rest.
         verdicts = {
             name: verdict
             for name, verdict in self.rehearsal.verdicts().items()
@@ -198,19 +216,19 @@ class Bench:
         ] or ([] if verdicts else ["no criteria"])
 
     def journal(self) -> list[dict[str, Any]]:
-        """Return the journal's whole lines."""
+        """Return the complete lines of the journal."""
         path = self.state / "journal.jsonl"
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
 
     def down(self) -> None:
-        """Leave nothing behind."""
+        """Remove the lab."""
         done = self.rehearsal.lab("down")
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
 
     def wait(self, process: subprocess.Popen[bytes], longest_s: float) -> int:
-        """Return what a run ended with; what hangs is a finding, and must not hang us."""
+        """Return the exit code of a run. A run that hangs is ended and reported as HUNG."""
         self._watch(process, longest_s)
         code = process.poll()
         if code is not None:
@@ -224,10 +242,10 @@ class Bench:
         longest_s: float,
         until: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Return when a run has ended, when something is so, or after so long; end it when the campaign is to end.
+        """Wait until a run has ended, a condition is true, or time is up.
 
         Raises:
-            Stopped: The campaign ends.
+            Stopped: The campaign is ending, and the run was ended.
         """
         deadline = time.monotonic() + longest_s
         while process.poll() is None and time.monotonic() < deadline and not until():
@@ -236,14 +254,19 @@ class Bench:
                 raise Stopped
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        strike(process.pid, Blow.KILL_ALL, str(self.state))
+        terminate(process.pid, Termination.KILL_ALL, str(self.state))
         process.wait(timeout=10)
 
     def _began(self, criterion: str) -> bool:
-        return any(line.endswith(f" {criterion}") for line in self.told.read_text().splitlines())
+        return any(
+            line.endswith(f" {criterion}") for line in self.progress.read_text().splitlines()
+        )
 
     def _was_over(self, at: float) -> bool:
-        """Whether the last run had said its last word at that time; the journal's clock may be some milliseconds off."""
+        """Report whether the last run was over at that time.
+
+        The journal's clock may differ by some milliseconds.
+        """
         last = self.journal()[-1:]
         return any(
             line["event"] == "RunEnded"
@@ -275,8 +298,11 @@ class Bench:
             if row["status"] != "deployed"
         ] or ([] if rows else ["no releases"])
 
-    def left(self) -> list[str]:
-        return [f"process {pid} is left: {command(pid)[:80]}" for pid in marked(str(self.state))]
+    def leftover_processes(self) -> list[str]:
+        return [
+            f"process {pid} is still running: {command(pid)[:80]}"
+            for pid in marked(str(self.state))
+        ]
 
     def _counted_from_the_first_action(self) -> list[str]:
         head = self.rehearsal.report["head"]
@@ -297,20 +323,19 @@ class Bench:
             if line["event"] == "CriterionEnded"
         )
         if self.words:
-            # A part of the checklist verifies no whole.
+            # A part of the checklist cannot verify the whole.
             return []
         if (
             verified_s is None
             or verified_s > (last_met - self.first_begun).total_seconds() + 1
             or head["state"] == "interrupted"
         ):
-            return [
-                f"verified after {verified_s} s, of {(last_met - self.first_begun).total_seconds():.0f} s at most"
-            ]
+            passed_s = (last_met - self.first_begun).total_seconds()
+            return [f"verified after {verified_s} s, but at most {passed_s:.0f} s passed"]
         return []
 
-    def _litter(self) -> list[str]:
-        """Return what killed runs left lying about where secrets are: half-written files, temporary folders."""
+    def _leftover_files(self) -> list[str]:
+        """Return temporary files that killed runs left beside secrets."""
         places = (
             self.state / "home" / ".kube",
             *self.state.glob("tree/clusters/*/talos/clusterconfig"),
@@ -322,11 +347,11 @@ class Bench:
             for path in place.iterdir()
             if path.name.startswith(".") and path.name not in KNOWN
         ]
-        return [f"{path} is left" for path in found]
+        return [f"{path} was left behind" for path in found]
 
 
-def _where(told: list[str]) -> tuple[str, str]:
-    named = [line.split() for line in told if not line.endswith((" struck", " skipped"))]
+def _where(progress: list[str]) -> tuple[str, str]:
+    named = [line.split() for line in progress if not line.endswith((" interrupted", " skipped"))]
     return (named[-1][1], named[-1][2]) if named else ("start", "")
 
 
@@ -344,7 +369,7 @@ def _bootstrapped_once(state: Path) -> list[str]:
 
 @contextmanager
 def bench_on(network: int, folder: Path, *words: str) -> Iterator[Bench]:
-    """Make a bench on its own loopback network, and leave nothing behind."""
+    """Create a bench on its own loopback network, and remove it afterwards."""
     copy_of_the_checkout(folder / "checkout", network)
     bench = Bench(Rehearsal(folder / "checkout", folder / "state"), words)
     try:

@@ -116,9 +116,8 @@ def run_chain(
         note.skipped = ended.skipped
         note.problems = _ending_problems(bench, interruption, ended)
         interrupted.append(note)
-        say(
-            f"{'ended ' if note.hit else 'missed'} {note.interruption}{''.join(f'{chr(10)}  PROBLEM {problem}' for problem in note.problems)}"
-        )
+        problems_of_it = "".join(f"\n  PROBLEM {problem}" for problem in note.problems)
+        say(f"{'ended ' if note.hit else 'missed'} {note.interruption}{problems_of_it}")
         if ended.missed:
             # The run is complete, so nothing of this bootstrap is left to interrupt; or it failed.
             break
@@ -134,7 +133,8 @@ def run_chain(
     for each in interrupted:
         each.converged = outcome.converged and each.hit
     say(
-        f"{'converged' if outcome.converged else 'NOT CONVERGED'} after {outcome.finished_s} s {'; '.join(problems)}"
+        f"{'converged' if outcome.converged else 'NOT CONVERGED'} "
+        f"after {outcome.finished_s} s {'; '.join(problems)}"
     )
     return outcome
 
@@ -163,25 +163,27 @@ def _never_recovered(interrupted: Sequence[Interrupted]) -> list[str]:
 def _ending_problems(bench: Bench, interruption: Interruption, ended: RunResult) -> list[str]:
     """Return what is wrong with the ending of a run: not as planned, or not graceful."""
     if ended.code == HUNG:
-        return [f"it hung, and was killed after {ended.seconds:.0f} s"]
+        return [f"it hung and was killed after {ended.seconds:.0f} s"]
     if ended.missed:
         return _missed_problems(interruption, ended)
     if ended.skipped:
-        return ["its action was not needed, so it was not ended at that boundary"]
+        return ["its action was not needed, so that boundary did not occur"]
     if not interruption.termination.is_graceful:
         return []
     if not ended.where[1]:
         # Before its first criterion, a run cannot report anything.
-        return [f"left: {bench.leftover_processes()}"] if bench.leftover_processes() else []
-    progress: list[tuple[bool, str]] = [
-        (ended.code == INTERRUPTED, f"it ended with {ended.code}, not with {INTERRUPTED}"),
+        return (
+            [f"still running: {bench.leftover_processes()}"] if bench.leftover_processes() else []
+        )
+    checks: list[tuple[bool, str]] = [
+        (ended.code == INTERRUPTED, f"it ended with {ended.code} instead of {INTERRUPTED}"),
         (ended.ending_s < GRACEFUL_S, f"ending took {ended.ending_s:.1f} s"),
         ("to continue: " in ended.output, "it did not say how to continue"),
         (_state(bench) == "interrupted", f"the report says {_state(bench)}"),
-        (not bench.leftover_processes(), f"left: {bench.leftover_processes()}"),
+        (not bench.leftover_processes(), f"still running: {bench.leftover_processes()}"),
         ("Traceback" not in ended.output, "it printed a traceback"),
     ]
-    return [text for well, text in progress if not well]
+    return [text for is_right, text in checks if not is_right]
 
 
 def _missed_problems(interruption: Interruption, ended: RunResult) -> list[str]:
@@ -190,12 +192,10 @@ def _missed_problems(interruption: Interruption, ended: RunResult) -> list[str]:
     Only a random instant may come after the end of a successful run.
     """
     if ended.code:
-        return [f"it ended with {ended.code} before its termination"]
+        return [f"it ended with {ended.code} before its signal"]
     if interruption.instant is not None:
-        return ["it went to its end and never came to that boundary"]
-    return (
-        [] if ended.reached else [f"it went to its end and never came to {interruption.criterion}"]
-    )
+        return ["it completed without reaching that boundary"]
+    return [] if ended.reached else [f"it completed without reaching {interruption.criterion}"]
 
 
 def _state(bench: Bench) -> str:

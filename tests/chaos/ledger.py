@@ -1,4 +1,7 @@
-"""The ledger: what was tried and what came of it, one bootstrap a line, so that a campaign goes on where it was ended; and its table."""
+"""The ledger: one line for each bootstrap and its outcome, and the summary table.
+
+With it, an interrupted campaign continues where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.chaos.chain import Outcome, Struck
+from tests.chaos.chain import Interrupted, Outcome
 from tests.chaos.plan import Slot
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """One file for a seed."""
+    """One file per seed."""
 
     path: Path
 
     def timeline(self) -> list[Slot]:
-        """Return the undisturbed run's timeline, empty before there was one."""
+        """Return the timeline of the undisturbed run; empty if there is none yet."""
         return next(
             (
                 [Slot(**slot) for slot in line["timeline"]]
@@ -31,22 +34,22 @@ class Ledger:
         )
 
     def keep_timeline(self, timeline: Sequence[Slot]) -> None:
-        """Keep it: the same seed must mean the same instants."""
+        """Save the timeline, because the same seed must mean the same instants."""
         self._append({"timeline": [asdict(slot) for slot in timeline]})
 
     def done(self) -> dict[str, dict[str, Any]]:
-        """Return every bootstrap that was finished, by name."""
-        return {line["chain"]: line for line in self._lines() if "chain" in line}
+        """Return every finished bootstrap by name."""
+        return {line["chain"]: line for line in self._lines() if "interrupted" in line}
 
     def keep(self, chain: str, outcome: Outcome) -> None:
-        """Keep what became of one bootstrap."""
+        """Save the outcome of one bootstrap."""
         self._append(
             {
                 "chain": chain,
                 "converged": outcome.converged,
                 "finished_s": outcome.finished_s,
-                "troubles": outcome.troubles,
-                "struck": [asdict(each) for each in outcome.struck],
+                "problems": outcome.problems,
+                "interrupted": [asdict(each) for each in outcome.interrupted],
             }
         )
 
@@ -62,7 +65,7 @@ class Ledger:
 
 
 def summary(ledger: Ledger, seed: int) -> str:
-    """Return the table of a campaign, in Markdown."""
+    """Return the summary of a campaign in Markdown."""
     done = ledger.done()
     timeline = ledger.timeline()
     parts = [f"# Chaos, seed {seed}", ""]
@@ -73,33 +76,47 @@ def summary(ledger: Ledger, seed: int) -> str:
         ]
     for kind in ("matrix", "kills", "signals"):
         chains = {name: line for name, line in done.items() if name.startswith(kind)}
-        struck = [Struck(**each) for line in chains.values() for each in line["struck"]]
-        if not struck:
+        interrupted = [
+            Interrupted(**each) for line in chains.values() for each in line["interrupted"]
+        ]
+        if not interrupted:
             continue
-        hit = [each for each in struck if each.hit]
-        missed, skipped = sum(each.missed for each in struck), sum(each.skipped for each in struck)
+        hit = [each for each in interrupted if each.hit]
+        missed, skipped = (
+            sum(each.missed for each in interrupted),
+            sum(each.skipped for each in interrupted),
+        )
+        counts = (
+            f"{len(hit)} interruptions of {len(chains)} bootstraps: "
+            f"{sum(each.converged for each in hit)} converged, "
+            f"{missed} {LATE}, {skipped} {NOT_NEEDED}."
+        )
         parts += [
             f"## {HEADS[kind]}",
             "",
-            f"{len(hit)} ends of {len(chains)} bootstraps: {sum(each.converged for each in hit)} converged, {missed} {LATE}, {skipped} {NOT_NEEDED}.",
+            counts,
             "",
             *_table(hit),
             "",
         ]
         wrong = [(name, line) for name, line in chains.items() if not line["converged"]]
-        parts += [f"- {name}: {'; '.join(_troubles(line))}" for name, line in wrong]
+        parts += [f"- {name}: {'; '.join(_problems(line))}" for name, line in wrong]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _troubles(line: dict[str, Any]) -> list[str]:
+def _problems(line: dict[str, Any]) -> list[str]:
     return [
-        *line["troubles"],
-        *(f"{each['shot']}: {trouble}" for each in line["struck"] for trouble in each["troubles"]),
+        *line["problems"],
+        *(
+            f"{each['interruption']}: {problem}"
+            for each in line["interrupted"]
+            for problem in each["problems"]
+        ),
     ]
 
 
-LATE = "came after their run's end"
-NOT_NEEDED = "met an action that was not needed"
+LATE = "came after the end of their run"
+NOT_NEEDED = "hit an action that was not needed"
 
 HEADS = {
     "matrix": "Every boundary of every action",
@@ -108,9 +125,9 @@ HEADS = {
 }
 
 
-def _table(hit: Sequence[Struck]) -> list[str]:
+def _table(hit: Sequence[Interrupted]) -> list[str]:
     rows = [
-        "| stage | ended | converged | recovered after, median | at most | ending took, at most |",
+        "| stage | interrupted | converged | recovered after, median | maximum | longest ending |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for stage in [
@@ -122,6 +139,7 @@ def _table(hit: Sequence[Struck]) -> list[str]:
         endings = [each.ending_s for each in of]
         recovered = f"{median(times):.1f} s | {max(times):.1f} s" if times else "- | -"
         rows.append(
-            f"| {stage} | {len(of)} | {sum(each.converged for each in of)} | {recovered} | {max(endings):.1f} s |"
+            f"| {stage} | {len(of)} | {sum(each.converged for each in of)} "
+            f"| {recovered} | {max(endings):.1f} s |"
         )
     return rows

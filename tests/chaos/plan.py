@@ -1,4 +1,4 @@
-"""Where to end runs: every boundary of every action, and instants drawn from a seed."""
+"""Where to interrupt runs: every boundary of every action, and random instants from a seed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.blows import Blow
 from tests.chaos.moments import Instant, Moment
+from tests.chaos.terminations import Termination
 
 MACHINE_CONFIGS = "generate the machine configs"
 
@@ -25,24 +25,31 @@ ACTIONS = (
     "install flux",
     "apply the GitRepository",
 )
-"""Every action that changes a cluster, in run order, by how its title begins. A whole rehearsal has these and no others (`tests/rehearsal`)."""
+"""Every action that changes a cluster, in run order, by the beginning of its title.
+
+A whole rehearsal has exactly these (`tests/rehearsal`).
+"""
 
 AWAITED = tuple(action for action in ACTIONS if action != "generate the kubeconfig")
-"""Those whose criterion waits for what they have done: of a kubeconfig, all is known when it is written."""
+"""Actions whose criterion waits for their effect. A kubeconfig is complete once written."""
 
-KILLS = (Blow.KILL, Blow.KILL_GROUP, Blow.KILL_ALL)
-ORDERLY = (Blow.INTERRUPT, Blow.TERMINATE, Blow.HANG_UP)
+KILLS = (Termination.KILL, Termination.KILL_GROUP, Termination.KILL_ALL)
+GRACEFUL = (Termination.INTERRUPT, Termination.TERMINATE, Termination.HANG_UP)
 
 DURING_S = 0.2
-"""helmfile has begun to render, helm has written its pending record or is about to; `talosctl bootstrap` has been answered."""
+"""Delay in seconds.
+
+By then helmfile is rendering, helm is about to write its pending record or has done so, and
+`talosctl bootstrap` has its answer.
+"""
 
 START = "start"
-"""Not a criterion: from the command to its first one."""
+"""Not a criterion: the time before the first one."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One criterion of an undisturbed run: when it began and how long it took, in seconds."""
+    """One criterion of an undisturbed run: its start and duration in seconds."""
 
     stage: str
     criterion: str
@@ -51,10 +58,10 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Shot:
-    """One end of a run: at a moment of an action, or so long after a criterion began."""
+class Interruption:
+    """One planned interruption: at a moment of an action, or some time after a criterion began."""
 
-    blow: Blow
+    termination: Termination
     stage: str = ""
     criterion: str = ""
     later_s: float = 0.0
@@ -64,69 +71,82 @@ class Shot:
         return (
             str(self.instant)
             if self.instant
-            else f"{self.later_s:.2f} s into {self.criterion}, {self.blow}"
+            else f"{self.later_s:.2f} s into {self.criterion}, {self.termination}"
         )
 
 
-def matrix() -> list[list[Shot]]:
-    """Return every boundary of every action, in chains of one bootstrap each.
+def matrix() -> list[list[Interruption]]:
+    """Return every boundary of every action, in one chain per bootstrap.
 
-    An action that was carried out is not begun again in the same bootstrap, so each chain takes one of the moments at which it is.
+    An action that completed does not begin again in the same bootstrap, so each chain uses only one
+    of
+    the moments at which it completes.
     """
     return [
         _chain(KILLS, Moment.BEFORE_BEGUN, Moment.AFTER_BEGUN, Moment.BEFORE_ENDED),
-        _chain((Blow.KILL_ALL,), Moment.DURING),
-        _chain((Blow.KILL,), Moment.DURING),
+        _chain((Termination.KILL_ALL,), Moment.DURING),
+        _chain((Termination.KILL,), Moment.DURING),
         _chain(KILLS, Moment.AFTER_ENDED),
         _chain(KILLS, Moment.WAITING, actions=AWAITED),
-        _chain(ORDERLY, Moment.DURING),
-        _chain(ORDERLY, Moment.WAITING, actions=AWAITED),
+        _chain(GRACEFUL, Moment.DURING),
+        _chain(GRACEFUL, Moment.WAITING, actions=AWAITED),
     ]
 
 
-def _chain(blows: Sequence[Blow], *moments: Moment, actions: Sequence[str] = ACTIONS) -> list[Shot]:
-    # Each action takes its turn with each blow.
+def _chain(
+    terminations: Sequence[Termination], *moments: Moment, actions: Sequence[str] = ACTIONS
+) -> list[Interruption]:
+    # Rotate the terminations over the actions.
     instants = [
-        (action, moment, blows[(row + turn) % len(blows)])
+        (action, moment, terminations[(row + turn) % len(terminations)])
         for row, action in enumerate(actions)
         for turn, moment in enumerate(moments)
     ]
     return [
-        Shot(
-            blow,
-            instant=Instant(action, moment, blow, DURING_S if moment is Moment.DURING else 0.0),
+        Interruption(
+            termination,
+            instant=Instant(
+                action, moment, termination, DURING_S if moment is Moment.DURING else 0.0
+            ),
         )
-        for action, moment, blow in instants
+        for action, moment, termination in instants
     ]
 
 
 def random_chain(
-    seed: int, number: int, timeline: Sequence[Slot], kills: int, blows: Sequence[Blow]
-) -> list[Shot]:
-    """Return random instants, spread evenly over an undisturbed run, in run order: each is a later one than that at which the run before ended."""
+    seed: int,
+    number: int,
+    timeline: Sequence[Slot],
+    kills: int,
+    terminations: Sequence[Termination],
+) -> list[Interruption]:
+    """Return random instants, spread evenly over an undisturbed run, in run order.
+
+    Each is later than the one at which the previous run ended.
+    """
     draw = random.Random(f"{seed}/{number}")
     total_s = timeline[-1].began_s + timeline[-1].lasted_s
     return [
-        _shot(draw, at_s, timeline, blows)
+        _interruption(draw, at_s, timeline, terminations)
         for at_s in sorted(draw.uniform(0, total_s) for _ in range(kills))
     ]
 
 
-def _shot(
-    draw: random.Random, at_s: float, timeline: Sequence[Slot], blows: Sequence[Blow]
-) -> Shot:
+def _interruption(
+    draw: random.Random, at_s: float, timeline: Sequence[Slot], terminations: Sequence[Termination]
+) -> Interruption:
     slot = next(slot for slot in reversed(timeline) if slot.began_s <= at_s)
-    return Shot(
-        draw.choice(blows),
+    return Interruption(
+        draw.choice(terminations),
         slot.stage,
         "" if slot.stage == START else slot.criterion,
         at_s - slot.began_s,
     )
 
 
-def timeline_of(told: str, started: float, ended: float) -> list[Slot]:
-    """Return the timeline of an undisturbed run from what it told of itself (see `moments`)."""
-    rows = [line.split(" ", 2) for line in told.splitlines()]
+def timeline_of(progress: str, started: float, ended: float) -> list[Slot]:
+    """Return the timeline of an undisturbed run from its progress file (see `moments`)."""
+    rows = [line.split(" ", 2) for line in progress.splitlines()]
     begins = [(START, START, started), *((stage, name, float(at)) for at, stage, name in rows)]
     ends = [at for _, _, at in begins[1:]] + [ended]
     return [
@@ -136,7 +156,7 @@ def timeline_of(told: str, started: float, ended: float) -> list[Slot]:
 
 
 def chained(kills: int, per_bootstrap: int) -> Iterator[tuple[int, int]]:
-    """Yield the number of each chain and how many kills it takes, until there are enough."""
+    """Yield the number of each chain and its number of kills, until there are enough."""
     number = 0
     while kills > 0:
         yield number, min(kills, per_bootstrap)

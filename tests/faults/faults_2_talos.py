@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from firstlight.hints import match
+from firstlight.failures import match
 from tests.faults.bench import Bench, Case, check, check_in_turn
 from tests.faults.conftest import NETWORK
 from tests.faults.ways import machine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.hints import match
+from firstlight.failures import match
 from firstlight.tools.kubernetes import REQUEST_S
 from tests.faults.bench import Bench, Case, check, check_in_turn, names_it
 from tests.faults.ways import machine, nothing

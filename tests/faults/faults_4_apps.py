@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from firstlight.hints import match
-from tests.chaos.blows import descendants
+from firstlight.failures import match
+from tests.chaos.terminations import descendants
 from tests.faults.bench import Bench, Case, check, names_it
 from tests.faults.ways import machine, pods
 from tests.waiting import until

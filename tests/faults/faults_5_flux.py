@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from firstlight.hints import match
+from firstlight.failures import match
 from tests.faults.bench import Bench, Case, names_it
 from tests.faults.ways import nothing
 from tests.waiting import until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.hints import match
+from firstlight.failures import match
 from tests.faults.bench import Bench
 from tests.faults.conftest import NETWORK
 

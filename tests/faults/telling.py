@@ -16,8 +16,8 @@ import pytest
 
 from firstlight.diagnostics import collect
 from firstlight.events import Stamped
-from fixtures import diagnosing
-from fixtures.keys import BUS
+from firstlight.run import diagnosis
+from fixtures.stash import BUS
 from tests.waiting import until
 
 FILE, PAUSE = "FIRSTLIGHT_TOLD", "FIRSTLIGHT_PAUSE"
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if bus is None or not path:
         return
 
-    diagnosing.collect = partial(collect, longest_s=DIAGNOSTICS_S)
+    diagnosis.collect = partial(collect, longest_s=DIAGNOSTICS_S)
     pause, paused = os.environ.get(PAUSE, ""), []
 
     def tell(stamped: Stamped) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from firstlight.hints import explain
+from firstlight.failures import explain
 
 HERE = Path(__file__).parent
 CATALOGUE = frozenset(range(1, 71))

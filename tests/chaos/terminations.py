@@ -1,4 +1,4 @@
-"""How a run is ended: what exactly gets which signal."""
+"""How runs are terminated: which signal goes to which processes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from firstlight.tools.orphans import MARK
 
 LAB_DAEMONS = ("lab.simulated.git_server", "simulated-machines")
-"""They stand for machines elsewhere: whatever befalls the operator's computer, they go on."""
+"""They stand for other machines, so they survive whatever happens to the operator's computer."""
 
 
-class Blow(StrEnum):
-    """What hits a run."""
+class Termination(StrEnum):
+    """How a run is terminated."""
 
     KILL = "SIGKILL to the process"
     KILL_GROUP = "SIGKILL to its process group"
@@ -26,36 +26,37 @@ class Blow(StrEnum):
     HANG_UP = "SIGHUP"
 
     @property
-    def is_orderly(self) -> bool:
-        """Whether the run may tidy up."""
-        return self in (Blow.INTERRUPT, Blow.TERMINATE, Blow.HANG_UP)
+    def is_graceful(self) -> bool:
+        """Report whether the run may clean up."""
+        return self in (Termination.INTERRUPT, Termination.TERMINATE, Termination.HANG_UP)
 
 
 SIGNALS = {
-    Blow.INTERRUPT: signal.SIGINT,
-    Blow.TERMINATE: signal.SIGTERM,
-    Blow.HANG_UP: signal.SIGHUP,
+    Termination.INTERRUPT: signal.SIGINT,
+    Termination.TERMINATE: signal.SIGTERM,
+    Termination.HANG_UP: signal.SIGHUP,
 }
 
 
-def strike(pid: int, blow: Blow, mark: str) -> None:
-    """End the run whose pytest is a process.
+def terminate(pid: int, termination: Termination, mark: str) -> None:
+    """Terminate a run by the process id of its pytest.
 
-    Its commands lead groups of their own, so only `KILL_ALL` reaches them: a container that is removed, a machine that loses power.
+    Commands of the run lead their own process groups, so only `KILL_ALL` reaches them. That is what
+    happens when a container is removed or a machine loses power.
     """
     with suppress(ProcessLookupError):
-        if blow in SIGNALS:
-            os.kill(pid, SIGNALS[blow])
-        elif blow is Blow.KILL_GROUP:
+        if termination in SIGNALS:
+            os.kill(pid, SIGNALS[termination])
+        elif termination is Termination.KILL_GROUP:
             os.killpg(os.getpgid(pid), signal.SIGKILL)
-        elif blow is Blow.KILL:
+        elif termination is Termination.KILL:
             os.kill(pid, signal.SIGKILL)
         else:
             _end_all(pid, mark)
 
 
 def _end_all(pid: int, mark: str) -> None:
-    """Freeze everything first, so that nothing notices that something else is gone."""
+    """Stop everything first, so that no process notices that another one is gone."""
     everything = [*dict.fromkeys((*marked(mark), *descendants(pid)))]
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for each in everything:
@@ -65,7 +66,7 @@ def _end_all(pid: int, mark: str) -> None:
 
 
 def marked(mark: str) -> Iterator[int]:
-    """Yield every process that carries the mark of a run on that state, but for our own."""
+    """Yield every process that carries the mark of a run on that state, except our own."""
     wanted = f"{MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -76,7 +77,7 @@ def marked(mark: str) -> Iterator[int]:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Yield the children of a process and theirs, but for the lab's daemons."""
+    """Yield all descendants of a process, except the lab's daemons."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError):
@@ -91,7 +92,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def command(pid: int) -> str:
-    """Return a process's command line, empty when it is gone."""
+    """Return a process's command line; empty if it is gone."""
     with suppress(OSError):
         return (
             Path(f"/proc/{pid}/cmdline")
