@@ -1,1 +1,1 @@
-"""What things cost, measured; nothing here judges."""
+"""Benchmarks: they measure what things cost, and pass no verdict."""

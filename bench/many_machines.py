@@ -1,9 +1,9 @@
-"""What hundreds of machines cost the operator's computer, without any machine: definition, report, and what is read of a tool.
+"""Measure the cost of hundreds of machines: definition, report, and the output of one tool.
 
     python -m bench.many_machines [MACHINES...]
 
-Processor seconds, so that other work on the computer does not count. Nothing is judged here: `tests/definition/test_large.py` and
-`tests/report/test_many.py` hold the bounds.
+No machine is needed. Times are processor seconds, so other load on the computer does not count.
+`tests/definition/test_large.py` and `tests/report/test_many.py` hold the bounds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -27,14 +28,15 @@ from tests.report.many import run_on
 
 T = TypeVar("T")
 
-LINES_A_MACHINE = 1500
-"""Of `kubectl get pods --output json`: eight pods of a machine, of about two hundred lines each."""
+LINES_PER_MACHINE = 1500
+"""In `kubectl get pods --output json`: eight pods per machine, about two hundred lines each."""
 
 
 def main(counts: list[int]) -> int:
-    """Write one line for each number of machines."""
+    """Write one line of measurements for each number of machines."""
     sys.stdout.write(
-        "machines  load s  configs' inputs s  report s  page s  page KiB  json KiB  pods read s  memory MiB\n"
+        "machines  load s  configs' inputs s  report s  page s  page KiB  json KiB  pods read s"
+        "  memory MiB\n"
     )
     for count in counts:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -47,7 +49,7 @@ def _row(count: int, folder: Path) -> str:
     cluster, load_s = _timed(lambda: load(root, "infra"))
     _, inputs_s = _timed(lambda: plan_generation(cluster))
     writer = ReportWriter(folder / "report")
-    _, report_s = _timed(lambda: [writer.hear(stamped) for stamped in run_on(count)])
+    _, report_s = _timed(lambda: deque(map(writer.hear, run_on(count)), maxlen=0))
     report = writer.report()
     html, page_s = _timed(
         lambda: (
@@ -56,12 +58,15 @@ def _row(count: int, folder: Path) -> str:
         )
     )
     line = '                    "containerID": "containerd://0123456789abcdef0123456789abcdef",'
-    program = f"for _ in range({count * LINES_A_MACHINE}): print({line!r})"
+    program = f"for _ in range({count * LINES_PER_MACHINE}): print({line!r})"
     mask = Masker([f"secret-{number:032}" for number in range(20)])
     _, pods_s = _timed(lambda: run([sys.executable, "-c", program], timeout_s=600, mask=mask))
     kib = (len(html) // 1024, (folder / "report" / "report.json").stat().st_size // 1024)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return f"{count:8}  {load_s:6.2f}  {inputs_s:17.2f}  {report_s:8.2f}  {page_s:6.2f}  {kib[0]:8}  {kib[1]:8}  {pods_s:11.2f}  {memory:10}\n"
+    return (
+        f"{count:8}  {load_s:6.2f}  {inputs_s:17.2f}  {report_s:8.2f}  {page_s:6.2f}  "
+        f"{kib[0]:8}  {kib[1]:8}  {pods_s:11.2f}  {memory:10}\n"
+    )
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

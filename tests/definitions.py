@@ -1,4 +1,4 @@
-"""The definition of the infra cluster, as it lies in the checkout."""
+"""The definition of the infra cluster in this checkout."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 @cache
 def infra() -> Cluster:
-    """Return the infra cluster."""
+    """Return the definition of the infra cluster."""
     return load(CHECKOUT, "infra")

@@ -1,4 +1,4 @@
-"""A definition of 300 machines, made of the infra cluster's own: three of the control plane and 297 workers on a wider network."""
+"""A definition of 300 machines, derived from infra: three control plane nodes and 297 workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_WORKER = IPv4Address("10.25.8.10")
 
 
 def lay_out(root: Path, nodes: int = NODES) -> Path:
-    """Write the definition with so many machines into a folder, and return it."""
+    """Write a definition with this many machines to a folder, and return the folder."""
     for name in ("clusters", "bootstrap"):
         shutil.copytree(
             CHECKOUT / name, root / name, ignore=shutil.ignore_patterns("clusterconfig")

@@ -202,9 +202,9 @@ def _vip(inventory: Inventory, findings: Findings) -> IPv4Address | None:
             fix="use the same VIP on all control plane nodes",
         )
     for text, node in written.items():
-        vip = read_address(inventory.path, f"{node.link_field}.vip.ip", text, findings)
-        if vip is not None:
-            return vip
+        address = read_address(inventory.path, f"{node.link_field}.vip.ip", text, findings)
+        if address is not None:
+            return address
     return None
 
 
