@@ -15,7 +15,15 @@ import yaml
 
 from firstlight.actions.runbook import BEGIN, END, HEAD
 from firstlight.checklist import AcceptanceCriterion, Box, Criterion, Stage, Step
+from firstlight.conditions.gitops import HAND_OFF_S
+from firstlight.conditions.talos import CLOCK_SKEW_S_MAX
 from firstlight.events import Verdict
+from firstlight.printable import NAMED_MAX
+from firstlight.report.comparison import KEPT
+from firstlight.report.fold import COMMANDS_MAX, WAITS_MAX
+from firstlight.run.retry import ETCD_BOOTSTRAP_S
+from firstlight.run.timing import BUDGET_S
+from firstlight.tools.concurrency import THREADS_MAX
 from tests.test_tidy import files, modules, named
 
 ROOT = Path(__file__).parents[1]
@@ -416,6 +424,23 @@ def test_the_changelog_groups_changes_and_has_one_line_for_each() -> None:
         "### Fixed",
     ]
     assert [line for line in lines if line and not line.startswith(("- ", "### ", "#### "))] == []
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ("docs/reliability.md", f"queried {THREADS_MAX} at a time"),
+        ("docs/reliability.md", f"name {NAMED_MAX} machines"),
+        ("docs/reliability.md", f"the newest {COMMANDS_MAX} commands and {WAITS_MAX} conditions"),
+        ("docs/runbooks/bootstrap.md", f"by more than {CLOCK_SKEW_S_MAX:.0f} seconds"),
+        ("docs/runbooks/bootstrap.md", f"retried for {ETCD_BOOTSTRAP_S / 60:.0f} minutes"),
+        ("docs/runbooks/bootstrap.md", f"within {HAND_OFF_S / 60:.0f} minutes after"),
+        ("docs/runbooks/bootstrap.md", f"must stay below {BUDGET_S / 60:.0f} minutes"),
+        ("reports/README.md", f"at most {KEPT} |"),
+    ],
+)
+def test_a_document_states_the_limits_of_the_code(document: str, text: str) -> None:
+    assert text in (ROOT / document).read_text()
 
 
 def test_the_runbook_has_the_table_that_a_run_writes() -> None:
