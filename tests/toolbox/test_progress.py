@@ -1,8 +1,9 @@
 """In a log, progress is a bounded number of plain lines that say how far it is."""
 
 import io
+import re
 
-from firstlight.toolbox.progress import PlainDisplay, display_for, seconds
+from firstlight.toolbox.progress import LiveDisplay, PlainDisplay, display_for, seconds
 
 
 class Hand:
@@ -59,3 +60,18 @@ def test_durations_are_written_as_a_person_says_them():
         "1 m 00 s",
         "8 m 00 s",
     ]
+
+
+def test_a_terminal_shows_a_bar_that_one_line_replaces():
+    shown, clock = io.StringIO(), Hand()
+    display = LiveDisplay(shown, clock=clock)
+    display.begin("building 11 tools", 480)
+    display.update(240, 4649, "packages, example.com/p239")
+    clock.now += 60
+    display.tick()
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue())
+    display.end("4649 packages compiled")
+
+    assert "240 of 4649 packages, " in drawn
+    assert "1 m 00 s of about 8 m 00 s" in drawn
+    assert shown.getvalue().endswith("building 11 tools: 4649 packages compiled in 1 m 00 s\n")

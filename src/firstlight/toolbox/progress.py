@@ -1,4 +1,4 @@
-"""Show how far set-up is: a live bar in a terminal, plain lines at a bounded rate elsewhere."""
+"""Show the progress of set-up: a live bar in a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ import os
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from firstlight.terminal import BAR_WIDTH, SILENCE_S, LiveOutput, PlainOutput, can_redraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A line every so often is enough to see that it lives and does not fill a CI log.
-_PLAIN_EVERY_S = 15.0
-# What a package's path may take of a terminal's line; its end says most.
-_DETAIL_WIDTH = 40
+    from rich.console import RenderableType
+
+_REDRAW_S = 0.1
+"""Time between two drawings; Go may compile hundreds of packages a second."""
 
 
 class Display(Protocol):
-    """How far set-up is, step by step."""
+    """Shows the progress of set-up, step by step."""
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
 
     def begin(self, step: str, expected_s: float) -> None:
-        """Start a step that takes about this long."""
+        """Start a step that takes about this long, in seconds."""
 
     def update(self, done: int, total: int, detail: str) -> None:
-        """Say how far the step is; a total of 0 means that it is not known."""
+        """Set the progress of the step; a total of 0 means unknown."""
 
     def tick(self) -> None:
-        """Say that time went by."""
+        """Show that time has passed."""
 
     def end(self, result: str) -> None:
         """Finish the step."""
@@ -40,116 +44,132 @@ class Display(Protocol):
 def display_for(
     stream: TextIO, *, clock: Callable[[], float] = time.monotonic, label: str = "tools"
 ) -> Display:
-    """Return the display that suits the stream; the label begins each line of a log."""
-    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return LiveDisplay(Console(file=stream))
+    """Return the display that suits the stream; the label starts each line of a log."""
+    if can_redraw(stream, os.environ):
+        return LiveDisplay(stream, clock=clock)
     return PlainDisplay(stream, clock=clock, label=label)
 
 
 def seconds(value: float) -> str:
-    """Write a duration as a person says it."""
+    """Return a duration in whole seconds: `59 s`, `8 m 00 s`."""
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} m {rest:02d} s" if minutes else f"{rest} s"
 
 
+class _Step:
+    """The current step and its progress."""
+
+    def __init__(self, name: str, expected_s: float, begun_s: float) -> None:
+        self.name = name
+        self.begun_s = begun_s
+        self.done = 0
+        self.total = 0
+        self.detail = ""
+        self.expected = f"about {seconds(expected_s)}" if expected_s >= 1 else ""
+
+    @property
+    def count(self) -> str:
+        """The progress in numbers, empty before the first update."""
+        if not self.detail:
+            return ""
+        return f"{self.done} of {self.total}" if self.total else f"{self.done}"
+
+
 class PlainDisplay:
-    """Lines for a log: at most one per interval, plus the first and the last of each step."""
+    """Lines for a log: the first and last of each step, and at most one per interval between."""
 
     def __init__(
         self,
         stream: TextIO,
         *,
         clock: Callable[[], float] = time.monotonic,
-        every_s: float = _PLAIN_EVERY_S,
+        every_s: float = SILENCE_S,
         label: str = "tools",
     ) -> None:
-        self._stream = stream
+        self._output = PlainOutput(stream, clock)
         self._label = label
         self._clock = clock
         self._every_s = every_s
-        self._step = ""
-        self._expected_s = 0.0
-        self._begun = self._shown = clock()
-        self._far = ""
+        self._step = _Step("", 0.0, clock())
 
     def say(self, line: str) -> None:
         """Write the line."""
-        self._stream.write(f"{self._label}: {line}\n")
-        self._stream.flush()
+        self._output.write(f"{self._label}: {line}")
 
     def begin(self, step: str, expected_s: float) -> None:
         """Write that the step begins."""
-        self._step, self._expected_s, self._far = step, expected_s, ""
-        self._begun = self._shown = self._clock()
-        about = f" (about {seconds(expected_s)})" if expected_s >= 1 else ""
-        self.say(f"{step}{about}")
+        self._step = _Step(step, expected_s, self._clock())
+        self.say(f"{step} ({self._step.expected})" if self._step.expected else step)
 
     def update(self, done: int, total: int, detail: str) -> None:
-        """Remember how far the step is and write it if the last line is long ago."""
-        count = f"{done} of {total}" if total else f"{done}"
-        self._far = f"{count} {detail}"
+        """Set the progress, and write it if the last line is old."""
+        self._step.done, self._step.total, self._step.detail = done, total, detail
         self.tick()
 
     def tick(self) -> None:
-        """Write how far the step is if the last line is long ago."""
-        now = self._clock()
-        if now - self._shown < self._every_s:
+        """Write the progress if the last line is old."""
+        if self._output.silent_for_s < self._every_s:
             return
-        self._shown = now
-        about = f" of about {seconds(self._expected_s)}" if self._expected_s >= 1 else ""
-        far = f"{self._far}, " if self._far else ""
-        self.say(f"{self._step}: {far}{seconds(now - self._begun)}{about}")
+        step = self._step
+        progress = f"{step.count} {step.detail}, " if step.count else ""
+        expected = f" of {step.expected}" if step.expected else ""
+        elapsed = seconds(self._clock() - step.begun_s)
+        self.say(f"{step.name}: {progress}{elapsed}{expected}")
 
     def end(self, result: str) -> None:
-        """Write how the step ended and what it took."""
-        self.say(f"{self._step}: {result} in {seconds(self._clock() - self._begun)}")
+        """Write the result of the step and how long it took."""
+        elapsed = seconds(self._clock() - self._step.begun_s)
+        self.say(f"{self._step.name}: {result} in {elapsed}")
 
 
 class LiveDisplay:
     """A bar that is redrawn in place."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bars: Progress | None = None
-        self._bar: TaskID | None = None
-        self._step = ""
-        self._begun = 0.0
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._output = LiveOutput(stream, self._draw)
+        self._clock = clock
+        self._step = _Step("", 0.0, clock())
+        self._drawn_s = clock()
 
     def say(self, line: str) -> None:
         """Print the line above the bar."""
-        self._console.print(line, markup=False, highlight=False)
+        self._output.update([Text(line)])
 
     def begin(self, step: str, expected_s: float) -> None:
         """Draw the bar."""
-        about = f"of about {seconds(expected_s)}" if expected_s >= 1 else ""
-        self._step, self._begun = step, time.monotonic()
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[far]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn(about, markup=False),
-            console=self._console,
-            transient=True,
-        )
-        self._bar = self._bars.add_task(step, total=None, far="")
-        self._bars.start()
+        self._step = _Step(step, expected_s, self._clock())
+        self._output.begin()
+        self.tick()
 
     def update(self, done: int, total: int, detail: str) -> None:
         """Move the bar."""
-        if self._bars is not None and self._bar is not None:
-            count = f"{done} of {total}" if total else f"{done}"
-            short = detail if len(detail) <= _DETAIL_WIDTH else f"...{detail[3 - _DETAIL_WIDTH :]}"
-            self._bars.update(
-                self._bar, completed=done, total=total or None, far=f"{count} {short}"
-            )
+        self._step.done, self._step.total, self._step.detail = done, total, detail
+        if self._clock() - self._drawn_s >= _REDRAW_S:
+            self.tick()
 
     def tick(self) -> None:
-        """Leave the redrawing to the bar, which has its own clock."""
+        """Redraw the bar."""
+        self._drawn_s = self._clock()
+        self._output.update()
 
     def end(self, result: str) -> None:
         """Remove the bar and leave one line."""
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = None
-        self.say(f"{self._step}: {result} in {seconds(time.monotonic() - self._begun)}")
+        self._output.end()
+        elapsed = seconds(self._clock() - self._step.begun_s)
+        self.say(f"{self._step.name}: {result} in {elapsed}")
+
+    def _draw(self) -> RenderableType:
+        step = self._step
+        expected = f" of {step.expected}" if step.expected else ""
+        elapsed = f"{seconds(self._clock() - step.begun_s)}{expected}"
+        bar = ProgressBar(
+            total=step.total or None,
+            completed=step.done,
+            width=BAR_WIDTH,
+            pulse=not step.total,
+        )
+        head = Table.grid(padding=(0, 1))
+        head.add_row(Text(step.name), bar, Text(elapsed, style="dim"))
+        progress = f"  {step.count} {step.detail}"
+        # A line that wraps would make the bar jump.
+        return Group(head, Text(progress, style="dim", no_wrap=True, overflow="ellipsis"))
