@@ -14,7 +14,7 @@ require (
 	k8s.io/kubernetes v1.35.0
 )
 
-// k8s.io/kubernetes names these modules without a version; they are released with it.
+// k8s.io/kubernetes requires these modules without a version; they are released together.
 replace (
 	k8s.io/api => k8s.io/api v0.35.0
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.35.0
@@ -49,7 +49,7 @@ replace (
 	k8s.io/sample-controller => k8s.io/sample-controller v0.35.0
 )
 
-// Replacements are ignored when a module is only required, so kubectl's and Flux's own ones stand here.
+// Go ignores the replacements of required modules, so this file repeats kubectl's and Flux's.
 replace (
 	github.com/fluxcd/helm-controller/api => github.com/fluxcd/helm-controller/api v1.4.5
 	github.com/fluxcd/kustomize-controller/api => github.com/fluxcd/kustomize-controller/api v1.7.3

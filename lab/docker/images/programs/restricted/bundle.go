@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Permit edits the file that a runc command is about, a bundle's config.json or the process of an exec, so that a
-// restricted host starts it.
+// Permit edits the file that a runc command reads, a bundle's config.json or the process of an exec, so that it starts
+// on a restricted host.
 func Permit(arguments []string) error {
 	if bundle := value(arguments, "--bundle", "-b"); bundle != "" {
 		err := edit(filepath.Join(bundle, "config.json"), func(config map[string]any) {
@@ -26,7 +26,7 @@ func Permit(arguments []string) error {
 	return nil
 }
 
-// permit takes out of a process what the host refuses: the capability, limits above its own and an oom score below its own.
+// permit removes what the host refuses: the capability, limits above its own, and an oom score below its own.
 func permit(process map[string]any) {
 	delete(process, "rlimits")
 	if score, ok := process["oomScoreAdj"].(float64); ok && score < 0 {
@@ -62,7 +62,7 @@ func edit(file string, change func(map[string]any)) error {
 	return os.WriteFile(file, text, 0o600)
 }
 
-// value returns what follows a flag, in either of the two forms that runc takes.
+// value returns the value of a flag, in either of the two forms that runc accepts.
 func value(arguments []string, names ...string) string {
 	for index, word := range arguments {
 		for _, name := range names {

@@ -1,4 +1,4 @@
-// Package restricted says whether this host keeps from root what containers usually have.
+// Package restricted detects hosts whose root lacks a capability that containers usually have.
 package restricted
 
 import (
@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Capability is what such a host keeps: privileged containers, higher limits and lower oom scores all need it.
+// Capability is the one that root lacks there. Privileged containers, higher limits and lower oom scores need it.
 const Capability = "CAP_SYS_RESOURCE"
 
-// Its number in linux/capability.h.
+// The capability's number in linux/capability.h.
 const bit = 24
 
-// Here reports whether the capability is outside of this process's bounding set, so that nothing it starts can have it.
+// Here reports whether this process's bounding set lacks the capability, so that no child can have it.
 func Here() bool {
 	status, err := os.ReadFile("/proc/self/status")
 	return err == nil && In(string(status))
 }
 
-// In reports the same for the text of a process's status file; a text that does not say counts as unrestricted.
+// In reports the same for the text of a process's status file. A text without a bounding set is unrestricted.
 func In(status string) bool {
 	for line := range strings.Lines(status) {
 		mask, found := strings.CutPrefix(line, "CapBnd:")

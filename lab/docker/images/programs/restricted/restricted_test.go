@@ -46,7 +46,7 @@ func TestABundleLosesWhatTheHostRefuses(t *testing.T) {
 	}
 }
 
-func TestTheProcessOfAnExecLosesItToo(t *testing.T) {
+func TestAnExecsProcessLosesWhatTheHostRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "process.json")
 	if err := os.WriteFile(file, []byte(process), 0o600); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestTheProcessOfAnExecLosesItToo(t *testing.T) {
 	}
 }
 
-func TestOtherCommandsAreLeftAlone(t *testing.T) {
+func TestOtherCommandsEditNoFile(t *testing.T) {
 	if err := Permit([]string{"delete", "--force", "id"}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// json-mock is the server that Cilium's connectivity test talks to, with the paths of Cilium's own image of that name.
+// json-mock serves Cilium's connectivity test, with the paths of Cilium's image of the same name.
 package main
 
 import (
@@ -37,7 +37,7 @@ func handler() http.Handler {
 			return
 		}
 		if ip := net.ParseIP(address); ip != nil {
-			address = ip.String() // an IPv4 client of a socket for both families
+			address = ip.String() // an IPv4 client of a dual-stack socket
 		}
 		answer(w, http.StatusOK, map[string]string{"client-ip": address})
 	})

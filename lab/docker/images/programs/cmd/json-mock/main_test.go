@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestEachPathAnswersAsTheTestExpects(t *testing.T) {
+func TestEachPathAnswersAsTheConnectivityTestExpects(t *testing.T) {
 	for _, tc := range []struct {
 		path, token string
 		code        int

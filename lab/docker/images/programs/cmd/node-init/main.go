@@ -1,7 +1,7 @@
-// node-init is the first program of a node; it becomes Talos' own init.
+// node-init is a node's first program; it becomes Talos' init.
 //
-// On a restricted host the kernel refuses the lower oom scores that Talos wants for its services. Talos forgives that where
-// it runs in a user namespace, and it learns that from the map of user ids, so this lays a map of such a namespace over it.
+// On a restricted host the kernel refuses the lower oom scores that Talos sets for its services. Talos tolerates that in a
+// user namespace, which it detects by the user id map, so node-init mounts such a map over the real one.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 
 const (
 	talos = "/usr/sbin/init"
-	// One id less than all of them, which is how a map of a user namespace differs.
+	// Maps one id less than all of them, which is how the map of a user namespace differs.
 	idMap = "/usr/libexec/firstlight/uid_map"
 )
 
@@ -23,7 +23,7 @@ func main() {
 		if err := syscall.Mount(idMap, "/proc/1/uid_map", "", syscall.MS_BIND, ""); err != nil {
 			fail("cannot prepare Talos for this restricted host", err)
 		}
-		fmt.Println("node-init: this host keeps " + restricted.Capability + " from root; oom scores and limits stay as they are")
+		fmt.Println("node-init: root lacks " + restricted.Capability + " on this host; oom scores and limits stay as they are")
 	}
 	fail("cannot start "+talos, syscall.Exec(talos, []string{talos}, os.Environ()))
 }

@@ -1,4 +1,4 @@
-// pause holds a pod's namespaces: it waits to be told to end and takes leave of children that nobody waits for.
+// pause holds a pod's namespaces: it waits for a signal to end, and reaps orphaned children.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// runc-shim is runc inside a node: on a restricted host it takes out of each container what the host refuses, and then it
-// becomes the real runc. Elsewhere it only becomes runc.
+// runc-shim is runc inside a node. On a restricted host it first removes from each container what the host refuses; then,
+// or at once elsewhere, it becomes the real runc.
 package main
 
 import (

@@ -1,10 +1,10 @@
-// stand-in stands for a program that cannot be built from package registries: it says so to whoever asks, answers health
-// checks, and does nothing else.
+// stand-in stands in for a program that cannot be built from package registries. It answers health checks and names the
+// program in each answer; it does nothing else.
 //
 // Usage: stand-in [--name NAME] [--http PORT]... [--https PORT]... [--once WORD]... -- THE PROGRAM'S OWN ARGUMENTS
 //
-// Of the program's own arguments it understands those that give a port, `--metrics-addr=:9090`, and the words after which
-// the program does something and ends.
+// Of the program's own arguments it understands those with a port, as in `--metrics-addr=:9090`, and the ones with which
+// the program exits after its work.
 package main
 
 import (
@@ -31,10 +31,10 @@ var address = regexp.MustCompile(`^--[a-z-]*addr(?:ess)?=[0-9.]*:([0-9]+)$`)
 
 func main() {
 	var plain, secure, once []string
-	name := flag.String("name", "a program", "what this stands for")
-	flag.Func("http", "a port for plain HTTP, again for more", func(port string) error { plain = append(plain, port); return nil })
-	flag.Func("https", "a port for HTTPS with a certificate of its own, again for more", func(port string) error { secure = append(secure, port); return nil })
-	flag.Func("once", "an argument with which the program does its work and ends, again for more", func(word string) error { once = append(once, word); return nil })
+	name := flag.String("name", "a program", "the program that this stands in for")
+	flag.Func("http", "a port for plain HTTP; repeatable", func(port string) error { plain = append(plain, port); return nil })
+	flag.Func("https", "a port for HTTPS with a self-signed certificate; repeatable", func(port string) error { secure = append(secure, port); return nil })
+	flag.Func("once", "an argument with which the program exits after its work; repeatable", func(word string) error { once = append(once, word); return nil })
 	flag.Parse()
 
 	for _, argument := range flag.Args() {
@@ -52,7 +52,7 @@ func main() {
 	for _, port := range secure {
 		certificate, err := selfSigned(*name)
 		if err != nil {
-			log.Fatalf("cannot make a certificate: %v", err)
+			log.Fatalf("cannot create a certificate: %v", err)
 		}
 		https := server(*name, port)
 		https.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
@@ -69,7 +69,7 @@ func main() {
 	}
 }
 
-// ports returns the ports that a program's arguments tell it to listen on.
+// ports returns the ports in a program's arguments.
 func ports(arguments []string) []string {
 	found := []string{}
 	for _, argument := range arguments {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestItListensWhereTheProgramWouldBeTold(t *testing.T) {
+func TestItListensOnThePortsInTheProgramsArguments(t *testing.T) {
 	got := ports([]string{
 		"registry", "--registry-addr=:5000", "--metrics-addr=0.0.0.0:9090", "--containerd-sock=/run/containerd.sock",
 		"--events-addr=http://notification-controller.flux-system.svc.cluster.local.", "--mirror-resolve-timeout=20ms",
@@ -19,7 +19,7 @@ func TestItListensWhereTheProgramWouldBeTold(t *testing.T) {
 	}
 }
 
-func TestItSaysWhatItStandsFor(t *testing.T) {
+func TestItNamesTheProgramThatItStandsInFor(t *testing.T) {
 	answer := httptest.NewRecorder()
 
 	server("Spegel", "5000").Handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
