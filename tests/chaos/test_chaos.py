@@ -86,7 +86,7 @@ def test_the_next_run_reports_an_interrupted_action(
     third = (bench.rehearsal.root.parent / "run-003.log").read_text()
 
     assert re.search(
-        r"an earlier run was .*bootstrap etcd on infra-cp-1 \(127\.25\.50\.11\)", third
+        r"an earlier run was killed .*bootstrap etcd on infra-cp-1 \(127\.25\.50\.11\)", third
     )
 
 

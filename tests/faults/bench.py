@@ -1,4 +1,7 @@
-"""A lab that is broken and mended: bring its cluster to a stage, run criteria under a fault, and judge what is said."""
+"""A lab that is broken and repaired.
+
+Bring its cluster to a stage, run criteria under a fault, and check what is reported.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +15,32 @@ from typing import Any
 
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
-from tests.faults.telling import FILE, PAUSE
+from tests.faults.event_log import FILE, PAUSE
 from tests.rehearsal.conftest import CHECKOUT, Rehearsal
 from tests.waiting import until
 
 FACTOR = "0.02"
-"""Budgets while something stays broken: there is nothing to wait for."""
+"""Factor for budgets while something stays broken: waiting is pointless."""
 
 RUN_S = 400.0
 
 STAGES = ("fresh", "begun", "talos", "kubernetes", "secrets", "crds", "apps", "flux", "flux-health")
-"""How far a bootstrap is: `fresh` is before it, `begun` is in the middle of Talos's stage, every other one is done."""
+"""How far a bootstrap is.
+
+`fresh` is before it, `begun` is within Talos's stage; any other name is a completed stage.
+"""
 
 Breaking = Callable[["Bench"], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a run said.
+class RunResult:
+    """The outcome of a run.
 
     Attributes:
         code: Its exit code.
-        text: The terminal.
-        criteria: Of the report, by id.
+        text: The terminal output.
+        criteria: The criteria of the report, by id.
     """
 
     code: int
@@ -42,17 +48,17 @@ class Said:
     criteria: dict[str, dict[str, Any]]
 
     def hints(self, criterion: str) -> list[str]:
-        """The hints of one criterion."""
+        """Return the failure rows of one criterion."""
         return [hint["id"] for hint in self.criteria[criterion]["hints"]]
 
     def verdict(self, criterion: str) -> str:
-        """The verdict of one criterion."""
+        """Return the verdict of one criterion."""
         return str(self.criteria[criterion]["verdict"])
 
 
 @dataclass
 class Bench:
-    """One rehearsal that is broken again and again."""
+    """One rehearsal that is broken repeatedly."""
 
     rehearsal: Rehearsal
     faults: Faults
@@ -61,7 +67,7 @@ class Bench:
 
     @property
     def state(self) -> Path:
-        """Where the lab is."""
+        """The lab's state folder."""
         return self.rehearsal.state
 
     @property
@@ -70,46 +76,49 @@ class Bench:
         return self.faults.paths.tree
 
     def at(self, stage: str) -> Bench:
-        """Have the bootstrap exactly so far: go on to there, or begin anew when it is further already."""
+        """Bring the bootstrap to exactly this stage: continue, or start over if it is further."""
         if self.stage == "none" or STAGES.index(self.stage) > STAGES.index(stage):
-            self.anew()
+            self.start_over()
         left = [
             each
             for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]
             if each != "begun"
         ]
         if left:
-            said = self.run("--stage", ",".join(left))
-            assert said.code == 0, said.text[-4000:]
+            result = self.run("--stage", ",".join(left))
+            assert result.code == 0, result.text[-4000:]
             self.stage = stage
         return self
 
-    def anew(self) -> Bench:
-        """Begin anew, with machines that have never been bootstrapped."""
+    def start_over(self) -> Bench:
+        """Start over with machines that have never been bootstrapped."""
         for words in (("down",), ("up",)):
             done = self.rehearsal.lab(*words)
             assert done.returncode == 0, done.stdout + done.stderr
         self.stage = "fresh"
         return self
 
-    def run(self, *words: str) -> Said:
+    def run(self, *words: str) -> RunResult:
         """Run the checklist to its end."""
         return self.ended(self.begin(*words))
 
     def begin(self, *words: str, pause: str = "") -> subprocess.Popen[str]:
-        """Begin to run the checklist; what it tells is in a file of its own. It may be held at the first event that a pattern fits."""
+        """Start the checklist. Its events are written to `event_log`.
+
+        The run pauses at the first event that matches `pause`.
+        """
         self.runs += 1
-        for file in (self.told, self.goes_on):
+        for file in (self.event_log, self.resume_file):
             file.unlink(missing_ok=True)
         base = self.rehearsal.environment
-        # The plugin is the tests' own, and the copy of the checkout has none of these.
+        # The plugin belongs to the tests, which are not in the copy of the checkout.
         environment = {
             **base,
             "PYTHONPATH": f"{base['PYTHONPATH']}:{CHECKOUT}",
-            FILE: str(self.told),
+            FILE: str(self.event_log),
             PAUSE: pause,
         }
-        command = [*self.rehearsal.pytest_command(*words), "-p", "tests.faults.telling"]
+        command = [*self.rehearsal.pytest_command(*words), "-p", "tests.faults.event_log"]
         return subprocess.Popen(
             command,
             cwd=self.rehearsal.root,
@@ -119,7 +128,7 @@ class Bench:
             text=True,
         )
 
-    def ended(self, process: subprocess.Popen[str]) -> Said:
+    def ended(self, process: subprocess.Popen[str]) -> RunResult:
         """Wait for a run to end, and read its report."""
         try:
             text, _ = process.communicate(timeout=RUN_S)
@@ -132,36 +141,43 @@ class Bench:
             if process.returncode != 4
             else {}
         )
-        return Said(process.returncode, text, criteria)
+        return RunResult(process.returncode, text, criteria)
 
-    def wait_until_told(self, pattern: str, process: subprocess.Popen[str]) -> None:
-        """Wait until the run has told of something that happened, in whatever event but those that say what will be looked at."""
+    def wait_for_event(self, pattern: str, process: subprocess.Popen[str]) -> None:
+        """Wait for an event that matches.
 
-        def told() -> bool:
+        Events that only announce what will be checked do not count.
+        """
+
+        def happened() -> bool:
             return any(re.search(pattern, line, re.IGNORECASE) for line in self._happened())
 
-        until(lambda: told() or process.poll() is not None, within_s=RUN_S)
-        if not told():
+        until(lambda: happened() or process.poll() is not None, within_s=RUN_S)
+        if not happened():
             process.kill()
-            raise AssertionError(f"never told of {pattern}:\n{process.communicate()[0][-3000:]}")
+            raise AssertionError(f"no event matched {pattern}:\n{process.communicate()[0][-3000:]}")
 
     def _happened(self) -> list[str]:
-        lines = self.told.read_text(encoding="utf-8").splitlines() if self.told.exists() else []
+        lines = (
+            self.event_log.read_text(encoding="utf-8").splitlines()
+            if self.event_log.exists()
+            else []
+        )
         return [line for line in lines if not line.startswith(("RunStarted ", "WaitStarted "))]
 
     @property
-    def told(self) -> Path:
-        """What the last run told, event by event."""
-        return self.rehearsal.root.parent / "told"
+    def event_log(self) -> Path:
+        """The events of the last run."""
+        return self.rehearsal.root.parent / "events"
 
     @property
-    def goes_on(self) -> Path:
-        """What lets a run that is held go on."""
-        return self.told.with_name("told.go")
+    def resume_file(self) -> Path:
+        """The file whose creation resumes a paused run."""
+        return self.event_log.with_name("events.go")
 
-    def go_on(self) -> None:
-        """Let a run that is held go on."""
-        self.goes_on.touch()
+    def resume(self) -> None:
+        """Resume a paused run."""
+        self.resume_file.touch()
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """Change the cluster by hand."""
@@ -176,27 +192,28 @@ class Case:
 
     Attributes:
         row: Its number.
-        name: In a few words.
-        breaking: What is broken, and how.
-        only: Which criteria are run (`-k`).
-        criterion: The one that has to name it.
-        hint: The hint that has to be shown.
-        says: What its error has to say.
-        verdict: What it ends with.
-        clears: For what passes by itself (R, W): once this was told, the fault is over, and the run has to pass.
-        prepare: What is done once it is broken, before the first run.
-        factor: The budgets while it is broken.
+        name: A few words.
+        fault: What is broken, and how.
+        selection: The criteria to run (`-k`).
+        criterion: The criterion that must report the fault.
+        hint: The failure row that must be shown.
+        error: What its error must contain.
+        verdict: Its verdict.
+        repair_after: For faults that a run waits out: repair after this event; the run must then
+            pass.
+        prepare: What to do once it is broken, before the first run.
+        factor: The budget factor while it is broken.
     """
 
     row: int
     name: str
-    breaking: Breaking
-    only: str
+    fault: Breaking
+    selection: str
     criterion: str
     hint: str
-    says: str
+    error: str
     verdict: str = "not ready in time"
-    clears: str = ""
+    repair_after: str = ""
     prepare: Callable[[Bench], object] = lambda _: None
     factor: str = FACTOR
 
@@ -205,49 +222,54 @@ class Case:
 
 
 def check(bench: Bench, case: Case) -> None:
-    """Run under the fault, which has to be named; then mend it, for what passes by itself while a second run waits, and see that run pass."""
-    with case.breaking(bench):
-        case.prepare(bench)
-        said = bench.run("-k", case.only, "--budget-factor", case.factor)
-        names_it(said, case)
-        process = bench.begin("-k", case.only) if case.clears else None
-        if process is not None:
-            bench.wait_until_told(case.clears, process)
-    said = bench.ended(process if process is not None else bench.begin("-k", case.only))
+    """Run under the fault, which must be reported. Then repair it and see a run pass.
 
-    assert said.code == 0, said.text[-4000:]
-    assert said.verdict(case.criterion) in ("met", "already met")
+    A fault that a run waits out is repaired while that second run waits.
+    """
+    with case.fault(bench):
+        case.prepare(bench)
+        result = bench.run("-k", case.selection, "--budget-factor", case.factor)
+        assert_reported(result, case)
+        process = bench.begin("-k", case.selection) if case.repair_after else None
+        if process is not None:
+            bench.wait_for_event(case.repair_after, process)
+    result = bench.ended(process if process is not None else bench.begin("-k", case.selection))
+
+    assert result.code == 0, result.text[-4000:]
+    assert result.verdict(case.criterion) in ("met", "already met")
 
 
 def check_in_turn(bench: Bench, *cases: Case) -> None:
-    """Meet several faults in one bootstrap, each before the one before it is over, and each of them named; then mend all, and see a run pass.
+    """Meet several faults in one bootstrap, each reported before the previous one is repaired.
 
-    A later fault takes back what an earlier one did to the same machine, as nothing may pass in between.
+    Then repair all of them and see a run pass. A later fault also undoes what an earlier one did to
+    the
+    same machine, because nothing may pass in between.
     """
     last = cases[-1]
     with ExitStack() as broken:
         for case in cases:
-            broken.enter_context(case.breaking(bench))
+            broken.enter_context(case.fault(bench))
             case.prepare(bench)
-            names_it(bench.run("-k", case.only, "--budget-factor", case.factor), case)
-        process = bench.begin("-k", last.only)
-        bench.wait_until_told(last.clears, process)
-    said = bench.ended(process)
+            assert_reported(bench.run("-k", case.selection, "--budget-factor", case.factor), case)
+        process = bench.begin("-k", last.selection)
+        bench.wait_for_event(last.repair_after, process)
+    result = bench.ended(process)
 
-    assert said.code == 0, said.text[-4000:]
+    assert result.code == 0, result.text[-4000:]
 
 
-def names_it(said: Said, case: Case) -> None:
-    """See that a run ended as the case says, with the case's hint in the report and on the terminal."""
-    assert said.code == 1, said.text[-4000:]
-    error = said.criteria[case.criterion]["error"]
-    assert said.verdict(case.criterion) == case.verdict, error
-    assert case.says in error, error
-    assert case.hint in said.hints(case.criterion), error
-    assert f"{case.hint}:" in said.text
-    assert "Traceback" not in said.text, said.text[max(0, said.text.index("Traceback") - 500) :][
-        :4000
-    ]
+def assert_reported(result: RunResult, case: Case) -> None:
+    """Check verdict and error, and the failure row in the report and on the terminal."""
+    assert result.code == 1, result.text[-4000:]
+    error = result.criteria[case.criterion]["error"]
+    assert result.verdict(case.criterion) == case.verdict, error
+    assert case.error in error, error
+    assert case.hint in result.hints(case.criterion), error
+    assert f"{case.hint}:" in result.text
+    assert "Traceback" not in result.text, result.text[
+        max(0, result.text.index("Traceback") - 500) :
+    ][:4000]
 
 
 def bench_of(rehearsal: Rehearsal) -> Bench:

@@ -1,4 +1,4 @@
-"""One lab for all faults: it is broken, mended and gone on with, in the order of the stages."""
+"""One lab for all faults: it is broken, repaired and continued, in the order of the stages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.faults.bench import Bench, bench_of
 from tests.rehearsal.conftest import rehearsal_on
 
 NETWORK = int(os.environ.get("FIRSTLIGHT_FAULTS_NETWORK", "230"))
-"""The third part of the lab's addresses; another one lets two of these sessions run at once."""
+"""The third octet of the lab's addresses. With another one, a second session can run at once."""
 
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     for rehearsal in rehearsal_on(NETWORK, tmp_path_factory):
-        # Helm's own patience, which no factor shortens; still enough where the computer is busy.
+        # Helm's own timeout, which no factor shortens, but long enough for a busy computer.
         for file in rehearsal.root.glob("bootstrap/infra/helmfile.d/*.yaml"):
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
             file.write_text(
@@ -40,7 +40,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Begin anew after a case that failed: nobody knows what it left, and one fault must not spoil the next case."""
+    """Start over after a case that failed: its fault must not affect the next case."""
     report = yield
     bench = getattr(item, "funcargs", {}).get("bench")
     if report.failed and isinstance(bench, Bench):

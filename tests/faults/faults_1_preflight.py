@@ -1,4 +1,4 @@
-"""Faults that preflight names, before anything is changed."""
+"""Faults that preflight reports before anything is changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.bench import Bench, Case, check, names_it
-from tests.faults.ways import git, in_tree, machine
+from tests.faults.bench import Bench, Case, assert_reported, check
+from tests.faults.breaking import git, in_tree, machine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -19,7 +19,7 @@ RUNS = "every-machine-runs-its-configuration"
 
 @contextmanager
 def helm_four(bench: Bench) -> Iterator[None]:
-    """Have a Helm that says version 4 among the tools."""
+    """Replace helm by one that reports version 4."""
     tools = bench.rehearsal.root / ".tools"
     real = tools.readlink()
     tools.unlink()
@@ -58,7 +58,7 @@ CASES = (
         ANSWERS,
         "FL-006",
         "infra-worker-2",
-        clears="connection refused",
+        repair_after="connection refused",
     ),
     Case(
         6,
@@ -122,7 +122,7 @@ CASES = (
         "every-secret-reference-resolves",
         "FL-029",
         "Too many requests",
-        clears="too many requests",
+        repair_after="too many requests",
     ),
     Case(
         60,
@@ -155,12 +155,15 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_preflight_names_it(bench: Bench, case: Case):
+def test_preflight_reports_the_fault(bench: Bench, case: Case):
     check(bench.at("fresh"), case)
 
 
-def test_row_11_a_key_that_this_talos_does_not_know_is_named(bench: Bench):
-    """A patch that was written for a newer Talos. It comes while the run is held, as a lab that is brought up meets it before any criterion does."""
+def test_row_11_a_key_that_this_talos_does_not_know_is_reported(bench: Bench):
+    """A patch that was written for a newer Talos.
+
+    It is added while the run is paused, because bringing up a lab would fail on it first.
+    """
     case = Case(
         11,
         "newer-key",
@@ -177,12 +180,12 @@ def test_row_11_a_key_that_this_talos_does_not_know_is_named(bench: Bench):
     )
     bench.at("fresh")
 
-    process = bench.begin("-k", case.only, pause="CriterionStarted.*the-age-key-opens")
-    bench.wait_until_told("CriterionStarted.*the-age-key-opens", process)
-    with case.breaking(bench):
-        bench.go_on()
-        said = bench.ended(process)
-    mended = bench.run("-k", case.only)
+    process = bench.begin("-k", case.selection, pause="CriterionStarted.*the-age-key-opens")
+    bench.wait_for_event("CriterionStarted.*the-age-key-opens", process)
+    with case.fault(bench):
+        bench.resume()
+        result = bench.ended(process)
+    repaired = bench.run("-k", case.selection)
 
-    names_it(said, case)
-    assert mended.code == 0, mended.text[-4000:]
+    assert_reported(result, case)
+    assert repaired.code == 0, repaired.text[-4000:]

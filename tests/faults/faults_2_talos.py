@@ -1,4 +1,4 @@
-"""Faults of machines and of etcd: before the bootstrap, during it, and until every member has joined."""
+"""Faults of machines and etcd: before and during the bootstrap, and until every member joined."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from firstlight.failures import match
 from tests.faults.bench import Bench, Case, check, check_in_turn
+from tests.faults.breaking import machine
 from tests.faults.conftest import NETWORK
-from tests.faults.ways import machine
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
@@ -24,7 +24,7 @@ FIRST, SECOND = f"127.25.{NETWORK}.11", f"127.25.{NETWORK}.12"
 
 @contextmanager
 def rebooted_as(bench: Bench, hostname: str, address: str, **switches: object) -> Iterator[None]:
-    """Switch a machine off, and on again with faults that show while it boots."""
+    """Power-cycle a machine with faults that show while it boots."""
     with bench.faults.machine(hostname, **switches):
         with bench.faults.machine(hostname, down=True):
             wait_for_port(address, is_open=False)
@@ -52,7 +52,7 @@ FRESH = (
         BOOTSTRAPPED,
         "FL-002",
         "has not started its services yet",
-        clears="has not started its services",
+        repair_after="has not started its services",
     ),
     Case(
         3,
@@ -62,7 +62,7 @@ FRESH = (
         BOOTSTRAPPED,
         "FL-003",
         "time is not in sync yet",
-        clears="time is not in sync yet",
+        repair_after="time is not in sync yet",
     ),
     Case(
         1,
@@ -77,7 +77,7 @@ FRESH = (
 
 
 @pytest.mark.parametrize("case", FRESH, ids=str)
-def test_a_machine_that_refuses_the_bootstrap_is_named(bench: Bench, case: Case):
+def test_a_machine_that_refuses_the_bootstrap_is_reported(bench: Bench, case: Case):
     bench.at("fresh")
 
     check(bench, case)
@@ -95,35 +95,35 @@ def accepted_bootstraps(bench: Bench) -> int:
     )
 
 
-def test_row_01_a_bootstrap_whose_answer_is_lost_counts_once_members_prove_it(bench: Bench):
+def test_row_01_a_bootstrap_with_a_lost_answer_counts_once_members_prove_it(bench: Bench):
     bench.at("fresh")
 
     with bench.faults.machine("infra-cp-1", bootstrap_answer_lost=True):
-        said = bench.run("-k", "etcd_is_bootstrapped")
+        result = bench.run("-k", "etcd_is_bootstrapped")
 
-    assert said.code == 0, said.text[-4000:]
-    assert said.verdict(BOOTSTRAPPED) == "met"
-    told = bench.told.read_text()
-    assert "data directory is not empty" in told
+    assert result.code == 0, result.text[-4000:]
+    assert result.verdict(BOOTSTRAPPED) == "met"
+    events = bench.event_log.read_text()
+    assert "data directory is not empty" in events
     assert match("etcd data directory is not empty")[0].id == "FL-001"
     assert accepted_bootstraps(bench) == 1
     bench.stage = "begun"
 
 
-def test_machines_that_were_configured_long_ago_are_bootstrapped_all_the_same(bench: Bench):
-    """Their etcd has waited for half an hour and given up; Talos bootstraps it, and starts it anew."""
+def test_machines_that_were_configured_long_ago_are_bootstrapped(bench: Bench):
+    """Their etcd has given up after half an hour. Talos bootstraps it anyway and restarts it."""
     bench.at("fresh")
 
     with bench.faults.machine("infra-cp-1", etcd_join_times_out=True):
-        said = bench.run("-k", "etcd_is_bootstrapped")
+        result = bench.run("-k", "etcd_is_bootstrapped")
 
-    assert said.code == 0, said.text[-4000:]
-    assert said.verdict(BOOTSTRAPPED) == "met"
+    assert result.code == 0, result.text[-4000:]
+    assert result.verdict(BOOTSTRAPPED) == "met"
     assert accepted_bootstraps(bench) == 1
     bench.stage = "begun"
 
 
-def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench: Bench):
+def test_row_05_default_nodes_of_the_talosconfig_do_not_affect_the_bootstrap(bench: Bench):
     bench.at("fresh")
     talosconfig = bench.rehearsal.lab_description["talosconfig"]
     with bench.faults.changed(
@@ -135,11 +135,11 @@ def test_row_05_default_nodes_of_the_talosconfig_do_not_reach_a_bootstrap(bench:
         by_hand = bench.rehearsal.tool(
             "talosctl", "--talosconfig", talosconfig, "--endpoints", FIRST, "bootstrap"
         )
-        said = bench.run("-k", "etcd_is_bootstrapped")
+        result = bench.run("-k", "etcd_is_bootstrapped")
 
     assert by_hand.returncode == 1
     assert match(by_hand.stderr)[0].id == "FL-005", by_hand.stderr
-    assert said.code == 0, said.text[-4000:]
+    assert result.code == 0, result.text[-4000:]
     assert accepted_bootstraps(bench) == 1
     bench.stage = "begun"
 
@@ -164,8 +164,8 @@ def wait_for_members(bench: Bench, number: int) -> None:
     assert until(so, within_s=60, pause_s=0.3), f"etcd never had {number} members"
 
 
-def rebooted_as_the_hint_says(bench: Bench) -> None:
-    """Have etcd try once more: one that failed is not started again before the machine boots anew, whatever is mended."""
+def reboot_as_the_hint_says(bench: Bench) -> None:
+    """Reboot the machine, as the hint says: a failed etcd is not started again before that."""
     address = ("--nodes", SECOND, "--endpoints", SECOND)
     etcd = ("talosctl", *address, "service", "etcd")
     assert re.search(r"^STATE +Failed", bench.rehearsal.tool(*etcd).stdout, re.MULTILINE)
@@ -213,14 +213,14 @@ JOINING = (
         RUN,
         "FL-012",
         "infra-cp-2 is Preparing",
-        prepare=rebooted_as_the_hint_says,
-        clears="not in agreement",
+        prepare=reboot_as_the_hint_says,
+        repair_after="not in agreement",
         factor="0.005",
     ),
 )
 
 
-def test_an_etcd_member_that_does_not_join_is_named_whatever_holds_it_back(bench: Bench):
+def test_an_etcd_member_that_does_not_join_is_reported_for_each_cause(bench: Bench):
     bench.at("fresh")
 
     check_in_turn(bench, *JOINING)
@@ -228,7 +228,7 @@ def test_an_etcd_member_that_does_not_join_is_named_whatever_holds_it_back(bench
     bench.stage = "begun"
 
 
-def test_row_15_two_etcd_clusters_stop_the_run_and_the_hints_remedy_mends_it(bench: Bench):
+def test_row_15_two_etcd_clusters_stop_the_run_and_the_remedy_works(bench: Bench):
     bench.at("fresh")
     for address in (FIRST, SECOND):
         by_hand = bench.rehearsal.tool(
@@ -236,12 +236,12 @@ def test_row_15_two_etcd_clusters_stop_the_run_and_the_hints_remedy_mends_it(ben
         )
         assert by_hand.returncode == 0, by_hand.stderr
 
-    said = bench.run("--stage", "talos", "--budget-factor", "0.05")
+    result = bench.run("--stage", "talos", "--budget-factor", "0.05")
 
-    assert said.code == 1
-    assert said.verdict("no-other-etcd-cluster-exists") == "not ready in time"
-    assert said.hints("no-other-etcd-cluster-exists")[0] == "FL-015"
-    assert said.verdict(BOOTSTRAPPED) == "not reached"
+    assert result.code == 1
+    assert result.verdict("no-other-etcd-cluster-exists") == "not ready in time"
+    assert result.hints("no-other-etcd-cluster-exists")[0] == "FL-015"
+    assert result.verdict(BOOTSTRAPPED) == "not reached"
 
     wiped = bench.rehearsal.tool(
         "talosctl",
@@ -257,6 +257,6 @@ def test_row_15_two_etcd_clusters_stop_the_run_and_the_hints_remedy_mends_it(ben
         "--wait=false",
     )
     assert wiped.returncode == 0, wiped.stderr
-    said = bench.run("--stage", "talos")
-    assert said.code == 0, said.text[-4000:]
+    result = bench.run("--stage", "talos")
+    assert result.code == 0, result.text[-4000:]
     bench.stage = "talos"

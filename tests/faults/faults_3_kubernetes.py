@@ -1,4 +1,4 @@
-"""Faults of the control plane and of what is applied to it first: the VIP, the API server, secrets, CRDs."""
+"""Faults of the control plane and of the first objects: VIP, API server, secrets, CRDs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from firstlight.failures import match
 from firstlight.tools.kubernetes import REQUEST_S
-from tests.faults.bench import Bench, Case, check, check_in_turn, names_it
-from tests.faults.ways import machine, nothing
+from tests.faults.bench import Bench, Case, assert_reported, check, check_in_turn
+from tests.faults.breaking import machine, nothing
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,7 +31,7 @@ CASES = (
         VIP,
         "FL-016",
         "onnection refused",
-        clears="onnection refused",
+        repair_after="onnection refused",
     ),
     Case(
         17,
@@ -47,7 +47,10 @@ CASES = (
 
 @contextmanager
 def api_server_stopped(bench: Bench) -> Iterator[None]:
-    """Neither answering nor ended, as a process is that gets no processor; what broke its ports is over."""
+    """Stop the API server: it neither answers nor ends.
+
+    The previous fault of its ports is repaired.
+    """
     with bench.faults.machine("*", kubernetes_api=""), bench.faults.stopped("kube-apiserver"):
         yield
 
@@ -81,17 +84,17 @@ BREAKING_OFF = (
         REGISTERED,
         "FL-025",
         "timed out",
-        clears="timed out",
+        repair_after="timed out",
     ),
 )
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_control_plane_that_does_not_answer_is_named(bench: Bench, case: Case):
+def test_a_control_plane_that_does_not_answer_is_reported(bench: Bench, case: Case):
     check(bench.at("kubernetes"), case)
 
 
-def test_row_25_an_api_server_that_breaks_connections_off_is_named_and_waited_for(bench: Bench):
+def test_row_25_an_api_server_that_drops_connections_is_reported_and_waited_for(bench: Bench):
     check_in_turn(bench.at("kubernetes"), *BREAKING_OFF)
 
 
@@ -107,16 +110,16 @@ TOO_EARLY = Case(
 )
 
 
-def test_row_56_an_object_that_is_applied_before_its_crd_is_named(bench: Bench):
-    """Nothing is broken but the order; test_what_was_too_early_is_met_now is its end."""
+def test_row_56_an_object_that_is_applied_before_its_crd_is_reported(bench: Bench):
+    """Only the order is wrong; `test_what_was_too_early_is_met_now` is its repair."""
     bench.at("kubernetes")
 
-    said = bench.run("-k", TOO_EARLY.only, "--budget-factor", TOO_EARLY.factor)
+    result = bench.run("-k", TOO_EARLY.selection, "--budget-factor", TOO_EARLY.factor)
 
-    names_it(said, TOO_EARLY)
+    assert_reported(result, TOO_EARLY)
 
 
-def test_row_26_an_api_that_is_not_there_is_named_to_whoever_asks_by_hand_and_waited_for_by_a_run(
+def test_row_26_a_missing_api_has_its_row_by_hand_and_is_waited_for_by_a_run(
     bench: Bench, tmp_path: Path
 ):
     bench.at("kubernetes")
@@ -124,22 +127,25 @@ def test_row_26_an_api_that_is_not_there_is_named_to_whoever_asks_by_hand_and_wa
     process = bench.begin(
         "-k", "bootstrap_secrets", pause="ActionBegun.*apply the bootstrap secrets"
     )
-    bench.wait_until_told("ActionBegun.*apply the bootstrap secrets", process)
+    bench.wait_for_event("ActionBegun.*apply the bootstrap secrets", process)
     with bench.faults.machine("*", kubernetes_api="refuses"):
         by_hand = refused(bench, tmp_path)
-        bench.go_on()
-        bench.wait_until_told("CommandEnded.*kubectl.* apply .*failed to download openapi", process)
-    said = bench.ended(process)
+        bench.resume()
+        bench.wait_for_event("CommandEnded.*kubectl.* apply .*failed to download openapi", process)
+    result = bench.ended(process)
 
     assert "couldn't get current server API group list" in by_hand
     assert match(by_hand)[0].id == "FL-026"
-    assert said.code == 0, said.text[-4000:]
-    assert said.verdict(SECRETS) == "met"
-    assert said.hints(SECRETS) == []
+    assert result.code == 0, result.text[-4000:]
+    assert result.verdict(SECRETS) == "met"
+    assert result.hints(SECRETS) == []
 
 
 def refused(bench: Bench, cache: Path) -> str:
-    """Return what a kubectl that has not asked this cluster before says once the API refuses; one that has is sparing of words."""
+    """Return the error of a kubectl without discovery cache once the API refuses connections.
+
+    A kubectl with a cache prints less.
+    """
     for number in range(100):
         done = bench.rehearsal.tool(
             "kubectl", "--cache-dir", str(cache / str(number)), "get", "nodes"
@@ -151,14 +157,14 @@ def refused(bench: Bench, cache: Path) -> str:
 
 @contextmanager
 def alternating(
-    break_it: Callable[[], AbstractContextManager[None]], on_s: float, off_s: float
+    fault: Callable[[], AbstractContextManager[None]], on_s: float, off_s: float
 ) -> Iterator[threading.Event]:
-    """Break and mend again and again in the background; what is yielded is set once it is broken for the second time."""
+    """Break and repair repeatedly in the background. The event is set when it breaks again."""
     over, again = threading.Event(), threading.Event()
 
     def flap() -> None:
         for number in itertools.count(1):
-            with break_it():
+            with fault():
                 if number > 1:
                     again.set()
                 over.wait(on_s)
@@ -177,23 +183,26 @@ def alternating(
 BROKEN_OFF = r"\bEOF\b|reset by peer|connection lost|connection aborted|without response"
 
 STOPPED_S = REQUEST_S + 2
-"""Longer than a look at the cluster waits for an answer; a command whose connection is open only takes longer."""
+"""Longer than a check of the cluster waits for an answer. Commands wait as long as it takes."""
 
 
-def test_row_25_bursts_of_broken_connections_and_a_flapping_api_server_are_outlived(bench: Bench):
-    """While the CRDs are applied all connections end every other second; then the API server stops (SIGSTOP), goes on for two seconds and stops again."""
+def test_row_25_a_run_survives_bursts_of_broken_connections_and_a_flapping_api_server(bench: Bench):
+    """While the CRDs are applied, all connections end every other second.
+
+    Then the API server stops (SIGSTOP), continues for two seconds and stops again.
+    """
     bench.at("kubernetes")
 
     process = bench.begin("--stage", "secrets,crds")
-    bench.wait_until_told("ActionBegun.*apply the CRDs", process)
+    bench.wait_for_event("ActionBegun.*apply the CRDs", process)
     with alternating(lambda: bench.faults.machine("*", kubernetes_api="breaks_off"), 1.0, 2.0):
-        bench.wait_until_told(BROKEN_OFF, process)
+        bench.wait_for_event(BROKEN_OFF, process)
     with alternating(lambda: bench.faults.stopped("kube-apiserver"), STOPPED_S, 2.0) as again:
         assert again.wait(2 * STOPPED_S)
         assert process.poll() is None
-    said = bench.ended(process)
+    result = bench.ended(process)
 
-    assert said.code == 0, said.text[-4000:]
+    assert result.code == 0, result.text[-4000:]
     bench.stage = "crds"
 
 
@@ -211,17 +220,17 @@ def gateway_crd_missing(bench: Bench) -> Iterator[None]:
         bench.kubectl("create", "--filename", "-", text=json.dumps(crd))
 
 
-def test_row_35_without_the_gateway_apis_crds_cilium_is_not_installed(bench: Bench):
+def test_row_35_without_the_gateway_api_crds_cilium_is_not_installed(bench: Bench):
     bench.at("crds")
 
     with gateway_crd_missing(bench):
-        said = bench.run("-k", "crd_is_established or release_runs", "--budget-factor", "0.02")
+        result = bench.run("-k", "crd_is_established or release_runs", "--budget-factor", "0.02")
 
     criterion = "crd-is-established-gateways.gateway.networking.k8s.io"
-    assert said.code == 1
-    assert said.verdict(criterion) == "not ready in time"
-    assert "FL-225" in said.hints(criterion)
-    assert said.verdict("release-runs-cilium") == "not reached"
+    assert result.code == 1
+    assert result.verdict(criterion) == "not ready in time"
+    assert "FL-225" in result.hints(criterion)
+    assert result.verdict("release-runs-cilium") == "not reached"
 
 
 NEEDS = (
@@ -257,10 +266,10 @@ NEEDS = (
 
 
 @pytest.mark.parametrize("case", NEEDS, ids=str)
-def test_what_comes_too_early_is_named(bench: Bench, case: Case):
-    """Nothing is broken but the order: the run is asked for a stage whose foundation is not laid."""
+def test_what_comes_too_early_is_reported(bench: Bench, case: Case):
+    """Only the order is wrong: the stage before the requested one has not run."""
     bench.at("crds")
 
-    said = bench.run("-k", case.only, "--budget-factor", case.factor)
+    result = bench.run("-k", case.selection, "--budget-factor", case.factor)
 
-    names_it(said, case)
+    assert_reported(result, case)

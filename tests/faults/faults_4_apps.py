@@ -1,4 +1,4 @@
-"""Faults of releases and their pods: what Helm only calls a timeout."""
+"""Faults of releases and their pods: those that Helm only reports as a timeout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from firstlight.failures import match
 from tests.chaos.terminations import descendants
-from tests.faults.bench import Bench, Case, check, names_it
-from tests.faults.ways import machine, pods
+from tests.faults.bench import Bench, Case, assert_reported, check
+from tests.faults.breaking import machine, pods
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
@@ -22,19 +22,31 @@ CILIUM = "release-runs-cilium"
 HELMFILE = "bootstrap/infra/helmfile.d/01-apps.yaml"
 
 APPLY_CAPS = (
-    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
-    "unable to start container process: error during container init: unable to apply caps: operation not permitted"
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+    "runc create failed: unable to start container process: error during container init: "
+    "unable to apply caps: operation not permitted"
 )
-KUBEPRISM = 'level=error msg="Unable to contact k8s api-server" error="Get \\"https://localhost:7445/api/v1/namespaces/kube-system\\": dial tcp 127.0.0.1:7445: connect: connection refused"'
+KUBEPRISM = (
+    'level=error msg="Unable to contact k8s api-server" '
+    'error="Get \\"https://localhost:7445/api/v1/namespaces/kube-system\\": '
+    'dial tcp 127.0.0.1:7445: connect: connection refused"'
+)
 PULL_LIMIT = (
-    'failed to pull and unpack image "quay.io/cilium/cilium:v1.18.5": failed to copy: httpReadSeeker: failed open: unexpected status code '
-    "https://registry-1.docker.io/v2/: 429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit."
+    'failed to pull and unpack image "quay.io/cilium/cilium:v1.18.5": '
+    "failed to copy: httpReadSeeker: failed open: unexpected status code "
+    "https://registry-1.docker.io/v2/: 429 Too Many Requests - "
+    "Server message: toomanyrequests: You have reached your pull rate limit."
 )
 SPEGEL_GONE = (
-    'failed to pull and unpack image "quay.io/cilium/cilium:v1.18.5": failed to resolve reference "quay.io/cilium/cilium:v1.18.5": failed to do request: '
-    'Head "http://10.25.11.14:29999/v2/cilium/cilium/manifests/v1.18.5?ns=quay.io": dial tcp 10.25.11.14:29999: connect: connection refused'
+    'failed to pull and unpack image "quay.io/cilium/cilium:v1.18.5": '
+    'failed to resolve reference "quay.io/cilium/cilium:v1.18.5": failed to do request: '
+    'Head "http://10.25.11.14:29999/v2/cilium/cilium/manifests/v1.18.5?ns=quay.io": '
+    "dial tcp 10.25.11.14:29999: connect: connection refused"
 )
-TLS_ROUTE = 'level=fatal msg="failed to start: no kind is registered for the type v1alpha2.TLSRouteList in scheme"'
+TLS_ROUTE = (
+    'level=fatal msg="failed to start: '
+    'no kind is registered for the type v1alpha2.TLSRouteList in scheme"'
+)
 
 
 def cilium(
@@ -108,18 +120,21 @@ TOGETHER = (
     ),
     (cilium(31, "slow-image", "FL-031", "Back-off pulling image", "image_pull", which=ENVOY),),
 )
-"""What may befall Cilium's workloads at the same time, one reason for each of them; no more than the three hints that are shown."""
+"""Simultaneous faults of Cilium's workloads, one reason for each.
+
+No more than the three hints that are shown.
+"""
 
 
 @contextmanager
 def impatient(bench: Bench) -> Iterator[None]:
-    """Let Helm wait for six seconds: what is broken stays broken."""
+    """Give Helm a timeout of six seconds: what is broken stays broken."""
     with bench.faults.changed(bench.tree / HELMFILE, "timeout: 120", "timeout: 6"):
         yield
 
 
 def without_cilium(bench: Bench) -> None:
-    """Remove what an earlier attempt left, as pods that run are broken by nothing."""
+    """Uninstall what an earlier attempt left, because faults do not affect running pods."""
     bench.rehearsal.tool(
         "helm",
         "--namespace",
@@ -133,26 +148,26 @@ def without_cilium(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("cases", TOGETHER, ids=lambda cases: "+".join(map(str, cases)))
-def test_the_reasons_why_cilium_does_not_start_are_named(bench: Bench, cases: tuple[Case, ...]):
+def test_the_reasons_why_cilium_does_not_start_are_reported(bench: Bench, cases: tuple[Case, ...]):
     without_cilium(bench.at("crds"))
 
     with ExitStack() as broken:
         for case in cases:
-            broken.enter_context(case.breaking(bench))
+            broken.enter_context(case.fault(bench))
         broken.enter_context(impatient(bench))
-        said = bench.run("-k", "release_runs and cilium", "--budget-factor", "0.02")
+        result = bench.run("-k", "release_runs and cilium", "--budget-factor", "0.02")
 
     for case in cases:
-        names_it(said, case)
+        assert_reported(result, case)
 
 
-def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_comes_late_is_waited_for(
+def test_rows_31_and_55_a_pending_release_is_repaired_and_a_late_image_waited_for(
     bench: Bench,
 ):
     without_cilium(bench.at("crds"))
     with bench.faults.pods(AGENT, "image_pull"):
         killed = bench.begin("-k", "release_runs and cilium")
-        bench.wait_until_told("ActionBegun.*install cilium", killed)
+        bench.wait_for_event("ActionBegun.*install cilium", killed)
         wait_for_pods(bench, "ImagePullBackOff", killed)
         for child in list(descendants(killed.pid))[::-1]:
             os.kill(child, signal.SIGKILL)
@@ -163,20 +178,20 @@ def test_rows_31_and_55_what_a_killed_helm_left_is_mended_and_an_image_that_come
             "helm", "--namespace", "kube-system", "upgrade", "cilium", str(chart), "--reuse-values"
         )
 
-        mending = bench.begin("-k", "release_runs and cilium")
-        bench.wait_until_told("CommandStarted.*helmfile.* sync", mending)
-        wait_for_pods(bench, "ImagePullBackOff", mending)
-    said = bench.ended(mending)
+        repairing = bench.begin("-k", "release_runs and cilium")
+        bench.wait_for_event("CommandStarted.*helmfile.* sync", repairing)
+        wait_for_pods(bench, "ImagePullBackOff", repairing)
+    result = bench.ended(repairing)
 
     assert "pending-install" in left.stdout
     assert "another operation (install/upgrade/rollback) is in progress" in by_hand.stderr
     assert match(by_hand.stderr)[0].id == "FL-055"
-    assert said.code == 0, said.text[-4000:]
-    assert said.verdict(CILIUM) == "met"
+    assert result.code == 0, result.text[-4000:]
+    assert result.verdict(CILIUM) == "met"
 
 
 def wait_for_pods(bench: Bench, word: str, process: subprocess.Popen[str]) -> None:
-    """Wait until pods that are there to stay are in a state, while a run goes on."""
+    """Wait until a pod is in a state while a run continues."""
 
     def there() -> bool:
         return word in bench.kubectl("--namespace", "kube-system", "get", "pods")
@@ -187,13 +202,13 @@ def wait_for_pods(bench: Bench, word: str, process: subprocess.Popen[str]) -> No
 
 
 def installed(bench: Bench, *releases: str) -> None:
-    """Have these releases, and no run if they are there."""
+    """Install these releases if they are missing."""
     there = bench.rehearsal.tool(
         "helm", "list", "--all-namespaces", "--deployed", "--short"
     ).stdout.split()
     if not set(releases) <= set(there):
-        said = bench.run("-k", f"release_runs and ({' or '.join(releases)})")
-        assert said.code == 0, said.text[-4000:]
+        result = bench.run("-k", f"release_runs and ({' or '.join(releases)})")
+        assert result.code == 0, result.text[-4000:]
 
 
 @contextmanager
@@ -205,7 +220,7 @@ def someone_elses_account(bench: Bench) -> Iterator[None]:
         bench.kubectl("--namespace", "kube-system", "delete", "serviceaccount", "coredns")
 
 
-def test_row_47_an_object_that_is_not_helms_is_named(bench: Bench):
+def test_row_47_an_object_that_helm_does_not_own_is_reported(bench: Bench):
     bench.at("crds")
     installed(bench, "cilium")
     case = Case(
@@ -251,7 +266,7 @@ def spegel_in_a_namespace_of_its_own(bench: Bench) -> Iterator[None]:
         yield
 
 
-def test_row_52_pod_security_that_refuses_spegel_is_named(bench: Bench):
+def test_row_52_spegel_refused_by_pod_security_is_reported(bench: Bench):
     bench.at("crds")
     installed(bench, "cilium", "coredns")
     case = Case(
@@ -265,16 +280,16 @@ def test_row_52_pod_security_that_refuses_spegel_is_named(bench: Bench):
         verdict="action failed",
     )
 
-    with case.breaking(bench):
-        said = bench.run("-k", case.only, "--budget-factor", case.factor)
+    with case.fault(bench):
+        result = bench.run("-k", case.selection, "--budget-factor", case.factor)
 
-    names_it(said, case)
+    assert_reported(result, case)
     bench.rehearsal.tool("helm", "--namespace", "spegel", "uninstall", "spegel", "--no-hooks")
     bench.kubectl("delete", "namespace", "spegel", "--wait=false")
-    assert bench.run("-k", case.only).code == 0
+    assert bench.run("-k", case.selection).code == 0
 
 
-def test_row_54_a_hook_that_never_ends_is_named_and_the_release_installed_once_it_can(bench: Bench):
+def test_row_54_a_hook_that_never_ends_is_reported_and_installed_later(bench: Bench):
     bench.at("crds")
     installed(bench, "cilium", "coredns", "spegel")
     case = Case(
@@ -288,11 +303,11 @@ def test_row_54_a_hook_that_never_ends_is_named_and_the_release_installed_once_i
         verdict="action failed",
     )
 
-    with impatient(bench), case.breaking(bench):
-        said = bench.run("-k", case.only, "--budget-factor", case.factor)
+    with impatient(bench), case.fault(bench):
+        result = bench.run("-k", case.selection, "--budget-factor", case.factor)
 
-    names_it(said, case)
-    assert bench.run("-k", case.only).code == 0
+    assert_reported(result, case)
+    assert bench.run("-k", case.selection).code == 0
 
 
 HEALTH = (
@@ -304,7 +319,7 @@ HEALTH = (
         "talosctl-health-passes",
         "FL-022",
         "talosctl health",
-        clears="Observed .*talosctl health to pass",
+        repair_after="Observed .*talosctl health to pass",
     ),
     Case(
         23,
@@ -314,13 +329,13 @@ HEALTH = (
         "talosctl-health-passes",
         "FL-023",
         "CSR is not approved",
-        clears="CSR is not approved",
+        repair_after="CSR is not approved",
     ),
 )
 
 
 @pytest.mark.parametrize("case", HEALTH, ids=str)
-def test_a_cluster_that_is_not_healthy_is_named(bench: Bench, case: Case):
+def test_an_unhealthy_cluster_is_reported(bench: Bench, case: Case):
     check(bench.at("apps"), case)
 
 
@@ -328,7 +343,7 @@ def not_ready(bench: Bench) -> None:
     bench.kubectl("wait", "--for=condition=Ready=Unknown", "--timeout=110s", "node/infra-worker-2")
 
 
-def test_row_27_some_nodes_that_are_not_ready_are_counted_by_name(bench: Bench):
+def test_row_27_nodes_that_are_not_ready_are_counted_and_named(bench: Bench):
     case = Case(
         27,
         "mixed",
@@ -337,7 +352,7 @@ def test_row_27_some_nodes_that_are_not_ready_are_counted_by_name(bench: Bench):
         "every-node-is-ready",
         "FL-027",
         "5 of 6 Ready; infra-worker-2",
-        clears="5 of 6 Ready",
+        repair_after="5 of 6 Ready",
         prepare=not_ready,
     )
 
@@ -345,9 +360,11 @@ def test_row_27_some_nodes_that_are_not_ready_are_counted_by_name(bench: Bench):
 
 
 def test_what_was_too_early_is_met_now(bench: Bench):
-    """Rows 21, 57 and 63, which came too early before Cilium: the fault is over, and they pass."""
+    """Rows 21, 57 and 63, which came too early before Cilium, pass now."""
     bench.at("apps")
 
-    said = bench.run("-k", "every_node_is_ready or (release_runs and coredns) or flux_check_passes")
+    result = bench.run(
+        "-k", "every_node_is_ready or (release_runs and coredns) or flux_check_passes"
+    )
 
-    assert said.code == 0, said.text[-4000:]
+    assert result.code == 0, result.text[-4000:]

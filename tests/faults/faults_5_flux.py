@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from firstlight.failures import match
-from tests.faults.bench import Bench, Case, names_it
-from tests.faults.ways import nothing
+from tests.faults.bench import Bench, Case, assert_reported
+from tests.faults.breaking import nothing
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
@@ -17,19 +17,19 @@ pytestmark = pytest.mark.timeout(900)
 SPEGEL = "clusters/infra/flux/config/spegel/helmrelease.yaml"
 
 
-def test_row_62_a_key_that_can_only_read_is_as_it_should_be(bench: Bench):
+def test_row_62_a_read_only_key_is_right(bench: Bench):
     bench.at("apps")
 
-    said = bench.run("-k", "deploy_key_cannot_write")
+    result = bench.run("-k", "deploy_key_cannot_write")
     with bench.faults.git("read_write"):
         writes = bench.run("-k", "deploy_key_cannot_write", "--budget-factor", "0.02")
 
-    assert said.code == 0, said.text[-4000:]
-    assert said.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["hints"] == []
+    assert result.code == 0, result.text[-4000:]
+    assert result.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["hints"] == []
     assert [
         hint.id
         for hint in match(
-            said.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["last_observation"]
+            result.criteria["the-deploy-key-cannot-write-to-the-git-remote"]["last_observation"]
         )
     ] == ["FL-062"]
     assert writes.code == 1
@@ -78,10 +78,13 @@ def wait_until_given_up(bench: Bench) -> None:
     )
 
 
-def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_are_named(
+def test_rows_65_and_66_a_rollout_and_a_failed_hand_off_are_reported(
     bench: Bench,
 ):
-    """That there was a rollout stays true, so the hand-off's own criterion is not asked again; all else passes once the pods can run."""
+    """The hand-off's own criterion is not run again, because the rollout did happen.
+
+    Everything else passes once the pods can run.
+    """
     bench.at("apps")
     ours = (bench.tree / SPEGEL).read_text()
     other = (
@@ -95,7 +98,7 @@ def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_
         assert bench.run("-k", "gitrepository_is_ready").code == 0
         wait_until_given_up(bench)
         gives_up = bench.run("-k", "flux_has_taken_over", "--budget-factor", "0.02")
-    names_it(
+    assert_reported(
         gives_up,
         Case(
             66,
@@ -109,7 +112,7 @@ def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_
     )
 
     rolled = bench.run("-k", "hand_off", "--budget-factor", "0.02")
-    names_it(
+    assert_reported(
         rolled,
         Case(
             65,
@@ -124,6 +127,6 @@ def test_rows_65_and_66_a_hand_off_that_changes_a_release_and_one_that_gives_up_
 
     pushed(bench, {SPEGEL: ours})
     bench.rehearsal.tool("flux", "reconcile", "source", "git", "flux-system")
-    said = bench.run("-k", "flux_has_taken_over or (release_runs and spegel)")
-    assert said.code == 0, said.text[-4000:]
+    result = bench.run("-k", "flux_has_taken_over or (release_runs and spegel)")
+    assert result.code == 0, result.text[-4000:]
     bench.stage = "flux-health"

@@ -1,4 +1,4 @@
-"""Texts that no run of ours can meet, said by the real talosctl to whoever works by hand: their hints are the right ones."""
+"""Errors of the real talosctl that no run meets, but people do: their failure rows match."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ pytestmark = pytest.mark.timeout(900)
 FIRST = f"127.25.{NETWORK}.11"
 
 
-def said(bench: Bench, *words: str) -> list[str]:
+def hint_ids(bench: Bench, *words: str) -> list[str]:
     done = bench.rehearsal.tool("talosctl", *words)
     assert done.returncode != 0, done.stdout
     return [hint.id for hint in match(f"$ talosctl {' '.join(words)}\n{done.stdout}{done.stderr}")]
 
 
-def test_row_9_a_machine_that_has_its_configuration_wants_a_certificate(bench: Bench):
+def test_row_9_a_configured_machine_requires_a_certificate(bench: Bench):
     bench.at("fresh" if bench.stage == "none" else bench.stage)
     file = next((bench.tree / "clusters" / "infra" / "talos" / "clusterconfig").glob("*cp-1.yaml"))
 
-    assert "FL-009" in said(
+    assert "FL-009" in hint_ids(
         bench,
         "--nodes",
         FIRST,
@@ -36,12 +36,12 @@ def test_row_9_a_machine_that_has_its_configuration_wants_a_certificate(bench: B
     )
 
 
-def test_row_10_the_maintenance_service_knows_little(bench: Bench):
+def test_row_10_the_maintenance_service_has_few_methods(bench: Bench):
     bench.at("fresh" if bench.stage == "none" else bench.stage)
     with bench.faults.machine("infra-cp-3", maintenance=True):
         address = f"127.25.{NETWORK}.13"
         for _ in range(100):
-            hints = said(
+            hints = hint_ids(
                 bench,
                 "--nodes",
                 address,
@@ -53,7 +53,7 @@ def test_row_10_the_maintenance_service_knows_little(bench: Bench):
             )
             if "FL-010" in hints:
                 return
-    raise AssertionError(f"never said so: {hints}")
+    raise AssertionError(f"never hint_ids so: {hints}")
 
 
 def test_row_68_containers_need_both_settings_of_hostdns(bench: Bench, tmp_path):
@@ -62,6 +62,6 @@ def test_row_68_containers_need_both_settings_of_hostdns(bench: Bench, tmp_path)
     text = file.read_text().replace("forwardKubeDNSToHost: true", "forwardKubeDNSToHost: false")
     (tmp_path / "config.yaml").write_text(text)
 
-    assert "FL-068" in said(
+    assert "FL-068" in hint_ids(
         bench, "validate", "--config", str(tmp_path / "config.yaml"), "--mode", "container"
     )

@@ -1,4 +1,4 @@
-"""Faults of the definition: they are refused before anything is touched, with the hint of the failure that they would have become."""
+"""Faults of the definition are refused before anything is touched, with their failure row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.rehearsal.conftest import Rehearsal, copy_of_the_checkout
 
 @dataclass(frozen=True)
 class Mistake:
-    """A definition as somebody had it who met the row, and the rule that refuses it."""
+    """A definition with a mistake that leads to the row, and the rule that refuses it."""
 
     row: int
     file: str
@@ -108,14 +108,14 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
 
 
 @pytest.mark.parametrize("mistake", CASES, ids=str)
-def test_a_mistake_is_refused_with_its_hint_before_anything_is_touched(
+def test_a_mistake_is_refused_with_its_failure_row_before_anything_is_touched(
     rehearsal: Rehearsal, mistake: Mistake
 ):
     with Faults.changed(rehearsal.root / mistake.file, mistake.right, mistake.wrong):
         result = rehearsal.run()
 
-    said = result.stdout + result.stderr
-    assert result.returncode == 4, said
-    assert f"[{mistake.rule}]" in said
-    assert f"FL-{mistake.row:03}: " in said
+    output = result.stdout + result.stderr
+    assert result.returncode == 4, output
+    assert f"[{mistake.rule}]" in output
+    assert f"FL-{mistake.row:03}: " in output
     assert not rehearsal.state_home.exists()

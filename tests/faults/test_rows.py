@@ -1,4 +1,4 @@
-"""Every row of the failure catalogue is reproduced by a test, or says why it cannot be."""
+"""Every row of the failure catalogue is reproduced by a test, or rows.yaml explains why not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 CATALOGUE = frozenset(range(1, 71))
 
 AT_LEAST = 50
-"""How many of them have to be reproduced; what cannot be is explained, and that must not become most of them."""
+"""The minimum number of reproduced rows. Explanations must not become the majority."""
 
 
 def reproduced() -> set[int]:
@@ -26,7 +26,7 @@ def in_runs() -> set[int]:
 
 
 def named_in(*paths: Path) -> set[int]:
-    """The rows that tests name: in their tables of cases, or in their own names."""
+    """Return the rows in tables of cases and in names of tests."""
     rows: set[int] = set()
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -59,25 +59,25 @@ def test_every_row_is_reproduced_or_explained():
     assert reproduced() | explained().keys() == CATALOGUE
 
 
-def test_fifty_rows_are_reproduced_at_least():
+def test_at_least_fifty_rows_are_reproduced():
     assert len(reproduced()) >= AT_LEAST
 
 
-def test_no_row_is_both():
+def test_no_row_is_both_reproduced_and_explained():
     assert reproduced() & explained().keys() == set()
 
 
-def test_the_documentation_says_how_many_are_reproduced():
+def test_the_documentation_has_the_number_of_reproduced_rows():
     runs = len(in_runs())
-    said = (
+    sentence = (
         f"**{len(reproduced())} of the {len(CATALOGUE)} rows in the failure catalogue** "
         f"are reproduced: {runs} in runs, and {len(reproduced()) - runs} in definitions"
     )
 
-    assert said in (HERE.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert sentence in (HERE.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
 
 
-def test_every_explanation_says_something_of_a_row_that_there_is():
+def test_every_explanation_belongs_to_a_known_row():
     for row, why in explained().items():
         assert explain(f"FL-{row:03}") is not None
         assert len(why.split()) > 5, row

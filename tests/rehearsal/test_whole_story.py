@@ -95,7 +95,7 @@ def finished(killed: Rehearsal) -> Rehearsal:
     result = killed.run()
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     assert (
-        "an earlier run was cut off while it was about to install cilium 1.18.5: it is looked at anew"
+        "an earlier run was killed while it was about to install cilium 1.18.5; checking again"
         in result.stdout
     )
     (killed.root / "terminal.log").write_text(result.stdout + result.stderr)
@@ -161,7 +161,7 @@ def test_a_plan_of_a_half_done_cluster_lists_the_rest_and_changes_nothing(killed
         assert plan["every-node-is-ready"] == ("blocked", plan["every-node-is-ready"][1])
         assert plan["every-node-is-ready"][1][0].startswith("by: install cilium 1.18.5")
         assert (
-            "helmfile, which an earlier run left behind, still works: a run would end it first"
+            "helmfile, which an earlier run left running, would be ended first by a run"
             in result.stdout
         )
         unchanged()

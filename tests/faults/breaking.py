@@ -1,4 +1,4 @@
-"""Ways to break a bench, for the tables of cases."""
+"""Faults for the tables of cases."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def in_tree(file: str, before: str, after: str) -> Breaking:
 
 
 def nothing(_bench: Bench) -> AbstractContextManager[None]:
-    """Break nothing: the run is asked for something too early."""
+    """Break nothing: the run comes too early."""
     return nullcontext()

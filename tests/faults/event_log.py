@@ -1,7 +1,7 @@
-"""A plugin for the runs under test: it writes every event of a run to a file as it comes, so that a test knows when to mend what it broke.
+"""A plugin for the runs under test: write every event to a file.
 
-Asked to, it holds the run at one event until the test lets it go on. Diagnostics, which have tests of their own, are given seconds: of an API that
-hangs they would take their whole minute each time.
+So a test knows when to repair what it broke. On request the run pauses at one event. Diagnostics,
+which have their own tests, get only seconds, because a hanging API would use their whole minute.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from firstlight.run import diagnosis
 from fixtures.stash import BUS
 from tests.waiting import until
 
-FILE, PAUSE = "FIRSTLIGHT_TOLD", "FIRSTLIGHT_PAUSE"
+FILE, PAUSE = "FIRSTLIGHT_EVENT_LOG", "FIRSTLIGHT_PAUSE"
 
 DIAGNOSTICS_S = 3.0
 
 PAUSE_S = 60.0
-"""A test that died must not hold a run for ever."""
+"""Seconds. A test that died must not pause a run without end."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Listen to the bus of the run."""
+    """Subscribe to the events of the run."""
     bus = config.stash.get(BUS, None)
     path = os.environ.get(FILE)
     if bus is None or not path:
