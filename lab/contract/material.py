@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from firstlight.process import CommandResult, run
-from firstlight.toolbox import Pins, Places, load_pins
+from firstlight.toolbox import Pins, ToolboxPaths, load_pins
 
 CLUSTER = "contract"
 NODES = {
@@ -41,7 +41,7 @@ _CONTROL_PLANE = {"cluster": {"proxy": {"disabled": True}, "coreDNS": {"disabled
 
 @cache
 def _pins() -> Pins:
-    return load_pins(Places.of_this_checkout().versions)
+    return load_pins(ToolboxPaths.of_this_checkout().versions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Places of a set in a temporary folder."""
+"""The paths of an image set in a temporary folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What of a Debian root goes into an image."""
+"""What an image takes from a Debian root."""
 
 import shutil
 
@@ -42,14 +42,14 @@ def test_an_image_has_no_logs_caches_devices_or_identity(root):
     }
 
 
-def test_a_link_is_taken_as_it_is_and_not_followed(root):
+def test_a_link_is_copied_and_not_followed(root):
     (link,) = [entry for entry in debian.entries_of(root) if entry.path == "bin"]
 
     assert link.link == "usr/bin"
     assert "bin/tool" not in paths(root)
 
 
-def test_beyond_another_root_only_what_differs_is_taken(root, tmp_path):
+def test_only_differences_from_another_root_are_taken(root, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(root, copy, symlinks=True)
     (copy / "usr/bin/clang").write_text("new")

@@ -1,4 +1,4 @@
-"""From which mirror a Debian root comes, and what is said where none can be made."""
+"""The mirror of a Debian root, and the errors when debootstrap cannot run."""
 
 import io
 import os
@@ -17,7 +17,7 @@ def display():
 
 @pytest.fixture
 def as_root(tmp_path, monkeypatch):
-    """Act as root on a computer that has nothing but what the test puts there."""
+    """Act as root on a host that has only the commands of the test."""
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
@@ -40,7 +40,7 @@ def as_root(tmp_path, monkeypatch):
         ("sources.list", "# deb http://mirror.example/debian trixie main\n", ""),
     ],
 )
-def test_a_debian_computer_uses_its_own_mirror(tmp_path, file, text, mirror):
+def test_a_debian_host_uses_its_own_mirror(tmp_path, file, text, mirror):
     (tmp_path / "apt/sources.list.d").mkdir(parents=True)
     (tmp_path / "os-release").write_text('NAME="Debian"\nID=debian\n')
     (tmp_path / "apt" / file).write_text(text)
@@ -48,7 +48,7 @@ def test_a_debian_computer_uses_its_own_mirror(tmp_path, file, text, mirror):
     assert debian.configured_mirror(tmp_path) == mirror
 
 
-def test_another_computer_leaves_the_mirror_to_debootstrap(tmp_path):
+def test_another_host_uses_debootstraps_default_mirror(tmp_path):
     (tmp_path / "apt").mkdir()
     (tmp_path / "os-release").write_text("ID=ubuntu\n")
     (tmp_path / "apt/sources.list").write_text("deb http://mirror.example/debian trixie main\n")
@@ -56,21 +56,21 @@ def test_another_computer_leaves_the_mirror_to_debootstrap(tmp_path):
     assert debian.configured_mirror(tmp_path) == ""
 
 
-def test_without_debootstrap_the_refusal_says_how_to_get_it(as_root, display):
+def test_without_debootstrap_the_error_says_how_to_install_it(as_root, display):
     with pytest.raises(TargetError, match="debootstrap is not installed") as caught:
         debian.make_root(as_root / "root", display, 0)
 
     assert "apt-get install debootstrap" in caught.value.next_step
 
 
-def test_without_root_the_refusal_says_so(tmp_path, monkeypatch, display):
+def test_without_root_the_error_says_so(tmp_path, monkeypatch, display):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
     with pytest.raises(TargetError, match="needs to be root"):
         debian.make_root(tmp_path / "root", display, 0)
 
 
-def test_what_makes_a_root_holds_the_lock_and_its_last_words_are_shown(as_root, display, tmp_path):
+def test_debootstrap_inherits_the_lock_and_its_last_output_is_shown(as_root, display, tmp_path):
     for name, text in (
         ("debootstrap", ""),
         (

@@ -1,4 +1,4 @@
-"""Layers are the same to the bit whenever they are made of the same things, and are there whole or not at all."""
+"""Layers are reproducible bit for bit, and written atomically."""
 
 import gzip
 import hashlib
@@ -33,7 +33,7 @@ def test_the_same_content_gives_the_same_layer_at_any_time_and_in_any_order(tmp_
     assert key_of(reversed(wanted)) == key_of(wanted)
 
 
-def test_a_layer_is_named_by_what_it_holds(tmp_path, here):
+def test_a_layer_is_named_after_its_content(tmp_path, here):
     layer = make_layer("one", entries(tmp_path), here)
 
     packed = layer.file(here).read_bytes()
@@ -75,7 +75,7 @@ def test_another_mode_content_or_program_gives_another_key(tmp_path):
     assert len(keys | {key_of([Entry("a", source=program)])}) == 5
 
 
-def test_a_made_layer_is_found_again_and_a_lost_or_cut_one_is_not(tmp_path, here):
+def test_a_stored_layer_is_found_again_and_a_lost_or_truncated_one_is_not(tmp_path, here):
     layer = make_layer("one", entries(tmp_path), here)
 
     assert kept_layer("one", here) == layer
@@ -86,7 +86,7 @@ def test_a_made_layer_is_found_again_and_a_lost_or_cut_one_is_not(tmp_path, here
     assert kept_layer("one", here) is None
 
 
-def test_an_interrupted_layer_leaves_nothing_that_counts(tmp_path, here):
+def test_an_interrupted_layer_leaves_nothing_behind(tmp_path, here):
     wanted = [Entry("a", data=b"1"), Entry("b", source=Path(tmp_path / "absent"))]
 
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Images lie in a registry's storage as the registry writes it, and in an archive as an engine loads it."""
+"""Images in the layout of a registry's storage and in the archive format of an engine."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def test_an_image_of_the_same_layers_has_the_same_digest(image):
     assert assemble(image.layers, Start(("/other",))).digest != image.digest
 
 
-def test_a_manifest_describes_its_configuration_and_layers_as_the_specification_says(image):
+def test_a_manifest_describes_configuration_and_layers_per_the_oci_specification(image):
     manifest, config = json.loads(image.manifest), json.loads(image.config)
 
     assert manifest["schemaVersion"] == 2
@@ -62,14 +62,14 @@ def test_a_stored_image_is_found_under_its_name_without_the_registry(image, here
         assert f"sha256:{hashlib.sha256(here.blob(digest).read_bytes()).hexdigest()}" == digest
 
 
-def test_layers_take_disk_once(image, here):
+def test_layers_take_disk_space_once(image, here):
     storage.store(image, REFERENCE, here)
 
     for layer in image.layers:
         assert here.blob(layer.digest).samefile(layer.file(here))
 
 
-def test_an_image_with_a_lost_blob_is_not_there_and_is_stored_anew(image, here):
+def test_an_image_with_a_lost_blob_is_stored_again(image, here):
     storage.store(image, REFERENCE, here)
     here.blob(image.layers[0].digest).unlink()
 
@@ -78,7 +78,7 @@ def test_an_image_with_a_lost_blob_is_not_there_and_is_stored_anew(image, here):
     assert storage.is_stored(image, REFERENCE, here)
 
 
-def test_a_replaced_image_is_removed_and_the_others_stay(image, here):
+def test_pruning_removes_a_replaced_image_and_keeps_the_others(image, here):
     storage.store(image, REFERENCE, here)
     other = assemble(
         [image.layers[0], make_layer("new", [Entry("etc/new", data=b"new")], here)], Start()
@@ -94,7 +94,7 @@ def test_a_replaced_image_is_removed_and_the_others_stay(image, here):
     assert image.layers[0].file(here).exists()
 
 
-def test_an_archive_has_what_an_engine_looks_for(image, here, tmp_path):
+def test_an_archive_holds_what_docker_load_reads(image, here, tmp_path):
     file = tmp_path / "node.tar"
 
     write_archive(image, "ghcr.io/siderolabs/talos:v1.12.0", file, here)
@@ -111,7 +111,7 @@ def test_an_archive_has_what_an_engine_looks_for(image, here, tmp_path):
     assert layers == [layer.digest.removeprefix("sha256:") for layer in image.layers]
 
 
-def test_the_registry_is_told_to_serve_only(here):
+def test_the_registry_is_configured_read_only(here):
     storage.write_config(here)
 
     text = here.serve_config.read_text()

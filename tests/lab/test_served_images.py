@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.toolbox import Places, load_pins
-from firstlight.toolbox.digest import bin_folder
+from firstlight.toolbox import ToolboxPaths, load_pins
+from firstlight.toolbox.fingerprint import bin_folder
 from lab.docker.images import storage
 from lab.docker.images.image_set import ImageSet, NodeImage
 from lab.docker.images.layers import Entry, make_layer
@@ -47,9 +47,9 @@ def ask(method: str, path: str) -> Answer:
 @pytest.fixture
 def image(paths: LabPaths, tmp_path: Path) -> Assembled:
     """An image that the registry serves."""
-    places = Places.of_this_checkout()
-    pins = load_pins(places.versions)
-    program = bin_folder(pins.builds["node"], pins, places) / "registry"
+    paths = ToolboxPaths.of_this_checkout()
+    pins = load_pins(paths.versions)
+    program = bin_folder(pins.builds["node"], pins, paths) / "registry"
     if not program.is_file():
         pytest.skip("needs the registry: ./task lab:images")
     here = ImagePaths(tmp_path / "images", "0123456789abcdef")

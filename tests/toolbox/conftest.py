@@ -1,4 +1,4 @@
-"""A checkout of two tools, and a Go that does what a test tells it to."""
+"""A checkout with two tools, and a fake Go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.toolbox.paths import Places
+from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.progress import PlainDisplay
 
 VERSIONS = """
@@ -64,7 +64,7 @@ spec:
   description: 'braces {{ .Values.x }} stay'
 """
 
-# Writes each program in two halves; between them it does what the file `between` says.
+# Writes each program in two halves, and sources the file `between` in the middle.
 GO = """#!/bin/sh
 set -eu
 here={here}
@@ -95,9 +95,9 @@ esac
 
 @dataclass
 class Workshop:
-    """The checkout, its cache, what was shown, and what Go was asked to do."""
+    """The checkout, its cache, the output of set-up, and the calls of Go."""
 
-    places: Places
+    paths: ToolboxPaths
     environ: dict[str, str]
     go_home: Path
     shown: io.StringIO = field(default_factory=io.StringIO)
@@ -117,11 +117,11 @@ class Workshop:
         (self.go_home / "between").write_text(script)
 
     def built(self) -> list[str]:
-        return sorted(path.name for path in self.places.built.glob("small-*/bin/*"))
+        return sorted(path.name for path in self.paths.built.glob("small-*/bin/*"))
 
 
 def write_program(path: Path, text: str) -> Path:
-    """Write an executable in one step, so that it is never started while it is open for writing."""
+    """Write an executable in one step, so it is never started while it is open for writing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(text)
@@ -150,7 +150,7 @@ def workshop(tmp_path: Path) -> Workshop:
     (shed / "templates").mkdir(parents=True)
     (shed / "Chart.yaml").write_text("name: shed\nversion: 2.0.0\n")
     (shed / "templates" / "roof.yaml").write_text("kind: Roof\n")
-    # As Go's module cache is.
+    # Read-only, like Go's module cache.
     for path in (*shed.rglob("*"), shed):
         path.chmod(0o555 if path.is_dir() else 0o444)
     environ = {
@@ -158,7 +158,7 @@ def workshop(tmp_path: Path) -> Workshop:
         "HOME": str(tmp_path / "home"),
         "LC_ALL": os.environ.get("LC_ALL", "C"),
     }
-    return Workshop(Places(root, cache), environ, go_home)
+    return Workshop(ToolboxPaths(root, cache), environ, go_home)
 
 
 @pytest.fixture

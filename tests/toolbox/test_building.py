@@ -1,4 +1,4 @@
-"""A program is there whole or not at all, and set-up does no more than is needed."""
+"""A program exists completely or not at all, and set-up does no more than necessary."""
 
 import os
 import re
@@ -11,18 +11,18 @@ import pytest
 
 from firstlight.errors import FirstlightError
 from firstlight.toolbox.charts import kept_by_helm
-from firstlight.toolbox.digest import digest_of
+from firstlight.toolbox.fingerprint import digest_of
 from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.setup import set_up
 
 
 def run_setup(workshop):
-    set_up(load_pins(workshop.places.versions), workshop.places, workshop.environ, workshop.display)
+    set_up(load_pins(workshop.paths.versions), workshop.paths, workshop.environ, workshop.display)
 
 
 def digest(workshop):
-    pins = load_pins(workshop.places.versions)
-    return digest_of(pins.builds["small"], pins, workshop.places)
+    pins = load_pins(workshop.paths.versions)
+    return digest_of(pins.builds["small"], pins, workshop.paths)
 
 
 def test_every_tool_is_built_and_linked_under_its_own_name(workshop):
@@ -30,15 +30,15 @@ def test_every_tool_is_built_and_linked_under_its_own_name(workshop):
 
     said = [
         subprocess.run(
-            [workshop.places.bin / name], capture_output=True, text=True, check=True
+            [workshop.paths.bin / name], capture_output=True, text=True, check=True
         ).stdout
         for name in ("hammer", "chisel")
     ]
     assert said == ["hammer v1.2.3\n", "chisel-server v1.2.3\n"]
-    assert sorted(path.name for path in workshop.places.bin.iterdir()) == ["chisel", "hammer"]
+    assert sorted(path.name for path in workshop.paths.bin.iterdir()) == ["chisel", "hammer"]
 
 
-def test_what_will_be_done_is_said_before_it_is_done(workshop):
+def test_the_plan_is_shown_before_the_build(workshop):
     run_setup(workshop)
 
     lines = workshop.shown.getvalue().splitlines()
@@ -47,11 +47,11 @@ def test_what_will_be_done_is_said_before_it_is_done(workshop):
     )
     before = "\n".join(lines[:building])
     assert "hammer, chisel" in before
-    assert str(workshop.places.built) in before
+    assert str(workshop.paths.built) in before
     assert "GB of disk" in before
 
 
-def test_a_second_set_up_asks_and_says_nothing(workshop):
+def test_a_second_set_up_runs_nothing_and_prints_nothing(workshop):
     run_setup(workshop)
     calls, shown = len(workshop.go_calls), workshop.shown.getvalue()
 
@@ -61,14 +61,14 @@ def test_a_second_set_up_asks_and_says_nothing(workshop):
     assert workshop.shown.getvalue() == shown
 
 
-def test_a_link_that_went_away_is_made_again_without_building(workshop):
+def test_a_missing_link_is_restored_without_a_build(workshop):
     run_setup(workshop)
-    (workshop.places.bin / "hammer").unlink()
+    (workshop.paths.bin / "hammer").unlink()
     workshop.between_halves("exit 1")
 
     run_setup(workshop)
 
-    assert (workshop.places.bin / "hammer").exists()
+    assert (workshop.paths.bin / "hammer").exists()
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_link_that_went_away_is_made_again_without_building(workshop):
         "tools/versions.toml",
     ],
 )
-def test_a_change_of_any_input_makes_another_build(workshop, name):
+def test_a_change_of_any_input_changes_the_digest(workshop, name):
     before = digest(workshop)
-    file = workshop.places.root / name
+    file = workshop.paths.root / name
     text = file.read_text() if file.exists() else ""
     file.write_text(
         text.replace("0.4.0", "0.4.1") if name.endswith(".toml") else f"{text}\n// changed\n"
@@ -92,14 +92,14 @@ def test_a_change_of_any_input_makes_another_build(workshop, name):
     assert digest(workshop) != before
 
 
-def test_a_change_of_a_go_test_makes_no_other_build(workshop):
+def test_a_change_of_a_go_test_does_not_change_the_digest(workshop):
     before = digest(workshop)
-    (workshop.places.root / "lab/machines/main_test.go").write_text("package main\n")
+    (workshop.paths.root / "lab/machines/main_test.go").write_text("package main\n")
 
     assert digest(workshop) == before
 
 
-def test_a_build_that_fails_leaves_no_half_program_and_can_be_repeated(workshop):
+def test_a_failed_build_leaves_no_partial_program_and_can_be_repeated(workshop):
     workshop.between_halves('echo "x.go:3:1: undefined: y" >&2; exit 2\n')
 
     with pytest.raises(
@@ -110,23 +110,23 @@ def test_a_build_that_fails_leaves_no_half_program_and_can_be_repeated(workshop)
     assert "x.go:3:1: undefined: y" in str(failure.value)
     assert "./task tools:setup" in str(failure.value)
     assert workshop.built() == []
-    assert list(workshop.places.bin.iterdir()) == []
+    assert list(workshop.paths.bin.iterdir()) == []
     workshop.between_halves("")
     run_setup(workshop)
     assert workshop.built() == ["chisel", "hammer"]
 
 
-def test_a_set_up_that_is_ended_leaves_no_half_program_and_no_process(workshop, tmp_path):
+def test_a_terminated_set_up_leaves_no_partial_program_and_no_process(workshop, tmp_path):
     started = tmp_path / "started"
     os.mkfifo(started)
     os.mkfifo(tmp_path / "never")
     workshop.between_halves(f"echo $$ >{started}; read nothing <{tmp_path / 'never'}\n")
     code = (
         "import sys; from pathlib import Path; from firstlight.toolbox.__main__ import main;"
-        "from firstlight.toolbox.paths import Places;"
-        "sys.exit(main(['setup'], Places(Path(sys.argv[1]), Path(sys.argv[2]))))"
+        "from firstlight.toolbox.paths import ToolboxPaths;"
+        "sys.exit(main(['setup'], ToolboxPaths(Path(sys.argv[1]), Path(sys.argv[2]))))"
     )
-    command = [sys.executable, "-c", code, workshop.places.root, workshop.places.cache]
+    command = [sys.executable, "-c", code, workshop.paths.root, workshop.paths.cache]
     source = str(Path(__file__).parents[2] / "src")
     setup = subprocess.Popen(
         command, env=workshop.environ | {"PYTHONPATH": source}, stderr=subprocess.PIPE, text=True
@@ -145,20 +145,20 @@ def test_a_set_up_that_is_ended_leaves_no_half_program_and_no_process(workshop, 
     assert workshop.built() == ["chisel", "hammer"]
 
 
-def test_leftovers_of_a_killed_build_are_not_taken_for_programs(workshop):
-    partial = workshop.places.built / "small.partial" / "bin"
+def test_leftovers_of_a_killed_build_are_not_used_as_programs(workshop):
+    partial = workshop.paths.built / "small.partial" / "bin"
     partial.mkdir(parents=True)
     (partial / "hammer").write_text("half")
 
     run_setup(workshop)
 
-    assert "half" not in (workshop.places.bin / "hammer").read_text()
+    assert "half" not in (workshop.paths.bin / "hammer").read_text()
     assert not partial.exists()
 
 
 def test_only_the_missing_programs_are_built(workshop):
     run_setup(workshop)
-    (workshop.places.bin / "chisel").resolve().unlink()
+    (workshop.paths.bin / "chisel").resolve().unlink()
     workshop.between_halves('case "$package" in */hammer) exit 9 ;; esac\n')
 
     run_setup(workshop)
@@ -166,10 +166,10 @@ def test_only_the_missing_programs_are_built(workshop):
     assert workshop.built() == ["chisel", "hammer"]
 
 
-def test_the_chart_holds_the_definition_as_upstream_wrote_it_but_for_one_annotation(workshop):
+def test_a_chart_holds_upstreams_crds_with_one_more_annotation(workshop):
     run_setup(workshop)
 
-    chart = workshop.places.charts / "wood-crds"
+    chart = workshop.paths.charts / "wood-crds"
     files = sorted(path.name for path in (chart / "files").iterdir())
     text = (chart / "files" / "planks.yaml").read_text()
     assert files == ["planks.yaml"]
@@ -178,7 +178,7 @@ def test_the_chart_holds_the_definition_as_upstream_wrote_it_but_for_one_annotat
     assert "{{ .Values.x }}" in text
 
 
-def test_a_definition_without_annotations_gets_some():
+def test_a_crd_without_annotations_gets_some():
     text = kept_by_helm(
         "kind: X\nmetadata:\n  name: a\nspec:\n  annotations:\n    b: c\n", "a.yaml"
     )
@@ -189,10 +189,10 @@ def test_a_definition_without_annotations_gets_some():
     )
 
 
-def test_a_chart_that_a_module_holds_whole_is_copied_as_it_is_but_writable(workshop):
+def test_a_whole_chart_is_copied_unchanged_and_writable(workshop):
     run_setup(workshop)
 
-    chart = workshop.places.charts / "shed"
+    chart = workshop.paths.charts / "shed"
     assert (chart / "Chart.yaml").read_text() == "name: shed\nversion: 2.0.0\n"
     assert (chart / "templates" / "roof.yaml").read_text() == "kind: Roof\n"
     assert all(path.stat().st_mode & 0o200 for path in (chart, *chart.rglob("*")))
@@ -202,14 +202,14 @@ def test_a_chart_that_a_module_holds_whole_is_copied_as_it_is_but_writable(works
     ("change", "seen"),
     [
         ('whole = "charts/barn"', "has no chart at charts/barn"),
-        ('version = "2.0.1"', "does not say version 2.0.1"),
+        ('version = "2.0.1"', "does not have version 2.0.1"),
     ],
 )
 def test_a_whole_chart_that_is_not_there_or_of_another_version_is_refused(workshop, change, seen):
     key = change.split()[0]
-    text = workshop.places.versions.read_text()
+    text = workshop.paths.versions.read_text()
     head, _, shed = text.partition("[charts.shed]")
-    workshop.places.versions.write_text(
+    workshop.paths.versions.write_text(
         head + "[charts.shed]" + re.sub(rf"^{key} = .*$", change, shed, flags=re.MULTILINE)
     )
 
@@ -223,18 +223,18 @@ def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):
     go.write_text(go.read_text().replace("  mod) ", f"  mod) {sneaky} "))
 
     with pytest.raises(
-        FirstlightError, match=r"has no hash for it: example\.com/wood v3\.0\.0 h1:evil="
+        FirstlightError, match=r"has no hash for example\.com/wood v3\.0\.0 h1:evil="
     ):
         run_setup(workshop)
 
-    assert "evil" not in (workshop.places.root / "tools/small/go.sum").read_text()
+    assert "evil" not in (workshop.paths.root / "tools/small/go.sum").read_text()
 
 
 @pytest.mark.parametrize("name", ["lab/machines/main.go", "lab/machines/new.go"])
 def test_a_changed_or_added_source_is_built_by_the_next_set_up(workshop, name):
     run_setup(workshop)
     builds = workshop.go_calls.count("build")
-    (workshop.places.root / name).write_text("package main // changed\n")
+    (workshop.paths.root / name).write_text("package main // changed\n")
 
     run_setup(workshop)
 

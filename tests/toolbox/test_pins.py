@@ -1,4 +1,4 @@
-"""The one place of versions agrees with the places that Go and Python insist on."""
+"""versions.toml agrees with the versions in go.mod and pyproject.toml."""
 
 import re
 import tomllib
@@ -107,12 +107,12 @@ def test_the_lock_holds_everything_that_the_project_depends_on():
         assert re.search(rf"^{name}==", lock, re.MULTILINE), f"{name} is not locked"
 
 
-def test_the_versions_of_this_checkout_can_be_asked_for():
+def test_the_pinned_versions_of_this_checkout_are_available():
     assert versions()["kubectl"] == PINS.tools["kubectl"].version
 
 
-def test_a_missing_entry_is_named(workshop):
-    file = workshop.places.versions
+def test_a_missing_entry_is_reported(workshop):
+    file = workshop.paths.versions
     file.write_text(file.read_text().replace('version = "1.2.3"', ""))
 
     with pytest.raises(FirstlightError, match="no 'version'"):
@@ -120,7 +120,7 @@ def test_a_missing_entry_is_named(workshop):
 
 
 def test_a_tool_with_neither_build_nor_wheel_is_refused(workshop):
-    file = workshop.places.versions
+    file = workshop.paths.versions
     file.write_text(
         file.read_text().replace('build = "small"\npackage = "example.com/hammer/cmd/hammer"', "")
     )
@@ -129,22 +129,22 @@ def test_a_tool_with_neither_build_nor_wheel_is_refused(workshop):
         load_pins(file)
 
 
-def test_the_check_of_a_checkout_names_each_tool_that_is_not_there_or_is_another(workshop, program):
-    program(workshop.places.bin / "hammer", "#!/bin/sh\necho hammer v1.2.9\n")
+def test_the_check_reports_missing_tools_and_wrong_versions(workshop, program):
+    program(workshop.paths.bin / "hammer", "#!/bin/sh\necho hammer v1.2.9\n")
 
-    found = {entry.tool: entry for entry in check(workshop.places.root)}
+    found = {entry.tool: entry for entry in check(workshop.paths.root)}
 
     assert (
-        found["hammer"].problem == f"{workshop.places.bin / 'hammer'} says version 1.2.9, not 1.2.3"
+        found["hammer"].problem == f"{workshop.paths.bin / 'hammer'} says version 1.2.9, not 1.2.3"
     )
-    assert found["chisel"].problem == f"{workshop.places.bin / 'chisel'} is not there"
+    assert found["chisel"].problem == f"{workshop.paths.bin / 'chisel'} does not exist"
 
 
-def test_the_check_of_a_checkout_has_nothing_to_say_about_the_pinned_version(workshop, program):
-    program(workshop.places.bin / "hammer", "#!/bin/sh\necho hammer v1.2.3\n")
-    program(workshop.places.bin / "chisel", "#!/bin/sh\n")
+def test_the_check_accepts_the_pinned_version(workshop, program):
+    program(workshop.paths.bin / "hammer", "#!/bin/sh\necho hammer v1.2.3\n")
+    program(workshop.paths.bin / "chisel", "#!/bin/sh\n")
 
-    found = {entry.tool: entry for entry in check(workshop.places.root)}
+    found = {entry.tool: entry for entry in check(workshop.paths.root)}
 
     assert found["hammer"].problem == ""
     assert "not what is built from the pinned sources" in found["chisel"].problem

@@ -1,4 +1,4 @@
-"""In a log, progress is a bounded number of plain lines that say how far it is."""
+"""A log gets a bounded number of plain lines; a terminal gets a bar."""
 
 import io
 import re
@@ -37,7 +37,7 @@ def test_a_thousand_packages_are_a_few_lines():
     ]
 
 
-def test_a_step_that_says_nothing_still_shows_that_time_goes_by():
+def test_a_silent_step_still_shows_that_time_passes():
     shown, clock = io.StringIO(), Hand()
     display = PlainDisplay(shown, clock=clock, every_s=15)
     display.begin("linking", 0)
@@ -49,11 +49,11 @@ def test_a_step_that_says_nothing_still_shows_that_time_goes_by():
     assert shown.getvalue().splitlines() == ["tools: linking", "tools: linking: 16 s"]
 
 
-def test_a_stream_that_is_no_terminal_gets_plain_lines():
+def test_a_stream_that_is_not_a_terminal_gets_plain_lines():
     assert isinstance(display_for(io.StringIO()), PlainDisplay)
 
 
-def test_durations_are_written_as_a_person_says_them():
+def test_durations_are_in_whole_seconds():
     assert [seconds(value) for value in (0.4, 59, 60, 479.6)] == [
         "0 s",
         "59 s",

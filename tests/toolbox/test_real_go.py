@@ -1,12 +1,12 @@
-"""The real Go builds and stamps a program from a graph, with no compiler but itself."""
+"""The real Go builds and stamps a program from a module graph."""
 
 import os
 import subprocess
 from pathlib import Path
 
 from firstlight.toolbox.check import check
+from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.pins import load_pins
-from firstlight.toolbox.paths import Places
 from firstlight.toolbox.setup import set_up
 from firstlight.toolbox.toolchain import find_go
 
@@ -23,7 +23,7 @@ func main() { os.Stdout.WriteString("plane v" + version + "\\n") }
 
 def test_a_program_is_built_stamped_and_found_at_its_version(workshop):
     go = load_pins(ROOT / "tools/versions.toml").tools["go"].version
-    root = workshop.places.root
+    root = workshop.paths.root
     (root / "tools/versions.toml").write_text(
         f'[builds.small]\nmodule = "tools/small"\ngo = "{go}"\nsources = ["lab/machines"]\nexpected_s = 20\ndisk_mb = 100\n'
         '[tools.plane]\nversion = "5.6.7"\nbuild = "small"\npackage = "example.com/machines"\nbinary = "machines"\n'
@@ -36,13 +36,13 @@ def test_a_program_is_built_stamped_and_found_at_its_version(workshop):
     (root / "tools/small/go.sum").write_text("")
     (root / "lab/machines/go.mod").write_text(f"module example.com/machines\n\ngo {go}\n")
     (root / "lab/machines/main.go").write_text(MAIN)
-    # Go's own cache is kept, as the standard library would take half a minute to compile anew.
+    # Keep Go's cache: compiling the standard library takes half a minute.
     environ = {name: value for name, value in os.environ.items() if name not in {"CC", "GOFLAGS"}}
 
-    set_up(load_pins(workshop.places.versions), workshop.places, environ, workshop.display)
+    set_up(load_pins(workshop.paths.versions), workshop.paths, environ, workshop.display)
 
     said = subprocess.run(
-        [workshop.places.bin / "plane"], capture_output=True, text=True, check=True
+        [workshop.paths.bin / "plane"], capture_output=True, text=True, check=True
     ).stdout
     assert said == "plane v5.6.7\n"
     assert [(entry.tool, entry.version, entry.problem) for entry in check(root)] == [
@@ -50,5 +50,5 @@ def test_a_program_is_built_stamped_and_found_at_its_version(workshop):
     ]
 
 
-def test_a_go_of_another_version_is_not_taken(workshop):
-    assert find_go("1.25.4", Places(ROOT, workshop.places.cache), os.environ) is None
+def test_a_go_of_another_version_is_not_used(workshop):
+    assert find_go("1.25.4", ToolboxPaths(ROOT, workshop.paths.cache), os.environ) is None

@@ -1,8 +1,7 @@
-"""Only the pinned version counts; what else is on PATH is named and not used."""
+"""Only the pinned version is used; any other version on PATH is reported."""
 
-from firstlight.toolbox.listing import table
 from firstlight.toolbox.pins import load_pins
-from firstlight.toolbox.resolve import Origin, resolve
+from firstlight.toolbox.resolve import Origin, resolve, table
 
 
 def say(version):
@@ -14,8 +13,8 @@ def resolve_hammer(workshop, *folders, said=None):
         "PATH": ":".join(str(folder) for folder in folders) + ":/usr/bin:/bin"
     }
     return resolve(
-        load_pins(workshop.places.versions),
-        workshop.places,
+        load_pins(workshop.paths.versions),
+        workshop.paths,
         environ,
         install=said.append if said is not None else None,
     )["hammer"]
@@ -29,7 +28,7 @@ def test_a_tool_on_path_at_the_pinned_version_is_used(workshop, program, tmp_pat
     assert (found.origin, found.path, found.remarks) == (Origin.PATH, hammer, ())
 
 
-def test_a_tool_on_path_at_another_version_is_named_and_not_used(workshop, program, tmp_path):
+def test_a_tool_on_path_at_another_version_is_reported_and_not_used(workshop, program, tmp_path):
     hammer = program(tmp_path / "a" / "hammer", say("1.2.4"))
 
     found = resolve_hammer(workshop, tmp_path / "a")
@@ -48,42 +47,38 @@ def test_the_pinned_version_is_found_behind_another_one(workshop, program, tmp_p
     assert "1.2.30" in found.remarks[0]
 
 
-def test_a_tool_that_does_not_say_its_version_is_not_used(workshop, program, tmp_path):
+def test_a_tool_that_does_not_print_its_version_is_not_used(workshop, program, tmp_path):
     program(tmp_path / "a" / "hammer", "#!/bin/sh\nexit 1\n")
 
     found = resolve_hammer(workshop, tmp_path / "a")
 
     assert found.origin is Origin.MISSING
-    assert "no version that can be read" in found.remarks[0]
+    assert "no readable version" in found.remarks[0]
 
 
-def test_a_tool_without_a_question_for_its_version_is_never_taken_from_path(
-    workshop, program, tmp_path
-):
+def test_a_tool_that_cannot_print_its_version_is_never_taken_from_path(workshop, program, tmp_path):
     program(tmp_path / "a" / "chisel", "#!/bin/sh\necho 0.4.0\n")
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
 
-    found = resolve(load_pins(workshop.places.versions), workshop.places, environ)["chisel"]
+    found = resolve(load_pins(workshop.paths.versions), workshop.paths, environ)["chisel"]
 
     assert found.origin is Origin.MISSING
 
 
-def test_our_own_links_and_version_managers_shims_are_not_searched(workshop, program, tmp_path):
-    program(workshop.places.bin / "hammer", say("1.2.3"))
+def test_our_own_links_and_the_shims_of_version_managers_are_skipped(workshop, program, tmp_path):
+    program(workshop.paths.bin / "hammer", say("1.2.3"))
     program(tmp_path / "mise" / "shims" / "hammer", say("1.2.3"))
 
-    found = resolve_hammer(workshop, workshop.places.bin, tmp_path / "mise" / "shims")
+    found = resolve_hammer(workshop, workshop.paths.bin, tmp_path / "mise" / "shims")
 
     assert found.origin is Origin.MISSING
     assert found.remarks == ()
 
 
-def test_the_list_shows_where_each_tool_is_from_and_names_wrong_versions(
-    workshop, program, tmp_path
-):
+def test_the_list_shows_the_origin_of_each_tool_and_wrong_versions(workshop, program, tmp_path):
     wrong = program(tmp_path / "a" / "hammer", say("7.0.0"))
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
-    found = resolve(load_pins(workshop.places.versions), workshop.places, environ)
+    found = resolve(load_pins(workshop.paths.versions), workshop.paths, environ)
 
     lines = table(found.values()).splitlines()
 
@@ -101,7 +96,7 @@ esac
 """
 
 
-def test_mise_brings_a_tool_that_path_lacks(workshop, program, tmp_path):
+def test_mise_installs_a_tool_that_is_not_on_path(workshop, program, tmp_path):
     program(tmp_path / "stock" / "hammer", say("1.2.3"))
     install = (
         f"mkdir -p {tmp_path}/installed/bin && cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/"
@@ -115,19 +110,17 @@ def test_mise_brings_a_tool_that_path_lacks(workshop, program, tmp_path):
     assert (found.origin, found.path) == (Origin.MISE, tmp_path / "installed" / "bin" / "hammer")
 
 
-def test_what_mise_brings_is_not_used_if_it_says_another_version(workshop, program, tmp_path):
+def test_a_tool_from_mise_is_not_used_if_it_prints_another_version(workshop, program, tmp_path):
     program(tmp_path / "installed" / "hammer", say("9.9.9"))
     program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="exit 1"))
 
     found = resolve_hammer(workshop, tmp_path / "a")
 
     assert found.origin is Origin.MISSING
-    assert found.remarks == ("what mise brought as hammer@1.2.3 says version 9.9.9",)
+    assert found.remarks == ("mise installed hammer@1.2.3, but it says version 9.9.9",)
 
 
-def test_a_mise_that_cannot_download_is_said_and_leaves_the_tool_to_be_built(
-    workshop, program, tmp_path
-):
+def test_a_failed_download_of_mise_is_reported_and_the_tool_is_built(workshop, program, tmp_path):
     program(
         tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="echo no network >&2; exit 1")
     )
@@ -138,7 +131,7 @@ def test_a_mise_that_cannot_download_is_said_and_leaves_the_tool_to_be_built(
     assert found.remarks == ("mise cannot install hammer@1.2.3: no network",)
 
 
-def test_looking_at_the_tools_never_has_mise_install_anything(workshop, program, tmp_path):
+def test_listing_the_tools_never_installs_anything(workshop, program, tmp_path):
     program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=f"touch {tmp_path}/asked"))
 
     found = resolve_hammer(workshop, tmp_path / "a")
@@ -147,8 +140,8 @@ def test_looking_at_the_tools_never_has_mise_install_anything(workshop, program,
     assert not (tmp_path / "asked").exists()
 
 
-def test_mise_is_asked_for_no_second_download_once_one_failed(workshop, program, tmp_path):
-    file = workshop.places.versions
+def test_after_one_failed_download_mise_is_not_asked_for_another(workshop, program, tmp_path):
+    file = workshop.paths.versions
     file.write_text(
         file.read_text().replace(
             'binary = "chisel-server"', 'mise = "chisel"\nask = ["x"]\nanswer = "x"'

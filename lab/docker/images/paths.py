@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstlight.toolbox.digest import digest_of
+from firstlight.toolbox.fingerprint import digest_of
 
 if TYPE_CHECKING:
-    from firstlight.toolbox import Pins, Places
+    from firstlight.toolbox import Pins, ToolboxPaths
 
 SHARED_BUILD = "shared"
 """The build of setup whose programs also go into images."""
@@ -39,16 +39,16 @@ class ImagePaths:
     made_of: str
 
     @classmethod
-    def of(cls, places: Places, pins: Pins) -> ImagePaths:
+    def of(cls, paths: ToolboxPaths, pins: Pins) -> ImagePaths:
         """Return the paths for this checkout's pinned versions and image definitions."""
         digest = hashlib.sha256()
         for build in pins.builds.values():
             if build.on_demand or build.name == SHARED_BUILD:
-                digest.update(f"{build.name}\0{digest_of(build, pins, places)}\0".encode())
+                digest.update(f"{build.name}\0{digest_of(build, pins, paths)}\0".encode())
         digest.update(json.dumps(dict(pins.images), sort_keys=True).encode())
         for name in _RECIPES:
             digest.update(Path(__file__).with_name(name).read_bytes() + b"\0")
-        return cls(places.cache / "images", digest.hexdigest()[:16])
+        return cls(paths.cache / "images", digest.hexdigest()[:16])
 
     @property
     def record(self) -> Path:

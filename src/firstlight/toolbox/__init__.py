@@ -1,12 +1,12 @@
-"""Bring the pinned command-line tools: find them, or have them installed, or build them from their Go modules.
+"""The pinned command-line tools: find them on PATH, install them, or build them from Go modules.
 
-What is pinned stands in tools/versions.toml. The result is `.tools/bin/`, a link per tool, and `.tools/charts/`.
-This package never talks to a cluster, never imports pytest and installs nothing outside the checkout and the
+`tools/versions.toml` pins the versions. The result is `.tools/bin/`, with one link per tool, and
+`.tools/charts/`. This package never talks to a cluster and writes only to the checkout and to the
 user's cache.
 """
 
 from firstlight.toolbox.check import Checked, check, versions
-from firstlight.toolbox.paths import Places
+from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.pins import Pins, Tool, load_pins
 from firstlight.toolbox.resolve import Origin, Resolved
 from firstlight.toolbox.setup import set_up
@@ -15,9 +15,9 @@ __all__ = [
     "Checked",
     "Origin",
     "Pins",
-    "Places",
     "Resolved",
     "Tool",
+    "ToolboxPaths",
     "check",
     "load_pins",
     "set_up",

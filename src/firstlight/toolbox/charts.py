@@ -1,4 +1,4 @@
-"""Assemble Helm charts from pinned modules: custom resource definitions from their files, or a chart that a module holds whole."""
+"""Assemble Helm charts from pinned modules: from files with CRDs, or from a whole chart."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import ChartPin
     from firstlight.toolbox.progress import Display
 
-# Uninstalling a release must never delete definitions, because that deletes every resource of those kinds.
 _KEEP = "    helm.sh/resource-policy: keep\n"
-# Helm does not read `.Files` as templates, so braces in descriptions stay as they are.
+"""Keeps the CRDs when a release is uninstalled; deleting one deletes all resources of its kind."""
+
+# Helm does not render `.Files` as templates, so braces in descriptions are safe.
 _TEMPLATE = """{{- range $path, $content := .Files.Glob "files/*.yaml" }}
 ---
 {{ $.Files.Get $path }}
@@ -27,16 +28,20 @@ _TEMPLATE = """{{- range $path, $content := .Files.Glob "files/*.yaml" }}
 
 
 def assemble(
-    pin: ChartPin, *, go: Path, places: Places, environ: Mapping[str, str], display: Display
+    pin: ChartPin, *, go: Path, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> Path:
-    """Write the chart anew and return its folder; it is replaced as a whole."""
-    module = places.root / pin.module
+    """Assemble a chart, replace the old one as a whole, and return its folder.
+
+    Raises:
+        FirstlightError: A module does not contain what the pin names.
+    """
+    module = paths.root / pin.module
     folders = module_folders(
         list(pin.files), module=module, go=go, environ=environ, display=display
     )
-    chart = places.charts / pin.name
-    # Set-up holds the checkout's lock, so what a killed one left there is nobody's.
-    partial = places.charts / f".{pin.name}.partial"
+    chart = paths.charts / pin.name
+    # Set-up holds the lock, so leftovers belong to a process that is gone.
+    partial = paths.charts / f".{pin.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     if pin.whole:
         _copy(pin, folders, partial)
@@ -48,10 +53,10 @@ def assemble(
 
 
 def _copy(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
-    """Copy a whole chart; Go's module cache is read-only, a copy of ours must not be."""
+    """Copy a whole chart and make it writable; Go's module cache is read-only."""
     ((name, folder),) = folders.items()
     try:
-        # Contents alone: what Go keeps is read-only, and so would the copy be, folders and all.
+        # Copy contents without modes.
         shutil.copytree(folder / pin.whole, partial, copy_function=shutil.copyfile)
     except OSError as error:
         raise FirstlightError(
@@ -62,12 +67,12 @@ def _copy(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
     named = f"\nversion: {pin.version}\n"
     if named not in (partial / "Chart.yaml").read_text():
         raise FirstlightError(
-            f"cannot assemble {pin.name}: the chart of {name} does not say version {pin.version}"
+            f"cannot assemble {pin.name}: the chart of {name} does not have version {pin.version}"
         )
 
 
 def _gather(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
-    """Gather definitions into a chart of their own."""
+    """Gather CRDs into a new chart."""
     (partial / "files").mkdir(parents=True)
     (partial / "templates").mkdir()
     for name, patterns in pin.files.items():
@@ -75,7 +80,7 @@ def _gather(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
             found = [path for path in sorted(folders[name].glob(pattern)) if _is_definition(path)]
             if not found:
                 raise FirstlightError(
-                    f"cannot assemble {pin.name}: {name} has no definitions at {pattern}"
+                    f"cannot assemble {pin.name}: {name} has no CRDs at {pattern}"
                 )
             for path in found:
                 (partial / "files" / path.name).write_text(
@@ -84,14 +89,17 @@ def _gather(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:
     (partial / "templates" / "crds.yaml").write_text(_TEMPLATE)
     (partial / "Chart.yaml").write_text(
         f"apiVersion: v2\nname: {pin.name}\nversion: {pin.version}\nappVersion: {pin.version}\n"
-        "description: Custom resource definitions of the pinned upstream release, unchanged but for one annotation.\n"
+        "description: CRDs of the pinned upstream release, unchanged except for one annotation.\n"
     )
 
 
 def kept_by_helm(text: str, name: str) -> str:
-    """Add the annotation by which Helm leaves the definition alone when its release goes.
+    """Add the annotation that makes Helm keep a CRD when its release is uninstalled.
 
-    It is added to the text, because a round trip through a YAML library would change what upstream wrote.
+    The text is edited, because a round trip through a YAML library would change upstream's text.
+
+    Raises:
+        FirstlightError: The text has no top-level metadata.
     """
     lines = text.removeprefix("---\n").splitlines(keepends=True)
     try:

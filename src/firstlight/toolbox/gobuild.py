@@ -1,4 +1,4 @@
-"""Build programs from their Go modules, so that each is there either whole or not at all."""
+"""Build programs from their Go modules, so that each exists either completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from firstlight.errors import FirstlightError
 from firstlight.lock import locked
 from firstlight.process import CommandResult, run
-from firstlight.toolbox.digest import bin_folder
+from firstlight.toolbox.fingerprint import bin_folder
 from firstlight.toolbox.graph import make_modfile, tag_words
 from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.toolchain import bring_go, go_environment
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.progress import Display
 
-# A build from nothing takes minutes on two cores; after this something hangs.
 _BUILD_S = 7200.0
-# How many builds of one name are kept: other checkouts and branches use the older ones.
+"""A build from scratch takes minutes on two cores; after this time something hangs."""
+
 _KEPT = 4
+"""Builds of one name that are kept, because other checkouts and branches use the older ones."""
+
+_CORES_MAX = 8
+"""A build does not get faster with more cores."""
 
 
 def build_tools(
@@ -33,17 +37,20 @@ def build_tools(
     tools: Sequence[Tool],
     *,
     pins: Pins,
-    places: Places,
+    paths: ToolboxPaths,
     environ: Mapping[str, str],
     display: Display,
 ) -> None:
-    """Build these tools into the build's folder in the cache; what is there already is left alone.
+    """Build those of the tools that do not exist yet into the build's folder in the cache.
 
-    It may be interrupted anywhere: Go keeps what it has compiled, and a program gets its name by a rename.
+    It may be interrupted at any time: Go keeps compiled packages, and a program gets its name last.
+
+    Raises:
+        FirstlightError: The sources cannot be downloaded or do not compile.
     """
-    folder = bin_folder(build, pins, places)
+    folder = bin_folder(build, pins, paths)
     with locked(
-        places.built / f"{build.name}.lock",
+        paths.built / f"{build.name}.lock",
         doing=f"building {build.name}",
         wait_s=LOCK_WAIT_S,
         on_wait=display.say,
@@ -51,21 +58,21 @@ def build_tools(
         missing = [tool for tool in tools if not (folder / tool.name).is_file()]
         if not missing:
             return
-        go = bring_go(build.go, places, environ, display)
-        # Whoever held the lock before is gone, so its leftovers belong to nobody.
+        go = bring_go(build.go, paths, environ, display)
+        # The lock is ours, so leftovers belong to a process that is gone.
         staging = folder.parent.with_name(f"{build.name}.partial")
         shutil.rmtree(staging, ignore_errors=True)
         for part in ("bin", "tmp"):
             (staging / part).mkdir(parents=True)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            module = places.root / build.module
+            module = paths.root / build.module
             modfile = make_modfile(
                 module,
                 build.placeholders,
                 staging,
                 go=go,
-                places=places,
+                paths=paths,
                 environ=environ,
                 display=display,
             )
@@ -80,7 +87,7 @@ def build_tools(
 
 
 class _Command:
-    """The two Go commands of a build: they share where they run and what they report to."""
+    """The two Go commands of a build."""
 
     def __init__(
         self,
@@ -94,13 +101,13 @@ class _Command:
         self._go = go
         self._modfile = modfile
         self._module = module
-        # Go's scratch folder lies in ours, so that a killed build leaves nothing elsewhere.
+        # Go's scratch folder is inside ours, so a killed build leaves nothing elsewhere.
         self._environ = go_environment(environ) | {"GOTMPDIR": str(modfile.parent / "tmp")}
         self._display = display
         self._lock = lock
 
     def download(self, build: Build, tools: Sequence[Tool]) -> int:
-        """Have the sources of all needed packages there and return how many packages that are."""
+        """Download the sources of all packages, and return the number of packages."""
         done = 0
 
         def on_line(line: str) -> None:
@@ -110,26 +117,20 @@ class _Command:
                 self._display.update(done, 0, f"modules, {line.split()[2]}")
 
         self._display.begin(f"sources of {_count(tools)}", 0)
-        arguments = [
-            "list",
-            f"-modfile={self._modfile}",
-            *tag_words(build.tags),
-            "-deps",
-            *(tool.package for tool in tools),
-        ]
-        outcome = self._run(arguments, on_line)
-        packages = len(outcome.stdout.splitlines())
-        self._display.end(f"{done} modules downloaded" if outcome.ok else "failed")
-        _check(outcome, "get the sources of", tools)
+        arguments = ["list", f"-modfile={self._modfile}", *tag_words(build.tags), "-deps"]
+        result = self._run([*arguments, *(tool.package for tool in tools)], on_line)
+        packages = len(result.stdout.splitlines())
+        self._display.end(f"{done} modules downloaded" if result.ok else "failed")
+        _require(result, "get the sources of", tools)
         return packages
 
     def compile(self, build: Build, tools: Sequence[Tool], total: int) -> None:
-        """Compile and link all tools with one command, which compiles common packages once."""
+        """Compile and link all tools with one command, which compiles shared packages once."""
         done = 0
 
         def on_line(line: str) -> None:
             nonlocal done
-            # With -v Go names each package as it compiles it; its complaints have blanks or colons.
+            # With -v Go names each package as it compiles it; errors contain blanks or colons.
             if line and " " not in line and ":" not in line:
                 done += 1
                 self._display.update(done, total, f"packages, {line}")
@@ -137,18 +138,12 @@ class _Command:
         stamps = {stamp: None for tool in tools for stamp in tool.stamps}
         linker = " ".join(["-s", "-w", *(f"-X '{stamp}'" for stamp in stamps)])
         self._display.begin(f"building {_count(tools)}", expected_here(build))
-        arguments = [
-            "build",
-            f"-modfile={self._modfile}",
-            "-v",
-            "-trimpath",
-            *tag_words(build.tags),
-            f"-ldflags={linker}",
-        ]
+        arguments = ["build", f"-modfile={self._modfile}", "-v", "-trimpath"]
+        arguments += [*tag_words(build.tags), f"-ldflags={linker}"]
         output = f"{self._modfile.parent / 'bin'}{os.sep}"
-        outcome = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
-        self._display.end(f"{done} packages compiled" if outcome.ok else "failed")
-        _check(outcome, "build", tools)
+        result = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
+        self._display.end(f"{done} packages compiled" if result.ok else "failed")
+        _require(result, "build", tools)
 
     def _run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> CommandResult:
         return run(
@@ -163,34 +158,35 @@ class _Command:
 
 
 def expected_here(build: Build) -> float:
-    """Return what the build takes here if nothing is compiled: measured on two cores, it scales up to about eight."""
+    """Return how long the build takes here from scratch, in seconds; it was measured on 2 cores."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
     )
-    return build.expected_s * 2 / min(max(cores, 1), 8)
+    return build.expected_s * 2 / min(max(cores, 1), _CORES_MAX)
 
 
 def _count(tools: Sequence[Tool]) -> str:
     return tools[0].name if len(tools) == 1 else f"{len(tools)} tools"
 
 
-def _check(outcome: CommandResult, doing: str, tools: Sequence[Tool]) -> None:
-    if outcome.ok:
+def _require(result: CommandResult, doing: str, tools: Sequence[Tool]) -> None:
+    if result.ok:
         return
-    complaints = [
+    errors = [
         line
-        for line in outcome.stderr.splitlines()
+        for line in result.stderr.splitlines()
         if " " in line and not line.startswith("go: downloading")
     ]
     raise FirstlightError(
-        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go {outcome.ending}\n"
-        + "\n".join(f"  {line}" for line in complaints[-20:]),
-        next_step="mend what the last lines name (network, disk, source), then run ./task tools:setup again; what is compiled already is kept",
+        f"cannot {doing} {', '.join(tool.name for tool in tools)}: go {result.ending}\n"
+        + "\n".join(f"  {line}" for line in errors[-20:]),
+        next_step="fix what the last lines name (network, disk, source), "
+        "then run ./task tools:setup again; compiled packages are kept",
     )
 
 
 def _forget_old(build: Build, current: Path) -> None:
-    """Remove the oldest builds of this name beyond the few that are kept."""
+    """Remove the oldest builds of this name, except for the few that are kept."""
     current.touch()
     others = [
         path for path in current.parent.glob(f"{build.name}-*") if path.is_dir() and path != current

@@ -1,4 +1,4 @@
-"""Where the toolbox reads and writes."""
+"""The paths that the toolbox reads and writes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 LOCK_WAIT_S = 3600.0
-"""Longer than the longest build on a slow machine; a lock that is held for longer needs a person."""
+"""Longer than the longest build on a slow machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """The checkout that is set up and the user's cache that outlives it."""
+class ToolboxPaths:
+    """Paths in a checkout, and in the user's cache, which outlives it."""
 
     root: Path
     cache: Path
 
     @classmethod
-    def of_this_checkout(cls, environ: Mapping[str, str] = os.environ) -> Places:
-        """Return the places of the checkout that this file belongs to."""
-        # The specification wants a relative XDG_CACHE_HOME ignored; an absent HOME is what an empty one is to it.
+    def of_this_checkout(cls, environ: Mapping[str, str] = os.environ) -> ToolboxPaths:
+        """Return the paths of the checkout that this file belongs to."""
+        # The XDG specification says to ignore a relative or empty XDG_CACHE_HOME.
         chosen = Path(environ.get("XDG_CACHE_HOME", ""))
         base = chosen if chosen.is_absolute() else Path.home() / ".cache"
         return cls(root=Path(__file__).resolve().parents[3], cache=base / "firstlight")
@@ -37,7 +36,7 @@ class Places:
 
     @property
     def bin(self) -> Path:
-        """The folder with one link per tool, which belongs on PATH."""
+        """The folder with one link per tool, for PATH."""
         return self.root / ".tools" / "bin"
 
     @property
@@ -47,12 +46,17 @@ class Places:
 
     @property
     def stamp(self) -> Path:
-        """What the last complete set-up left, so that the next one need not look again."""
+        """The record of the last complete set-up."""
         return self.root / ".tools" / "stamp.json"
 
     @property
+    def setup_lock(self) -> Path:
+        """Held while `.tools` changes."""
+        return self.root / ".tools" / "setup.lock"
+
+    @property
     def built(self) -> Path:
-        """The folder of everything built, shared by all checkouts of this user."""
+        """The folder of all builds, shared by all checkouts of this user."""
         return self.cache / "tools"
 
     @property

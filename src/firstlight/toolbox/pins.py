@@ -1,4 +1,4 @@
-"""What tools/versions.toml says, as frozen types."""
+"""The pinned versions of tools/versions.toml, as frozen types."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Programs that one `go build` makes from one module graph.
+    """Programs that one `go build` builds from one module graph.
 
     Attributes:
-        name: How versions.toml calls it.
+        name: Its name in versions.toml.
         module: The folder of go.mod and go.sum, relative to the checkout.
         go: The version of the Go toolchain.
-        expected_s: What a build from nothing takes on two cores.
-        disk_mb: What it takes in Go's caches and in ours.
-        sources: Folders of this checkout that are part of the build.
-        placeholders: Module -> file to add to a copy of that module before it is compiled.
+        expected_s: How long it takes from scratch on two cores, in seconds.
+        disk_mb: Disk space in Go's caches and in ours.
+        sources: Folders of this checkout that belong to the build.
+        placeholders: Module -> file to add to a copy of that module.
         tags: Go's build tags.
-        on_demand: Whether set-up leaves it alone, because only the offline image set needs it.
+        on_demand: Whether set-up skips it.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One command-line tool at the one version that we use.
+    """A command-line tool at its pinned version.
 
     Attributes:
         name: The command's name, and the name of the link in `.tools/bin`.
         version: The exact version, without a leading "v".
-        build: The build that makes it, empty if a wheel brings it.
+        build: Its build, empty if it comes from a wheel.
         package: The Go package to build.
-        source: The Go module that carries its version, empty for what is part of this checkout.
-        binary: What `go build` calls the program.
-        stamps: `variable=value` pairs for the linker, which make the program say its version.
-        wheel: The Python distribution that brings it, empty if it is built.
-        ask: Arguments that make an installed one say its version; empty if it cannot.
-        answer: A pattern whose first group is the version in what it says.
-        mise: The name under which mise can bring it, empty if mise cannot.
+        source: The Go module with its version, empty for programs of this checkout.
+        binary: The file name that `go build` gives it.
+        stamps: `variable=value` pairs for the linker, which set the version that it prints.
+        wheel: The Python distribution that contains it, empty if it is built.
+        ask: Arguments that make it print its version, empty if it cannot.
+        answer: A pattern whose first group is the version in that output.
+        mise: Its name in mise, empty if mise cannot install it.
     """
 
     name: str
@@ -73,12 +73,12 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ChartPin:
-    """A Helm chart from pinned modules: of custom resource definitions, assembled from their files, or one that a module holds whole.
+    """A Helm chart from pinned modules: assembled from files with CRDs, or a whole chart.
 
     Attributes:
         module: The folder of go.mod and go.sum, relative to the checkout.
-        files: Module -> patterns of the files with the definitions.
-        whole: The folder of the chart in the only module of `files`, empty for a chart of definitions.
+        files: Module -> patterns of the files with CRDs.
+        whole: The chart's folder in the only module of `files`, empty for a chart of CRDs.
     """
 
     name: str
@@ -91,13 +91,13 @@ class ChartPin:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Everything that is pinned.
+    """All pinned versions.
 
     Attributes:
-        builds: What is built together.
-        tools: Command-line tools, and programs that go into images.
-        charts: Charts of custom resource definitions.
-        images: Full names of images of the offline set whose versions are not those of a tool.
+        builds: Groups of programs that are built together.
+        tools: Command-line tools, and programs for images.
+        charts: Helm charts.
+        images: Names of images in the offline set whose versions are not those of a tool.
     """
 
     builds: Mapping[str, Build]
@@ -106,11 +106,11 @@ class Pins:
     images: Mapping[str, str]
 
     def tools_of(self, build: str) -> tuple[Tool, ...]:
-        """Return the tools that this build makes."""
+        """Return the tools of this build."""
         return tuple(tool for tool in self.tools.values() if tool.build == build)
 
     def usual(self) -> Pins:
-        """Return what set-up brings: everything but what is built on demand."""
+        """Return the pins for set-up: all but what is built on demand."""
         builds = {name: build for name, build in self.builds.items() if not build.on_demand}
         tools = {
             name: tool
@@ -121,7 +121,11 @@ class Pins:
 
 
 def load_pins(path: Path) -> Pins:
-    """Read versions.toml; what is missing or wrong in it is named."""
+    """Read versions.toml.
+
+    Raises:
+        FirstlightError: Something in it is missing or wrong.
+    """
     try:
         data = tomllib.loads(path.read_text())
         return Pins(
@@ -133,7 +137,7 @@ def load_pins(path: Path) -> Pins:
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         seen = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise FirstlightError(
-            f"cannot read the pinned versions in {path}: {seen}", next_step=f"mend {path}"
+            f"cannot read the pinned versions in {path}: {seen}", next_step=f"correct {path}"
         ) from error
 
 

