@@ -1,4 +1,4 @@
-"""A `docker` command that answers what a test says, and writes down how it was called: a real process behind the real seam."""
+"""A `docker` command with scripted answers that records its calls: a real process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ for n in 2 1; do
   key=$(printf '%s' "$*" | cut -d' ' -f1-$n | tr ' ' '-')
   [ -f "$here/answers/$key" ] && break
 done
-if [ -f "$here/answers/$key.after" ] && grep -q "^$(cat "$here/answers/$key.after") " "$here/calls"; then key=$key.later; fi
+if [ -f "$here/answers/$key.after" ] &&
+  grep -q "^$(cat "$here/answers/$key.after") " "$here/calls"; then key=$key.later; fi
 [ -f "$here/answers/$key" ] || {{ echo "no answer for $*" >&2; exit 99; }}
 cat "$here/answers/$key"
 [ -f "$here/answers/$key.err" ] && cat "$here/answers/$key.err" >&2
@@ -26,7 +27,7 @@ exit $(cat "$here/answers/$key.code" 2>/dev/null || echo 0)
 
 
 class FakeEngine:
-    """The command, and the engine that reaches it."""
+    """The command, and an engine that uses it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +41,7 @@ class FakeEngine:
     def answers(
         self, command: str, text: str, *, exit_code: int = 0, stderr: str = "", after: str = ""
     ) -> None:
-        """Say what a command answers; `after` another one was called, if named."""
+        """Set the answer of a command; with `after`, only once that command was called."""
         key = command.replace(" ", "-")
         if after:
             (self.folder / "answers" / f"{key}.after").write_text(after)
@@ -50,7 +51,7 @@ class FakeEngine:
         (self.folder / "answers" / f"{key}.err").write_text(stderr)
 
     def calls(self) -> str:
-        """Every call, one a line."""
+        """Every call, one per line."""
         file = self.folder / "calls"
         return "\n" + file.read_text() if file.exists() else ""
 
@@ -63,7 +64,7 @@ class FakeEngine:
         pid: int = 0,
         label: str = "here",
     ) -> str:
-        """What `docker container inspect` says of a machine, cut to what is read."""
+        """Return a machine's `docker container inspect`, reduced to the fields in use."""
         return json.dumps(
             [
                 {

@@ -1,8 +1,9 @@
-"""`python -m tests.docker.killed_runs`: real bootstraps on the docker target that are killed at three places, and must converge.
+"""`python -m tests.docker.killed_runs`: kill real bootstraps on the docker target at three places.
 
-Each round is one bootstrap from nothing: killed with SIGKILL in the middle of etcd's bootstrap, of Cilium's installation and of Flux's
-first synchronisation, each time started again with the same command, and run to its end. Then the lab is taken down, and this computer must
-be as it was before. Prints a table; exits 1 unless every round converged. Run by `./task lab:test`.
+Each round is one bootstrap from scratch. It is killed with SIGKILL during etcd's bootstrap,
+Cilium's installation and Flux's first synchronisation, restarted with the same command each time,
+and then runs to its end. Afterwards the lab is removed, and this host must be as before. Prints a
+table; exits with 1 unless every round converged. Run by `./task lab:test`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ MOMENTS = {
     "Cilium's installation": ("install cilium", (4.0, 8.0, 2.0)),
     "Flux's synchronisation": ("apply the GitRepository", (0.2, 1.5, 0.8)),
 }
-"""Per moment: the action whose beginning is waited for in the journal, and how many seconds later the blow falls, round by round."""
+"""For each kill: the action to wait for in the journal, and the delay in seconds, by round."""
 
 RUN_S = 1800.0
 _LOOK_S = 0.1
@@ -46,7 +47,7 @@ _LOOK_S = 0.1
 
 @dataclass
 class Round:
-    """One bootstrap: which blows fell, what the next run found to be done, how it ended, and what `docker:down` left."""
+    """One bootstrap: its kills, what the next runs had to do, how it ended, and its leftovers."""
 
     number: int
     blows: list[str] = field(default_factory=list)
@@ -69,14 +70,14 @@ def state_folder() -> Path:
 
 
 def events_since(size: int) -> list[dict[str, str]]:
-    """Return what the journal says behind its first so many bytes; the line that is being written is no event yet."""
+    """Return the events after this offset of the journal, without an incomplete last line."""
     journal = state_folder() / "journal.jsonl"
     lines = journal.read_bytes()[size:].split(b"\n")[:-1] if journal.exists() else []
     return [json.loads(line) for line in lines]
 
 
 def begun(action: str, since: int) -> dict[str, str] | None:
-    """Return the event by which an action began."""
+    """Return the event that an action began."""
     return next(
         (
             event
@@ -88,13 +89,13 @@ def begun(action: str, since: int) -> dict[str, str] | None:
 
 
 def size_of_journal() -> int:
-    """Return where the last whole line ends: half a line after it is cut off by the next run."""
+    """Return where the last complete line ends: the next run cuts off what follows."""
     journal = state_folder() / "journal.jsonl"
     return journal.read_bytes().rfind(b"\n") + 1 if journal.exists() else 0
 
 
 def bootstraps_received() -> int:
-    """Count the bootstrap requests, refused ones included, that the machines say on their consoles they received."""
+    """Count the bootstrap requests on the machines' consoles, including refused ones."""
     shown = subprocess.run(
         [*LAB, "logs", "--lines", "1000000"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
@@ -102,7 +103,11 @@ def bootstraps_received() -> int:
 
 
 def strike(log: Path, action: str, delay_s: float) -> bool:
-    """Start a run, kill it so long after an action began; report whether what the action is for was not yet confirmed then."""
+    """Start a run and kill it some time after an action began.
+
+    Returns:
+        Whether the action's criterion was still open at that time.
+    """
     since = size_of_journal()
     with log.open("ab") as out:
         child = subprocess.Popen(RUN, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
@@ -151,7 +156,7 @@ def one_round(number: int, log: Path) -> Round:
             for line in status.splitlines()
             if line.strip().startswith("host ")
         ),
-        "not told",
+        "unknown",
     )
     down()
     found.left = remains.more(before)
@@ -174,9 +179,9 @@ def main() -> int:
     heads = (
         "round",
         "nodes",
-        "killed in the middle of",
-        "then found",
-        "bootstraps asked for",
+        "killed during",
+        "next run found",
+        "bootstrap requests",
         "last exit code",
         "seconds",
         "left by docker:down",
@@ -196,7 +201,8 @@ def main() -> int:
             f"{found.seconds:.0f}",
         )
         sys.stdout.write(
-            f"| {' | '.join(map(str, row))} | {'; '.join(found.left) or 'nothing'} | {found.converged} |\n"
+            f"| {' | '.join(map(str, row))} | {'; '.join(found.left) or 'nothing'} "
+            f"| {found.converged} |\n"
         )
         sys.stdout.flush()
     (options.reports / "table.json").write_text(

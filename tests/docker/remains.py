@@ -1,4 +1,4 @@
-"""What of a docker lab this computer still has: asked of the kernel, not of the lab's own records."""
+"""What this host still has of a docker lab, according to the kernel, not the lab's records."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def seen(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> frozenset[str]:
-    """Return every mount, link, route, control group of a container, process of an engine or a lab, and object of a reachable engine."""
+    """Return all mounts, links, routes, container control groups, processes and engine objects."""
     return frozenset(
         (*_mounts(proc), *_network(), *_control_groups(cgroups), *_processes(proc), *_objects())
     )
 
 
 def more(before: frozenset[str]) -> list[str]:
-    """Return what is there now and was not there before."""
+    """Return what exists now and did not exist before."""
     return sorted(seen() - before)
 
 
@@ -43,7 +43,7 @@ def _network() -> Iterator[str]:
 
 
 def _control_groups(cgroups: Path) -> Iterator[str]:
-    # A group may go away while we look, which `os.walk` takes as it comes.
+    # A group may disappear meanwhile; `os.walk` tolerates that.
     for folder, groups, _ in os.walk(cgroups):
         yield from (
             f"control group {folder}/{name}"
@@ -84,7 +84,7 @@ def _objects() -> Iterator[str]:
 
 
 def _said(*words: str) -> str:
-    """Return what a command prints, nothing where it cannot be run or has nothing to ask."""
+    """Return a command's output; empty if it cannot run."""
     try:
         return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60).stdout
     except OSError:

@@ -1,4 +1,4 @@
-"""This computer's own control groups stay its own."""
+"""No Cilium program reaches this host's own control groups."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
         ("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n", None),
     ],
 )
-def test_the_unified_hierarchy_is_found_where_it_is(mounts: str, root: Path | None):
+def test_the_unified_hierarchy_is_found_wherever_it_is_mounted(mounts: str, root: Path | None):
     assert cgroup2_root(mounts) == root
 
 
-def test_this_computer_is_clean():
+def test_this_host_is_clean():
     assert require_clean_host()
 
 
-def test_without_a_unified_hierarchy_there_is_nothing_to_hang_on(tmp_path: Path):
+def test_without_a_unified_hierarchy_there_is_nothing_to_attach_to(tmp_path: Path):
     mounts = tmp_path / "mounts"
     mounts.write_text("proc /proc proc rw 0 0\n")
 

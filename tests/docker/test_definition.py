@@ -1,4 +1,4 @@
-"""The lab's copy of the definition is the checkout's but for what containers cannot be, and it is a valid definition."""
+"""The docker lab's copy of the definition is valid, and differs only where containers need it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def documents(source: Source, path: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("nodes", "offline"), [("1+1", True), ("3+3", True), ("3+3", False), ("3+0", True)]
 )
-def test_it_is_a_valid_definition_of_that_size(
+def test_the_copy_is_a_valid_definition_of_the_requested_size(
     checkout: Source, tmp_path: Path, nodes: str, offline: bool
 ):
     root = written(changed(checkout, nodes, offline=offline), tmp_path)
@@ -67,7 +67,7 @@ def test_it_is_a_valid_definition_of_that_size(
     assert len(load_all(root)) == 2
 
 
-def test_no_address_of_the_real_machines_is_left(checkout: Source):
+def test_the_copy_contains_no_address_of_a_real_machine(checkout: Source):
     mine = {
         path: content
         for path, content in changed(checkout).files.items()
@@ -78,7 +78,7 @@ def test_no_address_of_the_real_machines_is_left(checkout: Source):
     assert [path for path, content in mine.items() if b"10.25.11." in content] == []
 
 
-def test_other_clusters_stay_as_they_are(checkout: Source):
+def test_other_clusters_are_unchanged(checkout: Source):
     other = {
         path: content for path, content in checkout.files.items() if path.parts[1:2] == ("apps",)
     }
@@ -87,7 +87,7 @@ def test_other_clusters_stay_as_they_are(checkout: Source):
     assert {path: changed(checkout).files[path] for path in other} == other
 
 
-def test_more_machines_than_are_defined_are_refused(checkout: Source):
+def test_more_machines_than_defined_are_refused(checkout: Source):
     with pytest.raises(TargetError, match="cannot make 5\\+3 nodes: the definition has 3\\+3"):
         changed(checkout, "5+3")
 
@@ -97,7 +97,7 @@ def test_a_network_of_another_size_is_refused(checkout: Source):
         changed(checkout, subnet="10.5.0.0/16")
 
 
-def test_there_is_no_bond_and_no_time_service(checkout: Source):
+def test_bond_time_service_and_discovery_are_off(checkout: Source):
     source = changed(checkout)
     inventory = documents(source, TALOS / "talconfig.yaml")[0]
     used = [TALOS / name.removeprefix("@./") for name in inventory["patches"]]
@@ -115,7 +115,7 @@ def test_there_is_no_bond_and_no_time_service(checkout: Source):
 
 
 @pytest.mark.parametrize(("version", "said"), [(1, {"failCgroupV1": False}), (2, {})])
-def test_kubelets_are_told_of_old_control_groups_only_where_there_are_some(
+def test_kubelets_accept_control_groups_v1_only_on_hosts_that_have_them(
     checkout: Source, version: int, said: dict[str, bool]
 ):
     (patch, *_) = documents(
@@ -126,7 +126,7 @@ def test_kubelets_are_told_of_old_control_groups_only_where_there_are_some(
     assert {key: value for key, value in settings.items() if key == "failCgroupV1"} == said
 
 
-def test_offline_every_registry_is_the_mirror_on_this_computers_address(checkout: Source):
+def test_offline_every_registry_is_mirrored_on_this_hosts_address(checkout: Source):
     mirrors = [
         each
         for each in documents(changed(checkout), TALOS / "patches" / "containers.yaml")
@@ -144,7 +144,7 @@ def test_offline_every_registry_is_the_mirror_on_this_computers_address(checkout
     }
 
 
-def test_online_the_definitions_own_mirrors_stay(checkout: Source):
+def test_online_the_definitions_own_mirrors_are_kept(checkout: Source):
     source = changed(checkout, offline=False)
 
     assert (
@@ -158,7 +158,7 @@ def test_online_the_definitions_own_mirrors_stay(checkout: Source):
     assert source.services["infra"].serves_charts is False
 
 
-def test_cilium_keeps_every_value_but_those_that_containers_change(checkout: Source):
+def test_only_the_cilium_values_that_containers_need_change(checkout: Source):
     before, after = (
         documents(source, CILIUM)[0]["spec"]["values"]
         for source in (checkout, changed(checkout, offline=False))
@@ -171,7 +171,7 @@ def test_cilium_keeps_every_value_but_those_that_containers_change(checkout: Sou
     assert different == {"cgroup", "k8sServiceHost", "ipv4NativeRoutingCIDR"}
 
 
-def test_offline_cilium_goes_without_envoy(checkout: Source):
+def test_offline_cilium_runs_without_envoy(checkout: Source):
     values = documents(changed(checkout), CILIUM)[0]["spec"]["values"]
 
     assert (values["envoy"]["enabled"], values["l7Proxy"], values["image"]["useDigest"]) == (
@@ -181,14 +181,14 @@ def test_offline_cilium_goes_without_envoy(checkout: Source):
     )
 
 
-def test_settings_are_laid_over_each_other_mapping_by_mapping():
+def test_settings_are_merged_mapping_by_mapping():
     assert merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 3}, "d": [2]}) == {
         "a": {"b": 3, "c": 2},
         "d": [2],
     }
 
 
-def test_a_mirror_is_said_in_talos_own_words():
+def test_a_mirror_is_configured_with_talos_own_document():
     network = Settings("1+1", "10.9.0.0/24", "mirror").network
 
     (document,) = mirror_documents(gateway_of(network), ["quay.io"])
@@ -211,7 +211,7 @@ def test_without_discovery_only_control_planes_answer_before_the_bootstrap(
     assert cluster.early_nodes == cluster.control_plane
 
 
-def test_with_discovery_all_machines_do():
+def test_with_discovery_all_machines_answer_before_the_bootstrap():
     cluster = load(ROOT, "infra")
 
     assert cluster.discovery

@@ -1,4 +1,4 @@
-"""An engine that can be used is found; one that cannot is refused with what it lacks."""
+"""A usable engine is found; an unusable one is refused with the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from lab.docker.host import Host
 from lab.simulated.paths import LabPaths
 from tests.docker.fake import FakeEngine
 
-# What Docker Engine 20.10.24 of Debian says to `docker version --format '{{json .Server}}'`, cut to what is read.
+# The answer of Debian's Docker Engine 20.10.24 to `docker version --format '{{json .Server}}'`,
+# reduced to the fields in use.
 SERVER = {
     "Version": "20.10.24+dfsg1",
     "ApiVersion": "1.41",
@@ -34,7 +35,7 @@ def server(**changes: str) -> str:
 
 
 @pytest.mark.parametrize("api", ["1.41", "1.44", "1.51"])
-def test_engine_20_10_and_every_later_one_is_used(fake: FakeEngine, api: str):
+def test_engine_20_10_and_later_are_used(fake: FakeEngine, api: str):
     fake.answers("version", server(ApiVersion=api))
 
     engine = find_engine(fake.environment)
@@ -61,7 +62,7 @@ def test_an_engine_of_windows_containers_is_refused(fake: FakeEngine):
         find_engine(fake.environment)
 
 
-def test_nothing_that_answers_is_no_engine(fake: FakeEngine):
+def test_without_an_answer_there_is_no_engine(fake: FakeEngine):
     fake.answers(
         "version",
         "null",
@@ -72,15 +73,18 @@ def test_nothing_that_answers_is_no_engine(fake: FakeEngine):
     assert find_engine(fake.environment) is None
 
 
-def test_a_client_that_does_not_step_down_is_told_the_engines_version(fake: FakeEngine):
-    said = "Error response from daemon: client version 1.52 is too new. Maximum supported API version is 1.41"
+def test_a_client_that_is_too_new_is_called_again_with_the_engines_api_version(fake: FakeEngine):
+    said = (
+        "Error response from daemon: client version 1.52 is too new. "
+        "Maximum supported API version is 1.41"
+    )
     fake.answers("version", "", exit_code=1, stderr=said)
 
     assert ask(fake.environment, is_ours=False) is None
     assert fake.calls().count("version") == 2
 
 
-def test_a_missing_command_line_is_named(tmp_path: Path):
+def test_a_missing_docker_command_is_named(tmp_path: Path):
     with pytest.raises(ToolMissing, match="cannot find docker"):
         find_engine({"PATH": str(tmp_path)})
 
@@ -89,7 +93,7 @@ def host(*, is_root: bool = True, is_restricted: bool = False) -> Host:
     return Host(is_root, is_restricted, 1, ())
 
 
-def test_without_root_the_lab_starts_no_engine_and_says_so(tmp_path: Path):
+def test_without_root_the_lab_cannot_start_an_engine(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
     for name in ("dockerd", "containerd", "runc"):
         (tmp_path / name).write_text("#!/bin/sh\n")
@@ -108,7 +112,7 @@ def test_without_a_daemon_the_missing_commands_are_named(tmp_path: Path):
     assert "docker.io" in caught.value.next_step
 
 
-def test_the_labs_private_engine_changes_nothing_of_the_host(tmp_path: Path):
+def test_the_private_engine_changes_nothing_on_the_host(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
     argv = private_engine.describe(paths, host()).argv
@@ -121,7 +125,7 @@ def test_the_labs_private_engine_changes_nothing_of_the_host(tmp_path: Path):
     assert "--default-runtime" not in argv
 
 
-def test_a_restricted_host_gets_a_runtime_that_asks_for_less(tmp_path: Path):
+def test_a_restricted_host_gets_the_restricted_runtime(tmp_path: Path):
     paths = LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
     argv = private_engine.describe(paths, host(is_restricted=True)).argv
@@ -130,7 +134,7 @@ def test_a_restricted_host_gets_a_runtime_that_asks_for_less(tmp_path: Path):
     assert "runc_shim.py" in (paths.state / "engine" / "restricted-runc").read_text()
 
 
-def test_the_labs_client_reaches_the_labs_engine_alone(
+def test_the_labs_client_reaches_only_the_labs_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")

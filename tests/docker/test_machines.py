@@ -1,4 +1,4 @@
-"""A machine is run as a container that is confined where it must be, and its config is in no argument list."""
+"""Machines run in confined containers, and their configs appear in no argument list."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def up(engine: Engine, said: list[str] | None = None) -> bool:
     )
 
 
-def test_a_control_group_namespace_of_its_own_is_always_asked_for():
+def test_every_machine_gets_its_own_control_group_namespace():
     words = arguments(CP_1, image="talos:1", network="lab", label="here")
 
     assert "--cgroupns=private" in words
@@ -41,7 +41,7 @@ def test_a_control_group_namespace_of_its_own_is_always_asked_for():
     assert words[-1] == "talos:1"
 
 
-def test_address_name_and_labels_are_given():
+def test_address_name_and_labels_are_set():
     words = arguments(CP_1, image="talos:1", network="lab", label="here")
 
     assert words[words.index("--ip") + 1] == "10.5.0.11"
@@ -61,7 +61,7 @@ def test_the_machine_config_is_in_no_argument():
     assert not any("canary" in word for word in words)
 
 
-def test_a_machine_that_is_not_there_is_run(fake: FakeEngine):
+def test_a_missing_machine_is_started(fake: FakeEngine):
     fake.answers("container inspect", "[]", exit_code=1)
     fake.answers("run", "id")
     fake.answers("container inspect", fake.container(CP_1, mode="private"), after="run")
@@ -73,7 +73,7 @@ def test_a_machine_that_is_not_there_is_run(fake: FakeEngine):
     assert "canary" not in fake.calls()
 
 
-def test_a_machine_that_died_is_started_again_and_not_run_anew(fake: FakeEngine):
+def test_a_stopped_machine_is_restarted_not_recreated(fake: FakeEngine):
     fake.answers("container inspect", fake.container(CP_1, running=False))
     fake.answers("start", "id")
 
@@ -83,13 +83,13 @@ def test_a_machine_that_died_is_started_again_and_not_run_anew(fake: FakeEngine)
     assert "\nrun " not in fake.calls()
 
 
-def test_a_machine_that_runs_is_left_alone(fake: FakeEngine):
+def test_a_running_machine_is_left_alone(fake: FakeEngine):
     fake.answers("container inspect", fake.container(CP_1))
 
     assert not up(fake.engine)
 
 
-def test_a_container_in_this_computers_control_groups_is_removed_and_refused(fake: FakeEngine):
+def test_a_container_in_this_hosts_control_groups_is_removed_and_refused(fake: FakeEngine):
     fake.answers("container inspect", fake.container(CP_1, mode="host"))
     fake.answers("rm", "")
 
@@ -99,10 +99,10 @@ def test_a_container_in_this_computers_control_groups_is_removed_and_refused(fak
     assert "rm --force --volumes firstlight-infra-cp-1" in fake.calls()
 
 
-def test_a_container_that_only_says_it_is_private_is_refused_too(fake: FakeEngine):
+def test_a_container_that_only_claims_to_be_private_is_refused_too(fake: FakeEngine):
     if os.geteuid() != 0:
         pytest.skip("only root may compare namespaces")
-    # Our own process is its own namespace's: that is what sharing looks like.
+    # Our own process shares its namespace with itself, which looks like a shared namespace.
     fake.answers("container inspect", fake.container(CP_1, mode="private", pid=os.getpid()))
     fake.answers("rm", "")
 
@@ -110,7 +110,7 @@ def test_a_container_that_only_says_it_is_private_is_refused_too(fake: FakeEngin
         up(fake.engine)
 
 
-def test_a_changed_definition_does_not_pass_for_the_machines_own(fake: FakeEngine):
+def test_a_machine_with_another_config_is_refused(fake: FakeEngine):
     other = Machine(CP_1.hostname, CP_1.address, "machine: {token: another}")
     fake.answers("container inspect", fake.container(other))
 
@@ -118,7 +118,7 @@ def test_a_changed_definition_does_not_pass_for_the_machines_own(fake: FakeEngin
         up(fake.engine)
 
 
-def test_somebody_elses_container_is_not_touched(fake: FakeEngine):
+def test_a_container_of_another_lab_is_not_touched(fake: FakeEngine):
     fake.answers("container inspect", fake.container(CP_1, label="elsewhere"))
 
     with pytest.raises(TargetError, match="belongs to elsewhere"):

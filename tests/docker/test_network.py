@@ -1,4 +1,4 @@
-"""This computer's route to the pods: there once, never in place of another one, and only by root."""
+"""This host's route to the pods is added once, as root, and never replaces another route."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MACHINE = IPv4Address("10.5.0.11")
 ANYBODY = Host(is_root=False, is_restricted=False, cgroup_version=2, routes=())
 
 
-def test_this_computer_has_the_first_address_of_the_network():
+def test_this_host_has_the_first_address_of_the_network():
     assert gateway_of(IPv4Network("10.5.0.0/24")) == IPv4Address("10.5.0.1")
 
 
-def test_another_route_to_those_addresses_is_never_replaced():
+def test_an_existing_route_to_those_addresses_is_never_replaced():
     host = Host(
         is_root=True,
         is_restricted=False,
@@ -35,7 +35,7 @@ def test_another_route_to_those_addresses_is_never_replaced():
 
 @pytest.fixture
 def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
-    """Put an `ip` that knows no route, and a `sudo` that ends as it is told, before everything else; return what sudo was asked."""
+    """Replace `ip` (no routes) and `sudo` (this exit code); return the file of sudo's arguments."""
 
     def put(exit_code: int) -> Path:
         for name, text in (
@@ -50,19 +50,19 @@ def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pat
     return put
 
 
-def test_who_is_not_root_asks_sudo_which_never_waits_for_a_password(sudo: Callable[[int], Path]):
+def test_without_root_the_route_is_added_with_passwordless_sudo(sudo: Callable[[int], Path]):
     asked = sudo(0)
 
     assert route_pods(PODS, MACHINE, ANYBODY)
     assert asked.read_text() == "--non-interactive ip route add 10.42.0.0/16 via 10.5.0.11\n"
 
 
-def test_without_root_and_without_sudo_the_command_is_said(
+def test_without_root_and_without_sudo_the_error_names_the_command(
     sudo: Callable[[int], Path], tmp_path: Path
 ):
     sudo(1)
 
-    for _ in ("sudo refuses", "there is none"):
+    for _ in ("sudo refuses", "sudo is missing"):
         with pytest.raises(TargetError, match="only root can") as caught:
             route_pods(PODS, MACHINE, ANYBODY)
         assert caught.value.next_step == "sudo ip route add 10.42.0.0/16 via 10.5.0.11, then again"

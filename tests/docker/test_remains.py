@@ -1,4 +1,4 @@
-"""What a lab leaves behind is seen by looking at this computer, not at the lab's own records."""
+"""Leftovers of a lab are found by checking this host, not the lab's own records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.simulated.paths import MARK
 from tests.docker import remains
 
 
-def test_a_process_of_a_lab_that_is_still_there_is_told():
+def test_a_leftover_process_of_a_lab_is_found():
     before = remains.seen()
 
     with subprocess.Popen(
@@ -22,7 +22,7 @@ def test_a_process_of_a_lab_that_is_still_there_is_told():
     assert f"process {child.pid} sleep" in left
 
 
-def test_a_mount_and_a_control_group_that_are_still_there_are_told(tmp_path: Path):
+def test_a_leftover_mount_and_control_group_are_found(tmp_path: Path):
     proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
     (proc / "self").mkdir(parents=True)
     (proc / "self" / "mounts").write_text("overlay /x/docker/infra/engine/merged overlay rw 0 0\n")
@@ -34,6 +34,6 @@ def test_a_mount_and_a_control_group_that_are_still_there_are_told(tmp_path: Pat
     assert f"control group {cgroups / 'memory' / 'firstlight-infra'}" in seen
 
 
-def test_links_and_routes_of_this_computer_are_seen():
+def test_links_and_routes_of_this_host_are_found():
     assert {"link lo"} <= remains.seen()
     assert any(fact.startswith("route ") for fact in remains.seen())

@@ -1,4 +1,4 @@
-"""What a restricted host refuses is taken out of a bundle, and nothing else."""
+"""The shim removes from a bundle what a restricted host refuses, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PROCESS = {
 }
 
 
-def test_capability_limits_and_a_lower_oom_score_go():
+def test_capability_limits_and_a_lower_oom_score_are_removed():
     assert permitted(PROCESS) == {
         "args": ["/sbin/init"],
         "capabilities": {"bounding": ["CAP_CHOWN"], "permitted": []},
     }
 
 
-def test_a_higher_oom_score_stays():
+def test_a_higher_oom_score_is_kept():
     assert permitted({"oomScoreAdj": 100})["oomScoreAdj"] == 100
 
 
@@ -42,9 +42,7 @@ def test_a_higher_oom_score_stays():
         ["create", "-b", "{bundle}", "id"],
     ],
 )
-def test_a_bundle_is_edited_before_runc_is_called_with_the_same_words(
-    tmp_path: Path, words: list[str]
-):
+def test_a_bundle_is_edited_before_runc_gets_the_same_arguments(tmp_path: Path, words: list[str]):
     (tmp_path / "config.json").write_text(json.dumps({"ociVersion": "1.0.2", "process": PROCESS}))
     runc = tmp_path / "runc"
     runc.write_text('#!/bin/sh\necho "runc $@"\n')

@@ -1,4 +1,4 @@
-"""What can be chosen of a docker lab, and what a lab that is up keeps."""
+"""The choices of a docker lab, and which of them an existing lab keeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def paths(tmp_path: Path) -> LabPaths:
     return LabPaths("infra", tmp_path / "infra", tmp_path, "docker")
 
 
-def test_three_and_three_on_a_network_of_their_own_unless_said_otherwise(paths: LabPaths):
+def test_the_default_is_three_and_three_machines_on_their_own_network(paths: LabPaths):
     chosen = choose(paths, {}, fresh=False)
 
     assert (chosen.control_planes, chosen.workers, str(chosen.network), chosen.images) == (
@@ -27,13 +27,13 @@ def test_three_and_three_on_a_network_of_their_own_unless_said_otherwise(paths: 
     )
 
 
-def test_what_a_lab_was_made_with_stays_when_nothing_is_said(paths: LabPaths):
+def test_an_existing_lab_keeps_its_choices(paths: LabPaths):
     keep(paths, Settings("1+1", "10.9.0.0/24", "mirror"))
 
     assert choose(paths, {}, fresh=False) == Settings("1+1", "10.9.0.0/24", "mirror")
 
 
-def test_a_lab_that_is_up_is_not_made_another_one(paths: LabPaths):
+def test_an_existing_lab_refuses_other_choices(paths: LabPaths):
     keep(paths, Settings("1+1", "10.9.0.0/24", "mirror"))
 
     with pytest.raises(TargetError, match="it was created with 1\\+1"):
@@ -60,8 +60,6 @@ def test_a_fresh_lab_forgets_the_old_choices(paths: LabPaths):
         ("IMAGES", "somewhere", "cannot take images from 'somewhere'"),
     ],
 )
-def test_a_choice_that_makes_no_sense_is_refused(
-    paths: LabPaths, variable: str, value: str, says: str
-):
+def test_an_invalid_choice_is_refused(paths: LabPaths, variable: str, value: str, says: str):
     with pytest.raises(TargetError, match=says):
         choose(paths, {f"FIRSTLIGHT_DOCKER_{variable}": value}, fresh=False)

@@ -75,7 +75,8 @@ def test_debootstrap_inherits_the_lock_and_its_last_output_is_shown(as_root, dis
         ("debootstrap", ""),
         (
             "unshare",
-            f"echo $* > {tmp_path}/words; ls -l /proc/self/fd > {tmp_path}/open; echo no mirror >&2; exit 7",
+            f"echo $* > {tmp_path}/words; ls -l /proc/self/fd > {tmp_path}/open; "
+            "echo no mirror >&2; exit 7",
         ),
     ):
         (as_root / name).write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{text}\n")

@@ -1,4 +1,4 @@
-"""A `kind` command that answers what a test says, and writes down how it was called and with what: a real process behind the real seam."""
+"""A `kind` command with scripted answers that records its calls and variables: a real process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from lab.kind.cluster import Kind
 _SCRIPT = """#!/bin/sh
 here={here}
 printf '%s\\n' "$*" >> "$here/calls"
-printf '%s %s\\n' "$KIND_EXPERIMENTAL_PROVIDER" "$KIND_EXPERIMENTAL_DOCKER_NETWORK" >> "$here/surroundings"
+printf '%s %s\\n' "$KIND_EXPERIMENTAL_PROVIDER" "$KIND_EXPERIMENTAL_DOCKER_NETWORK" \\
+  >> "$here/variables"
 case "$1 $2" in
   "get clusters") [ -f "$here/exists" ] && echo firstlight-infra; echo another ;;
-  "create cluster") touch "$here/exists"; echo ' ✓ Preparing nodes 📦'; exit $(cat "$here/create.code" 2>/dev/null || echo 0) ;;
+  "create cluster")
+    touch "$here/exists"
+    echo ' ✓ Preparing nodes 📦'
+    exit $(cat "$here/create.code" 2>/dev/null || echo 0)
+    ;;
   "delete cluster") rm -f "$here/exists" ;;
   *) echo "no answer for $*" >&2; exit 99 ;;
 esac
@@ -21,7 +26,7 @@ esac
 
 
 class FakeKind:
-    """The command, and kind as the lab uses it."""
+    """The command, and a `Kind` that uses it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,11 +42,11 @@ class FakeKind:
         )
 
     def is_there(self) -> None:
-        """Let the cluster exist."""
+        """Pretend that the cluster exists."""
         (self.folder / "exists").touch()
 
     def cannot_create(self) -> None:
-        """Let the making of a cluster fail half way."""
+        """Make the creation of a cluster fail half way."""
         (self.folder / "create.code").write_text("1")
 
     def calls(self) -> list[str]:
@@ -49,6 +54,6 @@ class FakeKind:
         file = self.folder / "calls"
         return file.read_text().splitlines() if file.exists() else []
 
-    def surroundings(self) -> set[str]:
-        """The variables that kind was given."""
-        return set((self.folder / "surroundings").read_text().splitlines())
+    def variables(self) -> set[str]:
+        """The variables that kind received."""
+        return set((self.folder / "variables").read_text().splitlines())

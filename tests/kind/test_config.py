@@ -1,4 +1,4 @@
-"""What kind is told follows from the definition, and what kind cannot make is refused before anything is made."""
+"""kind's configuration follows from the definition; what kind cannot create is refused first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cluster() -> Cluster:
     return load(ROOT, "infra")
 
 
-def test_kind_brings_no_cni_no_kube_proxy_and_no_coredns(cluster: Cluster) -> None:
+def test_kind_installs_no_cni_no_kube_proxy_and_no_coredns(cluster: Cluster) -> None:
     made = kind_config(cluster, "firstlight-infra", ADDRESSES)
     (init,) = [
         patch
@@ -41,7 +41,7 @@ def test_kind_brings_no_cni_no_kube_proxy_and_no_coredns(cluster: Cluster) -> No
     assert init["skipPhases"] == ["preflight", "addon/kube-proxy", "addon/coredns"]
 
 
-def test_nodes_and_networks_are_the_definitions(cluster: Cluster) -> None:
+def test_nodes_and_networks_match_the_definition(cluster: Cluster) -> None:
     made = kind_config(cluster, "firstlight-infra", ADDRESSES)
 
     assert [node["role"] for node in made["nodes"]] == ["control-plane"] * 3 + ["worker"] * 3
@@ -67,7 +67,7 @@ def test_the_certificate_names_every_address_that_the_endpoint_may_get(cluster: 
     assert names >= {str(address) for address in ADDRESSES if address != IPv4Address("10.6.0.255")}
 
 
-def test_containerd_keeps_layers_and_looks_for_mirrors_where_spegel_writes_them_whatever_its_configuration_version(
+def test_every_containerd_version_keeps_layers_and_reads_spegels_mirrors(
     cluster: Cluster,
 ) -> None:
     made = [
@@ -86,7 +86,7 @@ def test_containerd_keeps_layers_and_looks_for_mirrors_where_spegel_writes_them_
     }
 
 
-def test_a_version_of_kubernetes_without_a_node_image_is_refused(cluster: Cluster) -> None:
+def test_a_kubernetes_version_without_a_node_image_is_refused(cluster: Cluster) -> None:
     with pytest.raises(
         TargetError, match=r"no node image for Kubernetes v1\.34\.1 is pinned, only for v1\.35\.0"
     ):
@@ -111,7 +111,7 @@ def test_more_nodes_than_addresses_are_refused(cluster: Cluster) -> None:
         kind_config(cluster, "firstlight-infra", IPv4Network("10.6.0.248/29"))
 
 
-def test_the_engine_gives_addresses_that_are_no_machines_of_the_definition(
+def test_the_engine_never_assigns_an_address_of_a_defined_machine(
     cluster: Cluster,
 ) -> None:
     offsets = {
@@ -125,14 +125,14 @@ def test_the_engine_gives_addresses_that_are_no_machines_of_the_definition(
 
 
 @pytest.mark.parametrize("said", ["ten", "10.6.0.0/30", "8.8.8.0/24"])
-def test_a_subnet_that_makes_no_sense_is_refused(said: str) -> None:
+def test_an_invalid_subnet_is_refused(said: str) -> None:
     with pytest.raises(TargetError, match=f"cannot use '?{said}'? for node containers") as caught:
         subnet_of({"FIRSTLIGHT_KIND_SUBNET": said})
 
     assert caught.value.next_step == "FIRSTLIGHT_KIND_SUBNET=10.6.0.0/24"
 
 
-def test_the_cluster_has_a_name_that_no_other_one_of_the_operators_has(tmp_path: Path) -> None:
+def test_names_and_kubeconfig_differ_from_the_operators_own_clusters(tmp_path: Path) -> None:
     kind = kind_of(LabPaths("infra", tmp_path, tmp_path, target="kind"), {})
 
     assert (kind.name, kind.network) == ("firstlight-infra", "firstlight-infra-kind")

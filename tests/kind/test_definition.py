@@ -1,4 +1,4 @@
-"""The lab's copy of the definition is the checkout's but for names and addresses, and it is a valid definition."""
+"""The kind lab's copy of the definition is valid, and differs only in names and addresses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lab.simulated.paths import LabPaths
 ROOT = Path(__file__).resolve().parents[2]
 SUBNET = IPv4Network("10.6.0.0/24")
 
-# As kind names its nodes, with addresses in no order: the engine gives them as containers start.
+# kind's names; the addresses are unordered, because the engine assigns them as containers start.
 FOUND = Found(
     control_planes=tuple(
         Node(f"firstlight-infra-control-plane{n}", True, IPv4Address(f"10.6.0.{last}"))
@@ -36,7 +36,7 @@ FOUND = Found(
     endpoint=IPv4Address("10.6.0.227"),
 )
 
-# What `kind get kubeconfig` writes: pkg/cluster/internal/kubeconfig of kind 0.32.
+# The output of `kind get kubeconfig` in kind 0.32 (pkg/cluster/internal/kubeconfig).
 KINDS = """apiVersion: v1
 clusters:
 - cluster:
@@ -90,7 +90,7 @@ def test_kinds_load_balancer_is_the_endpoint_everywhere(copied: Cluster) -> None
     assert copied.release("cilium").values["ipv4NativeRoutingCIDR"] == str(SUBNET)
 
 
-def test_charts_stay_where_the_definition_has_them(checkout: Source, defined: Cluster) -> None:
+def test_charts_come_from_where_the_definition_says(checkout: Source, defined: Cluster) -> None:
     made = for_kind(checkout, defined, SUBNET, FOUND)
 
     assert not made.services["infra"].serves_charts
@@ -103,7 +103,7 @@ def test_charts_stay_where_the_definition_has_them(checkout: Source, defined: Cl
     assert [path for path in unchanged if made.files[path] != checkout.files[path]] == []
 
 
-def test_other_clusters_stay_as_they_are(checkout: Source, defined: Cluster) -> None:
+def test_other_clusters_are_unchanged(checkout: Source, defined: Cluster) -> None:
     made = for_kind(checkout, defined, SUBNET, FOUND)
 
     assert [
@@ -151,16 +151,14 @@ def test_a_kubeconfig_that_is_right_is_not_written_again_and_one_that_others_can
 
 
 @pytest.mark.parametrize("text", ["", "[]", KINDS.replace("users:", "people:"), "{unclosed"])
-def test_what_is_no_kubeconfig_of_kinds_is_refused_without_showing_it(
-    copied: Cluster, text: str
-) -> None:
+def test_an_unexpected_kubeconfig_is_refused_without_showing_it(copied: Cluster, text: str) -> None:
     with pytest.raises(TargetError, match="cannot read the kubeconfig that kind made") as caught:
         renamed(text, copied)
 
     assert "S0VZ" not in str(caught.value)
 
 
-def test_a_definition_with_other_nodes_never_comes_this_far(defined: Cluster) -> None:
+def test_a_cluster_with_other_nodes_than_the_definition_is_refused(defined: Cluster) -> None:
     from lab.kind.cluster import require_all
 
     fewer = replace(FOUND, workers=FOUND.workers[:2])

@@ -1,4 +1,7 @@
-"""What a kind lab needs, what it says of itself, and that nothing of it is left; a kind cluster itself is made in CI, where its node image is to be had."""
+"""The requirements, the description and the removal of a kind lab.
+
+Only CI creates a real kind cluster, because the node image is available there.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,11 @@ def paths(tmp_path: Path) -> LabPaths:
     return made
 
 
-def test_a_computer_with_everything_is_taken(paths: LabPaths) -> None:
+def test_a_complete_host_is_accepted(paths: LabPaths) -> None:
     require_platform(paths, HOST)
 
 
-def test_without_kind_it_is_said_how_to_bring_it(paths: LabPaths) -> None:
+def test_without_kind_the_error_says_how_to_install_it(paths: LabPaths) -> None:
     (paths.tools / "kind").unlink()
 
     with pytest.raises(ToolMissing, match="kind") as caught:
@@ -51,32 +54,33 @@ def test_without_kind_it_is_said_how_to_bring_it(paths: LabPaths) -> None:
     assert caught.value.next_step == "./task tools:bring TOOLS=kind"
 
 
-def test_a_computer_with_control_groups_of_version_1_is_refused(paths: LabPaths) -> None:
+def test_a_host_with_control_groups_of_version_1_is_refused(paths: LabPaths) -> None:
     with pytest.raises(TargetError, match=r"Kubernetes 1\.35 requires control groups of version 2"):
         require_platform(
             paths, Host(is_root=True, is_restricted=False, cgroup_version=1, routes=())
         )
 
 
-def test_without_an_engine_that_answers_nothing_is_begun(tmp_path: Path) -> None:
+def test_without_an_engine_nothing_is_started(tmp_path: Path) -> None:
     fake = FakeEngine(tmp_path)
     fake.answers(
         "version",
         "null",
         exit_code=1,
-        stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+        "Is the docker daemon running?",
     )
 
     with pytest.raises(TargetError, match="no container engine answers"):
         require_engine(fake.environment)
 
 
-def test_without_dockers_command_line_it_is_named() -> None:
+def test_a_missing_docker_command_is_named() -> None:
     with pytest.raises(ToolMissing, match="docker"):
         require_engine({"PATH": "/nonexistent"})
 
 
-def test_the_command_line_says_what_is_wrong_and_what_to_do_and_leaves_nothing(
+def test_the_command_line_explains_an_error_and_leaves_nothing_behind(
     tmp_path: Path,
 ) -> None:
     environment = {
@@ -98,7 +102,7 @@ def test_the_command_line_says_what_is_wrong_and_what_to_do_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lab_says_that_there_is_no_talos_and_why(paths: LabPaths) -> None:
+def test_the_description_says_why_talos_is_missing(paths: LabPaths) -> None:
     cluster, engine = load(ROOT, "infra"), Engine({}, "28.0", is_ours=False)
     write_description(
         paths,
@@ -128,7 +132,7 @@ def test_the_lab_says_that_there_is_no_talos_and_why(paths: LabPaths) -> None:
     assert target.kubeconfig == paths.kubeconfig
 
 
-def test_ending_removes_cluster_and_network_and_every_file(
+def test_down_removes_cluster_network_and_every_file(
     paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind, engine = with_kind(paths, tmp_path), with_engine(tmp_path, monkeypatch)
@@ -150,11 +154,11 @@ def test_ending_removes_cluster_and_network_and_every_file(
     assert not paths.state.parent.exists()
 
 
-def test_ending_what_is_not_there_touches_nothing(paths: LabPaths) -> None:
+def test_down_without_a_lab_changes_nothing(paths: LabPaths) -> None:
     assert not ending.down(paths, lambda _line: None)
 
 
-def test_a_cluster_that_is_left_without_kind_is_not_forgotten(
+def test_down_without_the_kind_command_keeps_the_state_of_an_existing_cluster(
     paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths.state.mkdir(parents=True)
@@ -168,7 +172,7 @@ def test_a_cluster_that_is_left_without_kind_is_not_forgotten(
 
 
 def with_kind(paths: LabPaths, tmp_path: Path) -> FakeKind:
-    """Put a kind that answers into the checkout's tools, and let there be a lab."""
+    """Put a fake kind into the checkout's tools, and create a lab."""
     (tmp_path / "fake-kind").mkdir()
     fake = FakeKind(tmp_path / "fake-kind")
     (paths.tools / "kind").unlink()
@@ -178,7 +182,7 @@ def with_kind(paths: LabPaths, tmp_path: Path) -> FakeKind:
 
 
 def with_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """Put a docker that answers on the path."""
+    """Put a fake docker on PATH."""
     (tmp_path / "fake-docker").mkdir()
     fake = FakeEngine(tmp_path / "fake-docker")
     fake.answers("version", json.dumps({"Version": "28.0", "ApiVersion": "1.48", "Os": "linux"}))

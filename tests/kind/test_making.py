@@ -1,4 +1,4 @@
-"""The kind cluster is made once, and never out of the operator's own files."""
+"""The kind cluster is created once, and never with the operator's own files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fake(tmp_path: Path) -> FakeKind:
     return FakeKind(tmp_path / "fake")
 
 
-def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(
+def test_a_cluster_is_created_on_the_labs_network_with_its_own_kubeconfig(
     fake: FakeKind, paths: LabPaths
 ) -> None:
     said: list[str] = []
@@ -36,14 +36,15 @@ def test_a_cluster_is_made_on_the_labs_network_with_a_kubeconfig_of_its_own(
 
     assert fake.calls() == [
         "get clusters",
-        f"create cluster --name firstlight-infra --config {paths.state / 'kind.yaml'} --kubeconfig {fake.kind.kubeconfig} --wait 0s",
+        f"create cluster --name firstlight-infra --config {paths.state / 'kind.yaml'} "
+        f"--kubeconfig {fake.kind.kubeconfig} --wait 0s",
     ]
-    assert fake.surroundings() == {"docker firstlight-infra-kind"}
+    assert fake.variables() == {"docker firstlight-infra-kind"}
     assert (paths.state / "kind.yaml").read_text() == CONFIG
     assert " ✓ Preparing nodes 📦" in said
 
 
-def test_a_cluster_that_is_there_is_left_alone(fake: FakeKind, paths: LabPaths) -> None:
+def test_an_existing_cluster_is_left_alone(fake: FakeKind, paths: LabPaths) -> None:
     ensure(fake.kind, CONFIG, paths, print_nothing)
 
     assert not ensure(fake.kind, CONFIG, paths, print_nothing)
@@ -51,7 +52,7 @@ def test_a_cluster_that_is_there_is_left_alone(fake: FakeKind, paths: LabPaths) 
     assert fake.calls()[-1] == "get clusters"
 
 
-def test_a_cluster_whose_making_was_killed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
+def test_a_cluster_whose_creation_was_killed_is_recreated(fake: FakeKind, paths: LabPaths) -> None:
     fake.is_there()
 
     assert ensure(fake.kind, CONFIG, paths, print_nothing)
@@ -63,7 +64,7 @@ def test_a_cluster_whose_making_was_killed_is_made_anew(fake: FakeKind, paths: L
     ]
 
 
-def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPaths) -> None:
+def test_a_cluster_whose_creation_failed_is_recreated(fake: FakeKind, paths: LabPaths) -> None:
     fake.cannot_create()
     with pytest.raises(FirstlightError, match="cannot create the kind cluster firstlight-infra"):
         ensure(fake.kind, CONFIG, paths, print_nothing)
@@ -80,7 +81,7 @@ def test_a_cluster_whose_making_failed_is_made_anew(fake: FakeKind, paths: LabPa
     ]
 
 
-def test_a_cluster_of_another_definition_is_not_touched(fake: FakeKind, paths: LabPaths) -> None:
+def test_a_cluster_from_another_definition_is_not_touched(fake: FakeKind, paths: LabPaths) -> None:
     ensure(fake.kind, CONFIG, paths, print_nothing)
 
     with pytest.raises(TargetError, match="it was created from another definition") as caught:
@@ -91,4 +92,4 @@ def test_a_cluster_of_another_definition_is_not_touched(fake: FakeKind, paths: L
 
 
 def print_nothing(_line: str) -> None:
-    """Take a line that no assertion is about."""
+    """Ignore a line."""

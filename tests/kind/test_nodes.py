@@ -1,4 +1,4 @@
-"""What the engine says of kind's containers becomes nodes and an endpoint, or a reason why not."""
+"""kind's containers become nodes and an endpoint, or an error with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NETWORK = "firstlight-infra-kind"
 def container(
     hostname: str, role: str, last: int, *, running: bool = True, network: str = NETWORK
 ) -> dict[str, object]:
-    """Return what `docker container inspect` says of one, cut to what is read."""
+    """Return a node's `docker container inspect`, reduced to the fields in use."""
     return {
         "Config": {
             "Hostname": hostname,
@@ -50,7 +50,7 @@ def with_containers(engine: FakeEngine, found: list[dict[str, object]]) -> FakeE
     return engine
 
 
-def test_nodes_come_in_the_order_in_which_kind_numbers_them(engine: FakeEngine) -> None:
+def test_nodes_are_in_kinds_numeric_order(engine: FakeEngine) -> None:
     found = find_nodes(with_containers(engine, WHOLE).engine, "firstlight-infra", NETWORK)
 
     assert [node.hostname for node in found.control_planes] == [
@@ -82,7 +82,7 @@ def test_nodes_come_in_the_order_in_which_kind_numbers_them(engine: FakeEngine) 
     ],
     ids=["none", "stopped", "no endpoint", "elsewhere"],
 )
-def test_a_cluster_that_is_not_whole_is_refused_with_the_way_on(
+def test_an_incomplete_cluster_is_refused_with_the_next_step(
     engine: FakeEngine, containers: list[dict[str, object]], reason: str
 ) -> None:
     with_containers(engine, containers)
