@@ -71,12 +71,12 @@ def test_without_root_the_error_says_so(tmp_path, monkeypatch, display):
 
 
 def test_debootstrap_inherits_the_lock_and_its_last_output_is_shown(as_root, display, tmp_path):
+    failure = "echo no mirror >&2; exit 7"
     for name, text in (
         ("debootstrap", ""),
         (
             "unshare",
-            f"echo $* > {tmp_path}/words; ls -l /proc/self/fd > {tmp_path}/open; "
-            "echo no mirror >&2; exit 7",
+            f"echo $* > {tmp_path}/words\nls -l /proc/self/fd > {tmp_path}/open\n{failure}",
         ),
     ):
         (as_root / name).write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{text}\n")
