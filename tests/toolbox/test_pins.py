@@ -1,6 +1,8 @@
 """versions.toml agrees with the versions in go.mod and pyproject.toml."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -99,12 +101,54 @@ def test_a_lock_names_no_address_and_hashes_everything(name):
     assert packages > 0
 
 
-def test_the_lock_holds_everything_that_the_project_depends_on():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lock = (ROOT / "requirements.lock").read_text()
-    for dependency in project["dependencies"]:
-        name = re.split(r"[=><~!\[]", dependency)[0].lower()
-        assert re.search(rf"^{name}==", lock, re.MULTILINE), f"{name} is not locked"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = PYPROJECT["dependency-groups"]
+
+
+def names(requirements):
+    return {
+        re.split(r"[=><~!\[]", requirement)[0].lower()
+        for requirement in requirements
+        if isinstance(requirement, str)
+    }
+
+
+def test_the_lock_holds_every_dependency_of_the_project_and_of_its_groups():
+    wanted = names(PYPROJECT["project"]["dependencies"]).union(*map(names, GROUPS.values()))
+    locked = set(re.findall(r"^(\S+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+
+    assert wanted - locked == set()
+
+
+def test_the_dev_group_includes_every_other_group():
+    included = {entry["include-group"] for entry in GROUPS["dev"]}
+
+    assert included == GROUPS.keys() - {"dev"}
+    assert "pyproject.toml --group dev" in (ROOT / ".taskfiles/tools/Taskfile.yaml").read_text()
+
+
+DISTRIBUTIONS = {"dns": "dnspython", "yaml": "pyyaml", "testinfra": "pytest-testinfra"}
+
+
+def test_an_installed_program_needs_nothing_but_its_runtime_dependencies():
+    imported = {
+        name.partition(".")[0]
+        for folder in ("src", "fixtures", "bootstrap_tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    } - {"firstlight", "fixtures", "lab"}
+    foreign = imported - sys.stdlib_module_names
+
+    assert {DISTRIBUTIONS.get(name, name) for name in foreign} <= names(
+        PYPROJECT["project"]["dependencies"]
+    )
 
 
 def test_the_pinned_versions_of_this_checkout_are_available():
