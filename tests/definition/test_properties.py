@@ -151,6 +151,9 @@ def test_any_valid_inventory_loads(tree: Path, inventory: dict[str, Any]):
     assert len(plan.machines) == len(wanted)
 
 
+ABSENT = object()
+"""Instead of a value: the key or entry is removed."""
+
 odd_values = st.recursive(
     st.none()
     | st.booleans()
@@ -183,26 +186,34 @@ def _places(data: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def _replaced(data: Any, place: tuple[Any, ...], value: Any) -> Any:
     if not place:
-        return value
+        return None if value is ABSENT else value
     changed = copy.deepcopy(data)
     holder = changed
     for key in place[:-1]:
         holder = holder[key]
-    holder[place[-1]] = value
+    if value is ABSENT:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = value
     return changed
 
 
-@given(
-    path=st.sampled_from([path for path in FILES if path.suffix == ".yaml"]),
-    value=odd_values,
-    data=st.data(),
-)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Drawn from all files at once, so that each place is equally likely.
+PLACES = [
+    (path, place)
+    for path in FILES
+    if path.suffix == ".yaml"
+    for place in _places(yaml.safe_load((TWO_CLUSTERS / path).read_text(encoding="utf-8")))
+]
+
+
+@given(where=st.sampled_from(PLACES), value=st.just(ABSENT) | odd_values)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_odd_value_raises_only_a_definition_error(
-    tree: Path, path: Path, value: Any, data: st.DataObject
+    tree: Path, where: tuple[Path, tuple[Any, ...]], value: Any
 ):
+    path, place = where
     content = yaml.safe_load((tree / path).read_text(encoding="utf-8"))
-    place = data.draw(st.sampled_from(_places(content)))
 
     with changed(tree, {path: yaml.safe_dump(_replaced(content, place, value)).encode()}):
         assert _loads_or_is_refused(tree)
