@@ -6,56 +6,63 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-from firstlight.actions.kubeconfig import kubeconfig_problem
-from firstlight.conditions.nodes import api_answers, nodes_registered, vip_accepts
-from firstlight.conditions.operator import document_is
+from firstlight.checklist import AC1, AC2, Box, Capability, Stage, Step, criterion
+from firstlight.conditions.nodes import (
+    every_node_registered,
+    kubernetes_api_answers,
+    vip_accepts_connections,
+)
+from firstlight.conditions.operator import kubeconfig_in_1password, kubeconfig_usable
 from firstlight.conditions.talos import (
     clocks_agree,
-    endpoint_answers,
-    link_is_up,
+    link_as_defined,
     machine_runs_its_configuration,
+    talos_endpoint_answers,
 )
 from firstlight.definition.model import Cluster
-from firstlight.target import Capability, Target
+from firstlight.run import Run, Waiter
+from firstlight.target import Target
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.op import OnePassword
 from firstlight.tools.talosctl import Talosctl
-from fixtures.criterion import criterion
-from fixtures.performing import Waiter
-from fixtures.run import Run
-
-BOX = ("Kubeconfig generated and pushed to 1Password",)
 
 
 @criterion(
-    "AC2",
-    "the kubeconfig is generated, private, with the cluster's context",
+    Stage.KUBERNETES,
+    AC2,
+    title="the kubeconfig is generated, private, with the cluster's context",
     task=2,
     budget_s=60,
     needs=(Capability.TALOS_API,),
-    boxes=BOX,
+    boxes=(Box.KUBECONFIG,),
+    steps=(Step.KUBECONFIG,),
 )
 def test_kubeconfig_is_generated(
-    kubeconfig_generated: Path, cluster: Cluster, workstation: Host
+    kubeconfig_generated: Path, cluster: Cluster, workstation: Host, wait: Waiter
 ) -> None:
-    file = workstation.file(str(kubeconfig_generated))
+    path = wait(kubeconfig_usable(kubeconfig_generated, cluster))
 
-    assert file.mode == 0o600
-    assert file.user == workstation.user().name
-    assert kubeconfig_problem(kubeconfig_generated, cluster) == ""
-
-
-@criterion("AC2", "the Kubernetes API answers at the cluster endpoint", task=2, budget_s=300)
-def test_the_cluster_endpoint_answers_on_6443(
-    kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
-) -> None:
-    assert wait(vip_accepts(cluster, 6443)) == f"{cluster.vip}:6443"
-    assert wait(api_answers(kubernetes, cluster)) == "ok"
+    assert workstation.file(str(path)).user == workstation.user().name
 
 
 @criterion(
-    "AC1",
-    "the Talos API answers at the cluster endpoint",
+    Stage.KUBERNETES,
+    AC2,
+    title="the Kubernetes API answers at the cluster endpoint",
+    task=2,
+    budget_s=300,
+)
+def test_the_cluster_endpoint_answers_on_6443(
+    kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+) -> None:
+    wait(vip_accepts_connections(cluster, 6443))
+    wait(kubernetes_api_answers(kubernetes, cluster))
+
+
+@criterion(
+    Stage.KUBERNETES,
+    AC1,
+    title="the Talos API answers at the cluster endpoint",
     task=1,
     budget_s=120,
     needs=(Capability.TALOS_API,),
@@ -63,19 +70,22 @@ def test_the_cluster_endpoint_answers_on_6443(
 def test_the_cluster_endpoint_answers_on_50000(
     talosctl: Talosctl, cluster: Cluster, wait: Waiter
 ) -> None:
-    assert wait(endpoint_answers(talosctl, cluster)) == cluster.talos_version
-
-
-@criterion("AC1", "every node is registered under its own name", task=2, budget_s=300)
-def test_every_node_is_registered_under_its_own_name(
-    kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
-) -> None:
-    assert wait(nodes_registered(kubernetes, cluster)) == cluster.node_names
+    wait(talos_endpoint_answers(talosctl, cluster))
 
 
 @criterion(
-    "AC1",
-    "every machine runs its configuration, its link and its clock are as defined",
+    Stage.KUBERNETES, AC1, title="every node is registered under its own name", task=2, budget_s=300
+)
+def test_every_node_is_registered_under_its_own_name(
+    kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+) -> None:
+    wait(every_node_registered(kubernetes, cluster))
+
+
+@criterion(
+    Stage.KUBERNETES,
+    AC1,
+    title="every machine runs its configuration, its link and its clock are as defined",
     task=1,
     budget_s=180,
     needs=(Capability.TALOS_API,),
@@ -83,23 +93,26 @@ def test_every_node_is_registered_under_its_own_name(
 def test_every_machine_is_as_defined(
     talosctl: Talosctl, cluster: Cluster, run: Run, wait: Waiter
 ) -> None:
-    stages = wait.each(
+    wait.each(
         {
             node.hostname: machine_runs_its_configuration(talosctl, cluster, node)
             for node in cluster.nodes
         }
     )
-    links = wait.each({node: link_is_up(talosctl, node) for node in cluster.nodes})
-    skews = wait(clocks_agree(talosctl, cluster.nodes, run.clock))
-
-    assert stages.keys() == skews.keys() == cluster.node_names
-    assert {(node.link, node.mtu, node.bond_mode) for node in links} == {
-        (link.name, link.mtu, link.bond_mode) for link in links.values()
-    }
+    wait.each({node.hostname: link_as_defined(talosctl, node) for node in cluster.nodes})
+    wait(clocks_agree(talosctl, cluster.nodes, run.clock))
 
 
-@criterion("AC2", "the kubeconfig is pushed to 1Password", task=2, budget_s=60, boxes=BOX)
+@criterion(
+    Stage.KUBERNETES,
+    AC2,
+    title="the kubeconfig is pushed to 1Password",
+    task=2,
+    budget_s=60,
+    boxes=(Box.KUBECONFIG,),
+    steps=(Step.PUSH,),
+)
 def test_kubeconfig_is_pushed_to_1password(
     kubeconfig_pushed: None, op: OnePassword, cluster: Cluster, target: Target, wait: Waiter
 ) -> None:
-    assert wait(document_is(op, cluster, target.kubeconfig))
+    wait(kubeconfig_in_1password(op, cluster, target.kubeconfig))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.conditions.manifests import secrets_present
-from firstlight.conditions.releases import release_deployed
+from firstlight.checklist import AC3, Box, Stage, Step, criterion
+from firstlight.conditions.releases import every_crd_release_deployed
+from firstlight.conditions.secrets import bootstrap_secrets_present
 from firstlight.conditions.workloads import crd_established
 from firstlight.definition.model import Cluster
+from firstlight.run import Waiter
 from firstlight.tools.helm import Helm
 from firstlight.tools.kubernetes import Kubernetes
-from fixtures.criterion import criterion
-from fixtures.performing import Waiter
 
 CRDS = (
     "ciliumnetworkpolicies.cilium.io",
@@ -25,33 +25,34 @@ CRDS = (
 """The story's seven: what Cilium's operator and the first resources of Flux need on their first attempt."""
 
 
-@criterion("AC3", "the bootstrap secrets are applied", task=3, budget_s=60)
+@criterion(
+    Stage.CRDS,
+    AC3,
+    title="the bootstrap secrets are applied",
+    task=3,
+    budget_s=60,
+    steps=(Step.SECRETS,),
+)
 def test_bootstrap_secrets_are_applied(
     secrets_applied: None, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
 ) -> None:
-    assert wait(secrets_present(kubernetes, cluster)) == {
-        cluster.sync.secret,
-        cluster.sync.decryption_secret,
-    }
+    wait(bootstrap_secrets_present(kubernetes, cluster))
 
 
-@criterion("AC3", "the CRDs are applied", task=3, budget_s=120)
+@criterion(Stage.CRDS, AC3, title="the CRDs are applied", task=3, budget_s=120, steps=(Step.CRDS,))
 def test_crds_are_applied(crds_applied: None, helm: Helm, cluster: Cluster, wait: Waiter) -> None:
-    statuses = [
-        wait(release_deployed(helm, name, "kube-system")).status for name in cluster.crd_releases
-    ]
-
-    assert statuses
-    assert set(statuses) == {"deployed"}
+    wait(every_crd_release_deployed(helm, cluster))
 
 
 @pytest.mark.parametrize("name", CRDS, ids=CRDS)
 @criterion(
-    "AC3",
-    "CRD {} is established",
+    Stage.CRDS,
+    AC3,
+    title="CRD {} is established",
     task=3,
     budget_s=120,
-    boxes=("All CRDs are established and Ready",),
+    boxes=(Box.CRDS,),
+    steps=(Step.WAIT_CRDS,),
 )
 def test_crd_is_established(name: str, kubernetes: Kubernetes, wait: Waiter) -> None:
-    assert wait(crd_established(kubernetes, name)) == name
+    wait(crd_established(kubernetes, name))

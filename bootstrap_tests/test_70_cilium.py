@@ -2,66 +2,91 @@
 
 from __future__ import annotations
 
+from firstlight.checklist import AC6, Box, Capability, Stage, criterion
 from firstlight.conditions.cilium import (
-    agents_identify,
-    bgp_enabled,
+    bgp_control_plane_enabled,
+    cilium_status_ok,
     datapath_operational,
+    every_agent_identifies_the_cluster,
     hubble_relay_answers,
-    status_ok,
 )
-from firstlight.conditions.connectivity import connectivity_passes
+from firstlight.conditions.connectivity import connectivity_test_passes
 from firstlight.definition.model import Cluster
-from firstlight.target import Capability, Target
+from firstlight.run import Waiter
+from firstlight.target import Target
 from firstlight.tools.cilium import Cilium
 from firstlight.tools.kubernetes import Kubernetes
-from fixtures.criterion import criterion
-from fixtures.performing import Waiter
 
 DATAPATH = (Capability.DATAPATH,)
 
 
-@criterion("AC6", "cilium status is well on every node", task=7, budget_s=600, needs=DATAPATH)
+@criterion(
+    Stage.CILIUM,
+    AC6,
+    title="cilium status is well on every node",
+    task=7,
+    budget_s=600,
+    needs=DATAPATH,
+)
 def test_cilium_status_is_well(cilium: Cilium, wait: Waiter) -> None:
-    assert wait(status_ok(cilium))
+    wait(cilium_status_ok(cilium))
 
 
 @criterion(
-    "AC6", "every agent runs with the cluster's id and name", task=7, budget_s=120, needs=DATAPATH
+    Stage.CILIUM,
+    AC6,
+    title="every agent runs with the cluster's id and name",
+    task=7,
+    budget_s=120,
+    needs=DATAPATH,
 )
 def test_every_agent_runs_with_the_clusters_id_and_name(
     cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
 ) -> None:
-    assert set(wait(agents_identify(cilium, kubernetes, cluster)).values()) == {
-        (str(cluster.id), cluster.name)
-    }
-
-
-@criterion("AC6", "the eBPF datapath is operational", task=7, budget_s=120, needs=DATAPATH)
-def test_the_ebpf_datapath_is_operational(
-    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
-) -> None:
-    assert wait(datapath_operational(cilium, kubernetes, cluster)).keys() == cluster.node_names
-
-
-@criterion("AC6", "the BGP control plane is enabled", task=7, budget_s=120, needs=DATAPATH)
-def test_the_bgp_control_plane_is_enabled(
-    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
-) -> None:
-    assert wait(bgp_enabled(cilium, kubernetes, cluster)) == len(cluster.nodes)
-
-
-@criterion("AC6", "Hubble relay answers", task=7, budget_s=180, needs=DATAPATH)
-def test_hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
-    assert wait(hubble_relay_answers(kubernetes, cluster)) == len(cluster.nodes)
+    wait(every_agent_identifies_the_cluster(cilium, kubernetes, cluster))
 
 
 @criterion(
-    "AC6",
-    "cilium connectivity test passes",
+    Stage.CILIUM,
+    AC6,
+    title="the eBPF datapath is operational",
+    task=7,
+    budget_s=120,
+    needs=DATAPATH,
+)
+def test_the_ebpf_datapath_is_operational(
+    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+) -> None:
+    wait(datapath_operational(cilium, kubernetes, cluster))
+
+
+@criterion(
+    Stage.CILIUM,
+    AC6,
+    title="the BGP control plane is enabled",
+    task=7,
+    budget_s=120,
+    needs=DATAPATH,
+)
+def test_the_bgp_control_plane_is_enabled(
+    cilium: Cilium, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+) -> None:
+    wait(bgp_control_plane_enabled(cilium, kubernetes, cluster))
+
+
+@criterion(Stage.CILIUM, AC6, title="Hubble relay answers", task=7, budget_s=180, needs=DATAPATH)
+def test_hubble_relay_answers(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
+    wait(hubble_relay_answers(kubernetes, cluster))
+
+
+@criterion(
+    Stage.CILIUM,
+    AC6,
+    title="cilium connectivity test passes",
     task=7,
     budget_s=1800,
     needs=DATAPATH,
-    boxes=("`cilium connectivity test` passes",),
+    boxes=(Box.CONNECTIVITY,),
 )
 def test_cilium_connectivity_test_passes(cilium: Cilium, target: Target, wait: Waiter) -> None:
-    assert wait(connectivity_passes(cilium, target.connectivity)) > 0
+    wait(connectivity_test_passes(cilium, target.connectivity))

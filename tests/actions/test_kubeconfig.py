@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from firstlight.actions.kubeconfig import generate_kubeconfig, kubeconfig_problem, push_kubeconfig
+from firstlight.actions.kubeconfig import generate_kubeconfig, push_kubeconfig
 from firstlight.errors import ActionFailed, Blocked
+from firstlight.tools.kubeconfig import kubeconfig_problem
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.op import OnePassword
 from firstlight.tools.talosctl import Talosctl
@@ -76,10 +77,10 @@ WRONG: dict[str, tuple[object, int, str]] = {
         "points at nothing, not at https://10.25.11.10:6443",
     ),
     "empty": ("", 0o600, "has no context admin@infra, only none"),
-    "text": ("hunter2", 0o600, "is no kubeconfig: AttributeError"),
-    "list": ([1], 0o600, "is no kubeconfig: AttributeError"),
-    "half": ("a: [", 0o600, "is no kubeconfig: Unreadable"),
-    "null context": ({"contexts": [None]}, 0o600, "is no kubeconfig: TypeError"),
+    "text": ("hunter2", 0o600, "is not a kubeconfig: AttributeError"),
+    "list": ([1], 0o600, "is not a kubeconfig: AttributeError"),
+    "half": ("a: [", 0o600, "is not a kubeconfig: Unreadable"),
+    "null context": ({"contexts": [None]}, 0o600, "is not a kubeconfig: TypeError"),
 }
 
 
@@ -96,7 +97,7 @@ def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path):
     path.write_bytes(b"\xff\xfe\x00")
     path.chmod(0o600)
 
-    assert kubeconfig_problem(path, CLUSTER) == f"{path} is no kubeconfig: UnicodeDecodeError"
+    assert kubeconfig_problem(path, CLUSTER) == f"{path} is not a kubeconfig: UnicodeDecodeError"
 
 
 def test_a_kubeconfig_that_does_not_exist_is_said(path: Path):
@@ -148,7 +149,7 @@ def test_a_kubeconfig_of_another_cluster_is_an_error_and_not_left_behind_as_ours
 
     with pytest.raises(
         ActionFailed,
-        match=r"cannot use the kubeconfig that infra-cp-1 made: .* has no context admin@infra, only admin@apps",
+        match=r"cannot use the kubeconfig that infra-cp-1 returned: .* has no context admin@infra, only admin@apps",
     ):
         generate.act()
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from firstlight.actions.manifests import apply_flux_resources, apply_secrets
 from firstlight.errors import FirstlightError
+from firstlight.run.retry import is_retried
 from firstlight.tools.kubectl import FIELD_MANAGER, Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.manifests import difference, missing_from, read_manifests
@@ -293,7 +294,7 @@ def test_a_secret_that_breaks_the_yaml_around_it_is_never_shown(kubernetes: Kube
 
     assert "hunter2" not in str(caught.value)
     assert "keep it in base64" in caught.value.next_step
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
 
 
 def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass(kubernetes: Kubernetes):
@@ -306,7 +307,7 @@ def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass(kubern
     ) as caught:
         action.act()
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_fluxs_first_objects_are_those_of_the_definition(kubernetes: Kubernetes, api: ApiServer):

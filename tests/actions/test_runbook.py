@@ -40,7 +40,7 @@ def rows(path: Path) -> list[str]:
 def test_the_timing_is_written_between_the_markers_and_nothing_else_changes(runbook: Path):
     action = write(runbook, 843.4, 1122)
 
-    assert action.need() == "bootstrap.md has no row of this run"
+    assert action.need() == "bootstrap.md has no row for this run"
     action.act()
 
     assert (
@@ -98,7 +98,7 @@ def test_the_projects_own_runbook_has_the_markers():
         write(
             CHECKOUT / "docs" / "runbooks" / "bootstrap.md", 1.0, 2.0, cluster="no-such-cluster"
         ).need()
-        == "bootstrap.md has no row of this run"
+        == "bootstrap.md has no row for this run"
     )
 
 

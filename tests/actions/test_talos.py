@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.actions.talos import BOOTSTRAP_RETRY_S, bootstrap_etcd
+from firstlight.actions import Action
+from firstlight.actions.talos import bootstrap_etcd
+from firstlight.conditions import Condition
 from firstlight.errors import ActionFailed, FirstlightError, NotReady
-from firstlight.tools.process import ToolFailed
+from firstlight.process import ToolFailed
+from firstlight.run.retry import ETCD_BOOTSTRAP_S, Observer, is_retried, wait_for
 from tests.clocks import FakeClock
 from tests.conditions.machines import ALREADY_EXISTS, DOWN, NO_LEADER, Machine, Machines, member_of
 from tests.tools.scripted import TIMED_OUT, Said, captured
@@ -14,8 +17,17 @@ from tests.tools.scripted import TIMED_OUT, Said, captured
 FIRST = "10.25.11.11"
 
 
-def action(machines: Machines, clock: FakeClock | None = None):
-    return bootstrap_etcd(machines.talosctl, machines.cluster, clock or FakeClock())
+def action(
+    machines: Machines, clock: FakeClock | None = None, observer: Observer | None = None
+) -> Action:
+    """Return the action; a refusal for now is retried as a run does."""
+
+    def until_accepted(condition: Condition[str]) -> str:
+        return wait_for(
+            condition, budget_s=ETCD_BOOTSTRAP_S, clock=clock or FakeClock(), observer=observer
+        )[0]
+
+    return bootstrap_etcd(machines.talosctl, machines.cluster, until_accepted)
 
 
 def test_machines_without_any_member_need_it_on_the_first_control_plane_node():
@@ -86,7 +98,7 @@ def test_it_is_not_needed_as_long_as_one_node_cannot_be_judged(name: str, machin
     with pytest.raises(FirstlightError) as caught:
         action(machines).need()
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_a_refusal_for_now_is_asked_again():
@@ -98,11 +110,9 @@ def test_a_refusal_for_now_is_asked_again():
         Said(),
     ]
 
-    told: list[str] = []
+    reported: list[str] = []
 
-    bootstrap_etcd(
-        machines.talosctl, machines.cluster, clock, observer=lambda seen, _: told.append(seen)
-    ).act()
+    action(machines, clock, observer=lambda seen, _: reported.append(seen)).act()
 
     assert machines.bootstrapped == [FIRST] * 4
     assert 0 < clock.seconds < 5
@@ -112,7 +122,7 @@ def test_a_refusal_for_now_is_asked_again():
         "connection refused",
         "accepted",
     )
-    assert [text in seen for text, seen in zip(refusals, told, strict=True)] == [True] * 4
+    assert [text in seen for text, seen in zip(refusals, reported, strict=True)] == [True] * 4
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,7 @@ def test_a_machine_that_never_gets_ready_is_given_up():
     ):
         action(machines, clock).act()
 
-    assert clock.seconds == pytest.approx(BOOTSTRAP_RETRY_S)
+    assert clock.seconds == pytest.approx(ETCD_BOOTSTRAP_S)
 
 
 def test_already_exists_is_success_when_the_members_prove_it():
@@ -177,7 +187,7 @@ def test_already_exists_without_a_member_is_no_success_and_is_not_asked_again():
         action(machines, clock).act()
 
     assert machines.bootstrapped == [FIRST]
-    assert clock.seconds == pytest.approx(BOOTSTRAP_RETRY_S)
+    assert clock.seconds == pytest.approx(ETCD_BOOTSTRAP_S)
 
 
 def test_already_exists_of_another_cluster_stops_it():

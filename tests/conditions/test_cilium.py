@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from firstlight.conditions.cilium import (
-    agents_identify,
-    bgp_enabled,
+    bgp_control_plane_enabled,
+    cilium_status_ok,
     datapath_operational,
+    every_agent_identifies_the_cluster,
     hubble_relay_answers,
-    status_ok,
 )
-from firstlight.conditions.dns import dns_resolves_across_nodes
+from firstlight.conditions.dns import coredns_answers_across_nodes
 from firstlight.errors import FirstlightError
+from firstlight.run.retry import is_retried
 from firstlight.tools.cilium import Cilium
 from firstlight.tools.grpc import NoAnswer
 from firstlight.tools.kubectl import Kubectl
@@ -63,13 +64,13 @@ def cilium(**answers: Said | dict[str, Any]) -> Cilium:
 
 
 def test_cilium_status_is_judged_by_its_exit_code():
-    assert status_ok(cilium(cli=Said("OK"))).probe().holds
-    seen = status_ok(
+    assert cilium_status_ok(cilium(cli=Said("OK"))).probe().holds
+    seen = cilium_status_ok(
         cilium(
             cli=Said(stderr="timeout while waiting for status to become successful", exit_code=1)
         )
     ).probe()
-    assert (seen.seen, seen.hopeless) == (
+    assert (seen.seen, seen.unsatisfiable) == (
         "timeout while waiting for status to become successful",
         False,
     )
@@ -80,7 +81,7 @@ def test_the_agent_of_every_node_is_asked_for_the_clusters_id_and_name(
 ):
     asked = cilium(config=CONFIG)
 
-    seen = agents_identify(asked, kubernetes, CLUSTER).probe()
+    seen = every_agent_identifies_the_cluster(asked, kubernetes, CLUSTER).probe()
 
     assert seen.value == dict.fromkeys(NAMES, ("1", "infra"))
     assert [called.argv[6] for called in asked._runner.called] == [
@@ -92,9 +93,11 @@ def test_the_agent_of_every_node_is_asked_for_the_clusters_id_and_name(
 def test_an_agent_of_another_identity_is_final(
     kubernetes: Kubernetes, agents: None, wrong: dict[str, Any]
 ):
-    seen = agents_identify(cilium(config={**CONFIG, **wrong}), kubernetes, CLUSTER).probe()
+    seen = every_agent_identifies_the_cluster(
+        cilium(config={**CONFIG, **wrong}), kubernetes, CLUSTER
+    ).probe()
 
-    assert seen.hopeless
+    assert seen.unsatisfiable
     assert f"the agent of {NAMES[0]} runs with cluster id" in seen.seen
 
 
@@ -103,13 +106,31 @@ def test_a_node_without_a_ready_agent_is_waited_for(
 ):
     api.hold(PODS, *(agent(name, well=name != NAMES[0]) for name in NAMES))
 
-    for condition in (agents_identify, datapath_operational, bgp_enabled):
+    for condition in (
+        every_agent_identifies_the_cluster,
+        datapath_operational,
+        bgp_control_plane_enabled,
+    ):
         seen = condition(cilium(), kubernetes, CLUSTER).probe()
-        assert (seen.seen, seen.hopeless) == (f"no agent is ready on {NAMES[0]}", False)
+        assert (seen.seen, seen.unsatisfiable) == (f"no agent is ready on {NAMES[0]}", False)
+
+
+def test_an_agent_on_a_node_that_nobody_defined_is_named(
+    api: ApiServer, kubernetes: Kubernetes, agents: None
+):
+    api.hold(PODS, *(agent(name) for name in [*NAMES, "stranger"]))
+
+    for condition in (
+        every_agent_identifies_the_cluster,
+        datapath_operational,
+        bgp_control_plane_enabled,
+    ):
+        seen = condition(cilium(), kubernetes, CLUSTER).probe()
+        assert (seen.holds, seen.seen) == (False, "agents run on unknown nodes: stranger")
 
 
 @pytest.mark.parametrize(
-    ("change", "holds", "hopeless"),
+    ("change", "holds", "unsatisfiable"),
     [
         ({}, True, False),
         ({"kube-proxy-replacement": {"mode": "Strict"}}, True, False),
@@ -120,32 +141,38 @@ def test_a_node_without_a_ready_agent_is_waited_for(
     ],
 )
 def test_the_datapath_is_judged_by_the_agents_own_words(
-    kubernetes: Kubernetes, agents: None, change: dict[str, Any], holds: bool, hopeless: bool
+    kubernetes: Kubernetes, agents: None, change: dict[str, Any], holds: bool, unsatisfiable: bool
 ):
     seen = datapath_operational(cilium(status={**STATUS, **change}), kubernetes, CLUSTER).probe()
 
-    assert (seen.holds, seen.hopeless) == (holds, hopeless)
+    assert (seen.holds, seen.unsatisfiable) == (holds, unsatisfiable)
 
 
 def test_an_agent_that_cannot_be_asked_yet_is_waited_for(kubernetes: Kubernetes, agents: None):
     starting = Said(stderr="error: unable to upgrade connection: container not found", exit_code=1)
 
-    assert not datapath_operational(cilium(status=starting), kubernetes, CLUSTER).probe().hopeless
-    assert not agents_identify(cilium(config=starting), kubernetes, CLUSTER).probe().hopeless
+    assert (
+        not datapath_operational(cilium(status=starting), kubernetes, CLUSTER).probe().unsatisfiable
+    )
+    assert (
+        not every_agent_identifies_the_cluster(cilium(config=starting), kubernetes, CLUSTER)
+        .probe()
+        .unsatisfiable
+    )
     with pytest.raises(FirstlightError) as caught:
         datapath_operational(
             cilium(status=Said("Defaulted container\n{")), kubernetes, CLUSTER
         ).probe()
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 @pytest.mark.parametrize("bgp", [True, False])
 def test_bgp_is_on_by_what_the_agents_run_with(kubernetes: Kubernetes, agents: None, bgp: bool):
-    seen = bgp_enabled(
+    seen = bgp_control_plane_enabled(
         cilium(config={**CONFIG, "EnableBGPControlPlane": bgp}), kubernetes, CLUSTER
     ).probe()
 
-    assert (seen.value, seen.hopeless) == ((len(NAMES), False) if bgp else (None, True))
+    assert (seen.value, seen.unsatisfiable) == ((len(NAMES), False) if bgp else (None, True))
 
 
 class Relay(Kubernetes):
@@ -187,8 +214,8 @@ def test_hubble_relay_must_answer_and_hear_every_node():
         NAMES
     )
     deaf = hubble_relay_answers(Relay(RELAY, answered(HEARS_TWO)), CLUSTER).probe()
-    assert (deaf.seen, deaf.hopeless) == (
-        f"Hubble Relay hears 2 of {len(NAMES)} nodes, 4095 flows",
+    assert (deaf.seen, deaf.unsatisfiable) == (
+        f"Hubble Relay is connected to 2 of {len(NAMES)} nodes, 4095 flows",
         False,
     )
     assert (
@@ -208,7 +235,7 @@ def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
     with pytest.raises(NoAnswer) as caught:
         hubble_relay_answers(Relay(RELAY, answer), CLUSTER).probe()
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 @pytest.fixture
@@ -267,7 +294,7 @@ ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1
 def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dns: None):
     asked = kubectl(Said(ANSWER))
 
-    seen = dns_resolves_across_nodes(kubernetes, asked).probe()
+    seen = coredns_answers_across_nodes(kubernetes, asked).probe()
 
     assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
     made = [json.loads(called.input) for called in asked._runner.called if called.input]
@@ -286,7 +313,7 @@ def test_a_coredns_pod_that_is_leaving_is_not_asked(
     gone["metadata"]["labels"]["k8s-app"] = "kube-dns"
     api.kinds[PODS.path()].append(gone)
 
-    seen = dns_resolves_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe()
+    seen = coredns_answers_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe()
 
     assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
 
@@ -296,7 +323,7 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
 ):
     asked = kubectl(Said(ANSWER))
 
-    dns_resolves_across_nodes(kubernetes, asked).probe()
+    coredns_answers_across_nodes(kubernetes, asked).probe()
 
     assert [called.argv[7] for called in asked._runner.called] == [
         "delete",
@@ -311,8 +338,8 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
 @pytest.mark.parametrize(
     ("answer", "seen"),
     [
-        (Said("10.9.9.9 STREAM x\n"), "says 10.9.9.9, not 10.43.0.1"),
-        (Said(""), "says nothing, not 10.43.0.1"),
+        (Said("10.9.9.9 STREAM x\n"), "answers 10.9.9.9, not 10.43.0.1"),
+        (Said(""), "answers nothing, not 10.43.0.1"),
         (
             Said(stderr="error: unable to upgrade connection", exit_code=1),
             "error: unable to upgrade connection",
@@ -322,10 +349,10 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
 def test_another_answer_or_none_is_said_with_who_asked_whom(
     kubernetes: Kubernetes, dns: None, answer: Said, seen: str
 ):
-    observation = dns_resolves_across_nodes(kubernetes, kubectl(answer)).probe()
+    observation = coredns_answers_across_nodes(kubernetes, kubectl(answer)).probe()
 
     assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"
-    assert not observation.hopeless
+    assert not observation.unsatisfiable
 
 
 NO_GETENT = 'OCI runtime create failed: exec: "getent": executable file not found in $PATH'
@@ -365,17 +392,17 @@ LATE = Said(
 def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(
     kubernetes: Kubernetes, dns: None, asked: Kubectl, seen: str
 ):
-    observation = dns_resolves_across_nodes(kubernetes, asked).probe()
+    observation = coredns_answers_across_nodes(kubernetes, asked).probe()
 
     assert observation.seen == f"coredns-0 on {NAMES[0]}, asked from {NAMES[1]}: {seen}"
-    assert not observation.hopeless
+    assert not observation.unsatisfiable
 
 
 def test_one_node_alone_cannot_show_it(api: ApiServer, kubernetes: Kubernetes, dns: None):
     api.hold(NODES, item(NAMES[0]))
 
-    assert dns_resolves_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe().hopeless
+    assert coredns_answers_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe().unsatisfiable
 
 
 def test_a_plan_takes_no_lookup_that_makes_pods(kubernetes: Kubernetes):
-    assert not dns_resolves_across_nodes(kubernetes, kubectl(Said(ANSWER))).passive
+    assert not coredns_answers_across_nodes(kubernetes, kubectl(Said(ANSWER))).passive

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.conditions.connectivity import connectivity_passes
+from firstlight.conditions.connectivity import connectivity_test_passes
 from firstlight.events import ScenarioStanding
 from firstlight.target import Connectivity
 from firstlight.tools.cilium import Cilium
@@ -54,7 +54,9 @@ def runner(said: Said, *, removed: list[Said] | None = None) -> ScriptedRunner:
 
 
 def judged(said: Said, *, removed: list[Said] | None = None):
-    return connectivity_passes(Cilium(runner(said, removed=removed), Path("k"), "c"), HERE).probe()
+    return connectivity_test_passes(
+        Cilium(runner(said, removed=removed), Path("k"), "c"), HERE
+    ).probe()
 
 
 def test_each_scenario_has_its_standing_and_its_words():
@@ -83,7 +85,7 @@ def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
     )
     found = runner(Said(skipped))
 
-    seen = connectivity_passes(Cilium(found, Path("k"), "c"), lacking).probe()
+    seen = connectivity_test_passes(Cilium(found, Path("k"), "c"), lacking).probe()
 
     (told,) = [one for one in seen.scenarios if one.name == "check-log-errors"]
     assert told.standing is ScenarioStanding.LEFT_OUT
@@ -94,7 +96,7 @@ def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
 def test_a_failed_scenario_fails_the_criterion_in_the_tools_words():
     seen = judged(Said(BAD, exit_code=1))
 
-    assert seen.hopeless
+    assert seen.unsatisfiable
     assert (
         seen.seen
         == f"2 passed, 1 failed, 1 not verifiable here, 2 left out; first no-policies/pod-to-world: {CURL}"
@@ -135,24 +137,24 @@ def test_words_of_failure_in_a_test_that_passed_are_no_failure():
                 stderr="\nError: connectivity test failed: context deadline exceeded\n",
                 exit_code=1,
             ),
-            "it ended after 1 of 4 tests (exit code 1): Error: connectivity test failed: context deadline exceeded",
+            "ended after 1 of 4 tests (exit code 1): Error: connectivity test failed: context deadline exceeded",
         ),
         (
             Said(BEGUN, exit_code=-15, timed_out=True),
-            "it ended after 1 of 4 tests (its time was up): ",
+            "ended after 1 of 4 tests (timed out): ",
         ),
         (
             Said(stderr="Error: unable to list nodes\n", exit_code=1),
-            "it ended after 0 of 0 tests (exit code 1): Error: unable to list nodes",
+            "ended after 0 of 0 tests (exit code 1): Error: unable to list nodes",
         ),
-        (TIMED_OUT, "it ended after 0 of 0 tests (its time was up): no answer"),
+        (TIMED_OUT, "ended after 0 of 0 tests (timed out): no answer"),
     ],
     ids=["cut off", "timed out", "never began", "silent"],
 )
 def test_a_run_that_did_not_come_to_its_end_fails(said: Said, seen: str):
     observation = judged(said)
 
-    assert observation.hopeless
+    assert observation.unsatisfiable
     assert observation.seen.startswith(seen)
 
 
@@ -178,13 +180,13 @@ def test_a_run_in_which_nothing_was_tested_fails():
 
 
 def test_an_exit_code_that_says_otherwise_is_believed():
-    assert judged(Said(GOOD, exit_code=3)).hopeless
+    assert judged(Said(GOOD, exit_code=3)).unsatisfiable
 
 
 def test_what_an_earlier_test_left_is_removed_first_and_its_own_afterwards():
     asked = runner(Said(GOOD))
 
-    connectivity_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
+    connectivity_test_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
 
     assert [called.argv[3:5] for called in asked.called] == [
         ["delete", "namespace"],
@@ -203,9 +205,9 @@ def test_it_is_not_run_beside_what_an_earlier_test_left():
     )
     asked = runner(Said(GOOD), removed=[stuck])
 
-    seen = connectivity_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
+    seen = connectivity_test_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
 
-    assert (seen.holds, seen.hopeless) == (False, False)
+    assert (seen.holds, seen.unsatisfiable) == (False, False)
     assert "timed out waiting" in seen.seen
     assert len(asked.called) == 1
 
@@ -216,7 +218,7 @@ def test_a_namespace_that_does_not_go_is_not_passed_over():
     seen = judged(Said(GOOD), removed=[Said(), stuck])
 
     assert (seen.holds, len(seen.scenarios)) == (False, 6)
-    assert seen.seen.endswith("but its namespace does not go: error: timed out")
+    assert seen.seen.endswith("but its namespace cannot be removed: error: timed out")
 
 
 def test_what_the_real_cli_printed_is_read():

@@ -6,14 +6,14 @@ import pytest
 
 from firstlight.conditions import Condition, Observation
 from firstlight.conditions.etcd import (
-    EtcdUnknown,
-    etcd_bootstrapped_on,
-    etcd_claims,
-    etcd_runs,
+    etcd_is_bootstrapped,
+    etcd_runs_on_every_control_plane_node,
     no_foreign_etcd,
 )
 from firstlight.errors import FirstlightError
-from firstlight.tools.process import ToolFailed
+from firstlight.process import ToolFailed
+from firstlight.run.retry import is_retried
+from firstlight.tools.etcd import EtcdUnknown, etcd_claims
 from tests.conditions.machines import (
     DOWN,
     LEARNER,
@@ -96,7 +96,7 @@ def test_what_cannot_be_told_of_one_node_is_never_taken_for_no_etcd(name: str, m
     with pytest.raises(FirstlightError) as caught:
         etcd_claims(machines.talosctl, machines.cluster)
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_a_node_that_another_authority_signed_is_not_asked_again():
@@ -105,7 +105,7 @@ def test_a_node_that_another_authority_signed_is_not_asked_again():
     with pytest.raises(ToolFailed) as caught:
         etcd_claims(machines.talosctl, machines.cluster)
 
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
 
 
 def test_an_etcd_that_is_neither_running_nor_waiting_says_why():
@@ -135,9 +135,9 @@ def test_a_member_that_gave_up_joining_says_so():
     there = member_of("cp-1", "cp-3")
     machines = Machines(cp_1=there, cp_2=GAVE_UP, cp_3=there)
 
-    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+    seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
-    assert not seen.hopeless
+    assert not seen.unsatisfiable
     assert "failed to build initial etcd cluster" in seen.seen
 
 
@@ -146,7 +146,7 @@ def test_strangers_in_etcd_stop_the_run():
 
     seen = look(no_foreign_etcd(machines.talosctl, machines.cluster))
 
-    assert (seen.hopeless, seen.seen) == (
+    assert (seen.unsatisfiable, seen.seen) == (
         True,
         "etcd has members that the definition does not know: infra-old-1",
     )
@@ -155,10 +155,10 @@ def test_strangers_in_etcd_stop_the_run():
 def test_two_clusters_stop_the_run():
     machines = Machines(cp_1=member_of("cp-1", "cp-3"), cp_2=member_of("cp-2"))
 
-    for condition in (no_foreign_etcd, etcd_runs):
+    for condition in (no_foreign_etcd, etcd_runs_on_every_control_plane_node):
         seen = look(condition(machines.talosctl, machines.cluster))
 
-        assert seen.hopeless
+        assert seen.unsatisfiable
         assert (
             seen.seen
             == "more than one etcd cluster claims these machines: infra-cp-1 says infra-cp-1, infra-cp-3; infra-cp-2 says infra-cp-2"
@@ -190,7 +190,7 @@ def test_the_bootstrapped_node_alone_is_asked_whether_it_is_a_member():
     machines = Machines(cp_1=member_of("cp-1"), cp_2=Machine(fails=DOWN), cp_3=Machine(etcd=""))
 
     assert (
-        look(etcd_bootstrapped_on(machines.talosctl, machines.cluster)).seen
+        look(etcd_is_bootstrapped(machines.talosctl, machines.cluster)).seen
         == "infra-cp-1 lists infra-cp-1"
     )
 
@@ -198,9 +198,9 @@ def test_the_bootstrapped_node_alone_is_asked_whether_it_is_a_member():
 def test_a_node_that_is_not_bootstrapped_lists_no_member_yet():
     machines = Machines()
 
-    seen = look(etcd_bootstrapped_on(machines.talosctl, machines.cluster))
+    seen = look(etcd_is_bootstrapped(machines.talosctl, machines.cluster))
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (
         False,
         False,
         "infra-cp-1 lists no etcd member yet",
@@ -210,7 +210,7 @@ def test_a_node_that_is_not_bootstrapped_lists_no_member_yet():
 def test_etcd_runs_when_all_three_say_so_and_are_healthy():
     machines = Machines(cp_1=member_of(*ALL), cp_2=member_of(*ALL), cp_3=member_of(*ALL))
 
-    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+    seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
     assert (seen.holds, seen.seen) == (
         True,
@@ -221,7 +221,7 @@ def test_etcd_runs_when_all_three_say_so_and_are_healthy():
 def test_who_is_behind_is_said_by_name_with_what_the_first_etcd_says_that_does_not_run():
     machines = Machines(cp_1=member_of("cp-1", "cp-2"), cp_2=member_of("cp-1", "cp-2"))
 
-    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+    seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
     assert not seen.holds
     agreement = "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
@@ -243,7 +243,7 @@ def test_a_machine_that_does_not_say_why_it_is_behind_does_not_hide_that_it_is(s
 
     machines.runner.script = once
 
-    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+    seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
     assert (
         seen.seen
@@ -259,7 +259,7 @@ def test_a_member_that_is_unwell_is_not_waited_past():
         cp_3=member_of(*ALL),
     )
 
-    seen = look(etcd_runs(machines.talosctl, machines.cluster))
+    seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
     assert (seen.holds, seen.seen) == (
         False,

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from firstlight.conditions.gitops import (
-    artifact_is,
+    every_helm_release_ready,
     flux_check_passes,
+    flux_has_cloned,
     flux_has_no_failure,
     flux_object_ready,
+    git_repository_ready,
     handed_off_without_rollout,
-    helm_releases_ready,
+    kustomization_ready,
     why_unready,
 )
 from firstlight.tools.flux import Flux
@@ -24,6 +26,7 @@ from firstlight.tools.objects import (
     DEPLOYMENTS,
     GIT_REPOSITORIES,
     HELM_RELEASES,
+    KUSTOMIZATIONS,
     REPLICA_SETS,
 )
 from tests.conditions.objects import Object, condition, item, ready
@@ -52,7 +55,7 @@ COMMIT = "100c4f48ed5a1cae8b844f449e376bc0484eb990"
             item(
                 "x", conditions=ready("True", "stored artifact"), generation=2, observedGeneration=1
             ),
-            "not reconciled since it was changed",
+            "not reconciled since its last change",
         ),
         (
             item(
@@ -61,7 +64,7 @@ COMMIT = "100c4f48ed5a1cae8b844f449e376bc0484eb990"
                 generation=2,
                 observedGeneration=2,
             ),
-            "not reconciled since it was changed",
+            "not reconciled since its last change",
         ),
         (
             item(
@@ -80,7 +83,8 @@ def test_a_flux_object_is_ready_for_its_present_generation_alone(made: Object, w
 
 
 def test_an_object_that_does_not_exist_yet_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
-    condition = flux_object_ready(kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system")
+    api.hold(GIT_REPOSITORIES)
+    condition = flux_object_ready(kubernetes, GIT_REPOSITORIES, "flux-system", "flux-system", {})
     assert condition.probe().seen == "flux-system/flux-system does not exist"
 
     api.hold(
@@ -94,6 +98,65 @@ def test_an_object_that_does_not_exist_yet_is_waited_for(api: ApiServer, kuberne
     )
 
     assert condition.probe().seen == "flux-system: stored artifact"
+
+
+SYNC = CLUSTER.sync
+
+
+def repository(**ref: str) -> Object:
+    spec = {"url": ref.pop("url", SYNC.url), "ref": {"branch": SYNC.branch, **ref}}
+    return item(
+        SYNC.repository, SYNC.namespace, spec=spec, conditions=ready("True", "stored artifact")
+    )
+
+
+def test_the_git_repository_is_ready_with_the_defined_url_and_branch(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    api.hold(GIT_REPOSITORIES, repository())
+
+    assert git_repository_ready(kubernetes, CLUSTER).probe().holds
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"),
+    [
+        (repository(branch="other"), f"spec.ref.branch is other, not {SYNC.branch}"),
+        (repository(branch=""), f"spec.ref.branch is unset, not {SYNC.branch}"),
+        (
+            repository(url="ssh://git@elsewhere/x"),
+            f"spec.url is ssh://git@elsewhere/x, not {SYNC.url}",
+        ),
+    ],
+    ids=["branch", "no branch", "url"],
+)
+def test_a_ready_git_repository_of_another_source_is_final(
+    api: ApiServer, kubernetes: Kubernetes, made: Object, wrong: str
+):
+    api.hold(GIT_REPOSITORIES, made)
+
+    seen = git_repository_ready(kubernetes, CLUSTER).probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (True, f"{SYNC.repository}: {wrong}")
+
+
+@pytest.mark.parametrize(("path", "holds"), [(SYNC.path, True), ("./elsewhere", False)])
+def test_the_kustomization_is_ready_with_the_path_of_the_cluster(
+    api: ApiServer, kubernetes: Kubernetes, path: str, holds: bool
+):
+    api.hold(
+        KUSTOMIZATIONS,
+        item(
+            SYNC.kustomization,
+            SYNC.namespace,
+            spec={"path": path},
+            conditions=ready("True", "Applied revision: main@sha1:1"),
+        ),
+    )
+
+    seen = kustomization_ready(kubernetes, CLUSTER).probe()
+
+    assert (seen.holds, seen.unsatisfiable) == (holds, not holds)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +179,7 @@ def test_what_flux_has_cloned_is_the_remotes_head(
         GIT_REPOSITORIES, item(CLUSTER.sync.repository, CLUSTER.sync.namespace, artifact=artifact)
     )
 
-    seen = artifact_is(kubernetes, GIT_REPOSITORIES, CLUSTER, COMMIT).probe()
+    seen = flux_has_cloned(kubernetes, CLUSTER, COMMIT).probe()
 
     assert (seen.holds, seen.seen) == (holds, text)
 
@@ -151,7 +214,7 @@ def test_every_release_is_taken_over(api: ApiServer, kubernetes: Kubernetes):
         helm_release("later", "x", status="False"),
     )
 
-    assert helm_releases_ready(kubernetes, CLUSTER).probe().value == {
+    assert every_helm_release_ready(kubernetes, CLUSTER).probe().value == {
         name: f"{name} upgraded" for name in ALL
     }
 
@@ -165,7 +228,7 @@ def test_a_release_that_is_not_taken_over_is_named(api: ApiServer, kubernetes: K
     )
 
     assert (
-        helm_releases_ready(kubernetes, CLUSTER).probe().seen
+        every_helm_release_ready(kubernetes, CLUSTER).probe().seen
         == f"helmrelease {ALL[1]}: install retries exhausted"
     )
 
@@ -185,7 +248,7 @@ def test_a_release_that_flux_has_given_up_is_called_so(api: ApiServer, kubernete
         ),
     )
 
-    seen = helm_releases_ready(kubernetes, CLUSTER).probe().seen
+    seen = every_helm_release_ready(kubernetes, CLUSTER).probe().seen
 
     assert (
         seen
@@ -197,7 +260,7 @@ def test_a_release_without_a_helm_release_is_named(api: ApiServer, kubernetes: K
     api.hold(HELM_RELEASES)
 
     assert (
-        helm_releases_ready(kubernetes, CLUSTER).probe().seen
+        every_helm_release_ready(kubernetes, CLUSTER).probe().seen
         == f"helmrelease {ALL[0]}: does not exist"
     )
     assert (
@@ -275,7 +338,7 @@ def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(
 
     seen = handed_off_without_rollout(kubernetes, CLUSTER).probe()
 
-    assert (seen.hopeless, seen.seen) == (True, f"rolled out by the hand-off: {text}")
+    assert (seen.unsatisfiable, seen.seen) == (True, f"rolled out by the hand-off: {text}")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +392,7 @@ def test_a_cluster_whose_workloads_are_nobodys_proves_nothing(
     handed_off.hold(CONTROLLER_REVISIONS)
     handed_off.hold(REPLICA_SETS)
 
-    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().hopeless
+    assert handed_off_without_rollout(kubernetes, CLUSTER).probe().unsatisfiable
 
 
 def flux_that_says(said: Said) -> Flux:
@@ -353,7 +416,7 @@ ANOTHER_CA = (
 
 
 @pytest.mark.parametrize(
-    ("said", "holds", "hopeless", "text"),
+    ("said", "holds", "unsatisfiable", "text"),
     [
         (
             Said(stderr=CAPTURED["flux-check-ok-failures"]["stderr"]),
@@ -394,6 +457,12 @@ ANOTHER_CA = (
             "helm-controller: deployment not ready",
         ),
         (TIMED_OUT, False, False, "no answer"),
+        (
+            Said("✔ Kubernetes 1.35.0 >=1.32.0-0"),
+            False,
+            True,
+            "flux check did not report `all checks passed`: ✔ Kubernetes 1.35.0 >=1.32.0-0",
+        ),
     ],
     ids=[
         "passes",
@@ -403,14 +472,15 @@ ANOTHER_CA = (
         "old Kubernetes",
         "rolling out",
         "timed out",
+        "passes without saying so",
     ],
 )
 def test_a_flux_check_that_fails_for_good_is_not_waited_for(
-    said: Said, holds: bool, hopeless: bool, text: str
+    said: Said, holds: bool, unsatisfiable: bool, text: str
 ):
     seen = flux_check_passes(flux_that_says(said)).probe()
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (holds, hopeless, text)
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (holds, unsatisfiable, text)
 
 
 @pytest.mark.parametrize(
@@ -422,7 +492,7 @@ def test_a_flux_check_that_fails_for_good_is_not_waited_for(
             False,
             "5 of 14 not Ready; cert-manager/helmrelease/cert-manager: dependency 'kube-system/spegel' is not ready",
         ),
-        (real("flux-get-before-flux"), False, "Flux has no object at all"),
+        (real("flux-get-before-flux"), False, "Flux has no objects"),
         # flux exits with zero, whatever became of its requests.
         (
             real("flux-get-api-down"),

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from firstlight.conditions.gitremote import (
-    key_can_read,
-    key_cannot_write,
-    read_key,
-    same_key_in_cluster,
+from firstlight.conditions.gitremote import deploy_key_can_read, deploy_key_cannot_write
+from firstlight.conditions.secrets import (
+    bootstrap_secrets_present,
+    deploy_key_in_cluster,
+    read_deploy_key,
 )
-from firstlight.conditions.manifests import secrets_present
 from firstlight.errors import FirstlightError
+from firstlight.process import ToolFailed
+from firstlight.run.retry import is_retried
 from firstlight.tools.git import Git
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import SECRETS
-from firstlight.tools.process import ToolFailed
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer
 from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scripted
@@ -29,11 +29,11 @@ KEY = ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n", "github.com ssh-ed25519
 
 
 def reads(said: Said) -> Any:
-    return key_can_read(Git(scripted({"git ls-remote": said})), CLUSTER, *KEY)
+    return deploy_key_can_read(Git(scripted({"git ls-remote": said})), CLUSTER, *KEY)
 
 
 def writes(said: Said, init: Said | None = None) -> Any:
-    return key_cannot_write(
+    return deploy_key_cannot_write(
         Git(scripted({"git init": init or Said(), "push --dry-run": said})), CLUSTER, *KEY
     )
 
@@ -68,7 +68,7 @@ def test_a_remote_that_does_not_let_us_read_is_final(said: str):
     ) as caught:
         reads(captured(said)).probe()
 
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
     assert "read-only" in caught.value.next_step
 
 
@@ -95,14 +95,14 @@ def test_a_read_only_key_is_refused_in_the_remotes_own_words():
 def test_a_key_that_can_write_is_found_out(said: Said):
     seen = writes(said).probe()
 
-    assert (seen.hopeless, seen.seen) == (
+    assert (seen.unsatisfiable, seen.seen) == (
         True,
         f"the deploy key can write to {CLUSTER.sync.url}; a deploy key has to be read-only",
     )
 
 
 @pytest.mark.parametrize(
-    ("said", "retryable"),
+    ("said", "retried"),
     [
         (captured("git-push-unknown-key"), False),
         (captured("git-push-port-closed"), False),
@@ -131,11 +131,11 @@ def test_a_key_that_can_write_is_found_out(said: Said):
         "timed out",
     ],
 )
-def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, retryable: bool):
+def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, retried: bool):
     with pytest.raises(ToolFailed, match="cannot learn whether the deploy key can write") as caught:
         writes(said).probe()
 
-    assert caught.value.retryable is retryable
+    assert is_retried(caught.value) is retried
 
 
 def test_no_room_for_a_repository_is_no_verdict_on_the_key():
@@ -161,7 +161,7 @@ def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
 
     runner = ScriptedRunner(script)
 
-    key_can_read(Git(runner), CLUSTER, KEY[0].rstrip(), KEY[1]).probe()
+    deploy_key_can_read(Git(runner), CLUSTER, KEY[0].rstrip(), KEY[1]).probe()
 
     assert (seen["text"], seen["mode"]) == (KEY[0], 0o600)
     assert seen["target"].startswith("/memfd:")
@@ -185,16 +185,19 @@ def held(api: ApiServer, name: str = CLUSTER.sync.secret, **data: str) -> None:
 
 def test_the_key_in_the_cluster_is_compared_whole(api: ApiServer, kubernetes: Kubernetes):
     assert (
-        same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
+        deploy_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
         == "flux-system/flux-system does not exist"
     )
 
     held(api, identity=KEY[0], known_hosts=KEY[1])
 
-    assert read_key(kubernetes, CLUSTER) == KEY
-    assert same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().holds
-    seen = same_key_in_cluster(kubernetes, CLUSTER, KEY[0], "gitlab.com ssh-rsa BBBB").probe()
-    assert (seen.hopeless, seen.seen) == (True, "flux-system differs from 1Password in known_hosts")
+    assert read_deploy_key(kubernetes, CLUSTER) == KEY
+    assert deploy_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().holds
+    seen = deploy_key_in_cluster(kubernetes, CLUSTER, KEY[0], "gitlab.com ssh-rsa BBBB").probe()
+    assert (seen.unsatisfiable, seen.seen) == (
+        True,
+        "flux-system differs from 1Password in known_hosts",
+    )
 
 
 def test_bytes_that_are_no_text_are_another_key_and_no_crash(
@@ -209,7 +212,7 @@ def test_bytes_that_are_no_text_are_another_key_and_no_crash(
     )
 
     assert (
-        same_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
+        deploy_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
         == "flux-system differs from 1Password in identity, known_hosts"
     )
 
@@ -217,7 +220,7 @@ def test_bytes_that_are_no_text_are_another_key_and_no_crash(
 def test_secrets_are_present_when_none_of_their_values_is_empty_or_a_reference(
     api: ApiServer, kubernetes: Kubernetes
 ):
-    present = secrets_present(kubernetes, CLUSTER)
+    present = bootstrap_secrets_present(kubernetes, CLUSTER)
     assert present.probe().seen == "flux-system/flux-system does not exist"
 
     held(api, identity=KEY[0])

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from firstlight.conditions.charts import no_unknown_value_keys, values_are_equal
 from firstlight.conditions.finish import finished_within, nothing_left_to_do
-from firstlight.conditions.operator import age_key_opens, document_is, references_resolve, signed_in
-from firstlight.conditions.releases import (
-    charts_resolve,
-    installed_in_order,
-    release_deployed,
-    same_version,
+from firstlight.conditions.operator import (
+    PINNED_TOOLS,
+    age_key_opens_talos_secrets,
+    definition_valid,
+    every_command_present,
+    every_pinned_tool_present,
+    every_reference_resolves,
+    kubeconfig_in_1password,
+    kubeconfig_usable,
+    signed_in_to_1password,
 )
-from firstlight.conditions.webhook import webhook_answers
+from firstlight.conditions.releases import (
+    every_chart_resolves,
+    every_crd_release_deployed,
+    no_unknown_value_keys,
+    release_deployed,
+    releases_installed_in_order,
+    same_version,
+    values_equal_the_helmreleases,
+)
+from firstlight.conditions.workloads import cert_manager_webhook_answers
+from firstlight.process import ToolFailed
+from firstlight.run.retry import is_retried
+from firstlight.target.nodes import open_nodes
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.op import OnePassword
-from firstlight.tools.process import ToolFailed
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.sops import Sops
 from tests.definitions import infra
@@ -30,24 +46,35 @@ from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scri
 
 CLUSTER = infra()
 ALL = [release.name for release in CLUSTER.releases]
-SECRET = Path("talsecret.sops.yaml")
+
+
+def sops(said: Said) -> Sops:
+    return Sops(scripted({"sops": said}))
 
 
 def test_who_is_signed_in_is_said_and_nobody_is_final():
-    assert signed_in(OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))).title
+    assert signed_in_to_1password(
+        OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))
+    ).title
     with pytest.raises(ToolFailed, match="cannot use 1Password: nobody is signed in") as caught:
-        signed_in(OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))).probe()
+        signed_in_to_1password(
+            OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))
+        ).probe()
 
-    assert (caught.value.retryable, caught.value.next_step) == (
+    assert (is_retried(caught.value), caught.value.next_step) == (
         False,
         "eval $(op signin), then the same command again",
     )
     assert "operator@" in str(
-        signed_in(OnePassword(scripted({"op whoami": Said("URL: x\nEmail: operator@x\n")})))
+        signed_in_to_1password(
+            OnePassword(scripted({"op whoami": Said("URL: x\nEmail: operator@x\n")}))
+        )
         .probe()
         .value
     )
-    assert signed_in(OnePassword(scripted({"op whoami": Said()}))).probe().hopeless
+    assert (
+        signed_in_to_1password(OnePassword(scripted({"op whoami": Said()}))).probe().unsatisfiable
+    )
 
 
 def injecting(values: dict[str, str]) -> ScriptedRunner:
@@ -73,7 +100,7 @@ def test_all_references_resolve_in_one_call_and_are_masked():
         {reference: f"hunter2-{number}\nline-two" for number, reference in enumerate(REFERENCES)}
     )
 
-    seen = references_resolve(OnePassword(runner), CLUSTER).probe()
+    seen = every_reference_resolves(OnePassword(runner), CLUSTER).probe()
 
     assert seen.value == set(REFERENCES)
     assert len(runner.called) == 1
@@ -87,9 +114,9 @@ def test_a_reference_without_a_value_is_named(value: str):
     values = dict.fromkeys(REFERENCES, "hunter2-hunter2")
     values[REFERENCES[0]] = value
 
-    seen = references_resolve(OnePassword(injecting(values)), CLUSTER).probe()
+    seen = every_reference_resolves(OnePassword(injecting(values)), CLUSTER).probe()
 
-    assert (seen.hopeless, seen.seen) == (True, f"no value for {REFERENCES[0]}")
+    assert (seen.unsatisfiable, seen.seen) == (True, f"no value for {REFERENCES[0]}")
 
 
 @pytest.mark.parametrize(
@@ -97,9 +124,11 @@ def test_a_reference_without_a_value_is_named(value: str):
 )
 def test_a_reference_that_1password_does_not_know_is_final(failure: str):
     with pytest.raises(ToolFailed, match="cannot inject secrets from 1Password") as caught:
-        references_resolve(OnePassword(scripted({"op inject": captured(failure)})), CLUSTER).probe()
+        every_reference_resolves(
+            OnePassword(scripted({"op inject": captured(failure)})), CLUSTER
+        ).probe()
 
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
 
 
 def test_a_quota_that_is_used_up_passes():
@@ -109,27 +138,36 @@ def test_a_quota_that_is_used_up_passes():
     )
 
     with pytest.raises(ToolFailed) as caught:
-        references_resolve(OnePassword(scripted({"op inject": limited})), CLUSTER).probe()
+        every_reference_resolves(OnePassword(scripted({"op inject": limited})), CLUSTER).probe()
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_what_the_age_key_opens_is_told_by_its_keys_alone():
-    seen = age_key_opens(
-        Sops(scripted({"sops": Said("cluster: {id: hunter2}\nsecrets: {a: hunter2}\n")})), SECRET
+    seen = age_key_opens_talos_secrets(
+        sops(Said("cluster: {id: hunter2}\nsecrets: {a: hunter2}\ncerts: {}\n")), CLUSTER
     ).probe()
 
-    assert seen.value == {"cluster", "secrets"}
+    assert seen.value == {"cluster", "secrets", "certs"}
     assert "hunter2" not in seen.seen
+
+
+def test_talos_secrets_that_lack_a_part_are_final():
+    seen = age_key_opens_talos_secrets(sops(Said("cluster: {id: hunter2}\n")), CLUSTER).probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (
+        True,
+        "talsecret.sops.yaml has no certs, secrets",
+    )
 
 
 @pytest.mark.parametrize("text", ["hunter2", "- hunter2", ""])
 def test_a_file_that_decrypts_to_something_else_is_final(text: str):
-    seen = age_key_opens(Sops(scripted({"sops": Said(text)})), SECRET).probe()
+    seen = age_key_opens_talos_secrets(sops(Said(text)), CLUSTER).probe()
 
-    assert (seen.hopeless, seen.seen) == (
+    assert (seen.unsatisfiable, seen.seen) == (
         True,
-        "talsecret.sops.yaml decrypts to something else than a mapping",
+        "talsecret.sops.yaml decrypts to something other than a mapping",
     )
 
 
@@ -137,7 +175,7 @@ def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
     with pytest.raises(
         Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is no YAML"
     ) as caught:
-        age_key_opens(Sops(scripted({"sops": Said("hunter2: hunter2: [")})), SECRET).probe()
+        age_key_opens_talos_secrets(sops(Said("hunter2: hunter2: [")), CLUSTER).probe()
 
     assert "hunter2" not in str(caught.value)
 
@@ -155,15 +193,15 @@ def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
 )
 def test_a_key_that_does_not_open_it_is_final(failure: str):
     with pytest.raises(ToolFailed, match=r"cannot decrypt talsecret\.sops\.yaml") as caught:
-        age_key_opens(Sops(scripted({"sops": captured(failure)})), SECRET).probe()
+        age_key_opens_talos_secrets(sops(captured(failure)), CLUSTER).probe()
 
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
     assert "SOPS_AGE_KEY_FILE" in caught.value.next_step
 
 
 def test_the_kubeconfig_in_1password_is_the_one_on_disk(tmp_path: Path):
     path = tmp_path / "k"
-    condition = document_is(
+    condition = kubeconfig_in_1password(
         OnePassword(
             scripted(
                 {
@@ -183,7 +221,7 @@ def test_the_kubeconfig_in_1password_is_the_one_on_disk(tmp_path: Path):
 
     seen = [condition.probe() for _ in range(3)]
 
-    assert [(each.holds, each.hopeless) for each in seen] == [
+    assert [(each.holds, each.unsatisfiable) for each in seen] == [
         (False, True),
         (False, False),
         (True, False),
@@ -210,6 +248,42 @@ def test_a_release_is_deployed_by_helms_own_record():
     )
 
 
+def listed(*releases: tuple[str, str]) -> Helm:
+    rows = [
+        {
+            "name": name,
+            "namespace": "kube-system",
+            "revision": "1",
+            "updated": "2026-11-23 07:30:01.1 +0000 UTC",
+            "status": status,
+            "chart": f"{name}-1.0.0",
+            "app_version": "1",
+        }
+        for name, status in releases
+    ]
+    return helm({"list": Said(json.dumps(rows))})
+
+
+def test_all_crd_releases_are_deployed_or_the_first_that_is_not_is_named():
+    first, *others = CLUSTER.crd_releases
+    deployed = [(name, "deployed") for name in others]
+
+    assert every_crd_release_deployed(
+        listed((first, "deployed"), *deployed), CLUSTER
+    ).probe().value == tuple(CLUSTER.crd_releases)
+    failed = every_crd_release_deployed(listed((first, "failed"), *deployed), CLUSTER).probe()
+    assert (failed.holds, failed.seen) == (False, f"{first}: failed, {first}-1.0.0, revision 1")
+    missing = every_crd_release_deployed(listed(*deployed), CLUSTER).probe()
+    assert (missing.holds, missing.seen) == (False, f"no release {first} in kube-system")
+
+
+def test_a_definition_without_releases_meets_no_condition_about_them():
+    empty = replace(CLUSTER, crd_releases=(), releases=())
+
+    assert every_crd_release_deployed(listed(), empty).probe().unsatisfiable
+    assert no_unknown_value_keys(charts(), empty).probe().unsatisfiable
+
+
 def at(*times: str) -> dict[str, Said]:
     return {
         f"status {name} ": Said(
@@ -229,7 +303,7 @@ def records(*times: str) -> Helm:
 
 
 def test_the_releases_were_installed_in_order_by_their_own_records():
-    seen = installed_in_order(
+    seen = releases_installed_in_order(
         records("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER
     ).probe()
 
@@ -237,11 +311,11 @@ def test_the_releases_were_installed_in_order_by_their_own_records():
 
 
 def test_another_order_is_said():
-    seen = installed_in_order(
+    seen = releases_installed_in_order(
         records("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER
     ).probe()
 
-    assert seen.hopeless
+    assert seen.unsatisfiable
     assert seen.seen.startswith(f"{ALL[0]} 07:30:01 -> {ALL[2]} 07:30:02 -> {ALL[1]} 07:30:03")
 
 
@@ -277,9 +351,9 @@ def charts(version: str = "") -> Helm:
 
 
 def test_charts_resolve_in_exactly_their_version():
-    assert charts_resolve(charts(), CLUSTER).probe().holds
+    assert every_chart_resolves(charts(), CLUSTER).probe().holds
     assert (
-        charts_resolve(charts("0.0.1"), CLUSTER)
+        every_chart_resolves(charts("0.0.1"), CLUSTER)
         .probe()
         .seen.startswith(f"cilium is served as 0.0.1, not {CLUSTER.release('cilium').version}")
     )
@@ -288,15 +362,15 @@ def test_charts_resolve_in_exactly_their_version():
 @pytest.mark.parametrize("failure", ["helm-show-missing", "helm-show-repo-missing"])
 def test_a_chart_that_is_not_served_is_final(failure: str):
     with pytest.raises(ToolFailed, match="cannot resolve chart cilium") as caught:
-        charts_resolve(helm({"show": captured(failure)}), CLUSTER).probe()
+        every_chart_resolves(helm({"show": captured(failure)}), CLUSTER).probe()
 
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
 
 
 def test_a_value_that_its_chart_does_not_know_is_named():
     seen = no_unknown_value_keys(charts(), CLUSTER).probe()
 
-    assert seen.hopeless
+    assert seen.unsatisfiable
     assert "cilium: " in seen.seen
 
 
@@ -328,16 +402,19 @@ class Listing(Helmfile):
 
 
 def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
-    assert values_are_equal(Listing(), CLUSTER).probe().value == tuple(ALL)
+    assert values_equal_the_helmreleases(Listing(), CLUSTER).probe().value == tuple(ALL)
     assert (
-        values_are_equal(Listing(cilium=None), CLUSTER).probe().seen
+        values_equal_the_helmreleases(Listing(cilium=None), CLUSTER).probe().seen
         == "helmfile has no release cilium"
     )
-    assert "1.0.0" in values_are_equal(Listing(cilium={"version": "1.0.0"}), CLUSTER).probe().seen
+    assert (
+        "1.0.0"
+        in values_equal_the_helmreleases(Listing(cilium={"version": "1.0.0"}), CLUSTER).probe().seen
+    )
 
 
 @pytest.mark.parametrize(
-    ("said", "holds", "hopeless"),
+    ("said", "holds", "unsatisfiable"),
     [
         (captured("kubectl-create-no-matches"), False, True),
         (
@@ -364,10 +441,14 @@ def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
         "accepted",
     ],
 )
-def test_the_webhook_is_waited_for_as_long_as_it_may_come(said: Said, holds: bool, hopeless: bool):
-    seen = webhook_answers(Kubectl(scripted({"kubectl": said}), Path("k"), "c")).probe()
+def test_the_webhook_is_waited_for_as_long_as_it_may_come(
+    said: Said, holds: bool, unsatisfiable: bool
+):
+    seen = cert_manager_webhook_answers(
+        Kubectl(scripted({"kubectl": said}), Path("k"), "c")
+    ).probe()
 
-    assert (seen.holds, seen.hopeless) == (holds, hopeless)
+    assert (seen.holds, seen.unsatisfiable) == (holds, unsatisfiable)
 
 
 def test_a_bootstrap_was_in_time_or_says_what_is_missing():
@@ -375,7 +456,7 @@ def test_a_bootstrap_was_in_time_or_says_what_is_missing():
         finished_within("50-flux", 843.0, why="", budget_s=1800).probe().seen
         == "14 m 03 s of 30 m 00 s"
     )
-    assert finished_within("50-flux", 1800.0, why="", budget_s=1800).probe().hopeless
+    assert finished_within("50-flux", 1800.0, why="", budget_s=1800).probe().unsatisfiable
     assert (
         finished_within("50-flux", None, why="every-node-is-ready has not been met", budget_s=1800)
         .probe()
@@ -397,4 +478,100 @@ def test_nothing_is_left_to_do_when_no_action_is_needed_any_more():
         nothing_left_to_do([Done()], lambda _: "it is gone").probe().seen
         == "install cilium, because it is gone"
     )
-    assert nothing_left_to_do([], lambda _: None).probe().hopeless
+    assert nothing_left_to_do([], lambda _: None).probe().unsatisfiable
+
+
+def test_the_definition_is_valid_if_it_loads_unchanged_with_every_other_one(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert definition_valid(CLUSTER.root, CLUSTER).probe().value == ("apps", "infra")
+
+    changed = definition_valid(CLUSTER.root, replace(CLUSTER, talos_version="v1.11.5")).probe()
+    monkeypatch.setattr("firstlight.conditions.operator.load_all", lambda _: (CLUSTER,))
+    incomplete = definition_valid(CLUSTER.root, CLUSTER).probe()
+
+    assert (changed.unsatisfiable, changed.seen) == (
+        True,
+        "the definition of infra changed since this run started",
+    )
+    assert (incomplete.unsatisfiable, incomplete.seen) == (
+        True,
+        "loaded infra, but clusters/ has apps, infra",
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    tool: str
+    version: str = "1.0.0"
+    source: str = "wheel"
+    problem: str = ""
+
+
+@pytest.mark.parametrize(
+    ("tools", "problem"),
+    [
+        (sorted(PINNED_TOOLS), ""),
+        ([], "tools/versions.toml does not pin flux, helm, helmfile, kubectl, sops, talosctl"),
+        (sorted(PINNED_TOOLS - {"flux"}), "tools/versions.toml does not pin flux"),
+    ],
+    ids=["all", "none", "one is missing"],
+)
+def test_every_tool_of_the_story_is_pinned_and_present(
+    monkeypatch: pytest.MonkeyPatch, tools: list[str], problem: str
+):
+    monkeypatch.setattr(
+        "firstlight.conditions.operator.check", lambda _: tuple(Found(tool) for tool in tools)
+    )
+
+    seen = every_pinned_tool_present(CLUSTER.root).probe()
+
+    assert (seen.holds, seen.unsatisfiable) == (not problem, bool(problem))
+    assert seen.seen == (problem or "6 tools")
+
+
+def test_a_tool_that_is_not_in_its_version_is_named(monkeypatch: pytest.MonkeyPatch):
+    tools = tuple(
+        Found(tool, problem="helm 3.0.0 is not 4.0.0" if tool == "helm" else "")
+        for tool in sorted(PINNED_TOOLS)
+    )
+    monkeypatch.setattr("firstlight.conditions.operator.check", lambda _: tools)
+
+    assert every_pinned_tool_present(CLUSTER.root).probe().seen == "helm 3.0.0 is not 4.0.0"
+
+
+def test_commands_that_are_not_on_path_are_named(tmp_path: Path):
+    for name in ("git", "op"):
+        (tmp_path / name).touch(mode=0o755)
+    target = open_nodes("infra", CLUSTER.root)
+    target = replace(target, environment={**target.environment, "PATH": str(tmp_path)})
+
+    missing = every_command_present(target).probe()
+    for name in ("ssh", "cilium"):
+        (tmp_path / name).touch(mode=0o755)
+
+    assert (missing.unsatisfiable, missing.seen) == (
+        True,
+        "ssh, cilium not on PATH; install what is missing",
+    )
+    assert every_command_present(target).probe().holds
+
+
+def test_a_kubeconfig_is_usable_or_says_what_is_wrong(tmp_path: Path):
+    path = tmp_path / "k8s-ops-infra"
+    missing = kubeconfig_usable(path, CLUSTER).probe()
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "contexts": [{"name": CLUSTER.context, "context": {"cluster": "infra"}}],
+                "clusters": [{"name": "infra", "cluster": {"server": CLUSTER.endpoint}}],
+            }
+        )
+    )
+    path.chmod(0o644)
+    readable = kubeconfig_usable(path, CLUSTER).probe()
+    path.chmod(0o600)
+
+    assert (missing.unsatisfiable, missing.seen) == (True, f"{path} does not exist")
+    assert (readable.unsatisfiable, readable.seen) == (True, f"{path} has mode 0644, not 0600")
+    assert kubeconfig_usable(path, CLUSTER).probe().value == path

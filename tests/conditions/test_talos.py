@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from firstlight.conditions.talos import (
     clocks_agree,
-    endpoint_answers,
-    link_is_up,
+    every_talos_service_healthy,
+    link_as_defined,
     machine_answers,
+    machine_config_valid,
     machine_runs_its_configuration,
-    services_healthy,
+    talos_endpoint_answers,
     talos_health_passes,
 )
-from firstlight.tools.process import ToolFailed
+from firstlight.process import ToolFailed
+from firstlight.run.retry import is_retried
+from firstlight.tools.reading import Unreadable
+from firstlight.tools.talosctl import Talosctl
 from tests.clocks import FakeClock
 from tests.conditions.machines import DOWN, Machine, Machines, member_of, table
-from tests.tools.scripted import CAPTURED, Said, captured
+from tests.tools.scripted import CAPTURED, Said, ScriptedRunner, captured
 
 AS_WORKER = "---\nmetadata:\n    namespace: config\n    type: MachineTypes.config.talos.dev\n    id: machine-type\nspec: worker\n"
 AS_DEFINED = AS_WORKER.replace("worker", "controlplane")
@@ -36,7 +43,7 @@ def test_a_machine_answers_with_its_version():
 def test_the_vip_is_asked_for_a_node_behind_it():
     machines = Machines()
 
-    seen = endpoint_answers(machines.talosctl, machines.cluster).probe()
+    seen = talos_endpoint_answers(machines.talosctl, machines.cluster).probe()
 
     assert seen.holds
     assert machines.asked == [
@@ -58,24 +65,24 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
 
     seen = condition(machines.talosctl, machines.cluster.nodes[0]).probe()  # type: ignore[operator]
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (
         False,
         False,
-        "infra-cp-1 does not say its version",
+        "infra-cp-1 does not report its version",
     )
 
 
 @pytest.mark.parametrize(
-    ("machine", "holds", "hopeless", "text"),
+    ("machine", "holds", "unsatisfiable", "text"),
     [
         (Machine(resources=BOOTING + AS_DEFINED), True, False, "infra-cp-1 is booting"),
         (Machine(resources=RUNNING + AS_DEFINED), True, False, "infra-cp-1 is running"),
-        (Machine(resources=RUNNING), False, False, "infra-cp-1 does not say what it runs as"),
+        (Machine(resources=RUNNING), False, False, "infra-cp-1 does not report its role"),
         (
             Machine(resources=RUNNING + AS_WORKER.replace("worker", "unknown")),
             False,
             False,
-            "infra-cp-1 does not say what it runs as",
+            "infra-cp-1 does not report its role",
         ),
         (
             Machine(resources=RUNNING.replace("stage: running", "stage: maintenance")),
@@ -116,7 +123,7 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
     ],
 )
 def test_a_machine_runs_its_configuration_or_says_why_not(
-    machine: Machine, holds: bool, hopeless: bool, text: str
+    machine: Machine, holds: bool, unsatisfiable: bool, text: str
 ):
     machines = Machines(cp_1=machine)
 
@@ -124,7 +131,7 @@ def test_a_machine_runs_its_configuration_or_says_why_not(
         machines.talosctl, machines.cluster, machines.cluster.nodes[0]
     ).probe()
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (holds, hopeless, text)
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (holds, unsatisfiable, text)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +161,71 @@ def test_a_machine_runs_its_configuration_or_says_why_not(
 def test_a_link_is_as_defined_or_says_how_it_is(links: str, holds: bool, text: str):
     machines = Machines(cp_1=Machine(resources=links))
 
-    seen = link_is_up(machines.talosctl, machines.cluster.nodes[0]).probe()
+    seen = link_as_defined(machines.talosctl, machines.cluster.nodes[0]).probe()
 
     assert (seen.holds, seen.seen) == (holds, text)
+
+
+@pytest.mark.parametrize("links", [LINKS, LINKS_MTU], ids=["MTU 9000", "MTU 1500"])
+def test_a_definition_without_an_mtu_accepts_any(links: str):
+    """Only the condition decides: 0 in the definition is not compared with the link's MTU."""
+    machines = Machines(cp_1=Machine(resources=links))
+    node = replace(machines.cluster.nodes[0], mtu=0)
+
+    condition = link_as_defined(machines.talosctl, node)
+
+    assert condition.probe().holds
+    assert condition.title == "bond0 of infra-cp-1 to be up"
+
+
+def test_a_bond_that_nobody_defined_is_not_accepted():
+    machines = Machines(cp_1=Machine(resources=LINKS))
+    node = replace(machines.cluster.nodes[0], bond_mode="")
+
+    seen = link_as_defined(machines.talosctl, node).probe()
+
+    assert (seen.holds, seen.seen) == (False, "infra-cp-1 bond0: up, MTU 9000, 802.3ad")
+
+
+@pytest.mark.parametrize(
+    ("version", "holds", "unsatisfiable", "text"),
+    [
+        ("v1.12.0", True, False, "10.25.11.10:50000 reaches infra-cp-1"),
+        ("", False, False, "no version in the answer"),
+        ("v1.11.5", False, True, "infra-cp-1 runs Talos v1.11.5, the definition says v1.12.0"),
+    ],
+    ids=["as defined", "no answer", "another version"],
+)
+def test_the_endpoint_answers_with_the_defined_version(
+    version: str, holds: bool, unsatisfiable: bool, text: str
+):
+    machines = Machines(cp_1=Machine(version=version))
+
+    seen = talos_endpoint_answers(machines.talosctl, machines.cluster).probe()
+
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (holds, unsatisfiable, text)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said("x.yaml is valid for metal mode\n"),
+        Said(stderr="1 error occurred:\n\t* unknown keys: x\n", exit_code=1),
+    ],
+    ids=["valid", "invalid"],
+)
+def test_a_machine_config_is_valid_if_talos_says_so(said: Said):
+    talosctl = Talosctl(ScriptedRunner(lambda _: said), Path("talosconfig"))
+    cluster = Machines().cluster
+
+    seen = machine_config_valid(talosctl, cluster, cluster.nodes[0]).probe()
+
+    assert (seen.holds, seen.unsatisfiable) == (not said.exit_code, bool(said.exit_code))
+    assert seen.seen == (
+        "infra-infra-cp-1.yaml: 1 error occurred: * unknown keys: x"
+        if said.exit_code
+        else "infra-infra-cp-1.yaml is valid"
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +282,7 @@ def test_a_machine_that_does_not_say_its_time_is_asked_again():
 
     seen = clocks_agree(machines.talosctl, machines.cluster.nodes, FakeClock()).probe()
 
-    assert (seen.holds, seen.seen) == (False, "infra-cp-2 does not say its time")
+    assert (seen.holds, seen.seen) == (False, "infra-cp-2 does not report its time")
 
 
 @pytest.mark.parametrize(
@@ -237,9 +306,24 @@ def test_a_service_that_is_unwell_is_named_with_its_machine(
         worker_1=Machine(etcd="", other=services),
     )
 
-    seen = services_healthy(machines.talosctl, machines.cluster).probe()
+    seen = every_talos_service_healthy(machines.talosctl, machines.cluster).probe()
 
     assert (seen.holds, seen.seen) == (False, text)
+
+
+def test_a_machine_that_lists_no_service_is_asked_again():
+    machines = Machines(
+        **{
+            name: Machine(etcd="", other={"machined": ("Running", "?")})
+            for name in ("cp_1", "cp_2", "cp_3", "worker_1", "worker_3")
+        },
+        worker_2=Machine(etcd="", other={}),
+    )
+
+    with pytest.raises(Unreadable, match=r"services of 10\.25\.11\.15: ") as caught:
+        every_talos_service_healthy(machines.talosctl, machines.cluster).probe()
+
+    assert is_retried(caught.value)
 
 
 def test_services_without_a_health_check_and_finished_ones_are_well():
@@ -252,7 +336,7 @@ def test_services_without_a_health_check_and_finished_ones_are_well():
         }
     )
 
-    assert services_healthy(machines.talosctl, machines.cluster).probe().value == 12
+    assert every_talos_service_healthy(machines.talosctl, machines.cluster).probe().value == 12
 
 
 def test_talos_health_is_asked_of_one_node_about_all():
@@ -291,9 +375,10 @@ def test_talos_health_is_not_even_asked_before_etcd_runs():
 def test_a_machine_that_is_down_is_a_failure_that_may_pass():
     machines = Machines(cp_1=Machine(fails=DOWN))
 
-    with pytest.raises(
-        ToolFailed, match=r"cannot read version --short of 10\.25\.11\.11: talosctl exited 1"
-    ) as caught:
-        machine_answers(machines.talosctl, machines.cluster.nodes[0]).probe()
+    seen = machine_answers(machines.talosctl, machines.cluster.nodes[0]).probe()
 
-    assert caught.value.retryable
+    assert (seen.holds, seen.unsatisfiable, seen.rows) == (False, False, ("FL-210",))
+    assert "connect: connection refused" in seen.seen
+    with pytest.raises(ToolFailed, match=r"of 10\.25\.11\.11: talosctl exited 1") as caught:
+        link_as_defined(machines.talosctl, machines.cluster.nodes[0]).probe()
+    assert is_retried(caught.value)

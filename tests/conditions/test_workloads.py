@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from firstlight.conditions import wait_for
-from firstlight.conditions.nodes import api_answers, nodes_ready, nodes_registered, vip_accepts
-from firstlight.conditions.unready import unready_of
+from firstlight.conditions.nodes import (
+    every_node_ready,
+    every_node_registered,
+    kubernetes_api_answers,
+    vip_accepts_connections,
+)
 from firstlight.conditions.workloads import (
-    config_map_says,
+    config_map_contains,
     crd_established,
     daemon_set,
     deployment,
@@ -20,6 +23,7 @@ from firstlight.conditions.workloads import (
     workload_runs,
 )
 from firstlight.errors import NotReady
+from firstlight.run.retry import wait_for
 from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import (
     CONFIG_MAPS,
@@ -32,6 +36,7 @@ from firstlight.tools.objects import (
     RELEASE,
     RELEASE_NAMESPACE,
 )
+from firstlight.tools.pod_reasons import unready_workloads
 from tests.clocks import FakeClock
 from tests.conditions.objects import Object, condition, item, leaving, pod, ready, waiting
 from tests.definitions import infra
@@ -73,7 +78,7 @@ def test_a_deployment_runs_when_what_is_wanted_now_is_ready(
 
     seen = workload_runs(kubernetes, deployment("x", "web")).probe()
 
-    assert (seen.holds, seen.hopeless, seen.seen) == (holds, False, text)
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (holds, False, text)
 
 
 def set_of(wanted: int, **status: Any) -> Object:
@@ -107,7 +112,7 @@ def test_a_daemon_set_runs_on_all_nodes_that_it_wants(
 
 
 @pytest.mark.parametrize(
-    ("status", "hopeless", "text"),
+    ("status", "unsatisfiable", "text"),
     [
         (
             waiting("ImagePullBackOff", "Back-off pulling image"),
@@ -142,7 +147,7 @@ def test_a_daemon_set_runs_on_all_nodes_that_it_wants(
     ids=["pull", "crash", "name", "creating", "init", "unschedulable"],
 )
 def test_what_holds_a_workload_back_is_said_by_its_pods(
-    api: ApiServer, kubernetes: Kubernetes, status: Object, hopeless: bool, text: str
+    api: ApiServer, kubernetes: Kubernetes, status: Object, unsatisfiable: bool, text: str
 ):
     api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
     api.hold(
@@ -154,7 +159,7 @@ def test_what_holds_a_workload_back_is_said_by_its_pods(
 
     seen = workload_runs(kubernetes, deployment("x", "web")).probe()
 
-    assert (seen.hopeless, seen.seen) == (hopeless, f"web: 1 of 2 ready; {text}")
+    assert (seen.unsatisfiable, seen.seen) == (unsatisfiable, f"web: 1 of 2 ready; {text}")
 
 
 def test_of_a_long_message_the_beginning_and_the_reason_at_its_end_are_said(
@@ -240,6 +245,19 @@ def test_a_daemon_set_runs_on_every_node_of_the_definition(api: ApiServer, kuber
     )
 
 
+def test_a_daemon_set_on_a_node_that_nobody_defined_is_named(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
+    api.hold(
+        PODS, *(pod(f"spegel-{name}", node=name, owner="spegel") for name in [*NAMES, "stranger"])
+    )
+
+    seen = runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe()
+
+    assert (seen.holds, seen.seen) == (False, "spegel runs on unknown nodes: stranger")
+
+
 @pytest.mark.parametrize("how", ["absent", "unready", "leaving", "another's"])
 def test_a_node_without_its_ready_pod_is_named(api: ApiServer, kubernetes: Kubernetes, how: str):
     pods = [pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES]
@@ -302,7 +320,7 @@ def test_what_must_not_be_there_is_named(
     api.hold(kind, item(name, "kube-system"))
 
     seen = no_pod_named(kubernetes, "kube-system", "kube-proxy").probe()
-    assert (seen.hopeless, seen.seen) == (True, f"{name} exists in kube-system")
+    assert (seen.unsatisfiable, seen.seen) == (True, f"{name} exists in kube-system")
 
 
 def test_a_config_map_says_what_is_expected_or_what_it_says_instead(
@@ -313,15 +331,15 @@ def test_a_config_map_says_what_is_expected_or_what_it_says_instead(
         {**item("cilium-config", "kube-system"), "data": {"cluster-id": "2", "other": "x"}},
     )
 
-    seen = config_map_says(
+    seen = config_map_contains(
         kubernetes, "kube-system", "cilium-config", {"cluster-id": "1", "cluster-name": "infra"}
     ).probe()
 
-    assert (seen.hopeless, seen.seen) == (
+    assert (seen.unsatisfiable, seen.seen) == (
         True,
         "cilium-config: cluster-id is 2, not 1; cluster-name is unset, not infra",
     )
-    assert config_map_says(
+    assert config_map_contains(
         kubernetes, "kube-system", "cilium-config", {"cluster-id": "2"}
     ).probe().value == {"cluster-id": "2"}
 
@@ -334,11 +352,12 @@ def test_nodes_are_counted_by_name(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *nodes(*NAMES[1:], "talos-x1y-2z3"))
 
     assert (
-        nodes_registered(kubernetes, CLUSTER).probe().seen
+        every_node_registered(kubernetes, CLUSTER).probe().seen
         == f"6 of 6 registered; missing {NAMES[0]}"
     )
     assert (
-        nodes_ready(kubernetes, CLUSTER).probe().seen == f"6 of 6 Ready; {NAMES[0]}: not registered"
+        every_node_ready(kubernetes, CLUSTER).probe().seen
+        == f"6 of 6 Ready; {NAMES[0]}: not registered"
     )
 
 
@@ -346,7 +365,7 @@ def test_a_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kuberne
     api.hold(NODES, *nodes(*NAMES, "talos-x1y-2z3"))
 
     assert (
-        nodes_registered(kubernetes, CLUSTER).probe().seen
+        every_node_registered(kubernetes, CLUSTER).probe().seen
         == "unknown nodes registered: talos-x1y-2z3"
     )
 
@@ -359,11 +378,11 @@ def test_why_a_node_is_not_ready_is_said(api: ApiServer, kubernetes: Kubernetes)
     )
 
     assert (
-        nodes_ready(kubernetes, CLUSTER).probe().seen
+        every_node_ready(kubernetes, CLUSTER).probe().seen
         == f"5 of 6 Ready; {NAMES[0]}: cni plugin not initialized"
     )
     api.hold(NODES, *nodes(*NAMES))
-    assert nodes_ready(kubernetes, CLUSTER).probe().value == CLUSTER.node_names
+    assert every_node_ready(kubernetes, CLUSTER).probe().value == CLUSTER.node_names
 
 
 def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes: Kubernetes):
@@ -379,7 +398,7 @@ def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes
     api.special["watch"] = turn_ready
     clock = FakeClock()
 
-    value, waited = wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=60, clock=clock)
+    value, waited = wait_for(every_node_ready(kubernetes, CLUSTER), budget_s=60, clock=clock)
 
     assert value == CLUSTER.node_names
     assert waited.attempts == 2
@@ -394,7 +413,7 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(
     clock = FakeClock()
 
     with pytest.raises(NotReady):
-        wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=2, clock=clock)
+        wait_for(every_node_ready(kubernetes, CLUSTER), budget_s=2, clock=clock)
 
     assert len([path for path in api.asked if "watch" not in path]) <= 22
 
@@ -411,7 +430,7 @@ def test_a_refusal_ends_a_wait_when_no_time_can_mend_it(
         ApiRefused if final else NotReady,
         match=f"the API server said {code} .*: you shall not pass",
     ):
-        wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=2, clock=FakeClock())
+        wait_for(every_node_ready(kubernetes, CLUSTER), budget_s=2, clock=FakeClock())
 
 
 def test_an_api_server_that_restarts_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
@@ -425,19 +444,19 @@ def test_an_api_server_that_restarts_is_waited_for(api: ApiServer, kubernetes: K
 
     api.special["/api/v1/nodes"] = restart
 
-    value, waited = wait_for(nodes_ready(kubernetes, CLUSTER), budget_s=60, clock=FakeClock())
+    value, waited = wait_for(every_node_ready(kubernetes, CLUSTER), budget_s=60, clock=FakeClock())
 
     assert (value, waited.attempts) == (CLUSTER.node_names, 3)
 
 
 def test_the_api_answers_when_readyz_says_ok(api: ApiServer, kubernetes: Kubernetes):
-    assert api_answers(kubernetes, CLUSTER).probe().value == "ok"
+    assert kubernetes_api_answers(kubernetes, CLUSTER).probe().value == "ok"
 
     api.special["/readyz"] = lambda handler: handler.send(
         200, b"[+]ping ok\n[-]etcd failed", "text/plain"
     )
 
-    assert not api_answers(kubernetes, CLUSTER).probe().holds
+    assert not kubernetes_api_answers(kubernetes, CLUSTER).probe().holds
 
 
 def test_a_vip_that_nobody_holds_says_why(api: ApiServer):
@@ -446,15 +465,15 @@ def test_a_vip_that_nobody_holds_says_why(api: ApiServer):
         **{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "vip": "127.0.0.1"}
     )
 
-    assert vip_accepts(here, port).probe().value == f"127.0.0.1:{port}"
-    assert vip_accepts(here, 1).probe().seen == "127.0.0.1:1: Connection refused"
+    assert vip_accepts_connections(here, port).probe().value == f"127.0.0.1:{port}"
+    assert vip_accepts_connections(here, 1).probe().seen == "127.0.0.1:1: Connection refused"
 
 
 def test_a_server_that_is_gone_is_an_observation(kubernetes: Kubernetes, api: ApiServer):
     api.special["/api/v1/nodes"] = lambda handler: handler.hang_up()
 
     with pytest.raises(ApiUnavailable):
-        nodes_ready(kubernetes, CLUSTER).probe()
+        every_node_ready(kubernetes, CLUSTER).probe()
     # Once: whoever waits decides about the next attempt.
     assert api.asked == ["/api/v1/nodes"]
 
@@ -573,5 +592,13 @@ def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(
     api.hold(DAEMON_SETS)
     api.hold(PODS)
 
-    assert unready_of(kubernetes, "web", "x") == ["web: 1 of 2 ready"]
-    assert unready_of(kubernetes, "web", "y") == []
+    assert unready_workloads(kubernetes, "web", "x") == ["web: 1 of 2 ready"]
+    assert unready_workloads(kubernetes, "web", "y") == []
+
+
+def test_a_ready_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *(item(name, conditions=ready()) for name in [*NAMES, "stranger"]))
+
+    seen = every_node_ready(kubernetes, CLUSTER).probe()
+
+    assert (seen.holds, seen.seen) == (False, "unknown nodes are Ready: stranger")

@@ -22,7 +22,7 @@ def apply_secrets(
     op: OnePassword, kubectl: Kubectl, kubernetes: Kubernetes, cluster: Cluster, runner: Runner
 ) -> Action:
     """Inject the bootstrap secrets from 1Password and apply them; they exist in pipes only."""
-    template = cluster.bootstrap_dir / "secrets.yaml.tpl"
+    template = cluster.secrets_template
     what = "the bootstrap secrets"
     apply = shlex.join(kubectl.apply_command)
     injected: list[str] = []

@@ -119,7 +119,7 @@ def every_reference_resolves(op: OnePassword, cluster: Cluster) -> Condition[set
 
 def age_key_opens_talos_secrets(sops: Sops, cluster: Cluster) -> Condition[set[str]]:
     """Check that the AGE key decrypts the cluster's Talos secrets; the value is their keys."""
-    path = cluster.talos_dir / "talsecret.sops.yaml"
+    path = cluster.talsecret
 
     def probe() -> Observation[set[str]]:
         content = read_yaml(sops.decrypt(path), f"what {path.name} decrypts to")

@@ -178,9 +178,9 @@ def cert_manager_webhook_answers(kubectl: Kubectl) -> Condition[str]:
     def probe() -> Observation[str]:
         result = kubectl.dry_run(ISSUER)
         if result.ok:
-            return holds(result.said, result.said)
+            return holds(result.last_line, result.last_line)
         row = classify("kubectl", result.stderr)
         final = not result.timed_out and (row is None or row.failure_class is FailureClass.FATAL)
-        return never(result.said) if final else not_yet(result.said)
+        return never(result.last_line) if final else not_yet(result.last_line)
 
     return Condition("cert-manager's webhook to answer", probe)
