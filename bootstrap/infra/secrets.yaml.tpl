@@ -1,16 +1,19 @@
-# The secrets that must be in the cluster before Flux can read Git. `task bootstrap:infra:secrets` pipes this through
-# `op inject` into `kubectl apply`; the result is never written to disk. Flux does not take them over: a new deploy key or
-# AGE key is put into 1Password, and the task run again.
+# The Secrets that must exist in the cluster before Flux can read Git. `./task bootstrap:secrets
+# CLUSTER=infra` pipes this file through `op inject` into `kubectl apply`; the result is never
+# written to disk. Flux does not take them over: to replace the deploy key or the AGE key, store the
+# new one in 1Password and run the task again.
 #
-# `op inject` pastes a field's text as it is, and a text of several lines would break the YAML. The three fields of the deploy
-# key therefore hold base64, in one line (`base64 --wrap=0 < id_ed25519`), which is what `data` wants anyway.
+# `op inject` inserts the text of a field unchanged, and a multi-line text would break the YAML. The
+# three fields of the deploy key therefore hold base64 on one line (`base64 --wrap=0 < id_ed25519`),
+# which `data` requires anyway.
 ---
 apiVersion: v1
 kind: Namespace
 metadata:
   name: flux-system
 ---
-# Opens the *.sops.yaml files of the repository. Flux takes every key of this Secret that ends in .agekey.
+# Decrypts the *.sops.yaml files of the repository. Flux uses every key of this Secret that ends in
+# .agekey.
 apiVersion: v1
 kind: Secret
 metadata:
@@ -20,8 +23,8 @@ type: Opaque
 stringData:
   age.agekey: "op://k8s-ops/sops-age/private-key"
 ---
-# The deploy key, read-only on the Git host. known_hosts must hold every key type that the host offers, or the first rotation
-# ends in "knownhosts: key mismatch".
+# The deploy key, read-only on the Git host. known_hosts must contain every key type that the host
+# offers; otherwise the first key rotation fails with "knownhosts: key mismatch".
 apiVersion: v1
 kind: Secret
 metadata:
