@@ -108,7 +108,7 @@ def renumber(
     Raises:
         TargetError: The networks differ in size.
     """
-    network = source.networks[cluster]
+    network = source.network(cluster)
     require_same_size(network, subnet, variable)
 
     def move(address: IPv4Address) -> IPv4Address:

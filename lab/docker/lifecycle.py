@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.definition import load
 from firstlight.definition.model import Cluster
-from firstlight.errors import TargetError
-from firstlight.events import Bus
-from firstlight.tools.machineconfig import generate_machine_configs
-from firstlight.tools.runner import Runner
 from lab.docker import containment, machines, network, private_engine, settings, status
 from lab.docker.definition import Circumstances, for_containers
 from lab.docker.ending import end_lab, network_name
@@ -27,6 +22,7 @@ from lab.docker.settings import SUBNET_VARIABLE, Settings
 from lab.simulated import description, services, workstation
 from lab.simulated.addresses import Endpoints
 from lab.simulated.checkout import Source, read_checkout
+from lab.simulated.lifecycle import generate_configs
 from lab.simulated.paths import LabPaths, lab_lock, private_dir
 from lab.simulated.services import Service
 from lab.simulated.tree import copy_definition
@@ -53,12 +49,7 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
         if fresh and paths.state.exists():
             end_lab(paths, say, clock)
         source = read_checkout(paths.checkout)
-        if paths.cluster not in source.networks:
-            known = ", ".join(sorted(source.networks)) or "none"
-            raise TargetError(
-                f"cannot bring up a lab for {paths.cluster}: there is no such cluster\n"
-                f"  defined   {known}"
-            )
+        source.network(paths.cluster)  # refuses an unknown cluster before anything else
         chosen = settings.choose(paths, os.environ, fresh=fresh)
         return _Up(paths, source, chosen, say, clock).run()
 
@@ -91,7 +82,7 @@ class _Up:
         copy_definition(
             self._paths, self._source, self._lab, recipient, self._environment(), self._say
         )
-        cluster = self._machine_configs()
+        cluster = generate_configs(self._paths, self._environment(), self._clock, self._say)
         for service in started:
             services.wait_until_ready(self._paths, service, self._clock)
         self._machines(engine, cluster)
@@ -126,21 +117,6 @@ class _Up:
             if not services.is_current(self._paths, service):
                 services.begin(self._paths, service, self._say)
         return found
-
-    def _machine_configs(self) -> Cluster:
-        cluster = load(self._paths.tree, self._paths.cluster)
-        runner = Runner(
-            environment=self._environment(),
-            root=self._paths.tree,
-            bus=Bus(self._clock),
-            criterion=lambda: "",
-        )
-        generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
-        if not generated.reused:
-            self._say(
-                f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}"
-            )
-        return cluster
 
     def _machines(self, engine: Engine, cluster: Cluster) -> None:
         image = f"ghcr.io/siderolabs/talos:{cluster.talos_version}"

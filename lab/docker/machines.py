@@ -184,12 +184,12 @@ def _require_same(there: dict[str, Any], machine: Machine, label: str) -> None:
         raise TargetError(
             f"cannot start the machine {machine.hostname}: a container {machine.container} belongs "
             f"to {labels.get(LABEL, 'something else')}",
-            next_step="end the lab that owns it (./task docker:down there)",
+            next_step="end the lab that owns it (./task docker:down CLUSTER=<cluster> there)",
         )
     if labels.get(CONFIG_LABEL) != machine.digest:
         raise TargetError(
             f"cannot go on with the machine {machine.hostname}: the definition has changed since "
             "it was started",
-            next_step="./task docker:down, then run the same again: the engine cannot give a "
-            "running container another machine config",
+            next_step="./task docker:down CLUSTER=<cluster>, then run the same again: the engine cannot "
+            "give a running container another machine config",
         )

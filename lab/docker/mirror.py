@@ -202,7 +202,7 @@ def connectivity(pins: Pins) -> dict[str, Any]:
         "skipped by user": "the machines reach no network but their own: this computer forwards "
         "none of their packets",
         "l7-proxy": "Envoy cannot be built from package registries",
-        "node-without-cilium": "every machine of the definition runs Cilium",
+        "node-without-cilium": "every machine of the definition runs Cilium, so none is outside it",
     }
     return {"flags": [word for flag in flags.items() for word in flag], "lacks": lacks}
 

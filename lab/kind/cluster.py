@@ -166,7 +166,8 @@ def find_nodes(engine: Engine, name: str, network: str) -> Found:
         seen = f"{', '.join(stopped)} not running" if stopped else "it has no containers"
         raise TargetError(
             f"cannot use the kind cluster {name}: {seen}",
-            next_step="./task kind:down, then again: kind's nodes do not survive a restart",
+            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then again: "
+            "kind's nodes do not survive a restart",
         )
     nodes = [
         (
@@ -179,7 +180,7 @@ def find_nodes(engine: Engine, name: str, network: str) -> Found:
     if not endpoints:
         raise TargetError(
             f"cannot use the kind cluster {name}: it has no load balancer",
-            next_step="./task kind:down, then again",
+            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then again",
         )
     ordered = sorted(
         (node for role, node in nodes if role != _ENDPOINT),
@@ -209,12 +210,17 @@ def require_all(found: Found, name: str, wanted: Sequence[bool]) -> None:
         raise TargetError(
             f"cannot use the kind cluster {name}: it has {there[0]}+{there[1]} nodes, "
             f"the definition {defined[0]}+{defined[1]}",
-            next_step="./task kind:down, then again",
+            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then again",
         )
 
 
 def _name(container: Mapping[str, Any]) -> str:
     return str(container["Config"]["Hostname"])
+
+
+def _cluster_of(name: str) -> str:
+    """Return the definition's name for a kind cluster."""
+    return name.removeprefix("firstlight-")
 
 
 def _is_control_plane(container: Mapping[str, Any]) -> bool:
@@ -228,7 +234,7 @@ def _address(container: Mapping[str, Any], network: str) -> IPv4Address:
         raise TargetError(
             f"cannot use the container {_name(container)}: it has no address on the network "
             f"{network}",
-            next_step="./task kind:down, then again",
+            next_step="./task kind:down CLUSTER=<cluster>, then again",
         ) from error
 
 

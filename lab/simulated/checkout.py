@@ -36,6 +36,19 @@ class Source:
     services: Mapping[str, Endpoints]
     revision: str
 
+    def network(self, cluster: str) -> IPv4Network:
+        """Return the node network of a cluster.
+
+        Raises:
+            TargetError: The checkout defines no such cluster.
+        """
+        if cluster not in self.networks:
+            known = ", ".join(sorted(self.networks)) or "none"
+            raise TargetError(
+                f"cannot bring up a lab for {cluster}: unknown cluster\n  defined   {known}"
+            )
+        return self.networks[cluster]
+
     def digest(self, recipient: str) -> str:
         """Return a digest of everything that determines the content of the tree."""
         total = hashlib.sha256(f"{_FORM} {recipient}".encode())

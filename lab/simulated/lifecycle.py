@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.definition import load
+from firstlight.definition.model import Cluster
 from firstlight.errors import TargetError
 from firstlight.events import Bus
 from firstlight.files import write_atomically
@@ -45,12 +46,7 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
         if fresh and paths.state.exists():
             end_lab(paths, say)
         source = _read(paths)
-        if paths.cluster not in source.networks:
-            known = ", ".join(sorted(source.networks)) or "none"
-            raise TargetError(
-                f"cannot bring up a lab for {paths.cluster}: unknown cluster\n  defined   {known}"
-            )
-        return _Up(paths, source, endpoints(source.networks[paths.cluster]), say, clock).run()
+        return _Up(paths, source, endpoints(source.network(paths.cluster)), say, clock).run()
 
 
 class _Up:
@@ -104,20 +100,10 @@ class _Up:
             configs = [Path(node["machine_config"]) for node in data["nodes"]]
             if all(config.exists() for config in configs):
                 return data, configs
-        cluster = load(self._paths.tree, self._paths.cluster)
-        runner = Runner(
-            environment=self._environment(),
-            root=self._paths.tree,
-            bus=Bus(self._clock),
-            criterion=lambda: "",
-        )
-        generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
+        cluster = generate_configs(self._paths, self._environment(), self._clock, self._say)
         data = machines.configuration(self._paths, cluster, self._lab)
         machines.write_configuration(self._paths, data)
         write_atomically(mark, digest, mode=0o644)
-        self._say(
-            f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}"
-        )
         return data, [cluster.machine_config(node) for node in cluster.nodes]
 
     def _environment(self) -> dict[str, str]:
@@ -134,6 +120,22 @@ class _Up:
     def _say(self, text: str) -> None:
         self._acted = True
         self._say_to(text)
+
+
+def generate_configs(
+    paths: LabPaths, environment: Mapping[str, str], clock: Clock, say: Say
+) -> Cluster:
+    """Generate the machine configs of the lab's copy of the definition, and return the definition.
+
+    Raises:
+        FirstlightError: The definition is invalid, or the configs cannot be generated.
+    """
+    cluster = load(paths.tree, paths.cluster)
+    runner = Runner(environment=environment, root=paths.tree, bus=Bus(clock), criterion=lambda: "")
+    generated = generate_machine_configs(cluster, runner, now=datetime.now(UTC))
+    if not generated.reused:
+        say(f"machines: {len(cluster.nodes)} machine configs generated with {generated.made_by}")
+    return cluster
 
 
 def _read(paths: LabPaths) -> Source:

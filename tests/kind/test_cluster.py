@@ -31,13 +31,13 @@ def test_a_cluster_is_created_on_the_labs_network_with_its_own_kubeconfig(
     fake: FakeKind, paths: LabPaths
 ) -> None:
     said: list[str] = []
-    file, kubeconfig = paths.state / "kind.yaml", fake.kind.kubeconfig
+    file, own = paths.state / "kind.yaml", fake.kind.kubeconfig
 
     assert ensure(fake.kind, CONFIG, paths, said.append)
 
     assert fake.calls() == [
         "get clusters",
-        f"create cluster --name firstlight-infra --config {file} --kubeconfig {kubeconfig} --wait 0s",
+        f"create cluster --name firstlight-infra --config {file} --kubeconfig {own} --wait 0s",
     ]
     assert fake.variables() == {"docker firstlight-infra-kind"}
     assert file.read_text() == CONFIG
