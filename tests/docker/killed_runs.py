@@ -34,7 +34,7 @@ RUN = (
 )
 LAB = (sys.executable, "-m", "lab.docker")
 
-MOMENTS = {
+KILLS = {
     "etcd's bootstrap": ("bootstrap etcd on", (0.2, 0.8, 1.5)),
     "Cilium's installation": ("install cilium", (4.0, 8.0, 2.0)),
     "Flux's synchronisation": ("apply the GitRepository", (0.2, 1.5, 0.8)),
@@ -42,7 +42,7 @@ MOMENTS = {
 """For each kill: the action to wait for in the journal, and the delay in seconds, by round."""
 
 RUN_S = 1800.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Round:
     """One bootstrap: its kills, what the next runs had to do, how it ended, and its leftovers."""
 
     number: int
-    blows: list[str] = field(default_factory=list)
+    kills: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     exit_code: int = -1
     bootstraps: int = 0
@@ -60,7 +60,7 @@ class Round:
 
     @property
     def converged(self) -> bool:
-        is_whole = self.exit_code == 0 and self.bootstraps == 1 and len(self.blows) == len(MOMENTS)
+        is_whole = self.exit_code == 0 and self.bootstraps == 1 and len(self.kills) == len(KILLS)
         return is_whole and self.control_groups.startswith("no program") and not self.left
 
 
@@ -102,7 +102,7 @@ def bootstraps_received() -> int:
     return sum(line.endswith("bootstrap request received") for line in shown.splitlines())
 
 
-def strike(log: Path, action: str, delay_s: float) -> bool:
+def kill_during(log: Path, action: str, delay_s: float) -> bool:
     """Start a run and kill it some time after an action began.
 
     Returns:
@@ -111,7 +111,7 @@ def strike(log: Path, action: str, delay_s: float) -> bool:
     since = size_of_journal()
     with log.open("ab") as out:
         child = subprocess.Popen(RUN, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
-    until(lambda: begun(action, since) or child.poll() is not None, within_s=RUN_S, pause_s=_LOOK_S)
+    until(lambda: begun(action, since) or child.poll() is not None, within_s=RUN_S, pause_s=_POLL_S)
     event = begun(action, since)
     if event is None:
         child.kill()
@@ -133,10 +133,10 @@ def one_round(number: int, log: Path) -> Round:
     before = remains.seen()
     started = time.monotonic()
     ends: list[tuple[str, int]] = []
-    for moment, (action, delays_s) in MOMENTS.items():
+    for step, (action, delays_s) in KILLS.items():
         delay_s = delays_s[(number - 1) % len(delays_s)]
-        if strike(log, action, delay_s):
-            found.blows.append(f"{moment} ({delay_s:g} s in)")
+        if kill_during(log, action, delay_s):
+            found.kills.append(f"{step} ({delay_s:g} s in)")
             ends.append((action, size_of_journal()))
     with log.open("ab") as out:
         found.exit_code = subprocess.run(
@@ -194,7 +194,7 @@ def main() -> int:
         row = (
             number,
             options.nodes,
-            "; ".join(found.blows),
+            "; ".join(found.kills),
             "; ".join(found.found),
             found.bootstraps,
             found.exit_code,
