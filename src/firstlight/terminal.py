@@ -63,7 +63,7 @@ class LiveOutput:
     Args:
         stream: A terminal, see `can_redraw`.
         draw: Returns what the area shows now.
-        color: Whether to use colors.
+        color: Whether to use colors; the variable `NO_COLOR` turns them off as well.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LiveOutput:
         self._console = _Console(
             file=stream,
             force_terminal=True,
-            no_color=not color,
+            no_color=None if color else True,
             highlight=False,
             markup=False,
             emoji=False,

@@ -102,14 +102,12 @@ def test_a_finished_criterion_is_one_line_with_verdict_and_both_times():
     lines = stream.getvalue().splitlines()
     assert (
         f"{ASCII.met} met                 etcd runs on every control plane node"
-        "  (acting 1.7 s, waiting 2.4 s)"
-        in lines
+        "  (acting 1.7 s, waiting 2.4 s)" in lines
     )
     assert "  4/17 10-talos: etcd runs on every control plane node" in lines
     assert (
         f"{ASCII.action} make it so that etcd runs on every control plane node, "
-        "because it is not so"
-        in lines
+        "because it is not so" in lines
     )
 
 
@@ -378,6 +376,16 @@ def test_a_closed_live_display_draws_nothing():
     display.tick()
 
     assert stream.getvalue() == before
+
+
+def test_events_of_an_unknown_class_are_ignored():
+    for display, _, stream in (plain(), live()):
+        heard(display, streams.good()[0].event, CriterionStarted(ONE.id))
+        before = text_of(stream).splitlines()[0]
+        heard(display, object())
+        display.close()
+
+        assert text_of(stream).splitlines()[0] == before
 
 
 def test_no_color_is_respected():

@@ -1,4 +1,4 @@
-"""The stream of a run on hundreds of machines: every criterion of the checklist, and of each machine what its criteria ask and see."""
+"""The stream of a run on hundreds of machines, with commands and observations of each one."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from firstlight.events import (
 from tests.report.streams import RESUME, START, info
 
 PER_MACHINE = 6
-"""Criteria that ask every machine: its config, its API, its stage, its link, its clock, its services."""
+"""How many criteria check every machine: config, API, stage, link, clock and services."""
 
 CRITERIA = tuple(
     info(
         f"criterion-{number}",
         "00-preflight" if number < 16 else "40-apps",
         ("AC1",),
-        f"criterion {number} is so",
+        f"criterion {number} holds",
     )
     for number in range(70)
 )
 
 
 def run_on(machines: int, *, unwell: int | None = None) -> Iterator[Stamped]:
-    """Yield a run, in which one machine may not answer to the second criterion."""
+    """Yield a run; if a machine is unwell, it does not answer to the second criterion."""
     names = [f"infra-worker-{number}" for number in range(machines)]
     for number, event in enumerate(_events(names, unwell)):
         at_s = number * 0.01
@@ -78,7 +78,8 @@ def _events(names: list[str], unwell: int | None) -> Iterator[Event]:
 
 def _asked(criterion: str, name: str, *, well: bool) -> Iterator[Event]:
     condition = f"{name} to answer on port 50000"
-    command = f"talosctl --talosconfig /home/operator/k8s-ops/clusters/infra/talos/clusterconfig/talosconfig --nodes {name} version --short"
+    talosconfig = "/home/operator/k8s-ops/clusters/infra/talos/clusterconfig/talosconfig"
+    command = f"talosctl --talosconfig {talosconfig} --nodes {name} version --short"
     yield WaitStarted(criterion, condition, 60.0)
     yield CommandStarted(criterion, command, changes=False)
     said = (

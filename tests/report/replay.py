@@ -1,4 +1,7 @@
-"""A pytest plugin that plays a stream of events in a real pytest run: each criterion is a test that ends as the stream says."""
+"""A pytest plugin that plays a stream of events in a real pytest run.
+
+Each criterion is a test that ends as in the stream.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ _PAUSE_MAX_S = 3.0
 
 
 class ReplayClock:
-    """A clock that stands where the stream says, or runs along with it for a person to look at."""
+    """A clock that follows the stream, in real time if a person wants to watch."""
 
     def __init__(self, pace: float) -> None:
         self.pace = pace
@@ -38,36 +41,36 @@ class ReplayClock:
         self.seconds = 0.0
 
     def now(self) -> datetime:
-        """Return the moment that the stream is at."""
+        """Return the current moment of the stream."""
         return self.at
 
     def monotonic(self) -> float:
-        """Return the seconds that the stream is at."""
+        """Return the current second of the stream."""
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let the stream's time pass."""
+        """Move the clock forward."""
         self.seconds += seconds
 
     def move(self, stamped: Stamped) -> None:
-        """Go on to a stamp, in real time if a pace was asked for."""
+        """Move to the moment of an event, in real time if a pace is given."""
         gap_s = stamped.since_start_s - self.seconds
         if self.pace and gap_s > 0:
-            # Only for a person who looks at the display: the tests never give a pace.
+            # For a person who watches the display; tests never give a pace.
             signal.sigtimedwait((), min(_PAUSE_MAX_S, gap_s / self.pace))
         self.seconds = max(self.seconds, stamped.since_start_s)
         self.at = datetime.fromisoformat(stamped.at)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say which stream, where the report goes, and how fast."""
+    """Add the options for the stream and its pace."""
     parser.addoption("--replay", default="good")
     parser.addoption("--pace", type=float, default=0.0)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Put bus and folder where the plugins look for them, as the run's own plugin does."""
+    """Provide bus and report folder as the run's own plugin does."""
     clock = ReplayClock(config.getoption("--pace"))
     config.stash[BUS] = Bus(clock)
     config.stash[REPORT_DIR] = config.rootpath / "reports" / "infra-simulated"
@@ -77,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Player:
-    """Emits each event at the moment of the session at which the run's own plugin would."""
+    """Emits each event at the point of the session where the run's own plugin does."""
 
     def __init__(self, stream: list[Stamped], bus: Bus, clock: ReplayClock) -> None:
         self.bus = bus
@@ -105,27 +108,27 @@ class Player:
                 self.of[event.criterion].append(stamped)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep the tests of the stream's criteria."""
+        """Keep only the tests of the stream's criteria."""
         chosen = {
             nodeid for nodeid, key in self.nodeids.items() if not self.stage or key in self.of
         }
         items[:] = [item for item in items if item.nodeid in chosen]
 
     def emit(self, stamped: list[Stamped]) -> None:
-        """Emit events as if they happened now."""
+        """Emit events at their moments."""
         for one in stamped:
             self.clock.move(one)
             self.bus.emit(one.event)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Begin the run, if there is one; what belongs to no criterion comes before the first."""
+        """Begin the run, unless collection failed; events outside any criterion come first."""
         self.began = not session.testsfailed
         if self.began:
             self.emit(self.heads + self.of.pop("", []))
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Play a criterion up to what its setup would raise."""
+        """Play a criterion and end its setup accordingly."""
         stream = self.of[self.nodeids[item.nodeid]]
         events: list[Event] = [one.event for one in stream]
         verdict = events[-1].verdict if events and isinstance(events[-1], CriterionEnded) else None
@@ -145,7 +148,7 @@ class Player:
             pytest.skip(str(verdict))
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:
-        """Fail in the call phase where the condition did not come true."""
+        """Fail in the call phase if the condition was not met."""
         last = self.of[self.nodeids[item.nodeid]][-1].event
         if isinstance(last, CriterionEnded) and last.verdict is Verdict.NOT_READY:
             pytest.fail(f"WAITED {last.error}", pytrace=False)
@@ -157,7 +160,7 @@ class Player:
 
 
 def write_suite(root: Path) -> None:
-    """Write the checklist of the streams as a real suite with real files, and the conftest that loads the plugins."""
+    """Write the streams' checklist as a real test suite with a conftest that loads the plugins."""
     plugins = ("tests.report.replay", "fixtures.report", "fixtures.display")
     (root / "conftest.py").write_text(f"pytest_plugins = {plugins!r}\n", encoding="utf-8")
     (root / "pytest.ini").write_text("[pytest]\ngenerate_report_on_test = true\n", encoding="utf-8")

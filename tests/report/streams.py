@@ -1,4 +1,4 @@
-"""Streams of events as real runs send them: a good, a failed, an interrupted, a killed, a resumed and a plan run."""
+"""Streams of events as real runs emit them: good, failed, interrupted, killed, planned, partial."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def info(
     budget_s: float = 60.0,
     needs: tuple[str, ...] = (),
 ) -> CriterionInfo:
-    """Return what is known of a criterion; boxes are numbered from 1 in the story's order."""
+    """Return a criterion's description; boxes are numbered from 1 in the story's order."""
     module = stage.replace("-", "_")
     return CriterionInfo(
         id=name,
@@ -188,13 +188,13 @@ NODES = tuple((f"infra-cp-{n}", "controlplane", f"127.25.11.{10 + n}") for n in 
 
 @dataclass
 class Script:
-    """Writes down events with a clock that moves only when it is told to."""
+    """Records events with a clock that moves only when it is moved."""
 
     at_s: float = 0.0
     heard: list[Stamped] = field(default_factory=list)
 
     def tell(self, *events: Event) -> None:
-        """Write events down at the present moment."""
+        """Record events at the current moment."""
         stamp = (START + timedelta(seconds=self.at_s)).isoformat(timespec="milliseconds")
         self.heard += [Stamped(stamp, self.at_s, event) for event in events]
 
@@ -235,7 +235,7 @@ class Script:
         tail: tuple[str, ...] = (),
         changes: bool = False,
     ) -> None:
-        """Run a command that takes a while."""
+        """Run a command for a number of seconds."""
         self.tell(CommandStarted(criterion, line, changes))
         for printed in tail:
             self.tell(CommandOutput(criterion, printed))
@@ -243,7 +243,7 @@ class Script:
         self.tell(CommandEnded(criterion, line, code, took_s, tail, changes))
 
     def act(self, one: CriterionInfo, took_s: float, *, ok: bool = True) -> None:
-        """Perform a criterion's action by one command."""
+        """Perform a criterion's action with one command."""
         action = f"make it so that {one.title}"
         self.tell(ActionBegun(one.id, action, "it is not so"))
         tail = (
@@ -262,7 +262,7 @@ class Script:
         self.tell(ActionEnded(one.id, action, ok, took_s, "" if ok else "helmfile exited 1"))
 
     def wait(self, one: CriterionInfo, took_s: float, *, ok: bool = True) -> None:
-        """Wait for a criterion's condition, with a probe that sees it come nearer."""
+        """Wait for a criterion's condition, with a probe that sees progress."""
         self.tell(WaitStarted(one.id, one.title, one.budget_s))
         for step in (1, 2, 3):
             self.at_s += took_s / 3
@@ -272,7 +272,7 @@ class Script:
         self.tell(WaitEnded(one.id, one.title, ok, took_s, "3 of 3" if ok else "2 of 3", 3))
 
     def criterion(self, one: CriterionInfo, acting_s: float, waiting_s: float) -> None:
-        """Let a criterion be met; without acting time its action was not needed."""
+        """Meet a criterion; without acting time its action was not needed."""
         self.tell(CriterionStarted(one.id))
         if acting_s:
             self.act(one, acting_s)
@@ -287,13 +287,13 @@ class Script:
         )
 
     def unverifiable(self, one: CriterionInfo) -> None:
-        """Say that a criterion cannot be verified on this target."""
+        """Mark a criterion as not verifiable on this target."""
         self.tell(CriterionStarted(one.id))
         reason = f"the simulated target has no {', '.join(one.needs)}"
         self.tell(CriterionEnded(one.id, Verdict.NOT_VERIFIABLE, 0, 0, reason=reason))
 
     def not_reached(self, ones: tuple[CriterionInfo, ...], because: str) -> None:
-        """Say of the criteria after a stop that they were not reached."""
+        """Mark criteria as not reached."""
         for one in ones:
             self.tell(
                 CriterionEnded(
@@ -311,7 +311,7 @@ def _begin(script: Script, until: int) -> None:
 
 
 def good(target: str = "nodes") -> list[Stamped]:
-    """Return a run in which everything is met, or all that the simulated target can show."""
+    """Return a run in which everything that the target can show is met."""
     script = Script()
     script.start(target=target)
     for number, one in enumerate(CRITERIA):
@@ -370,14 +370,17 @@ def failed_action(
 
 
 def not_ready() -> list[Stamped]:
-    """Return a run that stops because a condition did not come true."""
+    """Return a run that stops because a condition was not met."""
     script = Script()
     _begin(script, 3)
     one = CRITERIA[3]
     script.tell(CriterionStarted(one.id))
     script.act(one, 2.0)
     script.wait(one, one.budget_s, ok=False)
-    error = f"cannot confirm {one.title}: not so within 300 s\n  last seen 2 of 3 (after 300.0 s, 3 attempts)"
+    error = (
+        f"cannot confirm {one.title}: not so within 300 s\n"
+        "  last seen 2 of 3 (after 300.0 s, 3 attempts)"
+    )
     script.tell(CriterionEnded(one.id, Verdict.NOT_READY, 2.0, one.budget_s, "2 of 3", error))
     script.not_reached(CRITERIA[4:], one.title)
     script.tell(
@@ -387,7 +390,7 @@ def not_ready() -> list[Stamped]:
 
 
 def killed() -> list[Stamped]:
-    """Return a run that ends in the middle of an action, without a word."""
+    """Return a run whose record stops in the middle of an action."""
     script = Script()
     _begin(script, 4)
     one = CRITERIA[4]
@@ -400,7 +403,7 @@ def killed() -> list[Stamped]:
 
 
 def interrupted() -> list[Stamped]:
-    """Return a run that a person ended with Ctrl+C: the criterion under way gets no verdict."""
+    """Return a run that Ctrl+C ended: the current criterion has no verdict."""
     script = Script()
     script.heard = killed()
     script.at_s = script.heard[-1].since_start_s + 0.2
@@ -439,7 +442,7 @@ def one_stage() -> list[Stamped]:
 
 
 def excerpt() -> list[Stamped]:
-    """Return a run of a few tests that somebody picked by hand."""
+    """Return a run of a few tests that were selected by hand."""
     script = Script()
     picked = tuple(one for one in CRITERIA if one.stage == "50-flux")
     script.start(criteria=picked)
@@ -455,8 +458,11 @@ def rehearsed() -> list[Stamped]:
 
 
 def hostile() -> list[Stamped]:
-    """Return a failed run whose every foreign text tries to break out of the page or the terminal."""
-    evil = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[2J\x1b]0;title\x07\x00&amp;"
+    """Return a failed run in which every text tries to break out of the page or the terminal."""
+    evil = (
+        "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+        "\x1b[2J\x1b]0;title\x07\x00&amp;"
+    )
     one = info("evil", "10-talos", ("AC1",), f"title {evil}", 1)
     script = Script()
     hint = HintInfo(

@@ -1,4 +1,4 @@
-"""What a run says of the runs before it: what no longer holds, what holds again, what got slower, and what says nothing."""
+"""The comparison with earlier runs: what no longer holds, what holds again, what became slower."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.report import streams
 
 
 def later(stream, hours, target="nodes"):
-    """Return a stream as a run of its own on one target, so many hours later."""
+    """Return a stream as a separate run on a target, a number of hours later."""
 
     def moved(stamp):
         return (datetime.fromisoformat(stamp) + timedelta(hours=hours)).isoformat(
@@ -34,7 +34,7 @@ def later(stream, hours, target="nodes"):
 
 
 def slower(stream, criterion, seconds):
-    """Return a stream in which one criterion waited longer, and all was verified as much later."""
+    """Return a stream in which one criterion, and so the whole run, took longer."""
     made = []
     for stamped in stream:
         event = stamped.event
@@ -47,7 +47,7 @@ def slower(stream, criterion, seconds):
 
 
 def idle(stream):
-    """Return a stream of a run that goes on with the bootstrap of an earlier one, and finds all of it done."""
+    """Return the stream of a run that continues an earlier bootstrap and finds everything done."""
     made = []
     for stamped in stream:
         event = stamped.event
@@ -60,7 +60,7 @@ def idle(stream):
 
 
 def played(folder, *runs, targets=()):
-    """Play runs into one folder, one after the other, and return what is said of the last."""
+    """Play runs into one folder, one after another, and return the comparison of the last."""
     for hours, run in enumerate(runs, start=1):
         writer = ReportWriter(folder)
         for stamped in later(run, hours, *targets[hours - 1 : hours]):
@@ -72,7 +72,7 @@ def test_a_first_run_has_nothing_to_be_compared_with(tmp_path):
     assert played(tmp_path, streams.good()) is None
 
 
-def test_a_second_run_that_went_as_the_first_has_no_change(tmp_path):
+def test_a_second_run_like_the_first_shows_no_change(tmp_path):
     made = played(tmp_path, streams.good(), streams.good())
 
     assert (made.earlier, made.last_at[:13], made.last_revision) == (
@@ -88,7 +88,7 @@ def test_a_second_run_that_went_as_the_first_has_no_change(tmp_path):
     assert made.verified.then_s == made.verified.now_s
 
 
-def test_what_held_and_fails_now_no_longer_holds_and_what_was_not_reached_is_left_alone(tmp_path):
+def test_only_what_held_and_fails_now_is_reported_as_no_longer_holding(tmp_path):
     made = played(tmp_path, streams.good(), streams.failed_action())
 
     assert [(one.criterion, one.then, one.now) for one in made.regressed] == [
@@ -97,7 +97,7 @@ def test_what_held_and_fails_now_no_longer_holds_and_what_was_not_reached_is_lef
     assert made.mended == ()
 
 
-def test_what_failed_and_holds_now_holds_again(tmp_path):
+def test_what_failed_before_and_holds_now_is_reported_as_holding_again(tmp_path):
     made = played(tmp_path, streams.failed_action(), streams.good())
 
     assert [(one.criterion, one.then, one.now) for one in made.mended] == [
@@ -105,7 +105,7 @@ def test_what_failed_and_holds_now_holds_again(tmp_path):
     ]
 
 
-def test_what_an_earlier_failure_kept_from_being_reached_is_compared_with_the_run_that_looked(
+def test_a_criterion_is_compared_with_the_last_run_that_verified_it(
     tmp_path,
 ):
     made = played(tmp_path, streams.good(), streams.not_ready(), streams.failed_action())
@@ -116,7 +116,7 @@ def test_what_an_earlier_failure_kept_from_being_reached_is_compared_with_the_ru
     assert [one.criterion for one in made.mended] == ["etcd-runs-on-every-control-plane-node"]
 
 
-def test_what_can_no_longer_be_verified_no_longer_holds(tmp_path):
+def test_what_can_no_longer_be_verified_is_reported_as_no_longer_holding(tmp_path):
     blind = [
         replace(one, event=replace(one.event, verdict=Verdict.NOT_VERIFIABLE))
         if isinstance(one.event, CriterionEnded) and one.event.id == "flux-check-passes"
@@ -131,7 +131,7 @@ def test_what_can_no_longer_be_verified_no_longer_holds(tmp_path):
     ]
 
 
-def test_a_slower_criterion_is_named_with_its_stage_and_the_burnt_budget(tmp_path):
+def test_a_slower_criterion_is_listed_with_its_stage_and_the_used_budget(tmp_path):
     made = played(tmp_path, streams.good(), slower(streams.good(), "cilium-is-deployed", 60))
 
     assert [(one.key, round(one.now_s - one.then_s)) for one in made.slower] == [
@@ -142,20 +142,20 @@ def test_a_slower_criterion_is_named_with_its_stage_and_the_burnt_budget(tmp_pat
 
 
 @pytest.mark.parametrize("seconds", [0, 5.9])
-def test_what_may_be_chance_is_not_called_slower(tmp_path, seconds):
+def test_a_difference_that_may_be_chance_is_not_called_slower(tmp_path, seconds):
     made = played(tmp_path, streams.good(), slower(streams.good(), "cilium-is-deployed", seconds))
 
     assert made.slower == ()
 
 
-def test_a_run_that_went_on_with_another_ones_work_has_no_times_of_its_own(tmp_path):
+def test_a_run_that_continues_another_one_has_no_times_to_compare(tmp_path):
     made = played(tmp_path, streams.good(), idle(streams.good()))
 
     assert made.untimed == "this run was not a complete bootstrap"
     assert made.stages == ()
 
 
-def test_times_are_those_of_the_last_whole_bootstrap_whatever_came_between(tmp_path):
+def test_times_are_compared_with_the_last_complete_bootstrap(tmp_path):
     made = played(
         tmp_path, streams.good(), idle(streams.good()), streams.one_stage(), streams.good()
     )
@@ -165,23 +165,23 @@ def test_times_are_those_of_the_last_whole_bootstrap_whatever_came_between(tmp_p
     assert made.untimed == ""
 
 
-def test_a_run_that_was_killed_is_remembered(tmp_path):
+def test_a_killed_run_is_part_of_the_history(tmp_path):
     made = played(tmp_path, streams.killed(), streams.good())
 
     assert made.earlier == 1
     assert made.untimed == "no earlier run was a complete bootstrap"
 
 
-def test_a_plan_is_compared_with_nothing_and_nothing_with_a_plan(tmp_path):
+def test_plans_are_never_compared(tmp_path):
     assert played(tmp_path, streams.good(), streams.plan()) is None
     assert played(tmp_path / "other", streams.plan(), streams.good()) is None
 
 
-def test_a_run_on_another_target_is_no_earlier_run(tmp_path):
+def test_runs_on_another_target_are_not_compared(tmp_path):
     assert played(tmp_path, streams.good(), streams.good(), targets=("simulated", "nodes")) is None
 
 
-def test_a_history_that_is_damaged_costs_only_the_lines_that_are(tmp_path):
+def test_damaged_lines_of_history_are_dropped(tmp_path):
     played(tmp_path, streams.good(), streams.good())
     with (tmp_path / HISTORY).open("a", encoding="utf-8") as written:
         written.write('not ours\n{"run_id": 1}\n')
@@ -189,14 +189,14 @@ def test_a_history_that_is_damaged_costs_only_the_lines_that_are(tmp_path):
     assert [run.run_id for run in update_history(tmp_path)] == ["run-1", "run-2"]
 
 
-def test_a_last_report_that_is_damaged_is_left_out(tmp_path):
+def test_a_damaged_report_is_not_added_to_the_history(tmp_path):
     played(tmp_path, streams.good())
     (tmp_path / "report.json").write_text('{"extra": {"head": []}}', encoding="utf-8")
 
     assert update_history(tmp_path) == ()
 
 
-def test_history_keeps_the_newest_runs_and_no_more(tmp_path):
+def test_history_keeps_a_bounded_number_of_runs(tmp_path):
     played(tmp_path, streams.good(), streams.good())
     (line,) = (tmp_path / HISTORY).read_text(encoding="utf-8").splitlines()
     many = [json.dumps({**json.loads(line), "run_id": f"old-{number}"}) for number in range(KEPT)]

@@ -1,4 +1,4 @@
-"""`report.json`: its form, and that a killed run leaves one."""
+"""`report.json`: its format, and that a killed run leaves one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.report import streams
 from tests.report.test_model import RUNS
 
 
-def test_the_outer_form_is_ctrf_and_passes_only_what_was_verified():
+def test_ctrf_passes_only_what_was_verified():
     made = to_json(fold(streams.failed_action()))
 
     assert (made["reportFormat"], made["specVersion"]) == ("CTRF", "0.0.0")
@@ -36,7 +36,7 @@ def test_the_outer_form_is_ctrf_and_passes_only_what_was_verified():
     assert failed["message"] == "cannot install Cilium on infra: helmfile exited 1 after 12.0 s"
 
 
-def test_the_model_lies_under_extra_with_every_documented_key():
+def test_extra_has_exactly_the_documented_keys():
     extra = to_json(fold(streams.not_ready()))["extra"]
 
     for name in ("head", "conclusion", "timing"):
@@ -61,7 +61,7 @@ def test_the_model_lies_under_extra_with_every_documented_key():
 
 
 def documented(name: str) -> set[str]:
-    """Return the keys that the schema in the module's docstring lists for a part."""
+    """Return the keys that the module's docstring lists for a part of the schema."""
     text = ctrf.__doc__ or ""
     found = re.search(
         rf"^    [^\n]*\b{name}\b *\n?\s+(.*?)(?=^    \S|\Z)", text, re.MULTILINE | re.DOTALL
@@ -110,7 +110,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):
     assert writer.report().conclusion.text == "done: all 17 criteria met"
 
 
-def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "report.json"
     write_atomically(path, "old")
 

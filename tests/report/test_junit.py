@@ -1,4 +1,4 @@
-"""`junit.xml`: our verdicts in the terms of what reads test results, and no green for what was not verified."""
+"""`junit.xml`: only what was verified passes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.report.test_model import RUNS
 
 
 def parsed(stream):
-    """Return the file's root as any reader of XML sees it."""
+    """Return the root element of the file."""
     return ET.fromstring(junit_text(fold(stream)))
 
 
 def outcomes(root):
-    """Return per criterion id what a reader makes of its case."""
+    """Return the outcome of each criterion's case, by ID."""
     found = {}
     for case in root.iterfind("./testsuite/testcase"):
         identifier = case.find("./properties/property[@name='id']")
@@ -33,7 +33,7 @@ def outcomes(root):
     return found
 
 
-def test_a_good_run_passes_and_says_which_run_it_was():
+def test_a_good_run_passes_and_names_the_run():
     root = parsed(streams.good())
 
     assert set(outcomes(root).values()) == {"passed"}
@@ -62,7 +62,7 @@ def test_already_met_passes_under_its_own_name():
     assert verdicts == {"met", "already met"}
 
 
-def test_a_failure_carries_verdict_error_and_hint_and_what_was_not_reached_is_skipped_with_the_reason():
+def test_a_failure_has_verdict_error_and_hint_and_the_rest_is_skipped_with_a_reason():
     root = parsed(streams.failed_action())
     failure = root.find(".//failure")
 
@@ -102,7 +102,7 @@ def test_a_run_without_an_end_is_not_green(run, state):
     assert root.get("errors") == "1"
 
 
-def test_a_run_that_failed_for_a_reason_that_is_no_criterion_is_not_green():
+def test_a_run_that_failed_outside_any_criterion_is_not_green():
     stream = streams.good()
     stream[-1] = replace(stream[-1], event=RunEnded(1, interrupted=False))
 
@@ -122,7 +122,7 @@ def test_a_plan_passes_only_what_holds():
 
 
 @given(run=st.sampled_from(RUNS), cut=st.floats(0, 1))
-def test_whatever_part_of_a_run_is_known_only_what_was_verified_passes(run, cut):
+def test_only_what_was_verified_passes_in_any_part_of_a_run(run, cut):
     stream = run()
     report = fold(stream[: round(cut * len(stream))])
 

@@ -1,4 +1,4 @@
-"""A report of hundreds of machines stays small and quick, and what went wrong on one of them is in it."""
+"""A report of hundreds of machines stays small and fast, and still shows the one that failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def html_of(report) -> str:
     )
 
 
-def test_what_every_machine_says_is_bounded_and_what_is_left_off_is_counted():
+def test_evidence_of_many_machines_is_bounded_and_the_rest_is_counted():
     report = fold(run_on(MACHINES))
 
     for one in report.criteria[:PER_MACHINE]:
@@ -35,7 +35,7 @@ def test_what_every_machine_says_is_bounded_and_what_is_left_off_is_counted():
     assert f"{MACHINES - WAITS_MAX} more conditions that were met are not shown" in said
 
 
-def test_what_was_left_off_and_comes_again_is_counted_once():
+def test_an_entry_that_is_left_off_repeatedly_is_counted_once():
     gathered = Gathered()
 
     for command in [
@@ -58,7 +58,7 @@ def test_six_machines_leave_nothing_off():
 
 
 @pytest.mark.parametrize("unwell", [0, 150, 299])
-def test_the_one_machine_that_is_not_well_is_never_left_off(unwell: int):
+def test_the_one_unhealthy_machine_is_never_left_off(unwell: int):
     one = fold(run_on(MACHINES, unwell=unwell)).criteria[1]
 
     assert [wait.condition for wait in one.waits if not wait.ok] == [
@@ -69,7 +69,7 @@ def test_the_one_machine_that_is_not_well_is_never_left_off(unwell: int):
     ]
 
 
-def test_the_files_of_fifty_times_as_many_machines_are_a_few_times_as_large(tmp_path: Path):
+def test_fifty_times_as_many_machines_make_the_files_less_than_three_times_as_large(tmp_path: Path):
     sizes = {}
     for machines in (6, MACHINES):
         writer = ReportWriter(tmp_path / str(machines))
@@ -84,7 +84,7 @@ def test_the_files_of_fifty_times_as_many_machines_are_a_few_times_as_large(tmp_
     assert all(sizes[MACHINES][name] < 3 * sizes[6][name] for name in sizes[6]), sizes
 
 
-def test_a_page_of_hundreds_of_machines_is_made_in_the_blink_of_an_eye():
+def test_a_page_of_hundreds_of_machines_renders_quickly():
     report = fold(run_on(MACHINES))
     started_s = time.process_time()
 

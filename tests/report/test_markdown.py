@@ -1,4 +1,4 @@
-"""`summary.md`: what a person reads first, and that foreign text stays text."""
+"""`summary.md`: what comes first, and that text never becomes markup."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_good_run_says_so_first_and_ticks_every_box():
     assert "| AC1 | ✔ met |" in made
 
 
-def test_a_failure_comes_before_everything_else_with_error_hint_and_the_way_on():
+def test_a_failure_comes_first_with_error_hint_and_next_step():
     made = markdown_text(fold(streams.failed_action()))
     sections = re.findall(r"^## (.+)$", made, re.MULTILINE)
 
@@ -68,7 +68,7 @@ def test_a_failure_comes_before_everything_else_with_error_hint_and_the_way_on()
     assert "**To continue:** `./task rehearse`" in made
 
 
-def test_an_error_without_end_is_cut_and_says_so():
+def test_a_long_error_is_cut_and_the_cut_is_stated():
     made = markdown_text(
         fold(streams.failed_action("\n".join(f"line {number}" for number in range(500))))
     )
@@ -77,7 +77,7 @@ def test_an_error_without_end_is_cut_and_says_so():
     assert "more lines in report.html" in made
 
 
-def test_what_cannot_be_verified_is_named_with_the_reason_and_not_ticked():
+def test_what_cannot_be_verified_is_listed_with_the_reason_and_not_ticked():
     made = markdown_text(fold(streams.rehearsed()))
 
     assert (
@@ -87,11 +87,11 @@ def test_what_cannot_be_verified_is_named_with_the_reason_and_not_ticked():
     assert "| op | the 1Password CLI | that the vault's own permissions are right |" in made
 
 
-def test_a_killed_run_does_not_pretend_to_go_on():
+def test_the_summary_of_a_killed_run_says_so():
     assert "if it is not running now, it was killed" in markdown_text(fold(streams.killed()))
 
 
-def test_a_run_that_got_worse_says_what_and_since_when(tmp_path):
+def test_a_slower_run_is_compared_with_the_run_before(tmp_path):
     for hours, run in enumerate(
         (streams.good(), slower(streams.good(), "cilium-is-deployed", 60)), start=1
     ):
@@ -108,7 +108,7 @@ def test_a_run_that_got_worse_says_what_and_since_when(tmp_path):
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
-def test_every_row_of_a_table_has_the_cells_of_its_head(run):
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(run):
     rows = re.findall(r"^\|.*\|$", markdown_text(fold(run())), re.MULTILINE)
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
     heads = [number for number, row in enumerate(rows) if set(row) <= set("|- ")]
@@ -125,7 +125,7 @@ def test_foreign_text_cannot_become_markup():
 
 
 @given(run=st.sampled_from(RUNS), cut=st.floats(0, 1))
-def test_any_part_of_a_run_can_be_written(run, cut):
+def test_any_part_of_a_run_can_be_written_as_markdown(run, cut):
     stream = run()
 
     assert markdown_text(fold(stream[: round(cut * len(stream))])).startswith("# ")
@@ -145,14 +145,14 @@ def test_prose_is_shown_as_it_was_written(raw):
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
-def test_code_is_shown_as_it_was_written_however_many_backticks_it_has(raw):
+def test_code_with_any_number_of_backticks_is_shown_as_it_was_written(raw):
     text = folded(raw)
 
     assert folded(seen("x " + code(raw)).text) == folded(f"x {text}")
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc"))))
-def test_a_block_of_code_cannot_be_left(raw):
+def test_text_cannot_break_out_of_a_code_block(raw):
     page = seen(fenced(f"a\n{raw}\nb") + "\n\nafter")
 
     assert page.tags == ["pre", "code", "p"]

@@ -1,6 +1,8 @@
-"""What the report says of a run, whole or cut off."""
+"""The report of a complete or truncated run."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +60,7 @@ def test_a_good_run_is_done_and_every_box_is_ticked():
     assert report.counts == {"met": 14, "already met": 3}
 
 
-def test_the_head_tells_what_was_run_where_and_when():
+def test_the_head_states_what_was_run_where_and_when():
     head = fold(streams.rehearsed()).head
 
     assert (head.cluster, head.target, head.revision) == ("infra", "simulated", "main@2ffc5d3")
@@ -68,7 +70,7 @@ def test_the_head_tells_what_was_run_where_and_when():
     assert head.state is RunState.FINISHED
 
 
-def test_what_cannot_be_verified_is_said_and_never_ticked():
+def test_what_cannot_be_verified_is_stated_and_never_ticked():
     report = fold(streams.rehearsed())
 
     assert report.conclusion.standing is Standing.MET_IN_PART
@@ -83,7 +85,7 @@ def test_what_cannot_be_verified_is_said_and_never_ticked():
     assert not group(report, "`cilium connectivity test` passes").ticked
 
 
-def test_a_failed_action_is_the_conclusion_with_its_hint_and_the_way_on():
+def test_a_failed_action_is_the_conclusion_with_hint_and_next_step():
     report = fold(streams.failed_action())
 
     assert report.conclusion.standing is Standing.FAILED
@@ -99,7 +101,7 @@ def test_a_failed_action_is_the_conclusion_with_its_hint_and_the_way_on():
     assert group(report, "AC4").words == "not reached"
 
 
-def test_a_condition_that_did_not_come_true_keeps_its_last_observation():
+def test_an_unmet_condition_keeps_its_last_observation():
     failed = criterion(fold(streams.not_ready()), "etcd-runs-on-every-control-plane-node")
 
     assert failed.verdict is Verdict.NOT_READY
@@ -108,7 +110,7 @@ def test_a_condition_that_did_not_come_true_keeps_its_last_observation():
     assert failed.waits[0].ok is False
 
 
-def test_an_interrupted_run_names_the_criterion_it_was_at():
+def test_an_interrupted_run_names_its_current_criterion():
     report = fold(streams.interrupted())
 
     assert report.conclusion.text == "interrupted at: the kubeconfig is generated"
@@ -118,7 +120,7 @@ def test_an_interrupted_run_names_the_criterion_it_was_at():
     assert report.head.state is RunState.INTERRUPTED
 
 
-def test_a_killed_run_says_that_its_record_ends_in_the_middle():
+def test_a_killed_run_is_reported_as_under_way():
     report = fold(streams.killed())
     current = criterion(report, "the-kubeconfig-is-generated")
 
@@ -130,7 +132,7 @@ def test_a_killed_run_says_that_its_record_ends_in_the_middle():
     assert not current.commands[0].ended
 
 
-def test_a_plan_says_what_it_would_do_and_counts_only_what_it_saw():
+def test_a_plan_states_what_it_would_do_and_ticks_nothing():
     report = fold(streams.plan())
 
     assert report.conclusion.text == "plan, nothing was changed: a run would perform 6 actions"
@@ -138,7 +140,7 @@ def test_a_plan_says_what_it_would_do_and_counts_only_what_it_saw():
     assert sum(box.ticked for box in report.checklist) == 0
 
 
-def test_a_part_of_the_checklist_meets_only_what_was_run_whole():
+def test_a_partial_run_meets_only_what_it_ran_completely():
     report = fold(streams.one_stage())
 
     assert report.conclusion.text == "only 10-talos,flux, done: 3 met; 14 were not run"
@@ -151,7 +153,7 @@ def test_a_part_of_the_checklist_meets_only_what_was_run_whole():
     assert group(report, "50-flux").standing is Standing.MET
 
 
-def test_a_few_tests_picked_by_hand_meet_no_acceptance_criterion_plainly():
+def test_a_few_tests_run_by_hand_never_fully_meet_an_acceptance_criterion():
     report = fold(streams.excerpt())
 
     assert group(report, "AC4").standing is Standing.OPEN
@@ -169,7 +171,7 @@ def test_an_exit_code_without_a_failed_criterion_is_not_called_done():
     assert "exit code 3 though no criterion failed" in report.conclusion.text
 
 
-def test_time_counts_from_the_first_action_of_the_bootstrap_when_it_is_known():
+def test_time_counts_from_the_first_action_of_the_bootstrap_if_it_is_known():
     timing = fold(streams.good()).timing
 
     assert timing.total_s == timing.verified_after_s
@@ -190,7 +192,7 @@ def test_the_same_command_run_again_is_one_entry_with_its_last_outcome():
     assert (entry.times, entry.exit_code, entry.tail, entry.elapsed_s) == (2, 0, ("v1.12.0",), 0.75)
 
 
-def test_a_flapping_probe_leaves_a_bounded_number_of_observations():
+def test_the_observations_of_a_flapping_probe_are_bounded():
     one = streams.CRITERIA[0]
     script = streams.Script()
     script.start()
@@ -224,7 +226,7 @@ def test_work_outside_any_criterion_and_unlisted_criteria_are_not_lost():
     assert criterion(report, "nobody-listed-me").holds
 
 
-def test_of_several_runs_in_a_journal_the_last_is_reported():
+def test_the_last_of_several_runs_in_a_journal_is_reported():
     first, second = streams.failed_action(), streams.plan()
 
     report = fold([*first, *second])
@@ -232,7 +234,22 @@ def test_of_several_runs_in_a_journal_the_last_is_reported():
     assert report == fold(second)
 
 
-def test_nothing_at_all_gives_a_report_that_claims_nothing():
+def test_events_of_an_unknown_class_are_ignored():
+    @dataclass(frozen=True)
+    class Unknown:
+        whatever: str = ""
+
+    stream = streams.good()
+    mixed = [
+        one
+        for known in stream
+        for one in (known, Stamped(known.at, known.since_start_s, Unknown()))
+    ]
+
+    assert fold(mixed) == fold(stream)
+
+
+def test_a_report_without_events_claims_nothing():
     report = fold([])
 
     assert report.head.state is RunState.NOT_STARTED
@@ -240,11 +257,11 @@ def test_nothing_at_all_gives_a_report_that_claims_nothing():
     assert not any(one.ticked for one in (*report.acceptance, *report.checklist))
 
 
-def test_every_box_of_the_story_is_on_the_checklist_whatever_was_run():
+def test_the_checklist_always_has_every_box_of_the_story():
     assert [box.key for box in fold(streams.one_stage()).checklist] == list(Box)
 
 
-# How long one example takes says nothing on a computer that does other work.
+# The time of one example means nothing on a busy computer.
 @settings(deadline=None)
 @given(run=st.sampled_from(RUNS), cut=st.floats(0, 1))
 def test_no_part_of_a_run_counts_as_met_what_was_not_verified(run, cut):
@@ -277,7 +294,7 @@ def test_no_part_of_a_run_counts_as_met_what_was_not_verified(run, cut):
         assert isinstance(prefix[-1].event, RunEnded)
 
 
-# How long one example takes says nothing on a computer that does other work.
+# The time of one example means nothing on a busy computer.
 @settings(deadline=None)
 @given(run=st.sampled_from(RUNS), data=st.data())
 def test_events_lost_from_the_middle_never_break_the_report(run, data):

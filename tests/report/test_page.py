@@ -1,4 +1,4 @@
-"""The page that real pytest and pytest-html make of a run with our plugin."""
+"""The page that real pytest and pytest-html write with our plugin."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CHECKOUT = Path(__file__).parents[2]
 PLUGINS = ("-p", "no:cacheprovider", "-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin")
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
-    "PYTHONPATH": f"{CHECKOUT}/src:{CHECKOUT}",
+    "PYTHONPATH": f"{CHECKOUT}/src:{CHECKOUT}:.",
     "PYTHONIOENCODING": "utf-8",
-    # Only what the page needs: each of the dozen runs is then several times faster.
+    # Loading only what the page needs makes each run several times faster.
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
@@ -34,7 +34,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Played:
-    """A stream that was played in a real pytest run."""
+    """The result of a stream that was played in a real pytest run."""
 
     exit_code: int
     output: str
@@ -44,7 +44,7 @@ class Played:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows as pytest-html's script will draw them."""
+        """Return the rows that pytest-html's script draws."""
         return [row for rows in self.data["tests"].values() for row in rows]
 
     def row(self, criterion: str) -> str:
@@ -55,7 +55,7 @@ class Played:
 
 @pytest.fixture(scope="session")
 def played(tmp_path_factory):
-    """Play a stream once, by name, and hand out what came of it."""
+    """Play each stream once, by name, and return the result."""
     made: dict[str, Played] = {}
 
     def play(name: str) -> Played:
@@ -68,10 +68,10 @@ def played(tmp_path_factory):
     return play
 
 
-def pytest_on(root: Path, name: str) -> subprocess.CompletedProcess[str]:
+def pytest_on(root: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run real pytest on the suite with a stream."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "bootstrap_tests", *PLUGINS, "--replay", name],
+        [sys.executable, "-m", "pytest", "bootstrap_tests", *PLUGINS, *options, "--replay", name],
         cwd=root,
         env=ENVIRONMENT,
         capture_output=True,
@@ -82,7 +82,7 @@ def pytest_on(root: Path, name: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_pytest(root: Path, name: str) -> Played:
-    """Run real pytest on the suite with a stream, and read what it left."""
+    """Run real pytest on the suite with a stream, and read the report."""
     done = pytest_on(root, name)
     folder = root / "reports" / "infra-simulated"
     page = (folder / "report.html").read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def run_pytest(root: Path, name: str) -> Played:
     )
 
 
-def test_every_criterion_is_one_row_in_our_words_whatever_pytest_made_of_it(played):
+def test_every_criterion_is_one_row_with_our_verdict(played):
     for name in ("rehearsed", "failed_action", "not_ready", "interrupted", "plan"):
         run = played(name)
 
@@ -112,7 +112,7 @@ def test_every_criterion_is_one_row_in_our_words_whatever_pytest_made_of_it(play
         assert "::setup" not in run.page
 
 
-def test_a_good_run_ends_well_and_says_so_on_the_page(played):
+def test_the_page_of_a_good_run_says_that_it_is_done(played):
     run = played("good")
 
     assert run.exit_code == 0
@@ -136,7 +136,7 @@ def test_a_failed_action_shows_error_hint_runbook_and_resume(played):
     assert "exit 1" in row
 
 
-def test_a_criterion_that_was_not_ready_shows_what_was_last_seen_and_its_own_times(played):
+def test_an_unmet_criterion_shows_its_last_observation_and_its_times(played):
     row = played("not_ready").row("etcd-runs-on-every-control-plane-node")
 
     assert "<samp>2 of 3</samp>" in row
@@ -144,7 +144,7 @@ def test_a_criterion_that_was_not_ready_shows_what_was_last_seen_and_its_own_tim
     assert '<td class="col-waiting">5 m 00 s</td>' in row
 
 
-def test_an_interrupted_run_still_has_every_row_and_names_where_it_was(played):
+def test_an_interrupted_run_has_every_row_and_names_its_current_criterion(played):
     run = played("interrupted")
 
     assert run.exit_code == 2
@@ -153,7 +153,7 @@ def test_an_interrupted_run_still_has_every_row_and_names_where_it_was(played):
     assert run.report["head"]["state"] == "interrupted"
 
 
-def test_a_killed_run_leaves_a_page_that_does_not_pretend_to_go_on(played):
+def test_a_killed_run_leaves_a_page_that_says_so(played):
     run = played("killed")
 
     assert run.exit_code == -9
@@ -179,7 +179,7 @@ def test_a_killed_run_leaves_every_other_file_of_the_report(tmp_path):
     )
 
 
-def test_a_run_after_another_says_on_page_and_terminal_what_no_longer_holds(tmp_path):
+def test_page_and_terminal_state_what_no_longer_holds(tmp_path):
     write_suite(tmp_path)
     writer = ReportWriter(tmp_path / "reports" / "infra-simulated")
     for stamped in later(streams.good(), -1, "simulated"):
@@ -198,7 +198,7 @@ def test_a_run_after_another_says_on_page_and_terminal_what_no_longer_holds(tmp_
     ]
 
 
-def test_only_what_failed_is_unfolded(played):
+def test_only_failed_rows_are_expanded(played):
     run = played("failed_action")
 
     assert [row["testId"] for row in run.rows if row["result"] == "Failed"] == [
@@ -208,7 +208,7 @@ def test_only_what_failed_is_unfolded(played):
     assert run.data["initialSort"] == "original"
 
 
-def test_the_page_is_one_file_that_loads_nothing(played):
+def test_the_page_is_self_contained(played):
     page = played("rehearsed").page
 
     assert not re.findall(
@@ -218,7 +218,7 @@ def test_the_page_is_one_file_that_loads_nothing(played):
     assert "url(" not in page
 
 
-def test_the_checklist_leads_to_the_evidence(played):
+def test_the_checklist_links_to_the_evidence(played):
     run = played("rehearsed")
     shown = {row["testId"] for row in run.rows}
 
@@ -230,7 +230,7 @@ def test_the_checklist_leads_to_the_evidence(played):
     } <= leads
 
 
-def test_without_scripts_the_same_rows_are_there(played):
+def test_without_scripts_the_page_has_the_same_rows(played):
     page = played("failed_action").page
     plain = re.search(r"<noscript>(.*?)</noscript>", page, re.DOTALL)
 
@@ -269,7 +269,7 @@ def test_foreign_text_cannot_break_out_of_the_page(played):
     assert "\x1b" not in run.output
 
 
-def test_a_file_that_cannot_be_imported_ends_the_run_before_it_begins_and_leaves_the_last_report(
+def test_a_file_that_fails_to_import_leaves_the_last_report(
     tmp_path,
 ):
     write_suite(tmp_path)
@@ -287,7 +287,79 @@ def test_a_file_that_cannot_be_imported_ends_the_run_before_it_begins_and_leaves
     assert last.read_text(encoding="utf-8") == "the last run's"
 
 
-def test_a_single_stage_says_that_the_others_were_not_run(played):
+def test_a_page_that_cannot_be_written_does_not_end_the_run(tmp_path):
+    write_suite(tmp_path)
+    page = tmp_path / "reports" / "infra-simulated" / "report.html"
+    page.mkdir(parents=True)
+
+    done = pytest_on(tmp_path, "good")
+
+    assert done.returncode == 0
+    assert f"cannot write {page}: Is a directory" in done.stdout
+    assert (page.parent / "report.json").exists()
+
+
+def test_a_full_disk_under_pytest_html_does_not_end_the_run(tmp_path):
+    write_suite(tmp_path)
+    page = tmp_path / "reports" / "infra-simulated" / "report.html"
+    (tmp_path / "full_disk.py").write_text(
+        "import errno, os, pathlib\n"
+        "write = pathlib.Path.open\n"
+        "def full(path, *words, **options):\n"
+        "    if path.name.endswith('.pytest_html') and 'w' in words:\n"
+        "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "    return write(path, *words, **options)\n"
+        "pathlib.Path.open = full\n",
+        encoding="utf-8",
+    )
+
+    done = pytest_on(tmp_path, "good", "-p", "full_disk")
+
+    assert done.returncode == 0
+    assert f"cannot write {page}: No space left on device" in done.stdout
+    assert not page.exists()
+
+
+def test_nothing_but_the_report_is_left_in_its_folder(tmp_path):
+    write_suite(tmp_path)
+
+    run_pytest(tmp_path, "good")
+
+    assert {path.name for path in (tmp_path / "reports" / "infra-simulated").iterdir()} == {
+        "junit.xml",
+        "report.html",
+        "report.json",
+        "summary.md",
+    }
+
+
+def test_the_page_of_a_killed_run_replaces_its_partial_file(tmp_path):
+    write_suite(tmp_path)
+    folder = tmp_path / "reports" / "infra-simulated"
+    folder.mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait(timeout=60)
+    left = folder / f".report.html.{dead.pid}.pytest_html"
+    left.write_text("half a page", encoding="utf-8")
+
+    run_pytest(tmp_path, "good")
+
+    assert not left.exists()
+
+
+def test_another_path_for_the_page_is_respected(tmp_path):
+    write_suite(tmp_path)
+
+    done = pytest_on(tmp_path, "good", "--html", "elsewhere/page.html")
+
+    assert "report: elsewhere/page.html" in done.stdout
+    assert "done: all 17 criteria met" in (tmp_path / "elsewhere" / "page.html").read_text(
+        encoding="utf-8"
+    )
+    assert not (tmp_path / "reports" / "infra-simulated" / "report.html").exists()
+
+
+def test_a_partial_run_states_how_many_criteria_were_not_run(played):
     run = played("one_stage")
 
     assert run.exit_code == 0
@@ -295,7 +367,7 @@ def test_a_single_stage_says_that_the_others_were_not_run(played):
     assert "2 of 14 ticked" in run.page
 
 
-def test_pytest_itself_says_nothing_that_the_display_has_said(played):
+def test_pytest_does_not_repeat_what_the_display_has_shown(played):
     output = played("failed_action").output
 
     assert output.count("cannot install Cilium on infra: helmfile exited 1") == 1

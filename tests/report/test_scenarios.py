@@ -1,4 +1,4 @@
-"""What a tool that tests by itself found: each scenario is told once everywhere, and what cannot be shown never counts as met."""
+"""Scenarios that a tool tests itself are in every file; unverifiable ones never count as met."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def group(report: Report, key: str):
     return next(one for one in (*report.acceptance, *report.checklist) if one.key == key)
 
 
-def test_all_scenarios_that_were_run_passed_and_the_rest_is_not_in_use():
+def test_scenarios_that_were_left_out_do_not_count_against_a_criterion():
     report = fold(with_scenarios(PASSED, LEFT_OUT))
 
     assert group(report, "AC6").standing is Standing.MET
@@ -53,7 +53,7 @@ def test_all_scenarios_that_were_run_passed_and_the_rest_is_not_in_use():
     assert report.conclusion.standing is Standing.MET
 
 
-def test_what_the_target_cannot_show_keeps_criterion_and_box_from_being_plainly_met():
+def test_unverifiable_scenarios_keep_criterion_and_box_from_being_fully_met():
     report = fold(with_scenarios(PASSED, UNVERIFIABLE, UNVERIFIABLE))
 
     acceptance, box = group(report, "AC6"), group(report, "`cilium connectivity test` passes")
@@ -68,7 +68,7 @@ def test_what_the_target_cannot_show_keeps_criterion_and_box_from_being_plainly_
     )
 
 
-def test_the_page_shows_each_scenario_with_its_words_and_opens_what_failed():
+def test_the_page_shows_each_scenario_and_expands_those_that_failed():
     report = fold(with_scenarios(PASSED, LEFT_OUT, UNVERIFIABLE, FAILED, verdict=Verdict.NOT_READY))
     (criterion,) = (one for one in report.criteria if one.info.id == TEST)
 
@@ -106,7 +106,7 @@ def test_scenarios_are_steps_of_their_test_in_ctrf():
     }
 
 
-def test_scenarios_are_cases_of_a_suite_of_their_own_in_junit():
+def test_scenarios_are_a_separate_suite_in_junit():
     root = ET.fromstring(junit_text(fold(with_scenarios(PASSED, LEFT_OUT, UNVERIFIABLE, FAILED))))
 
     (suite,) = root.findall(f"./testsuite[@name='{TEST}']")
@@ -115,14 +115,14 @@ def test_scenarios_are_cases_of_a_suite_of_their_own_in_junit():
     assert skipped.get("message") == f"not verifiable here: {UNVERIFIABLE.words}"
 
 
-def test_the_summary_names_what_cannot_be_shown_under_its_reason():
+def test_the_summary_lists_unverifiable_scenarios_by_reason():
     text = markdown_text(fold(with_scenarios(PASSED, UNVERIFIABLE)))
 
     assert "- no Envoy here (Feature l7-proxy is disabled): client-egress-l7" in text
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_one_is_one_and_two_are_two(number: int):
+def test_scenarios_are_counted_in_singular_and_plural(number: int):
     report = fold(with_scenarios(PASSED, *[UNVERIFIABLE] * number))
 
     assert (

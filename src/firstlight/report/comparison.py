@@ -1,7 +1,8 @@
-"""Compare a run with the earlier runs on its cluster and target: what broke, recovered, slowed down.
+"""Compare a run with earlier ones on its cluster and target: what broke, recovered, slowed down.
 
-Verdicts are compared with the last run that verified the criterion. Times are compared only between
-complete bootstraps: a run that continues another one, or finds everything done, has no useful times.
+Verdicts are compared with the last run that verified the criterion. Times are compared only
+between complete bootstraps: a run that continues another one, or finds everything done, has no
+useful times.
 
 The report folder keeps one line of history per run. It is written when the next run begins, from
 the report that the run left, so a killed run has one too.
@@ -64,7 +65,7 @@ class PastRun:
 
 
 def is_whole(*, stage: str, started_at: str, first_action_at: str) -> bool:
-    """Report whether a run was a complete bootstrap: not one stage, and not begun by another run."""
+    """Report whether a run was a complete bootstrap: all stages, and begun by the run itself."""
     if stage or not first_action_at or not started_at:
         return False
     # The time of the first action is known to the second.
@@ -97,7 +98,7 @@ def compare(
 
 
 def update_history(folder: Path) -> tuple[PastRun, ...]:
-    """Return the earlier runs of a report folder, oldest first, adding the one whose report is there.
+    """Return the earlier runs of a report folder, oldest first; add the one that left its report.
 
     Raises:
         OSError: The folder cannot be written to.

@@ -50,7 +50,7 @@ NOT_BEGUN: Final = "not begun"
 INTERRUPTED: Final = "interrupted"
 
 OBSERVATIONS_MAX: Final = 60
-"""Per criterion: a flapping probe must not bloat the page. The newest are kept, the rest counted."""
+"""Per criterion: a flapping probe must not bloat the page. The newest are kept, others counted."""
 
 COMMANDS_MAX: Final = 60
 """Different commands per criterion; on six machines the longest criterion needs about twenty."""

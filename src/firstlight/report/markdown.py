@@ -229,8 +229,9 @@ def _comparison(report: Report) -> str:
         *_changes("no longer holds", compared.regressed),
         *_changes("holds again", compared.mended),
     )
+    last_at = moment_text(compared.last_at)
     parts = (
-        f"{compared.earlier} earlier; the last began {moment_text(compared.last_at)} UTC{revision}.",
+        f"{compared.earlier} earlier; the last began {last_at} UTC{revision}.",
         "\n".join(changes) or "No verdict changed since the last run.",
         *_times(compared, report.timing.budget_s),
     )

@@ -175,7 +175,7 @@ def evidence(one: CriterionResult, report: Report, links: str) -> str:
 
 
 def foreign_cells(nodeid: str, when: str, outcome: str) -> list[str]:
-    """Return the cells of something that is not a criterion, such as a file that fails to import."""
+    """Return the cells of what is not a criterion, such as a file that fails to import."""
     return [str(_macros().foreign_cell(column, nodeid, when, outcome)) for column in _COLUMNS]
 
 

@@ -1,4 +1,4 @@
-"""Keep the report's files on disk up to date, so that a killed run leaves a report of what it did."""
+"""Keep the report's files up to date, so that a killed run leaves a report of what it did."""
 
 from __future__ import annotations
 
