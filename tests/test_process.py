@@ -7,11 +7,13 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firstlight.errors import ToolMissing
+from firstlight.failures import find
 from firstlight.masking import MASK, Masker
 from firstlight.process import (
     TERMINATE_WAIT_S,
@@ -20,7 +22,7 @@ from firstlight.process import (
     _signals_held_back,
     run,
 )
-from firstlight.tools.classification import Class, Rule
+from firstlight.run.retry import is_retried
 
 PYTHON = sys.executable
 
@@ -175,26 +177,43 @@ def test_a_missing_tool_is_named_with_the_next_step():
 
 
 @pytest.mark.parametrize(
-    ("meaning", "retryable"),
-    [(Class.RETRY, True), (Class.WAIT, True), (Class.FATAL, False), (Class.SUCCESS, False)],
+    ("tool", "said", "row", "retried"),
+    [
+        ("kubectl", "connection refused", "FL-025", True),
+        ("kubectl", "error: no matching resources found", "FL-026", True),
+        ("helm", "invalid ownership metadata", "FL-047", False),
+        ("talosctl", "etcd data directory is not empty", "FL-001", False),
+    ],
 )
-def test_a_failure_is_retryable_as_its_rule_says(meaning: Class, retryable: bool):
-    result = run([PYTHON, "-c", "raise SystemExit('connection refused')"], timeout_s=20)
+def test_a_failed_command_is_retried_as_its_row_says(tool: str, said: str, row: str, retried: bool):
+    result = run([PYTHON, "-c", f"raise SystemExit({said!r})"], timeout_s=20)
 
     with pytest.raises(ToolFailed) as caught:
-        result.raise_on_failure("ask", rules=(Rule("connection refused", meaning),))
+        replace(result, command=f"/opt/bin/{tool} get").raise_on_failure("ask")
 
-    assert caught.value.retryable is retryable
+    assert caught.value.row is find(row)
+    assert is_retried(caught.value) is retried
 
 
-def test_an_unknown_failure_is_not_retryable():
+def test_an_unknown_failure_is_not_retried():
     result = run([PYTHON, "-c", "raise SystemExit('never seen before')"], timeout_s=20)
 
     with pytest.raises(ToolFailed) as caught:
-        result.raise_on_failure("ask", rules=(Rule("connection refused", Class.RETRY),))
+        replace(result, command="kubectl get").raise_on_failure("ask")
 
-    assert not caught.value.retryable
+    assert caught.value.row is None
+    assert not is_retried(caught.value)
     assert "never seen before" in str(caught.value)
+
+
+def test_the_row_of_a_command_explains_any_failure_of_it_and_does_not_make_it_retried():
+    result = run([PYTHON, "-c", "raise SystemExit('never seen before')"], timeout_s=20)
+
+    with pytest.raises(ToolFailed) as caught:
+        result.raise_on_failure("ask", row="FL-225")
+
+    assert caught.value.row is find("FL-225")
+    assert not is_retried(caught.value)
 
 
 def _alive(pid: int) -> bool:

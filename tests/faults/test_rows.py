@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from firstlight.failures import explain
+from firstlight.failures import find
 
 HERE = Path(__file__).parent
 CATALOGUE = frozenset(range(1, 71))
@@ -79,5 +79,5 @@ def test_the_documentation_has_the_number_of_reproduced_rows():
 
 def test_every_explanation_belongs_to_a_known_row():
     for row, why in explained().items():
-        assert explain(f"FL-{row:03}") is not None
+        assert find(f"FL-{row:03}") is not None
         assert len(why.split()) > 5, row

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from firstlight.run.retry import is_retried
 from firstlight.tools.kubeclient import KubeconfigUnusable
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import CRDS, NODES, PODS
-from firstlight.tools.watch import View
+from firstlight.tools.watch import ListWatch
 from tests.tools.apiserver import (
     ApiServer,
     broken,
@@ -75,11 +76,11 @@ def test_what_is_not_there_is_none_and_an_unknown_kind_has_no_objects(
 
 
 @pytest.mark.parametrize(
-    ("code", "retryable"),
+    ("code", "retried"),
     [(401, False), (403, False), (409, False), (429, True), (500, True), (503, True), (504, True)],
 )
 def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(
-    api: ApiServer, kubernetes: Kubernetes, code: int, retryable: bool
+    api: ApiServer, kubernetes: Kubernetes, code: int, retried: bool
 ):
     api.special["/api/v1/nodes"] = refusal(code, "the node is made of cheese", Retry_After="30")
 
@@ -90,7 +91,7 @@ def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(
     ) as caught:
         kubernetes.list(NODES)
 
-    assert (caught.value.status, caught.value.retryable) == (code, retryable)
+    assert (caught.value.status, is_retried(caught.value)) == (code, retried)
     # The client itself must never wait: the waiting loop does, and says so.
     assert time.monotonic() - started < 5
 
@@ -108,7 +109,7 @@ def test_an_answer_that_is_no_api_servers_is_no_answer(
     with pytest.raises(ApiUnavailable, match="cannot read /api/v1/nodes: ") as caught:
         kubernetes.list(NODES)
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_an_answer_that_breaks_off_is_no_answer(api: ApiServer, kubernetes: Kubernetes):
@@ -139,7 +140,7 @@ def test_nobody_listening_is_no_answer(tmp_path: Path):
     with pytest.raises(ApiUnavailable, match="Connection refused") as caught:
         kubernetes.ready()
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_a_kubeconfig_that_is_not_there_yet_may_come(api: ApiServer, tmp_path: Path):
@@ -150,7 +151,7 @@ def test_a_kubeconfig_that_is_not_there_yet_may_come(api: ApiServer, tmp_path: P
         kubernetes.ready()
     write_kubeconfig(path, api.url)
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
     assert kubernetes.ready() == "ok"
 
 
@@ -191,7 +192,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_final_and_never_quoted(tmp_path: Pa
     with pytest.raises(KubeconfigUnusable, match=f"cannot use the kubeconfig {path}: ") as caught:
         Kubernetes(path, CONTEXT).ready()
 
-    assert not caught.value.retryable
+    assert not is_retried(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
@@ -285,7 +286,7 @@ def test_a_view_asks_for_one_name_alone(api: ApiServer, kubernetes: Kubernetes):
         CRDS, thing("certificates.cert-manager.io"), thing("gateways.gateway.networking.k8s.io")
     )
 
-    found = View(kubernetes, CRDS).named("certificates.cert-manager.io")
+    found = ListWatch(kubernetes, CRDS).named("certificates.cert-manager.io")
 
     assert found is not None
     assert api.asked == [
@@ -298,7 +299,7 @@ def test_a_watch_goes_on_from_the_last_look_and_watches_what_was_looked_at(
 ):
     api.hold(PODS, thing("a", "x", app="dns"))
     api.special["watch"] = event("MODIFIED", thing("a", "x"))
-    view = View(kubernetes, PODS, namespace="x")
+    view = ListWatch(kubernetes, PODS, namespace="x")
 
     view.items(labels="app=dns")
     view.changed(5)
@@ -324,7 +325,7 @@ def test_a_watch_returns_at_once_when_there_is_something_to_look_at(
 ):
     api.hold(NODES, thing("a"))
     api.special["watch"] = WATCHES[how]
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
     view.items()
 
     started = time.monotonic()
@@ -336,7 +337,7 @@ def test_a_watch_returns_at_once_when_there_is_something_to_look_at(
 def test_a_silent_watch_ends_when_its_time_is_up(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, thing("a"))
     api.special["watch"] = silent
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
     view.items()
 
     started = time.monotonic()
@@ -346,7 +347,7 @@ def test_a_silent_watch_ends_when_its_time_is_up(api: ApiServer, kubernetes: Kub
 
 
 @pytest.mark.parametrize(
-    ("how", "kind", "retryable"),
+    ("how", "kind", "retried"),
     [
         (broken, ApiUnavailable, True),
         (mute, ApiUnavailable, True),
@@ -359,22 +360,22 @@ def test_a_silent_watch_ends_when_its_time_is_up(api: ApiServer, kubernetes: Kub
     ids=["broken", "mute", "404", "401", "403", "429", "500"],
 )
 def test_a_watch_that_fails_says_so(
-    api: ApiServer, kubernetes: Kubernetes, how: Any, kind: type[Exception], retryable: bool
+    api: ApiServer, kubernetes: Kubernetes, how: Any, kind: type[Exception], retried: bool
 ):
     api.hold(NODES, thing("a"))
     api.special["watch"] = how
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
     view.items()
 
     with pytest.raises(kind) as caught:
         view.changed(0.2)
 
-    assert caught.value.retryable is retryable  # type: ignore[attr-defined]
+    assert is_retried(caught.value) is retried
 
 
 def test_there_is_nothing_to_watch_from_without_a_look(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, thing("a"))
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
 
     with pytest.raises(
         ApiUnavailable, match="cannot watch nodes: the API server does not list them yet"
@@ -385,7 +386,7 @@ def test_there_is_nothing_to_watch_from_without_a_look(api: ApiServer, kubernete
 def test_a_look_that_fails_leaves_nothing_to_watch_from(api: ApiServer, kubernetes: Kubernetes):
     """An old version would show changes that were seen long ago, or hide what happened since."""
     api.hold(NODES, thing("a"))
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
     view.items()
     api.special["/api/v1/nodes"] = refusal(500)
 

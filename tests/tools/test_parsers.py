@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight.run.retry import is_retried
 from firstlight.tools import flux, git, helm, helmfile, talosctl
 from firstlight.tools.reading import Unreadable, read_json, read_yaml, read_yaml_documents
 from tests.tools.reading_captured import PARSERS, READ_FROM_STDERR
@@ -108,7 +109,7 @@ def test_a_list_of_releases_that_is_cut_off_is_no_shorter_list(entry: dict[str, 
     with pytest.raises(Unreadable) as caught:
         PARSERS[entry["reads"]](text[: end % len(text)])
 
-    assert caught.value.retryable
+    assert is_retried(caught.value)
 
 
 def test_an_event_with_line_breaks_belongs_to_its_service_and_moves_no_other_one():

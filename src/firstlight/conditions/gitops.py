@@ -26,7 +26,7 @@ from firstlight.tools.objects import (
     condition_of,
     name_of,
 )
-from firstlight.tools.watch import View
+from firstlight.tools.watch import ListWatch
 
 HAND_OFF_S = 900.0
 """How long after the creation of a HelmRelease a rollout still counts as the hand-off's.
@@ -65,7 +65,7 @@ def flux_object_ready(
         name: Its name.
         expected: Fields of its spec in dotted form, with the values they must have.
     """
-    view = View(kubernetes, kind, namespace=namespace)
+    view = ListWatch(kubernetes, kind, namespace=namespace)
 
     def probe() -> Observation[Object]:
         item = view.named(name)
@@ -90,7 +90,7 @@ def flux_object_ready(
 
 def flux_has_cloned(kubernetes: Kubernetes, cluster: Cluster, commit: str) -> Condition[str]:
     """Wait until Flux's Git artifact is the commit that the remote's branch points at."""
-    view = View(kubernetes, GIT_REPOSITORIES, namespace=cluster.sync.namespace)
+    view = ListWatch(kubernetes, GIT_REPOSITORIES, namespace=cluster.sync.namespace)
 
     def probe() -> Observation[str]:
         item = view.named(cluster.sync.repository) or {}
@@ -112,7 +112,7 @@ def every_helm_release_ready(
     kubernetes: Kubernetes, cluster: Cluster
 ) -> Condition[Mapping[str, str]]:
     """Wait until Flux has taken over every release; the value is each HelmRelease's message."""
-    view = View(kubernetes, HELM_RELEASES)
+    view = ListWatch(kubernetes, HELM_RELEASES)
 
     def probe() -> Observation[Mapping[str, str]]:
         items = {_identity(item): item for item in view.items()}

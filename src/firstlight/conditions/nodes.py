@@ -9,7 +9,7 @@ from firstlight.definition.model import Cluster
 from firstlight.printable import names_text
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import NODES, Object, condition_of, name_of
-from firstlight.tools.watch import View
+from firstlight.tools.watch import ListWatch
 
 NO_CNI = "cni plugin not initialized"
 """The kubelet's words for a node that waits for its CNI."""
@@ -46,7 +46,7 @@ def vip_accepts_connections(cluster: Cluster, port: int) -> Condition[str]:
 
 def every_node_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset[str]]:
     """Wait until exactly the nodes of the definition are registered, under their own names."""
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
 
     def probe() -> Observation[frozenset[str]]:
         seen = frozenset(name_of(node) for node in view.items())
@@ -67,7 +67,7 @@ def every_node_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[froz
 
     They are compared by name, so a missing node is never overlooked.
     """
-    view = View(kubernetes, NODES)
+    view = ListWatch(kubernetes, NODES)
 
     def probe() -> Observation[frozenset[str]]:
         reasons = {name_of(node): _unready(node) for node in view.items()}

@@ -28,7 +28,7 @@ from firstlight.tools.pod_reasons import (
     why_pod_unready,
     why_workload_unready,
 )
-from firstlight.tools.watch import View
+from firstlight.tools.watch import ListWatch
 
 ISSUER = """apiVersion: cert-manager.io/v1
 kind: Issuer
@@ -52,7 +52,7 @@ def deployment(namespace: str, name: str) -> Workload:
 
 def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
     """Wait until a CRD is established, so that the API server serves its kind."""
-    view = View(kubernetes, CRDS)
+    view = ListWatch(kubernetes, CRDS)
 
     def probe() -> Observation[str]:
         crd = view.named(name)
@@ -70,7 +70,7 @@ def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
 
 def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
     """Wait until a workload has rolled out and all its pods are ready; the value counts them."""
-    view = View(kubernetes, workload.kind, namespace=workload.namespace)
+    view = ListWatch(kubernetes, workload.kind, namespace=workload.namespace)
 
     def probe() -> Observation[int]:
         item = view.named(workload.name)
@@ -93,7 +93,7 @@ def runs_on_every_node(
     kubernetes: Kubernetes, cluster: Cluster, workload: Workload
 ) -> Condition[frozenset[str]]:
     """Wait until a DaemonSet has a ready pod on every node of the definition, and on no other."""
-    view = View(kubernetes, PODS, namespace=workload.namespace)
+    view = ListWatch(kubernetes, PODS, namespace=workload.namespace)
 
     def probe() -> Observation[frozenset[str]]:
         item = kubernetes.get(workload.kind, workload.namespace, workload.name)
@@ -114,7 +114,7 @@ def runs_on_every_node(
 
 def no_pod_fails(kubernetes: Kubernetes) -> Condition[int]:
     """Wait until every pod of the cluster is ready or has succeeded; the value counts them."""
-    view = View(kubernetes, PODS)
+    view = ListWatch(kubernetes, PODS)
 
     def probe() -> Observation[int]:
         pods = view.items()
@@ -152,7 +152,7 @@ def config_map_contains(
     kubernetes: Kubernetes, namespace: str, name: str, expected: Mapping[str, str]
 ) -> Condition[Mapping[str, str]]:
     """Wait until a ConfigMap contains these values; they are the value."""
-    view = View(kubernetes, CONFIG_MAPS, namespace=namespace)
+    view = ListWatch(kubernetes, CONFIG_MAPS, namespace=namespace)
 
     def probe() -> Observation[Mapping[str, str]]:
         item = view.named(name)

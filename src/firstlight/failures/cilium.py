@@ -61,7 +61,7 @@ ROWS = (
         remedy="Install the CRDs, then restart the operator.",
         anchor="crd-is-established",
         commands=(
-            "./task bootstrap:<cluster>:crds TARGET=<target>",
+            "./task bootstrap:crds CLUSTER=<cluster> TARGET=<target>",
             "kubectl --namespace kube-system rollout restart deployment/cilium-operator",
         ),
         patterns=(r"Required GatewayAPI resources are not found",),
@@ -81,7 +81,7 @@ ROWS = (
         anchor="crd-is-established",
         commands=(
             "kubectl get crd tlsroutes.gateway.networking.k8s.io",
-            "./task bootstrap:<cluster>:crds TARGET=<target>",
+            "./task bootstrap:crds CLUSTER=<cluster> TARGET=<target>",
         ),
         patterns=(r"no kind is registered for the type v1alpha2\.TLSRoute",),
     ),

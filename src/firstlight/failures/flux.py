@@ -19,7 +19,7 @@ ROWS = (
             "into 1Password, and apply the secrets again."
         ),
         anchor="the-deploy-key-can-read-the-git-remote",
-        commands=("ssh-keyscan <git host>", "./task bootstrap:<cluster>:secrets TARGET=<target>"),
+        commands=("ssh-keyscan <git host>", "./task bootstrap:secrets CLUSTER=<cluster> TARGET=<target>"),
         patterns=(
             r"knownhosts: key (mismatch|is unknown)|Host key verification failed",
             r"REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -178,7 +178,7 @@ ROWS = (
         anchor="the-kustomization-is-ready",
         commands=(
             "kubectl --namespace flux-system get secret sops-age",
-            "./task bootstrap:<cluster>:secrets TARGET=<target>",
+            "./task bootstrap:secrets CLUSTER=<cluster> TARGET=<target>",
         ),
         patterns=(r"cannot get sops data key|error decrypting sops tree",),
     ),

@@ -16,7 +16,7 @@ ROWS = (
             "Install Cilium. The machine itself is fine, and Talos keeps waiting for 70 minutes."
         ),
         anchor="every-node-is-ready",
-        commands=("./task bootstrap:<cluster>:apps TARGET=<target>", NODES),
+        commands=("./task bootstrap:releases CLUSTER=<cluster> TARGET=<target>", NODES),
         patterns=(r"retrying error: node not ready",),
     ),
     Row(
@@ -279,7 +279,7 @@ ROWS = (
         ),
         anchor="a-second-run-would-act-on-nothing",
         commands=(
-            "./task bootstrap:<cluster> TARGET=<target> -- --plan",
+            "./task bootstrap CLUSTER=<cluster> TARGET=<target> -- --plan",
             "flux events --all-namespaces",
         ),
     ),

@@ -151,7 +151,7 @@ ROWS = (
         ),
         anchor="kubeconfig-is-generated",
         commands=(
-            "./task bootstrap:<cluster> TARGET=<target>",
+            "./task bootstrap CLUSTER=<cluster> TARGET=<target>",
             "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>",
         ),
         patterns=(r"cluster unreachable: stat \S+: no such file",),
@@ -177,7 +177,7 @@ ROWS = (
         ),
         anchor="kubeconfig-is-generated",
         commands=(
-            "./task bootstrap:<cluster> TARGET=<target>",
+            "./task bootstrap CLUSTER=<cluster> TARGET=<target>",
             "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>",
         ),
     ),
@@ -189,6 +189,6 @@ ROWS = (
         cause="The key in 1Password was replaced after the cluster had received its copy.",
         remedy="Apply the bootstrap secrets again.",
         anchor="the-deploy-key-secret-is-the-one-in-1password",
-        commands=("./task bootstrap:<cluster>:secrets TARGET=<target>",),
+        commands=("./task bootstrap:secrets CLUSTER=<cluster> TARGET=<target>",),
     ),
 )

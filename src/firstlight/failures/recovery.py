@@ -31,7 +31,7 @@ ROWS = (
         ),
         anchor="release-runs",
         commands=(
-            "./task bootstrap:<cluster>:wait-crds TARGET=<target>",
+            "./task bootstrap:wait-crds CLUSTER=<cluster> TARGET=<target>",
             "helm list --all --all-namespaces",
         ),
     ),
@@ -44,7 +44,7 @@ ROWS = (
         remedy="Verify the deploy key's permissions, then read the message of the Flux object.",
         anchor="the-gitrepository-is-ready",
         commands=(
-            "./task bootstrap:<cluster>:validate TARGET=<target>",
+            "./task bootstrap:validate CLUSTER=<cluster> TARGET=<target>",
             "flux get all --all-namespaces",
         ),
     ),

@@ -185,7 +185,7 @@ ROWS = (
         anchor="release-runs",
         commands=(
             "kubectl get crd --selector app.kubernetes.io/part-of=flux",
-            "./task bootstrap:<cluster>:apps TARGET=<target>",
+            "./task bootstrap:releases CLUSTER=<cluster> TARGET=<target>",
         ),
         patterns=(
             (
@@ -207,8 +207,8 @@ ROWS = (
         ),
         anchor="crd-is-established",
         commands=(
-            "./task bootstrap:<cluster>:crds TARGET=<target>",
-            "./task bootstrap:<cluster>:wait-crds TARGET=<target>",
+            "./task bootstrap:crds CLUSTER=<cluster> TARGET=<target>",
+            "./task bootstrap:wait-crds CLUSTER=<cluster> TARGET=<target>",
         ),
         patterns=(r"no matches for kind|ensure CRDs are installed first",),
     ),
@@ -228,7 +228,7 @@ ROWS = (
         anchor="crd-is-established",
         commands=(
             "kubectl describe crd <name>",
-            "./task bootstrap:<cluster>:crds TARGET=<target>",
+            "./task bootstrap:crds CLUSTER=<cluster> TARGET=<target>",
         ),
     ),
     Row(
@@ -242,7 +242,7 @@ ROWS = (
         ),
         remedy="Install all releases, in order. By hand, add `--include-needs`.",
         anchor="releases-were-installed-in-order",
-        commands=("./task bootstrap:<cluster>:apps TARGET=<target>", RELEASES),
+        commands=("./task bootstrap:releases CLUSTER=<cluster> TARGET=<target>", RELEASES),
     ),
     Row(
         id="FL-058",

@@ -1,4 +1,4 @@
-"""DNS: one question over a connection that is already there, and what a resolver elsewhere printed."""
+"""DNS: a question over an existing connection, and the output of a resolver in a pod."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import dns.rdatatype
 
 from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
-from firstlight.tools.sockets import read_exactly
 
 ANSWER_S = 5.0
 
@@ -24,18 +23,20 @@ class NoAnswer(FirstlightError):
 
 
 def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
-    """Return the IPv4 addresses of a name, asked over TCP; none when the server does not know it.
+    """Return the IPv4 addresses of a name, asked over TCP; empty if the server does not know it.
+
+    dnspython's own TCP query measures its timeout with the wall clock, which may be set meanwhile.
 
     Raises:
-        NoAnswer: There was no answer in time, or none that can be read.
+        NoAnswer: There was no answer in time, or it cannot be read.
     """
     question = dns.message.make_query(name, dns.rdatatype.A).to_wire()
     until_s = time.monotonic() + ANSWER_S
     try:
         connection.settimeout(ANSWER_S)
         connection.sendall(struct.pack("!H", len(question)) + question)
-        (length,) = struct.unpack("!H", read_exactly(connection, 2, until_s=until_s))
-        answer = dns.message.from_wire(read_exactly(connection, length, until_s=until_s))
+        (length,) = struct.unpack("!H", _read_exactly(connection, 2, until_s))
+        answer = dns.message.from_wire(_read_exactly(connection, length, until_s))
     except (OSError, dns.exception.DNSException) as error:
         raise NoAnswer(f"cannot resolve {name}: {error or type(error).__name__}") from error
     return tuple(
@@ -49,5 +50,20 @@ def ask(connection: socket.socket, name: str) -> tuple[str, ...]:
 
 
 def parse_getent(text: str) -> tuple[str, ...]:
-    """Read the addresses from `getent ahostsv4`, each once."""
+    """Read the distinct addresses from `getent ahostsv4`."""
     return tuple(dict.fromkeys(line.split()[0] for line in text.splitlines() if line.split()))
+
+
+def _read_exactly(connection: socket.socket, length: int, until_s: float) -> bytes:
+    """Read a number of bytes; the deadline also ends a server that sends a byte now and then."""
+    data = b""
+    while len(data) < length:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        connection.settimeout(left_s)
+        part = connection.recv(length - len(data))
+        if not part:
+            raise ConnectionResetError("the connection ended before the answer did")
+        data += part
+    return data

@@ -1,6 +1,7 @@
-"""The Kubernetes API through the official client's transport: get, list and watch, by path.
+"""The Kubernetes API: get, list and watch through the official client.
 
-Readiness is watched here; changes go through kubectl and helmfile alone, so that what the report shows can be run by hand.
+This module only reads. Changes are made with kubectl and helmfile, so that every command in the
+report can be repeated by hand.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import urllib3
 from kubernetes.client import ApiClient, ApiException
+from kubernetes.watch import Watch
 
 from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
@@ -21,21 +23,21 @@ from firstlight.tools.objects import Kind, Object
 from firstlight.tools.reading import Unreadable, read_json
 
 REQUEST_S = 10.0
-"""One request; a busy API server on two cores answers a list of all pods in well under a second."""
+"""Time limit of a request; a busy API server on two cores lists all pods in under a second."""
 
 
 class ApiUnavailable(FirstlightError):
-    """The API server did not answer; control plane pods restart while etcd forms, so the same request may succeed later."""
+    """The API server did not answer; it restarts while etcd forms, so a retry may succeed."""
 
     failure_class = FailureClass.RETRY
 
 
 class ApiForeign(ApiUnavailable):
-    """Something answered, and its certificate is of another authority than the kubeconfig's: perhaps another cluster, or the same made anew."""
+    """The certificate is not from the kubeconfig's CA: another cluster, or a recreated one."""
 
 
 class ApiRefused(FirstlightError):
-    """The API server answered, and said no."""
+    """The API server refused the request."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -46,7 +48,7 @@ class ApiRefused(FirstlightError):
 
 
 class Kubernetes:
-    """Read one cluster through one kubeconfig, which need not exist before the first request."""
+    """Reads a cluster through a kubeconfig, which need not exist before the first request."""
 
     def __init__(self, kubeconfig: Path, context: str) -> None:
         self._kubeconfig = kubeconfig
@@ -55,22 +57,24 @@ class Kubernetes:
         self._stamp: tuple[int, int] = (0, 0)
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """Return one object, or none when there is no such object or kind.
+        """Return an object, or None if the object or its kind does not exist.
 
         Raises:
             ApiUnavailable: The API server did not answer.
-            ApiRefused: It said no.
+            ApiRefused: The API server refused.
         """
         return self._request(kind.path(namespace, name))
 
     def list(
         self, kind: Kind, *, namespace: str = "", labels: str = "", name: str = ""
     ) -> tuple[list[Object], str]:
-        """Return the objects of a kind, or those alone that are selected, and the resource version of the list; an unknown kind has none.
+        """Return the selected objects of a kind, all by default, and the list's resource version.
+
+        An unknown kind has no objects, and no resource version.
 
         Raises:
             ApiUnavailable: The API server did not answer.
-            ApiRefused: It said no.
+            ApiRefused: The API server refused.
         """
         answer = self._request(kind.path(namespace), _selection(labels, name))
         if answer is None:
@@ -80,11 +84,11 @@ class Kubernetes:
         )
 
     def ready(self) -> str:
-        """Return what `/readyz` says, `ok` when all is well.
+        """Return the answer of `/readyz`, `ok` if the API server is ready.
 
         Raises:
             ApiUnavailable: The API server did not answer.
-            ApiRefused: It said no.
+            ApiRefused: The API server refused.
         """
         return _body("/readyz", self._open("/readyz", {}, timeout_s=REQUEST_S)).decode(
             errors="replace"
@@ -100,37 +104,56 @@ class Kubernetes:
         labels: str = "",
         name: str = "",
     ) -> None:
-        """Block until one of the selected objects changes after that version, or for so many seconds.
+        """Block until a selected object changes after that version, for `longest_s` seconds at most.
 
-        A version that the API server no longer remembers (410) has been followed by changes, so that is one.
+        If the API server no longer knows the version (410), there have been changes since.
 
         Raises:
             ApiUnavailable: The API server did not answer, or no longer knows the kind.
-            ApiRefused: It said no.
+            ApiRefused: The API server refused.
         """
-        query = {
-            "watch": "1",
-            "resourceVersion": resource_version,
-            "timeoutSeconds": str(max(1, int(longest_s))),
-            **_selection(labels, name),
-        }
+        path, selection = kind.path(namespace), _selection(labels, name)
+
+        def request(
+            *, watch: bool, resource_version: str, timeout_seconds: int, **_: object
+        ) -> urllib3.BaseHTTPResponse:
+            query = {
+                "watch": str(int(watch)),
+                "resourceVersion": resource_version,
+                "timeoutSeconds": str(timeout_seconds),
+                **selection,
+            }
+            return self._open(path, query, timeout_s=longest_s)
+
+        events = Watch().stream(
+            request, resource_version=resource_version, timeout_seconds=max(1, int(longest_s))
+        )
         try:
-            for _ in self._watch(kind.path(namespace), query, longest_s):
-                return
+            next(events, None)
         except ApiRefused as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 raise ApiUnavailable(error.message) from error
             if error.status != HTTPStatus.GONE:
                 raise
+        except urllib3.exceptions.ReadTimeoutError:
+            # Nothing changed in time.
+            return
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnavailable(f"cannot watch {path}: {_first_line(error)}") from error
+        except (ApiException, ValueError, LookupError, TypeError):
+            # An error event, such as 410, or one that cannot be read: list again.
+            return
+        finally:
+            events.close()
 
     @contextmanager
     def port_forward(self, namespace: str, pod: str, port: int) -> Iterator[socket.socket]:
         """Connect to a port of a pod through the API server.
 
         Raises:
-            ApiUnavailable: The API server, or the node's kubelet, does not connect us.
+            ApiUnavailable: The API server or the kubelet does not establish the connection.
         """
-        # To import this takes half a second, and most stages connect to no pod.
+        # This import takes half a second, and most stages do not need it.
         from kubernetes.client import CoreV1Api
         from kubernetes.stream import portforward
 
@@ -150,18 +173,6 @@ class Kubernetes:
         finally:
             forward.close()
 
-    def _watch(self, path: str, query: dict[str, str], longest_s: float) -> Iterator[bytes]:
-        response = self._open(path, query, timeout_s=longest_s)
-        try:
-            yield from response.stream(amt=None)
-        except urllib3.exceptions.ReadTimeoutError:
-            # Nothing changed for so long: that is an answer.
-            return
-        except urllib3.exceptions.HTTPError as error:
-            raise ApiUnavailable(f"cannot watch {path}: {_first_line(error)}") from error
-        finally:
-            response.close()
-
     def _request(self, path: str, query: dict[str, str] | None = None) -> Object | None:
         try:
             response = self._open(path, query or {}, timeout_s=REQUEST_S)
@@ -172,16 +183,16 @@ class Kubernetes:
         try:
             answer = read_json(_body(path, response).decode(errors="replace"), path)
         except Unreadable as error:
-            # Something else than an API server answers there, or its answer was cut off.
+            # Something other than an API server answers, or the answer was cut off.
             raise ApiUnavailable(error.message) from error
         if not isinstance(answer, dict):
-            raise ApiUnavailable(f"cannot read {path}: the answer is no object")
+            raise ApiUnavailable(f"cannot read {path}: the answer is not an object")
         return answer
 
     def _open(
         self, path: str, query: dict[str, str], *, timeout_s: float
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request and return the response, its body not read yet."""
+        """Send a request, and return the response with its body still unread."""
         client = self._connect()
         method, url, headers, *_ = client.param_serialize(
             "GET",
@@ -195,7 +206,7 @@ class Kubernetes:
                 method, url, header_params=headers, _request_timeout=(REQUEST_S, timeout_s)
             ).response
         except ApiException as error:
-            # The client turns TLS errors into its own kind, without a status.
+            # The client wraps TLS errors in an ApiException without a status.
             raise _unavailable(path, " ".join(str(error.reason).split())) from error
         except urllib3.exceptions.HTTPError as error:
             raise _unavailable(path, _first_line(error)) from error
@@ -207,7 +218,7 @@ class Kubernetes:
         return response
 
     def _connect(self) -> ApiClient:
-        """Return a client for the kubeconfig as it is on disk now: it is made, and may be replaced, during a run."""
+        """Return a client for the kubeconfig on disk, which a run creates and may replace."""
         try:
             status = self._kubeconfig.stat()
         except FileNotFoundError:
@@ -225,13 +236,13 @@ class Kubernetes:
 
 
 def _selection(labels: str, name: str) -> dict[str, str]:
-    """Return the query that selects objects by their labels and by their name."""
+    """Return the query parameters for a label selector and a name."""
     query = {"labelSelector": labels} if labels else {}
     return {**query, "fieldSelector": f"metadata.name={name}"} if name else query
 
 
 def _why_refused(response: urllib3.BaseHTTPResponse) -> str:
-    """Return the API server's own words for a refusal, or HTTP's when it has none."""
+    """Return the API server's message for a refusal, or the HTTP reason if it has none."""
     try:
         said = read_json(response.data.decode(errors="replace"), "the refusal")
     except (Unreadable, urllib3.exceptions.HTTPError):
@@ -246,7 +257,7 @@ def _unavailable(path: str, reason: str) -> ApiUnavailable:
 
 
 def _body(path: str, response: urllib3.BaseHTTPResponse) -> bytes:
-    """Read a response to its end; a connection that breaks half-way is no answer."""
+    """Read a response to its end; a connection that breaks in the middle counts as no answer."""
     try:
         return response.data
     except urllib3.exceptions.HTTPError as error:

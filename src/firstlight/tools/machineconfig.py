@@ -86,7 +86,7 @@ def generate_machine_configs(
             seen=f"not found, and `talosctl gen config` cannot make: {', '.join(plan.needs_talhelper)}",
             next_step="install talhelper, or say the same in a patch",
         )
-    talsecret = cluster.talos_dir / "talsecret.sops.yaml"
+    talsecret = cluster.talsecret
     secrets = Sops(runner).decrypt(talsecret)
     texts = (
         _with_talhelper(cluster, runner, talsecret)
@@ -192,7 +192,7 @@ def _with_talhelper(cluster: Cluster, runner: Runner, talsecret: Path) -> dict[P
             "talhelper",
             "genconfig",
             "--config-file",
-            str(cluster.talos_dir / "talconfig.yaml"),
+            str(cluster.talconfig),
             "--secret-file",
             str(talsecret),
         ]

@@ -1,4 +1,4 @@
-"""A real gRPC server is asked, without TLS: etcd, which has the standard health service and its own."""
+"""The client of Hubble Relay is tried on a real gRPC server, etcd, and on misbehaving ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.tools.grpc import NoAnswer, call, fields
-from firstlight.tools.hubble import read_status
+from firstlight.tools.hubble import NoAnswer, call, fields, read_status
 from tests.waiting import until
 
 ETCD = Path(__file__).parents[2] / ".tools" / "bin" / "etcd"
 ADDRESS = "127.28.0.1"
-"""Nobody else's: a port that was free a moment ago is free still."""
+"""No other test uses this address, so a free port stays free."""
 START_S = 60.0
 
 
@@ -28,7 +27,6 @@ START_S = 60.0
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     if not ETCD.exists():
         pytest.skip("needs etcd: ./task tools:setup")
-    # The second one is not to be the first again.
     client = free_port()
     peer = free_port(but=client)
     urls = [f"http://{ADDRESS}:{port}" for port in (client, peer)]
@@ -78,7 +76,7 @@ def test_a_real_server_answers(etcd: int):
     assert str(status[2], "ascii").startswith("3.")  # type: ignore[arg-type]
 
 
-def test_a_call_that_a_real_server_does_not_know_has_no_answer(etcd: int):
+def test_an_unknown_method_has_no_answer(etcd: int):
     with (
         socket.create_connection((ADDRESS, etcd)) as connection,
         pytest.raises(NoAnswer, match="ended the call without an answer"),
@@ -89,37 +87,50 @@ def test_a_call_that_a_real_server_does_not_know_has_no_answer(etcd: int):
 PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)
 
 
-@pytest.mark.parametrize("said", [PING, PING[:1]], ids=["pings", "bytes"])
-def test_a_server_that_says_something_without_end_has_no_answer(
-    monkeypatch: pytest.MonkeyPatch, said: bytes
+@pytest.mark.parametrize(
+    ("repeated", "problem"),
+    [(PING, "timed out"), (b"\1", "timed out"), (b"\0", "the answer is not HTTP/2")],
+    ids=["pings", "a long frame, byte by byte", "broken frames"],
+)
+def test_a_server_that_sends_forever_does_not_block_the_call(
+    monkeypatch: pytest.MonkeyPatch, repeated: bytes, problem: str
 ):
-    monkeypatch.setattr("firstlight.tools.grpc.ANSWER_S", 1.0)
+    monkeypatch.setattr("firstlight.tools.hubble.ANSWER_S", 1.0)
     started = time.monotonic()
 
-    with talking(said) as connection, pytest.raises(NoAnswer, match="timed out"):
+    with talking(repeated) as connection, pytest.raises(NoAnswer, match=problem):
         call(connection, "/observer.Observer/ServerStatus")
 
     assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [(65_000, "timed out"), (65_535, "the answer is too long")]
+    ("size", "problem"), [(65_000, "timed out"), (65_535, "the answer is too long")]
 )
-def test_an_answer_is_too_long_when_the_server_may_not_go_on(
-    monkeypatch: pytest.MonkeyPatch, size: int, said: str
+def test_an_answer_is_limited_to_the_initial_window(
+    monkeypatch: pytest.MonkeyPatch, size: int, problem: str
 ):
-    monkeypatch.setattr("firstlight.tools.grpc.ANSWER_S", 1.0)
+    monkeypatch.setattr("firstlight.tools.hubble.ANSWER_S", 1.0)
+    frames = b"".join(
+        frame(0, 0, 1, bytes(min(16_384, size - start))) for start in range(0, size, 16_384)
+    )
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall(size.to_bytes(3, "big") + b"\x00\x00\x00\x00\x00\x01" + bytes(size))
+        theirs.sendall(frame(4, 0, 0, b"") + frame(1, 4, 1, b"\x88") + frames)
 
-        with pytest.raises(NoAnswer, match=said):
+        with pytest.raises(NoAnswer, match=problem):
             call(ours, "/observer.Observer/ServerStatus")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return an HTTP/2 frame."""
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    return head + payload
 
 
 @contextlib.contextmanager
 def talking(said: bytes) -> Iterator[socket.socket]:
-    """Connect to a server that says one thing again and again, for ten seconds at most."""
+    """Connect to a server that repeats some bytes for ten seconds at most."""
     ours, theirs = socket.socketpair()
     over = threading.Event()
 
@@ -141,6 +152,6 @@ def talking(said: bytes) -> Iterator[socket.socket]:
 
 
 @given(st.binary())
-def test_no_message_breaks_its_reader(message: bytes):
+def test_any_bytes_are_read_or_refused(message: bytes):
     with contextlib.suppress(NoAnswer):
         assert read_status(message).flows >= 0
