@@ -22,7 +22,7 @@ from firstlight.conditions.dns import coredns_answers_across_nodes
 from firstlight.errors import FirstlightError
 from firstlight.run.retry import is_retried
 from firstlight.tools.cilium import Cilium
-from firstlight.tools.grpc import NoAnswer
+from firstlight.tools.hubble import NoAnswer
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import DAEMON_SETS, NODES, PODS, SERVICES, Kind
@@ -195,9 +195,10 @@ class Relay(Kubernetes):
 
 
 def answered(message: bytes) -> bytes:
-    """An HTTP/2 answer: settings, a data frame with one gRPC message, and the end of the stream."""
+    """Return an HTTP/2 answer: settings, status 200, one gRPC message, and a trailer."""
     data = b"\0" + len(message).to_bytes(4, "big") + message
-    frames = ((4, 0, 0, b""), (0, 0, 1, data), (1, 5, 1, b""))
+    trailer = b"\x00\x0bgrpc-status\x010"
+    frames = ((4, 0, 0, b""), (1, 4, 1, b"\x88"), (0, 0, 1, data), (1, 5, 1, trailer))
     return b"".join(
         len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
         for kind, flags, stream, body in frames

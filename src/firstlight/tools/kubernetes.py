@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import urllib3
 from kubernetes.client import ApiClient, ApiException
@@ -125,7 +126,8 @@ class Kubernetes:
             }
             return self._open(path, query, timeout_s=longest_s)
 
-        events = Watch().stream(
+        watch: Any = Watch()  # type: ignore[no-untyped-call]
+        events = watch.stream(
             request, resource_version=resource_version, timeout_seconds=max(1, int(longest_s))
         )
         try:
