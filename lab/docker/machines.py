@@ -190,6 +190,6 @@ def _require_same(there: dict[str, Any], machine: Machine, label: str) -> None:
         raise TargetError(
             f"cannot go on with the machine {machine.hostname}: the definition has changed since "
             "it was started",
-            next_step="./task docker:down CLUSTER=<cluster>, then run the same again: the engine cannot "
-            "give a running container another machine config",
+            next_step="./task docker:down CLUSTER=<cluster>, then run the same again: the engine "
+            "cannot give a running container another machine config",
         )

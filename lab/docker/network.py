@@ -164,8 +164,9 @@ def require_pods_free(pods: IPv4Network, host: Host) -> None:
         if route.network.prefixlen and route.network.overlaps(pods):
             raise TargetError(
                 f"cannot give this computer a route to the pods ({pods}): it overlaps {route}",
-                next_step="end what uses that network: another lab (./task docker:down CLUSTER=<cluster>, "
-                "./task kind:down CLUSTER=<cluster>), or another Kubernetes on this computer",
+                next_step="end what uses that network: another lab "
+                "(./task docker:down CLUSTER=<cluster>, ./task kind:down CLUSTER=<cluster>), "
+                "or another Kubernetes on this computer",
             )
 
 

@@ -124,7 +124,7 @@ def _advice(holder: Holder) -> str:
     if holder.pid is None:
         return (
             "another user's lab holds these addresses: only one lab per cluster and machine; "
-            "ask them to run ./task simulated:down"
+            "ask them to run ./task simulated:down CLUSTER=<cluster>"
         )
     other = processes.state_of(holder.pid)
     if other:
