@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.definition import Cluster, Role, cluster_names, load, load_all
-from tests.definition.trees import CHECKOUT, TWO_CLUSTERS, VALID
+from tests.definition.trees import CHECKOUT, TWO_CLUSTERS, VALID, edited
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,22 @@ def test_other_forms_of_a_definition_load_too():
         cluster.references[1].reference
         == "op://k8s-ops/edge-deploy-key/private key?ssh-format=openssh"
     )
+
+
+def test_a_kustomization_can_refer_to_another_folder(tmp_path):
+    shutil.copytree(TWO_CLUSTERS, tmp_path, dirs_exist_ok=True)
+    flux = tmp_path / "clusters/infra/flux"
+    (flux / "shared").mkdir()
+    (flux / "cluster-vars.yaml").rename(flux / "shared/cluster-vars.yaml")
+    edited(tmp_path, "clusters/infra/flux/kustomization.yaml", "  - cluster-vars.yaml\n", "")
+    edited(
+        tmp_path,
+        "clusters/infra/flux/config/spegel/kustomization.yaml",
+        "resources:\n",
+        "resources:\n  - ../../shared/cluster-vars.yaml\n",
+    )
+
+    assert load(tmp_path, "infra").name == "infra"
 
 
 def test_a_cluster_is_immutable():

@@ -202,7 +202,7 @@ def yaml_files(root: Path, folder: Path, findings: Findings) -> Iterator[Path]:
             yield path
 
 
-def beside(path: Path, name: str) -> Path:
+def resolve(path: Path, name: str) -> Path:
     """Return the path that a file means by a relative name; it never leaves the root."""
     parts: list[str] = list(path.parent.parts)
     for part in Path(name).parts:

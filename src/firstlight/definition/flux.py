@@ -104,7 +104,7 @@ def _applied_files(root: Path, folder: Path, findings: Findings) -> set[Path]:
         found = document.read_document(root, path, findings)
         names = document.list_at(found.mapping, "resources") if found else []
         for index, name in enumerate(names):
-            resource = document.beside(path, str(name))
+            resource = document.resolve(path, str(name))
             if (root / resource).is_dir():
                 waiting.append(resource / _KUSTOMIZATION)
             elif (root / resource).is_file():

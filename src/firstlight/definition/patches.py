@@ -129,7 +129,7 @@ def _read(
 ) -> Patch | None:
     path = inventory.path
     if text.startswith("@"):
-        path = document.beside(inventory.path, text.removeprefix("@"))
+        path = document.resolve(inventory.path, text.removeprefix("@"))
         if not (root / path).is_file():
             findings.missing_file(
                 inventory.path,
