@@ -73,8 +73,8 @@ def require_clean_host(mounts: Path = Path("/proc/mounts")) -> str:
         raise TargetError(
             "cannot go on: Cilium's programs are attached to this computer's own control group "
             f"{root}: {', '.join(foreign)}",
-            next_step="./task docker:down CLUSTER=<cluster> removes the agents; then remove the links "
-            "under /sys/fs/bpf/cilium/socketlb/links/cgroup",
+            next_step="./task docker:down CLUSTER=<cluster> removes the agents; then remove the "
+            "links under /sys/fs/bpf/cilium/socketlb/links/cgroup",
         )
     return f"no program of Cilium's on {root}"
 
