@@ -19,7 +19,10 @@ ROWS = (
             "into 1Password, and apply the secrets again."
         ),
         anchor="the-deploy-key-can-read-the-git-remote",
-        commands=("ssh-keyscan <git host>", "./task bootstrap:secrets CLUSTER=<cluster> TARGET=<target>"),
+        commands=(
+            "ssh-keyscan <git host>",
+            "./task bootstrap:secrets CLUSTER=<cluster> TARGET=<target>",
+        ),
         patterns=(
             r"knownhosts: key (mismatch|is unknown)|Host key verification failed",
             r"REMOTE HOST IDENTIFICATION HAS CHANGED",

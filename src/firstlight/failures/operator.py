@@ -2,6 +2,19 @@
 
 from firstlight.failures.row import FailureClass, Row
 
+STAGES_NOT_RUN = (
+    "The stages that bootstrap the control plane and generate the kubeconfig were not run, "
+    "or not on this target."
+)
+RUN_STAGES = (
+    "Run the whole bootstrap, or run these stages first. "
+    "A single stage never runs the stages before it."
+)
+STAGES = (
+    "./task bootstrap CLUSTER=<cluster> TARGET=<target>",
+    "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>",
+)
+
 ROWS = (
     Row(
         id="FL-204",
@@ -141,19 +154,10 @@ ROWS = (
         title="there is no kubeconfig",
         failure_class=FailureClass.FATAL,
         where="helm, kubectl, the criterion's error",
-        cause=(
-            "The stages that bootstrap the control plane and generate the kubeconfig were not run, "
-            "or not on this target."
-        ),
-        remedy=(
-            "Run the whole bootstrap, or run these stages first. "
-            "A single stage never runs the stages before it."
-        ),
+        cause=STAGES_NOT_RUN,
+        remedy=RUN_STAGES,
         anchor="kubeconfig-is-generated",
-        commands=(
-            "./task bootstrap CLUSTER=<cluster> TARGET=<target>",
-            "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>",
-        ),
+        commands=STAGES,
         patterns=(r"cluster unreachable: stat \S+: no such file",),
         said_by={
             "helm": r"cluster unreachable: [^\n]*no such file",
@@ -167,19 +171,10 @@ ROWS = (
         # before that: the same run may still generate the file, so this is not FL-236.
         failure_class=FailureClass.WAIT,
         where="the criterion's last observation",
-        cause=(
-            "The stages that bootstrap the control plane and generate the kubeconfig were not run, "
-            "or not on this target."
-        ),
-        remedy=(
-            "Run the whole bootstrap, or run these stages first. "
-            "A single stage never runs the stages before it."
-        ),
+        cause=STAGES_NOT_RUN,
+        remedy=RUN_STAGES,
         anchor="kubeconfig-is-generated",
-        commands=(
-            "./task bootstrap CLUSTER=<cluster> TARGET=<target>",
-            "./task talos:bootstrap CLUSTER=<cluster> TARGET=<target>",
-        ),
+        commands=STAGES,
     ),
     Row(
         id="FL-233",

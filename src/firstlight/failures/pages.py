@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -69,8 +70,13 @@ def _section(row: Row) -> Iterator[str]:
     yield f'\n<a id="{row.id.lower()}"></a>\n\n### {row.id}: {_escaped(row.title)}\n\n'
     yield f"Shows in: {_escaped(row.where)} · class {row.failure_class}"
     yield f" · [runbook](runbooks/bootstrap.md#{row.anchor})\n\n"
-    yield f"**Cause.** {_escaped(row.cause)}\n\n**Remedy.** {_escaped(row.remedy)}\n"
+    yield f"**Cause.** {_lines(row.cause)}\n\n**Remedy.** {_lines(row.remedy)}\n"
     yield "\n```bash\n" + "\n".join(row.commands) + "\n```\n"
+
+
+def _lines(text: str) -> str:
+    """Return a text for Markdown, one sentence per line."""
+    return re.sub(r"(?<=[.!?]) +(?=[\"'`*(\[]*[A-Z])", "\n", _escaped(text))
 
 
 def _escaped(text: str) -> str:
