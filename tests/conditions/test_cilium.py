@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.rrset
 import pytest
 
 from firstlight.conditions.cilium import (
@@ -18,7 +20,7 @@ from firstlight.conditions.cilium import (
     every_agent_identifies_the_cluster,
     hubble_relay_answers,
 )
-from firstlight.conditions.dns import coredns_answers_across_nodes
+from firstlight.conditions.dns import NAME, coredns_answers_across_nodes, coredns_resolves
 from firstlight.errors import FirstlightError
 from firstlight.run.retry import is_retried
 from firstlight.tools.cilium import Cilium
@@ -239,8 +241,53 @@ def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
     assert is_retried(caught.value)
 
 
+class CoreDns(Kubernetes):
+    """An API server through which CoreDNS pods are reached, each with its own answer."""
+
+    def __init__(self, **answers: list[str]) -> None:
+        self.answers = answers
+
+    def list(self, kind: Kind, **_: str) -> tuple[list[dict[str, Any]], str]:
+        return [pod(name) for name in self.answers], "1"
+
+    @contextmanager
+    def port_forward(self, namespace: str, pod: str, port: int) -> Iterator[socket.socket]:
+        assert (namespace, port) == ("kube-system", 53)
+        question = dns.message.make_query(NAME, "A")
+        answer = dns.message.make_response(question)
+        if self.answers[pod]:
+            answer.answer.append(dns.rrset.from_text(f"{NAME}.", 5, "IN", "A", *self.answers[pod]))
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(len(answer.to_wire()).to_bytes(2, "big") + answer.to_wire())
+            yield ours
+
+
+@pytest.mark.parametrize(
+    ("answers", "holds", "seen"),
+    [
+        (
+            {"one": ["10.43.0.1"], "two": ["10.43.0.1"]},
+            True,
+            f"2 CoreDNS pods resolve {NAME} to 10.43.0.1",
+        ),
+        ({}, False, "no CoreDNS pod is ready"),
+        ({"one": ["10.43.0.1"], "two": []}, False, f"two does not know {NAME}"),
+        ({"one": ["10.43.0.1"], "two": ["10.9.9.9"]}, False, "CoreDNS pods disagree about"),
+    ],
+    ids=["all", "no pod", "unknown name", "another answer"],
+)
+def test_every_coredns_pod_resolves_the_api_server(
+    answers: dict[str, list[str]], holds: bool, seen: str
+):
+    observation = coredns_resolves(CoreDns(**answers)).probe()
+
+    assert (observation.holds, observation.unsatisfiable) == (holds, False)
+    assert observation.seen.startswith(seen)
+
+
 @pytest.fixture
-def dns(api: ApiServer, agents: None) -> None:
+def two_servers(api: ApiServer, agents: None) -> None:
     """Two CoreDNS pods on the first two nodes."""
     servers = [
         pod(f"coredns-{number}", node=NAMES[number], owner="coredns", podIP=f"10.42.{number}.7")
@@ -292,7 +339,7 @@ def kubectl(answer: Said, state: object = DONE, *, waited: Said = WELL) -> Kubec
 ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1       DGRAM  \n10.43.0.1       RAW    \n"
 
 
-def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dns: None):
+def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, two_servers: None):
     asked = kubectl(Said(ANSWER))
 
     seen = coredns_answers_across_nodes(kubernetes, asked).probe()
@@ -308,7 +355,7 @@ def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, dn
 
 
 def test_a_coredns_pod_that_is_leaving_is_not_asked(
-    api: ApiServer, kubernetes: Kubernetes, dns: None
+    api: ApiServer, kubernetes: Kubernetes, two_servers: None
 ):
     gone = leaving(pod("coredns-9", node=NAMES[2], owner="coredns", podIP="10.42.2.7"))
     gone["metadata"]["labels"]["k8s-app"] = "kube-dns"
@@ -320,7 +367,7 @@ def test_a_coredns_pod_that_is_leaving_is_not_asked(
 
 
 def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwards(
-    kubernetes: Kubernetes, dns: None
+    kubernetes: Kubernetes, two_servers: None
 ):
     asked = kubectl(Said(ANSWER))
 
@@ -348,7 +395,7 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
     ],
 )
 def test_another_answer_or_none_is_said_with_who_asked_whom(
-    kubernetes: Kubernetes, dns: None, answer: Said, seen: str
+    kubernetes: Kubernetes, two_servers: None, answer: Said, seen: str
 ):
     observation = coredns_answers_across_nodes(kubernetes, kubectl(answer)).probe()
 
@@ -391,7 +438,7 @@ LATE = Said(
     ids=["no answer", "words", "no such command", "no image", "nothing"],
 )
 def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(
-    kubernetes: Kubernetes, dns: None, asked: Kubectl, seen: str
+    kubernetes: Kubernetes, two_servers: None, asked: Kubectl, seen: str
 ):
     observation = coredns_answers_across_nodes(kubernetes, asked).probe()
 
@@ -399,7 +446,7 @@ def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(
     assert not observation.unsatisfiable
 
 
-def test_one_node_alone_cannot_show_it(api: ApiServer, kubernetes: Kubernetes, dns: None):
+def test_one_node_alone_cannot_show_it(api: ApiServer, kubernetes: Kubernetes, two_servers: None):
     api.hold(NODES, item(NAMES[0]))
 
     assert coredns_answers_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe().unsatisfiable

@@ -139,7 +139,7 @@ def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, re
 
 
 def test_no_room_for_a_repository_is_no_verdict_on_the_key():
-    with pytest.raises(ToolFailed, match="cannot make an empty repository"):
+    with pytest.raises(ToolFailed, match="cannot create an empty repository"):
         writes(
             captured("git-push-read-only"), Said(stderr="No space left on device", exit_code=128)
         ).probe()
