@@ -2,16 +2,16 @@
 
 FirstlightError
 |- DefinitionError       one or more things are wrong in clusters/ or bootstrap/
-|- ToolMissing           a pinned command-line tool is not there
-|- ToolFailed            a command ended with a non-zero exit code
-|  `- ToolTimedOut       a command was ended because its time was up
+|- ToolMissing           a pinned command-line tool is missing
+|- ToolFailed            a command exited with a non-zero code (firstlight.process)
+|  `- ToolTimedOut       a command was terminated because its time was up
 |- ActionFailed          an action could not be performed
 |- NotReady              a condition did not hold within its budget
-|- Unsatisfiable         a condition can no longer become true, so waiting was stopped
+|  `- Unsatisfiable      a condition can no longer become true, so waiting was stopped
 |- Blocked               something earlier has to be done first
 |- TargetError           the target cannot be brought up, reached or described
-|- JournalUnwritable     what is about to be done cannot be written down first
-`- ClusterLocked         another run holds this cluster, or its lock cannot be made
+|- JournalUnwritable     an action cannot be recorded before it begins
+`- ClusterLocked         another run holds this cluster, or the lock cannot be taken
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from firstlight.failures import BY_ID, FailureClass, Row, rows_for_rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+
+SET_UP = "./task tools:setup"
+"""The command that installs every pinned tool."""
 
 
 class FirstlightError(Exception):
@@ -84,9 +88,9 @@ class Problem:
 
     Attributes:
         path: The file, relative to the root of the definition.
-        field: Where in the file, in dotted form (`nodes[2].ipAddress`), empty for the whole file.
-        value: What was seen there, empty when nothing was.
-        rule: Which rule it breaks, a short stable name (`duplicate-address`).
+        field: The place in the file, in dotted form (`nodes[2].ipAddress`); empty for the whole file.
+        value: The value found there, empty if there is none.
+        rule: The short, stable name of the rule that it breaks (`duplicate-address`).
         message: What is wrong, lower case, without a full stop.
         fix: What to write instead.
     """
@@ -105,7 +109,7 @@ class Problem:
 
 
 class DefinitionError(FirstlightError):
-    """The definition is wrong; `problems` holds every reason found, in one go."""
+    """The definition is wrong; `problems` holds all problems that were found."""
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -122,12 +126,14 @@ class DefinitionError(FirstlightError):
 
 
 class ToolMissing(FirstlightError):
-    """A pinned tool is not to be found; the next step says how it is had."""
+    """A pinned tool is missing; the next step says how to install it."""
 
-    def __init__(
-        self, tool: str, *, seen: str = "not found", next_step: str = "./task tools:setup"
-    ) -> None:
-        super().__init__(f"cannot find {tool}: {seen}", next_step=next_step, row="FL-219")
+    def __init__(self, tool: str, *, seen: str = "not found", next_step: str = SET_UP) -> None:
+        super().__init__(
+            f"cannot find {tool}: {seen}",
+            next_step=next_step,
+            row="FL-219" if next_step == SET_UP else None,
+        )
         self.tool = tool
 
 
@@ -136,7 +142,7 @@ class ActionFailed(FirstlightError):
 
 
 class Blocked(FirstlightError):
-    """Something that an earlier stage does is not done, and this run does not include that stage."""
+    """An earlier stage has not been completed, and this run does not include it."""
 
 
 class TargetError(FirstlightError):
@@ -144,11 +150,14 @@ class TargetError(FirstlightError):
 
 
 class JournalUnwritable(FirstlightError):
-    """What is about to be done cannot be written down first, so it is not done."""
+    """An action cannot be recorded in the journal before it begins, so it is not performed."""
 
 
 class ClusterLocked(FirstlightError):
-    """Another run holds this cluster, and the message says who, where and since when; or its lock cannot be made, and it says why."""
+    """Another run holds this cluster, or the lock cannot be taken.
+
+    The message says who holds it, where and since when, or why the lock cannot be taken.
+    """
 
 
 class NotReady(FirstlightError):

@@ -96,7 +96,7 @@ class Plan:
         first = text.partition("\n")[0]
         if awaited:
             summary = error.summary if isinstance(error, FirstlightError) else first
-            now = self._now(record.last or run.mask(summary))
+            now = self._now(record.last or run.mask(summary.strip()))
             run.bus.emit(CriterionFailed(record.id, Verdict.BLOCKED, "", f"by: {awaited}{now}"))
             return False
         hints = hints_for(record, error, text)
@@ -184,7 +184,7 @@ class PlannedWaiter(Waiter):
         seen = run.mask(observation.seen)
         run.bus.emit(Observed(run.current, condition.title, seen, 0.0))
         if observation.holds and observation.value is not None:
-            run.bus.emit(WaitEnded(run.current, condition.title, True, 0.0, seen, 1))  # noqa: FBT003
+            run.bus.emit(WaitEnded(run.current, condition.title, True, 0.0, seen, 1))
             return observation.value
         raise Blocked(
             f"cannot confirm {condition.title}: not so now\n  last seen {observation.seen}",
