@@ -100,7 +100,7 @@ def test_a_slower_run_is_compared_with_the_run_before(tmp_path):
             writer.hear(stamped)
     made = (tmp_path / "summary.md").read_text(encoding="utf-8")
 
-    assert "1 earlier; the last began 2026-11-23 08:32:04 UTC at `main@2ffc5d3`." in made
+    assert "1 earlier run; the last began 2026-11-23 08:32:04 UTC at `main@2ffc5d3`." in made
     assert "No verdict changed since the last run." in made
     assert re.search(r"\| 40-apps \| .* \| .* \| \*\*slower\*\* \|", made)
     assert "- slower: Cilium is deployed with cluster.id 1, 8.5 s → 1 m 08 s" in made

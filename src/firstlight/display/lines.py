@@ -79,7 +79,7 @@ def _run_started(event: RunStarted) -> Iterator[Line]:
     for one in event.stand_ins:
         yield Line(
             "plain",
-            f"  stand-in: {one.name} replaces {one.stands_for}; cannot show {one.cannot_show}",
+            f"  stand-in: {one.name}, for {one.stands_for}; cannot show {one.cannot_show}",
         )
 
 

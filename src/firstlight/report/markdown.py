@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from firstlight.events import Verdict
-from firstlight.formatting import duration_text, moment_text
+from firstlight.formatting import duration_text, moment_text, plural
 from firstlight.printable import printable
 from firstlight.report.model import RunState, Standing
 from firstlight.report.summary import counts_line, timing_line
@@ -231,7 +231,7 @@ def _comparison(report: Report) -> str:
     )
     last_at = moment_text(compared.last_at)
     parts = (
-        f"{compared.earlier} earlier; the last began {last_at} UTC{revision}.",
+        f"{plural(compared.earlier, 'earlier run')}; the last began {last_at} UTC{revision}.",
         "\n".join(changes) or "No verdict changed since the last run.",
         *_times(compared, report.timing.budget_s),
     )

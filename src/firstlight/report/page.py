@@ -21,6 +21,7 @@ from firstlight.formatting import (
     budget_text,
     duration_text,
     moment_text,
+    plural,
 )
 from firstlight.printable import printable
 from firstlight.report.model import RunState
@@ -246,6 +247,7 @@ def _environment() -> Environment:
         "budget": budget_text,
         "duration": duration_text,
         "moment": moment_text,
+        "plural": plural,
         "sign": lambda word: _SIGNS[_tone(word)],
         "tone": _tone,
         "words": _words,
