@@ -219,6 +219,21 @@ def test_the_library_does_not_import_pytest() -> None:
     assert places(imports_any("pytest", "_pytest", "pytest_html"), "src") == []
 
 
+def test_actions_do_not_use_conditions() -> None:
+    """They share only the module that defines what a condition is."""
+    shared = "firstlight.conditions.condition"
+    borrowed = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules("src/firstlight/actions")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("firstlight.conditions")
+        and node.module != shared
+    ]
+
+    assert borrowed == []
+
+
 def test_only_the_declared_modules_start_processes() -> None:
     used = imports_any("subprocess")
 
@@ -481,7 +496,7 @@ ARCHAIC = {
     r"mend(?:s|ed|ing)?": "fix, repair",
     r"of late": "recently",
     r"spoil(?:s|ed|ing|t)?": "corrupt, break",
-    r"(?:are|is|was|were) none": "is not, does not exist",
+    r"(?<!if there )(?:are|is|was|were) none": "is not, does not exist",
     r"tell(?:s|ing)? of": "report",
     r"told": "reported, given",
     r"what(?:ever)? (?:became|becomes|came) of": "the result of",
