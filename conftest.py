@@ -3,6 +3,7 @@
 pytest_plugins = (
     "fixtures.options",
     "fixtures.hooks",
+    "fixtures.plan",
     "fixtures.report",
     "fixtures.display",
     "fixtures.cluster",

@@ -1,4 +1,4 @@
-"""Every error that firstlight raises on purpose.
+"""The errors that firstlight raises on purpose.
 
 FirstlightError
 |- DefinitionError       one or more things are wrong in clusters/ or bootstrap/
@@ -8,7 +8,7 @@ FirstlightError
 |- ActionFailed          an action could not be performed
 |- NotReady              a condition did not hold within its budget
 |  `- Unsatisfiable      a condition can no longer become true, so waiting was stopped
-|- Blocked               something earlier has to be done first
+|- Blocked               something else has to be done first
 |- TargetError           the target cannot be brought up, reached or described
 |- JournalUnwritable     an action cannot be recorded before it begins
 `- ClusterLocked         another run holds this cluster, or the lock cannot be taken
@@ -88,7 +88,8 @@ class Problem:
 
     Attributes:
         path: The file, relative to the root of the definition.
-        field: The place in the file, in dotted form (`nodes[2].ipAddress`); empty for the whole file.
+        field: The place in the file, in dotted form (`nodes[2].ipAddress`); empty for the whole
+            file.
         value: The value found there, empty if there is none.
         rule: The short, stable name of the rule that it breaks (`duplicate-address`).
         message: What is wrong, lower case, without a full stop.
@@ -138,7 +139,7 @@ class ToolMissing(FirstlightError):
 
 
 class ActionFailed(FirstlightError):
-    """An action could not be performed; the evidence is in the message and in the cause."""
+    """An action could not be performed; the message and the cause hold the evidence."""
 
 
 class Blocked(FirstlightError):

@@ -1,4 +1,4 @@
-"""An action: one change, how to check whether it is needed, and how to make it."""
+"""An action: one change, and the check whether it is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Action:
 
     Attributes:
         title: Verb, noun and object: `bootstrap etcd on infra-cp-1 (10.25.11.11)`.
-        need: Checks the cluster and returns why the action is needed, or None if it is not. It changes
+        need: Checks the cluster and returns why the action is needed, or None. It changes
             nothing, and raises if the cluster must not be touched.
         act: Makes the change; may return a few words on how it came about.
         commands: What would be run as things are now, for plans; works without a reachable cluster.

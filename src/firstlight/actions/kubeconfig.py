@@ -9,12 +9,11 @@ from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster
 from firstlight.errors import ActionFailed, Blocked
 from firstlight.files import write_atomically
-from firstlight.tools.kubeclient import KubeconfigUnusable
-from firstlight.tools.kubeconfig import PRIVATE, kubeconfig_problem
+from firstlight.tools.kubeconfig import PRIVATE, KubeconfigUnusable, kubeconfig_problem
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.op import VAULT, OnePassword, document_title
 from firstlight.tools.runner import Runner
-from firstlight.tools.secret_discovery import learn_configuration
+from firstlight.tools.secret_discovery import mask_configuration
 from firstlight.tools.talosctl import Talosctl
 
 
@@ -43,7 +42,7 @@ def generate_kubeconfig(
 
     def act() -> None:
         text = talosctl.kubeconfig(address)
-        learn_configuration(runner, text)
+        mask_configuration(runner, text)
         write_atomically(path, text, mode=PRIVATE)
         why = kubeconfig_problem(path, cluster)
         if why:

@@ -70,7 +70,7 @@ def keep_manifest_secrets(runner: Runner, objects: list[Object]) -> None:
     for item in objects:
         if item.get("kind") == "Secret":
             for field in ("data", "stringData"):
-                runner.keep_secret(*(str(value) for value in (item.get(field) or {}).values()))
+                runner.mask_secrets(*(str(value) for value in (item.get(field) or {}).values()))
 
 
 def _apply(kubectl: Kubectl, manifests: Manifests, what: str, *, secret: bool) -> None:

@@ -1,4 +1,4 @@
-"""A condition: what must be true, how to check it once, and how to learn that it may have changed."""
+"""A condition: what must be true, how to check it, and how to notice that it may have changed."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Condition(Generic[T]):
 
     Attributes:
         title: Completes the phrase "waiting for ...".
-        probe: Checks once, with a time limit of its own. It may raise a `FirstlightError`; one that is
-            retried counts as an observation.
-        changed: Blocks until something that it depends on may have changed, or for the given seconds;
-            None if it can only be polled.
+        probe: Checks once, with a time limit of its own. It may raise a `FirstlightError`; one that
+            is retried counts as an observation.
+        changed: Blocks until something that it depends on may have changed, or for the given
+            seconds; None if it can only be polled.
         passive: Whether a check leaves the cluster as it is. A plan skips one that creates test
             workloads.
         row: The row of the failure catalogue that explains why it does not hold, empty if unknown.

@@ -77,7 +77,7 @@ def coredns_answers_across_nodes(
                 return never("the cluster has only one node, so no other node can ask")
             client = others[number % len(others)]
             how = f"{name_of(server)} on {server['spec']['nodeName']}, asked from {client}"
-            result = kubectl.run_once(
+            result = kubectl.run_pod(
                 _client(f"firstlight-dns-{number}", client, image, server["status"]["podIP"]),
                 timeout_s=LOOKUP_S,
             )

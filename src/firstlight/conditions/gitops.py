@@ -176,7 +176,7 @@ FAILURES_MAX = 3
 
 
 def flux_check_passes(flux: Flux) -> Condition[str]:
-    """Wait until `flux check` passes; a failure that the rules do not know is final."""
+    """Wait until `flux check` passes; a failure that the catalogue does not know is final."""
 
     def probe() -> Observation[str]:
         result = flux.check()

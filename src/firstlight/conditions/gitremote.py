@@ -5,7 +5,7 @@ from __future__ import annotations
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.failures import classify
-from firstlight.tools.git import Git, took_push
+from firstlight.tools.git import Git, accepts_push
 
 REFUSED = "FL-062"
 """The row of the catalogue for a key that can only read, which is what a deploy key has to be."""
@@ -39,7 +39,7 @@ def deploy_key_cannot_write(
         if row is not None and row.id == REFUSED:
             said = next(line for line in result.stderr.splitlines() if row.is_said_by("git", line))
             return holds(said.strip(), said.strip())
-        if took_push(result):
+        if accepts_push(result):
             return never(
                 f"the deploy key can write to {cluster.sync.url}; a deploy key has to be read-only",
                 rows=("FL-206",),

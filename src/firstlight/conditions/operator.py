@@ -81,7 +81,7 @@ def signed_in_to_1password(op: OnePassword) -> Condition[str]:
     """Check that an account is signed in to 1Password; the value is which."""
 
     def probe() -> Observation[str]:
-        who = op.who_am_i()
+        who = op.whoami()
         return holds("signed in", who) if who else never("op does not say who is signed in")
 
     return Condition("1Password to be signed in", probe)
@@ -111,7 +111,7 @@ def every_reference_resolves(op: OnePassword, cluster: Cluster) -> Condition[set
         ]
         if empty or raw:
             return never(f"no value for {', '.join(empty + raw)}", rows=("FL-204",))
-        op.keep_secret(*values.values())
+        op.mask_secrets(*values.values())
         return holds(f"{len(references)} references resolve", set(references))
 
     return Condition("every op:// reference to resolve", probe)

@@ -1,28 +1,33 @@
-"""Events: what happens in a run, told once to everybody who wants to know.
+"""Events: what happens in a run, emitted once and passed to every listener.
 
-This package never prints, never writes a file, and never decides anything.
+This package never prints, never writes a file and never decides anything.
 """
 
+from firstlight.checklist import CriterionInfo
 from firstlight.events.bus import Bus, Listener
 from firstlight.events.model import (
     DONE_BEFORE,
     ActionBegun,
     ActionEnded,
+    ActionPlanned,
     ActionSkipped,
     CommandEnded,
     CommandOutput,
     CommandStarted,
     CriterionEnded,
-    CriterionInfo,
+    CriterionFailed,
+    CriterionLeft,
     CriterionStarted,
     DiagnosticsBegun,
     DiagnosticsEnded,
     Event,
     HintInfo,
     Observed,
+    PhaseEnded,
     RunEnded,
     RunStarted,
     ScenarioInfo,
+    ScenariosJudged,
     ScenarioStanding,
     Stamped,
     StandInInfo,
@@ -35,13 +40,16 @@ __all__ = [
     "DONE_BEFORE",
     "ActionBegun",
     "ActionEnded",
+    "ActionPlanned",
     "ActionSkipped",
     "Bus",
     "CommandEnded",
     "CommandOutput",
     "CommandStarted",
     "CriterionEnded",
+    "CriterionFailed",
     "CriterionInfo",
+    "CriterionLeft",
     "CriterionStarted",
     "DiagnosticsBegun",
     "DiagnosticsEnded",
@@ -49,10 +57,12 @@ __all__ = [
     "HintInfo",
     "Listener",
     "Observed",
+    "PhaseEnded",
     "RunEnded",
     "RunStarted",
     "ScenarioInfo",
     "ScenarioStanding",
+    "ScenariosJudged",
     "Stamped",
     "StandInInfo",
     "Verdict",

@@ -1,4 +1,4 @@
-"""The bus stamps an event and hands it to each listener in turn."""
+"""The bus stamps each event and passes it to every listener in turn."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Listener = Callable[[Stamped], None]
 
 
 class Bus:
-    """Tell every listener what happens, in order; the journal is first, so that "begun" is on disk before anybody hears of it."""
+    """Passes events to listeners, in order."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._started_at = clock.monotonic()
         self._listeners: list[Listener] = []
-        # Machines are asked from many threads; a listener hears one thing at a time.
-        self._telling = threading.RLock()
+        # Machines are asked from many threads; a listener hears one event at a time.
+        self._emitting = threading.RLock()
 
     def add(self, listener: Listener) -> None:
-        """Let a listener hear every event from now on."""
+        """Pass every further event to this listener, after the listeners that were added before."""
         self._listeners.append(listener)
 
     def add_first(self, listener: Listener) -> None:
-        """Let a listener hear every event before all others do."""
+        """Pass every further event to this listener, before all others."""
         self._listeners.insert(0, listener)
 
     def emit(self, event: Event) -> None:
-        """Stamp an event with the time and tell it to all listeners; a listener's error is the caller's."""
-        with self._telling:
+        """Stamp an event and pass it to all listeners; an error of a listener is raised here."""
+        with self._emitting:
             stamped = Stamped(
                 at=self._clock.now().isoformat(timespec="milliseconds"),
                 since_start_s=self._clock.monotonic() - self._started_at,

@@ -1,13 +1,15 @@
-"""What can happen in a run: the one vocabulary that journal, display and report read."""
+"""What can happen in a run: the vocabulary that engine, journal, display and report share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from firstlight.checklist import CriterionInfo
+
 
 class Verdict(StrEnum):
-    """What became of a criterion; only `MET` and `ALREADY_MET` count as met."""
+    """The outcome of a criterion; only `MET` and `ALREADY_MET` count as met."""
 
     MET = "met"
     ALREADY_MET = "already met"
@@ -20,47 +22,18 @@ class Verdict(StrEnum):
 
     @property
     def holds(self) -> bool:
-        """Whether the criterion was really verified."""
+        """Whether the criterion was verified."""
         return self in (Verdict.MET, Verdict.ALREADY_MET)
 
     @property
     def failed(self) -> bool:
-        """Whether the run failed because of it."""
+        """Whether it makes the run fail."""
         return self in (Verdict.ACTION_FAILED, Verdict.NOT_READY)
 
 
 @dataclass(frozen=True, slots=True)
-class CriterionInfo:
-    """What is known of a criterion before it runs.
-
-    Attributes:
-        id: The name of its test without `test_`, in dashes: `etcd-runs-on-every-control-plane-node`.
-        nodeid: pytest's own name of the test.
-        acceptance: The story's acceptance criteria it belongs to, `AC1` to `AC7`, possibly several.
-        title: The true sentence about the cluster.
-        task: The story's task number, 0 for none.
-        stage: The stage's key, `10-talos`.
-        boxes: The story's validation-checklist boxes that it ticks, in the story's words.
-        budget_s: How long its condition may take, in seconds.
-        anchor: The runbook anchor, `docs/runbooks/bootstrap.md#<id>`.
-        needs: Capabilities of the target without which it cannot be verified.
-    """
-
-    id: str
-    nodeid: str
-    acceptance: tuple[str, ...]
-    title: str
-    task: int
-    stage: str
-    boxes: tuple[str, ...]
-    budget_s: float
-    anchor: str
-    needs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class StandInInfo:
-    """Something on the target that stands for the real thing, named in every report."""
+    """Something that a target uses in place of the real thing; every report names it."""
 
     name: str
     stands_for: str
@@ -69,7 +42,7 @@ class StandInInfo:
 
 @dataclass(frozen=True, slots=True)
 class HintInfo:
-    """A failure-catalogue row that matched the evidence."""
+    """A row of the failure catalogue that explains a failure."""
 
     id: str
     cause: str
@@ -79,7 +52,7 @@ class HintInfo:
 
 
 class ScenarioStanding(StrEnum):
-    """What a tool that tests by itself found of one of its scenarios."""
+    """The outcome of one scenario of a tool that judges scenarios by itself."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -87,16 +60,16 @@ class ScenarioStanding(StrEnum):
     """The target lacks what it needs; never counted as passed."""
 
     LEFT_OUT = "left out"
-    """The tool left it out, on any target: the definition does not use what it is about, or nobody asked for it."""
+    """The tool left it out on any target: the feature is not used, or the test is opt-in."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioInfo:
-    """A part of a criterion that a tool tests and judges by itself, as `cilium connectivity test` does.
+    """A part of a criterion that a tool judges by itself, as `cilium connectivity test` does.
 
     Attributes:
-        name: The tool's own name of it.
-        standing: What the tool found.
+        name: The tool's name for it.
+        standing: The outcome.
         words: Why it failed or was not run, in the tool's words, and the target's reason.
     """
 
@@ -107,7 +80,7 @@ class ScenarioInfo:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins, with everything that its report's head shows."""
+    """A run started, with everything that the head of its report shows."""
 
     run_id: str
     cluster: str
@@ -126,14 +99,14 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class CriterionStarted:
-    """A criterion's setup begins."""
+    """A criterion started."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ActionBegun:
-    """An action is about to change the world: on disk before it does."""
+    """An action is about to change something; this is on disk before it does."""
 
     criterion: str
     action: str
@@ -141,12 +114,12 @@ class ActionBegun:
 
 
 DONE_BEFORE = "done before"
-"""The detail of an action that turned out, while it was made, to have been carried out by a run that did not live to see it."""
+"""The detail of an action that an earlier run, which was killed, turned out to have completed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionEnded:
-    """An action ended, well or not."""
+    """An action ended, successfully or not."""
 
     criterion: str
     action: str
@@ -157,7 +130,7 @@ class ActionEnded:
 
 @dataclass(frozen=True, slots=True)
 class ActionSkipped:
-    """An action was found not to be needed: the world is already so."""
+    """An action was not needed: its result already exists."""
 
     criterion: str
     action: str
@@ -165,12 +138,12 @@ class ActionSkipped:
 
 @dataclass(frozen=True, slots=True)
 class CommandStarted:
-    """A process starts; secrets in its arguments are masked."""
+    """A process started; secrets in its arguments are masked."""
 
     criterion: str
     command: str
     changes: bool
-    """Whether it may change the world (an action's) or only looks."""
+    """Whether it may change something, or only reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +168,7 @@ class CommandEnded:
 
 @dataclass(frozen=True, slots=True)
 class WaitStarted:
-    """Waiting for a condition begins; its title completes "waiting for ..."."""
+    """A wait for a condition started; the title completes "waiting for ..."."""
 
     criterion: str
     condition: str
@@ -204,7 +177,7 @@ class WaitStarted:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a probe saw; sent only when it differs from the one before."""
+    """What a check saw; emitted only if it differs from the previous check."""
 
     criterion: str
     condition: str
@@ -214,7 +187,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """Waiting for a condition ended."""
+    """A wait for a condition ended."""
 
     criterion: str
     condition: str
@@ -225,8 +198,61 @@ class WaitEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ScenariosJudged:
+    """A tool that judges scenarios by itself reported what it found, one by one."""
+
+    criterion: str
+    scenarios: tuple[ScenarioInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPlanned:
+    """A plan found that a run would perform this action."""
+
+    criterion: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionLeft:
+    """A criterion is left without being verified: not reached, not verifiable here, or planned."""
+
+    criterion: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionFailed:
+    """A criterion failed; the first failure decides its verdict.
+
+    Attributes:
+        criterion: Its ID.
+        verdict: The verdict that follows from it.
+        error: What went wrong, with evidence and next step, masked.
+        reason: What blocks a planned criterion, empty in a run.
+        hints: The rows of the failure catalogue that match.
+    """
+
+    criterion: str
+    verdict: Verdict
+    error: str
+    reason: str = ""
+    hints: tuple[HintInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnded:
+    """A phase of a criterion ended: `setup`, which performs the action, or `call`, which waits."""
+
+    criterion: str
+    phase: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CriterionEnded:
-    """A criterion has its verdict."""
+    """A criterion ended with its verdict, which follows from the events since its start."""
 
     id: str
     verdict: Verdict
@@ -235,17 +261,17 @@ class CriterionEnded:
     last_observation: str = ""
     error: str = ""
     reason: str = ""
-    """Why it is not verifiable, not reached, blocked; or what a plan would do."""
+    """Why it is not verifiable, not reached or blocked; or what a run would do."""
     hints: tuple[HintInfo, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
     """Named facts that it proved, such as versions or members."""
     scenarios: tuple[ScenarioInfo, ...] = ()
-    """What a tool that tests by itself found, one by one."""
+    """The outcome of each scenario that a tool judged by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticsBegun:
-    """The run has failed, and what explains it is being collected, for so many seconds at most."""
+    """The run failed, and diagnostics are being collected, for at most so many seconds."""
 
     stage: str
     longest_s: float
@@ -256,11 +282,11 @@ class DiagnosticsEnded:
     """Diagnostics are collected.
 
     Attributes:
-        file: The archive's name in the report's folder, empty when it could not be written.
-        pieces: How many files are in it.
-        size_bytes: Of the archive.
-        elapsed_s: How long it took.
-        trouble: What kept it from being whole, empty when nothing did.
+        file: The name of the archive in the report folder, empty if it could not be written.
+        pieces: The number of files in it.
+        size_bytes: The size of the archive.
+        elapsed_s: How long collecting took.
+        trouble: Why it is incomplete, empty if it is complete.
     """
 
     file: str
@@ -272,7 +298,7 @@ class DiagnosticsEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run is over: exit code as pytest's, spans in seconds counted from the first action of this bootstrap."""
+    """A run ended: pytest's exit code, and spans in seconds from the bootstrap's first action."""
 
     exit_code: int
     interrupted: bool
@@ -294,6 +320,11 @@ Event = (
     | WaitStarted
     | Observed
     | WaitEnded
+    | ScenariosJudged
+    | ActionPlanned
+    | CriterionLeft
+    | CriterionFailed
+    | PhaseEnded
     | CriterionEnded
     | DiagnosticsBegun
     | DiagnosticsEnded

@@ -35,26 +35,27 @@ BOOTSTRAP = "bootstrap etcd"
 class BootstrapRecord:
     """What is on record about the current bootstrap; `hear` adds one event.
 
-    Etcd is bootstrapped once in a cluster's life. A second successful bootstrap means that the machines
-    were reset: everything on record before it belongs to another cluster.
+    Etcd is bootstrapped once in a cluster's life. A second successful bootstrap means that the
+    machines were reset: everything on record before it belongs to another cluster.
 
     Attributes:
         first_action_at: When the first action of this bootstrap began, None before it.
         met_at: When each criterion was first met in this bootstrap.
         was_bootstrapped: Whether a successful bootstrap of etcd is on record.
+        open_actions: The actions that began and did not end, in order.
     """
 
     first_action_at: datetime | None = None
     met_at: dict[str, datetime] = field(default_factory=dict)
     was_bootstrapped: bool = False
-    _unfinished: dict[str, None] = field(default_factory=dict)
+    open_actions: dict[str, None] = field(default_factory=dict)
     _newest: BootstrapRecord | None = None
     """The record of what may turn out to be a new bootstrap, from its action's start."""
 
     @property
     def unfinished(self) -> tuple[str, ...]:
         """The actions that began and never ended: their run was killed."""
-        return tuple(self._unfinished)
+        return tuple(self.open_actions)
 
     def hear(self, stamped: Stamped) -> None:
         """Add one event."""
@@ -66,21 +67,22 @@ class BootstrapRecord:
             self._newest = BootstrapRecord()
         for record in (self, self._newest):
             if record is not None:
-                record._take(at, event)
+                record.take(at, event)
         if _bootstraps(event) and isinstance(event, ActionEnded) and event.ok:
             if self.was_bootstrapped and event.detail != DONE_BEFORE and self._newest is not None:
                 self.first_action_at = self._newest.first_action_at
                 self.met_at = dict(self._newest.met_at)
-                self._unfinished = dict(self._newest._unfinished)
+                self.open_actions = dict(self._newest.open_actions)
             self.was_bootstrapped = True
 
-    def _take(self, at: datetime, event: Event) -> None:
+    def take(self, at: datetime, event: Event) -> None:
+        """Add one event of the bootstrap that is on record."""
         match event:
             case ActionBegun():
                 self.first_action_at = self.first_action_at or at
-                self._unfinished[event.action] = None
+                self.open_actions[event.action] = None
             case ActionEnded() | ActionSkipped():
-                self._unfinished.pop(event.action, None)
+                self.open_actions.pop(event.action, None)
             case CriterionEnded() if event.verdict.holds:
                 self.met_at.setdefault(event.id, at)
 
@@ -105,9 +107,9 @@ def read_history(
 ) -> History:
     """Read what earlier runs left, up to the first line whose seal does not match.
 
-    An incomplete last line was being written when its run was killed: it is cut off. Any other damage
-    means that something else wrote to the file: the file is set aside next to the journal, and a new
-    journal starts with the lines that can be trusted.
+    An incomplete last line was being written when its run was killed: it is cut off. Any other
+    damage means that something else wrote to the file: the file is set aside next to the journal,
+    and a new journal starts with the lines that can be trusted.
 
     Args:
         path: The journal.
@@ -151,8 +153,8 @@ def _events(
 ) -> Iterator[tuple[datetime, Event]]:
     """Yield the event of a line, if it is of a kind that the record needs.
 
-    Its time is by the wall clock as it is set now: the line's own time is wrong if the clock was set
-    since, and the uptime tells by how much, within one boot.
+    Its time is by the wall clock as it is set now: the line's own time is wrong if the clock was
+    set since, and the uptime tells by how much, within one boot.
     """
     written = Uptime(str(data.get("boot", "")), float(data.get("up_s", 0.0)))
     at = written.before(now, uptime) or datetime.fromisoformat(str(data["at"]))

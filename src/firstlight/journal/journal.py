@@ -1,8 +1,9 @@
 """The journal file: what began and how it ended, each event on disk before it happens.
 
-The cluster is the truth; the journal explains it and knows when this bootstrap's first action began.
-Each line is sealed with a checksum of itself and of every line before it. A lost disk block, an editor or
-a half-restored backup breaks a seal, and nothing after the first broken seal is trusted.
+The cluster is the truth; the journal explains it and knows when this bootstrap's first action
+began. Each line is sealed with a checksum of itself and of every line before it. A lost disk block,
+an editor or a half-restored backup breaks a seal, and nothing after the first broken seal is
+trusted.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _unwritable(path: Path, error: OSError) -> JournalUnwritable:
 
 
 def _data(event: object) -> dict[str, Any]:
-    """Return an event's fields; a run's start is kept without its criteria, which the checklist has."""
+    """Return an event's fields; a run's start is kept without its criteria."""
     if isinstance(event, RunStarted):
         return {
             "run_id": event.run_id,
@@ -170,7 +171,7 @@ class Read:
 
 
 def seal(data: Mapping[str, Any], before: int) -> tuple[bytes, int]:
-    """Return a complete line and its seal, given the seal of the previous line (0 for the first)."""
+    """Return a complete line and its seal, given the previous line's seal (0 for the first)."""
     body = json.dumps(data)[:-1].encode()
     value = zlib.crc32(body, before)
     return body + b', "seal": "%08x"}\n' % value, value

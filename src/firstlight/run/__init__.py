@@ -15,10 +15,10 @@ from firstlight.run.wait import Waiter
 __all__ = [
     "BUDGET_S",
     "CHANGES_AHEAD",
-    "LeaveCriterion",
-    "Performer",
     "READY_AFTER",
     "VERIFIED_AFTER",
+    "LeaveCriterion",
+    "Performer",
     "Plan",
     "PlannedPerformer",
     "PlannedWaiter",

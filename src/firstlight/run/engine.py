@@ -89,7 +89,8 @@ class Run:
         self.clock = clock
         self.say = say
         self.run_id = uuid.uuid4().hex[:12]
-        # Stamps come from a clock that is never set; conditions that compare clocks use the machine's.
+        # Stamps come from a clock that is never set; conditions that compare clocks use the
+        # machine's.
         self.bus = Bus(SteadyClock())
         self.record = RunRecord()
         self.bus.add(self.record.hear)
@@ -265,7 +266,7 @@ class Run:
         return open_lab(target, cluster, self.checkout, on_line=self.say)
 
     def _redirect_tool_files(self, folder: Path, *, caches: bool) -> None:
-        """Keep helm's repository list out of the operator's home, and the tools' caches if asked."""
+        """Keep helm's repository list, and caches if asked, out of the operator's home."""
         files = {
             "HELM_REPOSITORY_CONFIG": folder / "repositories.yaml",
             "HELM_REPOSITORY_CACHE": folder / "repositories",

@@ -1,4 +1,4 @@
-"""`perform`: checks whether an action is needed and performs it only then, with "begun" on disk first."""
+"""`perform`: performs an action only if it is needed, with "begun" on disk first."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Performer:
         return reason
 
     def until_accepted(self, condition: Condition[T]) -> T:
-        """Wait within an action until a machine accepts what it refuses for now, and report each refusal.
+        """Wait within an action until a machine accepts a call, and report each refusal.
 
         Raises:
             NotReady: It did not accept within the time that Talos's own client allows.

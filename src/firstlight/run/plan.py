@@ -70,8 +70,8 @@ class Plan:
     def awaited(self, info: CriterionInfo) -> str:
         """Return what precedes a criterion and may make it true; empty if it is wrong by itself.
 
-        Preflight checks what must exist beforehand. The one thing that it creates is the talosconfig,
-        without which no machine can be asked.
+        Preflight checks what must exist beforehand. The one thing that it creates is the
+        talosconfig, without which no machine can be asked.
         """
         asks_machines = Capability.TALOS_API in info.needs
         if info.stage is Stage.PREFLIGHT and not (asks_machines and self.actions):
@@ -82,7 +82,7 @@ class Plan:
         return self.blocker
 
     def block(self, error: BaseException, text: str) -> bool:
-        """Record that the running criterion does not hold, and return whether it is wrong by itself.
+        """Record that the running criterion does not hold; return whether it is wrong by itself.
 
         Otherwise it only waits for what precedes it, and the plan goes on.
 

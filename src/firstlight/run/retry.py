@@ -2,8 +2,8 @@
 
 Three things are repeated, each with a deadline: checking a condition until it holds (`wait_for`),
 checking whether an action is needed while the API flaps (`CHECK_S`), and performing an action that
-failed for a reason that passes by itself (`Attempts`). Everything that failed for any other reason is
-fatal at once.
+failed for a reason that passes by itself (`Attempts`). Everything that failed for any other reason
+is fatal at once.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ ATTEMPTS_MIN: Final = 3
 ATTEMPTS_S: Final = 120.0
 """An action is attempted at least three times and for at least two minutes.
 
-Connections break for about a minute while control plane nodes join, and an attempt may fail within a
-second."""
+Connections break for about a minute while control plane nodes join, and an attempt may fail within
+a second."""
 
 ATTEMPT_PAUSE_S: Final = 2.0
 """The pause after the first attempt; it grows by as much with each of the first attempts."""
 
 ETCD_BOOTSTRAP_S: Final = 600.0
-"""How long a machine may answer "not yet" to `talosctl bootstrap`; Talos's own client retries as long."""
+"""How long a machine may refuse `talosctl bootstrap` for now; Talos's client retries as long."""
 
 Observer = Callable[[str, float], None]
 """Receives each observation that differs from the previous one, and the seconds since the start."""
@@ -74,7 +74,7 @@ def pause_after(error: FirstlightError) -> float:
 
 @dataclass(slots=True)
 class Attempts:
-    """Counts the attempts of one action and decides whether there is another one.
+    """Counts the attempts of one action and decides whether to try again.
 
     Attributes:
         clock: Where time comes from.
@@ -91,7 +91,7 @@ class Attempts:
         self.started = self.clock.monotonic()
 
     def again(self, error: FirstlightError) -> bool:
-        """Pause and return True if the action is to be attempted again, else return False at once."""
+        """Pause and return True to attempt the action again, or return False at once."""
         pause_s = pause_after(error)
         # Where each attempt makes things worse, as with an exhausted quota, there are few of them.
         longest_s = 0.0 if pause_s else ATTEMPTS_S * self.factor
@@ -124,7 +124,8 @@ def wait_for(
 
     Args:
         condition: What to wait for.
-        budget_s: How long at most, in seconds; the condition is checked once whatever the budget is.
+        budget_s: How long at most, in seconds; the condition is checked once whatever the budget
+            is.
         clock: Where time comes from.
         observer: Receives observations.
 

@@ -31,7 +31,7 @@ SETUP = "setup"
 """The phase of a test in which its fixtures act; any other phase verifies."""
 
 
-class LeaveCriterion(Exception):  # noqa: N818 - it is not an error
+class LeaveCriterion(Exception):
     """Ends the running criterion without verifying it."""
 
     def __init__(self, verdict: Verdict, reason: str) -> None:
@@ -68,7 +68,7 @@ class CriterionRecord:
 
     @property
     def undecided(self) -> bool:
-        """Whether nothing has decided its verdict yet; the first failure or leave does."""
+        """Whether the verdict is still open; the first failure or leave settles it."""
         return self.failure is None and self.left is None
 
     @property
@@ -104,7 +104,8 @@ class CriterionRecord:
         """Return the event that concludes the criterion.
 
         Args:
-            acted_before: Whether any action was performed in this run, by this criterion or earlier.
+            acted_before: Whether any action was performed in this run, by this criterion or
+                earlier.
             resumed: Whether an earlier run began this bootstrap.
         """
         failure, left = self.failure, self.left
@@ -131,8 +132,8 @@ class CriterionRecord:
     def _met(self, *, acted_before: bool, resumed: bool) -> Verdict:
         """Tell `met` from `already met`, which was true before any action.
 
-        A criterion whose own action was not needed was already met. One without an action was, if it
-        held at the first check, before this run acted, in a bootstrap that an earlier run began.
+        A criterion whose own action was not needed was already met. One without an action was, if
+        it held at the first check, before this run acted, in a bootstrap that an earlier run began.
         """
         if self.acted:
             return Verdict.MET

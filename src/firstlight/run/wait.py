@@ -1,4 +1,4 @@
-"""`wait`: waits for conditions within the running criterion's budget, and reports each wait as events."""
+"""`wait`: waits for conditions within the criterion's budget, and reports waits as events."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Waiter:
         return self.wait(condition, self.run.info.budget_s)
 
     def each(self, conditions: Mapping[K, Condition[T]]) -> dict[K, T]:
-        """Wait until every condition holds, all within the criterion's budget, and return their values.
+        """Wait until every condition holds, within the criterion's budget, and return their values.
 
-        All are checked at the same time. Then the first that does not hold yet is waited for, and the
-        rest is checked again. So hundreds of healthy machines take as long as their checks, and every
-        check is reported, whether it held or not.
+        All are checked at the same time. Then the first that does not hold yet is waited for, and
+        the rest is checked again. So hundreds of healthy machines take as long as their checks, and
+        every check is reported, whether it held or not.
 
         Raises:
             NotReady: One did not hold within what was left of the criterion's budget.
@@ -73,7 +73,7 @@ class Waiter:
 
 
 def reported_wait(run: Run, condition: Condition[T], budget_s: float) -> T:
-    """Wait for a condition, and emit when the wait begins, what it sees and how it ends.
+    """Wait for a condition and emit events for its start, observations and end.
 
     Raises:
         NotReady: It did not hold within the budget.
@@ -142,7 +142,7 @@ class Check(Generic[T]):
 
 
 class FirstChecks:
-    """Checks many conditions until one does not hold: while that one is waited for, the rest can wait."""
+    """Checks many conditions until one does not hold; the rest can wait for that one."""
 
     def __init__(self) -> None:
         self._enough = threading.Event()
