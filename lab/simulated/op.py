@@ -1,9 +1,8 @@
 """The stand-in for 1Password's `op`: the commands that this project uses, on one encrypted file.
 
 It cannot verify an account, a device or a permission. Everything else behaves like `op`: the
-session
-may be missing, references may be wrong, two documents may have the same name, and refusals come in
-op's own words on standard error with exit code 1.
+session may be missing, references may be wrong, two documents may have the same name, and refusals
+come in op's own words on standard error with exit code 1.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Stand-ins for the definition's secrets: encrypted files, and the items of 1Password.
 
 The lab has no key to the originals and needs none. In encrypted files, key names stay, values
-become
-stand-ins, and the real sops encrypts them to the lab's own AGE key. In 1Password, each reference of
-`secrets.yaml.tpl` gets an item and a field; the name of the Secret's key determines the value.
+become stand-ins, and the real sops encrypts them to the lab's own AGE key. In 1Password, each
+reference of `secrets.yaml.tpl` gets an item and a field; the name of the Secret's key determines
+the value.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def fill_vault(paths: LabPaths, template: str, lab: Endpoints) -> int:
     """Store a value for every reference of the checkout's template; return how many were new.
 
     Each reference is filled once in the lab's life. Later changes and removals stay, and a
-    reference
-    that exists only in the lab's tree does not resolve: 1Password does not create items by itself.
+    reference that exists only in the lab's tree does not resolve: 1Password does not create items
+    by itself.
     """
     noted = paths.state / "vault-filled.json"
     filled = set(json.loads(noted.read_text(encoding="utf-8"))) if noted.exists() else set()

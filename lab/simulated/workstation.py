@@ -1,9 +1,8 @@
 """The operator's workstation in a lab: keys, known hosts, tools and the `op` stand-in.
 
 Each key is generated once in the lab's life. A private half is on disk only where a real operator
-or
-server has it too: the AGE key in its file, the host key beside the server. The private half of the
-deploy key exists only in the vault.
+or server has it too: the AGE key in its file, the host key beside the server. The private half of
+the deploy key exists only in the vault.
 """
 
 from __future__ import annotations

@@ -79,8 +79,7 @@ def matrix() -> list[list[Interruption]]:
     """Return every boundary of every action, in one chain per bootstrap.
 
     An action that completed does not begin again in the same bootstrap, so each chain uses only one
-    of
-    the moments at which it completes.
+    of the moments at which it completes.
     """
     return [
         _chain(KILLS, Moment.BEFORE_BEGUN, Moment.AFTER_BEGUN, Moment.BEFORE_ENDED),

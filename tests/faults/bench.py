@@ -243,8 +243,7 @@ def check_in_turn(bench: Bench, *cases: Case) -> None:
     """Meet several faults in one bootstrap, each reported before the previous one is repaired.
 
     Then repair all of them and see a run pass. A later fault also undoes what an earlier one did to
-    the
-    same machine, because nothing may pass in between.
+    the same machine, because nothing may pass in between.
     """
     last = cases[-1]
     with ExitStack() as broken:

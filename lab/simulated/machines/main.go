@@ -1,12 +1,15 @@
-// Command simulated-machines is the simulated target of one cluster: its Talos machines, their control plane and its services.
+// Command simulated-machines is the simulated target of one cluster: its Talos machines, their
+// control plane and its services.
 //
 //	simulated-machines --lab <state>/machines.json
 //
-// It runs in the foreground until SIGTERM, and can be started again on the same state after any end, kill -9 included.
+// It runs in the foreground until SIGTERM, and can be started again on the same state however it
+// ended, even by kill -9.
 //
-// With --charts it plays no machine and serves charts alone, for a lab whose machines are real:
+// With --charts it simulates no machines and only serves charts, for a lab whose machines are real:
 //
-//	simulated-machines --charts <folder> --address 10.5.0.1 --registry-port 5001 --repository-port 8080 --ready <file>
+//	simulated-machines --charts <folder> --address 10.5.0.1 --registry-port 5001 \
+//	    --repository-port 8080 --ready <file>
 package main
 
 import (
@@ -24,7 +27,7 @@ import (
 	"firstlight.dev/lab/machines/internal/simulation"
 )
 
-// stopLimit bounds a clean stop; the lab's `down` counts on less than ten seconds.
+// stopLimit bounds a clean stop. The lab's `down` relies on less than ten seconds.
 const stopLimit = 9 * time.Second
 
 func main() {
@@ -63,7 +66,7 @@ func main() {
 
 func run(ctx context.Context, path string, log *slog.Logger) error {
 	if path == "" {
-		return fmt.Errorf("cannot start: name the lab's description, as in `simulated-machines --lab machines.json`")
+		return fmt.Errorf("cannot start: the lab's description is missing, as in `simulated-machines --lab machines.json`")
 	}
 
 	lab, err := config.Load(path)

@@ -1,6 +1,6 @@
-// Package calllog writes down every call that a simulated machine executed, one JSON object a line.
+// Package calllog records every call that a simulated machine executed, one JSON object per line.
 //
-// It is the evidence for "a second run changes nothing"; it never decides anything.
+// The log is the evidence that a second run changes nothing. No decision rests on it.
 package calllog
 
 import (
@@ -16,7 +16,8 @@ type Call struct {
 	Time time.Time `json:"time"`
 	// Node is the machine that executed the call.
 	Node string `json:"node"`
-	// Endpoint is the address that the client spoke to, or "machined" for a machine's own health checks.
+	// Endpoint is the address that the client used, or "machined" for a machine's own health
+	// checks.
 	Endpoint string `json:"endpoint"`
 	Method   string `json:"method"`
 	Mutating bool   `json:"mutating"`
@@ -30,7 +31,7 @@ type Log struct {
 	file *os.File
 }
 
-// Open opens the log for appending, so that the calls of earlier lives of the lab are kept.
+// Open opens the log for appending, so calls from before a restart are kept.
 func Open(path string) (*Log, error) {
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -40,7 +41,7 @@ func Open(path string) (*Log, error) {
 	return &Log{file: file}, nil
 }
 
-// Append writes one call; a single write keeps lines whole even when the process is killed.
+// Append writes one call. A single write keeps lines whole even if the process is killed.
 func (l *Log) Append(call Call) error {
 	line, err := json.Marshal(call)
 	if err != nil {

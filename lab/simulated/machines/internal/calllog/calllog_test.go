@@ -12,7 +12,8 @@ import (
 	"firstlight.dev/lab/machines/internal/calllog"
 )
 
-// changing are the machine calls that change something; a call that a later Talos adds must be put here or among the others.
+// changing lists the calls that change a machine. A call that a later Talos adds must be listed
+// here or among the others.
 const changing = `ApplyConfiguration Bootstrap EtcdAlarmDisarm EtcdDefragment EtcdDowngradeCancel EtcdDowngradeEnable EtcdForfeitLeadership
 EtcdLeaveCluster EtcdRecover EtcdRemoveMemberByID ImagePull MetaDelete MetaWrite Reboot Reset Restart Rollback ServiceRestart ServiceStart
 ServiceStop Shutdown Upgrade`
@@ -39,7 +40,7 @@ func TestEveryMachineCallIsClassified(t *testing.T) {
 	}
 }
 
-func TestOtherServicesAreMutatingUnlessKnownNotToBe(t *testing.T) {
+func TestOtherServicesAreMutatingUnlessKnown(t *testing.T) {
 	for method, want := range map[string]bool{
 		"/cosi.resource.State/Get":                 false,
 		"/cosi.resource.State/Update":              true,
@@ -54,7 +55,7 @@ func TestOtherServicesAreMutatingUnlessKnownNotToBe(t *testing.T) {
 	}
 }
 
-func TestCallsOfEarlierLivesAreKept(t *testing.T) {
+func TestCallsFromBeforeARestartAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "talos-calls.jsonl")
 
 	for _, node := range []string{"cp-1", "cp-2"} {

@@ -2,9 +2,10 @@ package calllog
 
 import "strings"
 
-// readOnly names the calls that leave a machine as it was.
+// readOnly names the calls that do not change a machine.
 //
-// Calls that are not listed count as mutating: a call that Talos adds later must not slip through as harmless.
+// Calls that are not listed count as mutating, so a call that Talos adds later is not taken for
+// harmless.
 var readOnly = map[string]bool{
 	"/cluster.ClusterService/HealthCheck":                   true,
 	"/cosi.resource.State/Get":                              true,

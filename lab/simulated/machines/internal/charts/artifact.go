@@ -15,14 +15,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The media types that `helm push` writes.
+// The media types that `helm push` uses.
 const (
 	manifestType = "application/vnd.oci.image.manifest.v1+json"
 	configType   = "application/vnd.cncf.helm.config.v1+json"
 	contentType  = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 )
 
-// artifact is one chart in the form that an OCI registry keeps.
+// artifact is one chart in the form of an OCI registry.
 type artifact struct {
 	name, version    string
 	config, manifest []byte
@@ -42,7 +42,7 @@ type manifest struct {
 	Annotations   map[string]string `json:"annotations,omitempty"`
 }
 
-// newArtifact makes the config (the chart's own description) and the manifest for a package.
+// newArtifact creates the config (the chart's Chart.yaml) and the manifest for a package.
 func newArtifact(content []byte) (artifact, error) {
 	description, err := chartYAML(content)
 	if err != nil {
@@ -81,21 +81,21 @@ func newArtifact(content []byte) (artifact, error) {
 	return artifact{name: chart.Name, version: chart.Version, config: config, manifest: rendered}, nil
 }
 
-// chartYAML finds <name>/Chart.yaml in a package; those of subcharts lie deeper.
+// chartYAML finds <name>/Chart.yaml in a package. Those of subcharts are deeper.
 func chartYAML(content []byte) ([]byte, error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
-		return nil, fmt.Errorf("it is no package: %w", err)
+		return nil, fmt.Errorf("it is not a package: %w", err)
 	}
 
 	for archive := tar.NewReader(unzipped); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("it holds no Chart.yaml")
+			return nil, errors.New("it contains no Chart.yaml")
 		}
 
 		if err != nil {
-			return nil, fmt.Errorf("it is no package: %w", err)
+			return nil, fmt.Errorf("it is not a package: %w", err)
 		}
 
 		if _, file, found := strings.Cut(strings.TrimPrefix(header.Name, "./"), "/"); found && file == "Chart.yaml" {

@@ -20,7 +20,7 @@ import (
 	"firstlight.dev/lab/machines/internal/labtools"
 )
 
-// pack makes a package like `helm package`.
+// pack creates a package like `helm package`.
 func pack(t *testing.T, name, version string) []byte {
 	t.Helper()
 
@@ -55,7 +55,7 @@ func pack(t *testing.T, name, version string) []byte {
 	return packed.Bytes()
 }
 
-// chartsDir makes a folder with one packaged chart.
+// chartsDir creates a folder with one packaged chart.
 func chartsDir(t *testing.T, name, version string) string {
 	t.Helper()
 
@@ -106,7 +106,7 @@ func TestTheRegistryIsReadOnly(t *testing.T) {
 	}
 }
 
-func TestTheChartsOwnDescriptionIsFoundNotThatOfASubchart(t *testing.T) {
+func TestTheChartYAMLOfTheChartIsFoundNotOfASubchart(t *testing.T) {
 	made, err := newArtifact(pack(t, "demo", "1.0.0"))
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestTheChartsOwnDescriptionIsFoundNotThatOfASubchart(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoPackageIsRefusedByName(t *testing.T) {
+func TestAFileThatIsNotAPackageIsRefusedByName(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "broken.tgz"), []byte("no gzip"), 0o600); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestAFileThatIsNoPackageIsRefusedByName(t *testing.T) {
 	}
 }
 
-func TestTheRepositoryGivesAwayPackagesAndTheIndexOnly(t *testing.T) {
+func TestTheRepositoryServesOnlyPackagesAndTheIndex(t *testing.T) {
 	dir := chartsDir(t, "demo", "1.0.0")
 	for _, name := range []string{"index.yaml", "secret.txt"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("entries: {}\n"), 0o600); err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// packages shows only the repository's own files, index.yaml and *.tgz: no folder is listed, no other file given away.
+// packages serves only index.yaml and *.tgz: no folder listings and no other files.
 type packages string
 
 // Open implements fs.FS.

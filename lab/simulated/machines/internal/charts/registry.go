@@ -15,7 +15,7 @@ import (
 // repositoryPrefix is the path of every chart in the registry: charts/<name>:<version>.
 const repositoryPrefix = "charts/"
 
-// newRegistry makes an OCI registry that holds every package of the folder.
+// newRegistry creates an OCI registry with every package of the folder.
 func newRegistry(dir string) (http.Handler, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 	if err != nil {
@@ -38,7 +38,8 @@ func newRegistry(dir string) (http.Handler, error) {
 	return readOnly(writable), nil
 }
 
-// push stores one package as `helm push` does, under its version and under the version with a "v" in front.
+// push stores one package like `helm push`, under its version and under the version with a leading
+// "v".
 func push(to http.Handler, content []byte) error {
 	made, err := newArtifact(content)
 	if err != nil {
@@ -53,7 +54,7 @@ func push(to http.Handler, content []byte) error {
 		}
 	}
 
-	// A tag cannot hold "+", so Helm writes "_" for it.
+	// A tag cannot contain "+", so Helm writes "_" instead.
 	bare := strings.TrimPrefix(strings.ReplaceAll(made.version, "+", "_"), "v")
 
 	for _, tag := range []string{bare, "v" + bare} {
@@ -65,7 +66,7 @@ func push(to http.Handler, content []byte) error {
 	return nil
 }
 
-// readOnly refuses everything that would change the registry.
+// readOnly rejects everything that would change the registry.
 func readOnly(all http.Handler) http.Handler {
 	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		if request.Method != http.MethodGet && request.Method != http.MethodHead {

@@ -1,5 +1,5 @@
-// Package charts serves the lab's packaged Helm charts as an OCI registry and as a Helm repository, both over plain HTTP in
-// loopback. Both are read-only: what a run finds there is what the lab was given.
+// Package charts serves the lab's packaged Helm charts as an OCI registry and as a Helm repository,
+// both read-only over plain HTTP on loopback.
 package charts
 
 import (
@@ -16,7 +16,7 @@ import (
 	"firstlight.dev/lab/machines/internal/config"
 )
 
-// Ports says where charts are served.
+// Ports holds the ports on which charts are served.
 type Ports struct {
 	Address    string
 	Registry   int
@@ -28,9 +28,10 @@ func Serve(ctx context.Context, lab config.Lab) error {
 	return serve(ctx, lab.ChartsDir, Ports{Address: lab.LabAddress, Registry: lab.RegistryPort, Repository: lab.ChartsPort}, func() error { return nil })
 }
 
-// ServeFolder serves a folder of packaged charts for a lab without simulated machines; the ready file is there as long as it does.
+// ServeFolder serves a folder of packaged charts for a lab without simulated machines. The ready
+// file exists while it serves.
 func ServeFolder(ctx context.Context, dir string, ports Ports, ready string) error {
-	defer os.Remove(ready) //nolint:errcheck // the process ends, nobody waits for it any more
+	defer os.Remove(ready) //nolint:errcheck // the process ends, nothing waits for it
 
 	return serve(ctx, dir, ports, func() error { return os.WriteFile(ready, []byte(ports.Address+"\n"), 0o644) })
 }
@@ -59,7 +60,7 @@ func serve(ctx context.Context, dir string, ports Ports, listening func() error)
 	}
 
 	if err := listening(); err != nil {
-		return fmt.Errorf("cannot say that charts are served: %w", err)
+		return fmt.Errorf("cannot write the ready file of the charts: %w", err)
 	}
 
 	slog.Info("charts are served", "folder", dir, "address", ports.Address, "registry", ports.Registry, "repository", ports.Repository)
@@ -68,7 +69,7 @@ func serve(ctx context.Context, dir string, ports Ports, listening func() error)
 	case <-ctx.Done():
 		return nil
 	case err := <-failed:
-		return errors.Join(errors.New("cannot go on serving charts"), err)
+		return errors.Join(errors.New("cannot serve charts any longer"), err)
 	}
 }
 

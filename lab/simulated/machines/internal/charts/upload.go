@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// uploader puts blobs and manifests into a registry by its own API, without a network between.
+// uploader puts blobs and manifests into a registry through its API, without a network.
 type uploader struct {
 	to         http.Handler
 	repository string
@@ -40,7 +40,7 @@ func (u uploader) send(method, path, contentType string, content []byte) error {
 	return nil
 }
 
-// answer keeps what a handler answers.
+// answer records the response of a handler.
 type answer struct {
 	header http.Header
 	status int

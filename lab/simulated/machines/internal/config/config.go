@@ -1,6 +1,6 @@
 // Package config reads the description of one simulated lab (machines.json).
 //
-// It never starts anything; it only refuses a lab that could reach outside the loopback network.
+// It starts nothing and rejects a lab that could reach outside the loopback network.
 package config
 
 import (
@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// Role says what a machine is configured to be.
+// Role is what a machine is configured as.
 type Role string
 
-// The two roles that a machine can have.
+// The roles of a machine.
 const (
 	ControlPlane Role = "controlplane"
 	Worker       Role = "worker"
 )
 
-// Lab is one cluster's worth of simulated machines and the services around them.
+// Lab is the simulated machines of one cluster and the services around them.
 type Lab struct {
 	Cluster           string   `json:"cluster"`
 	StateDir          string   `json:"state_dir"`
@@ -42,7 +42,7 @@ type Lab struct {
 	FluxControllers   []string `json:"flux_controllers"`
 	FaultsFile        string   `json:"faults_file"`
 	Timings           Timings  `json:"timings"`
-	// TalosPort and KubernetesPort are 50000 and 6443, as on real machines; only tests change them.
+	// TalosPort and KubernetesPort are 50000 and 6443, as on real machines. Only tests change them.
 	TalosPort      int `json:"talos_port,omitempty"`
 	KubernetesPort int `json:"kubernetes_port,omitempty"`
 }
@@ -55,7 +55,7 @@ type Node struct {
 	MachineConfig string `json:"machine_config"`
 }
 
-// Timings are the seconds that the slow parts of a machine's life take.
+// Timings are the durations of the slow parts of a machine's life, in seconds.
 type Timings struct {
 	BootS float64 `json:"boot_s"`
 	EtcdS float64 `json:"etcd_s"`
@@ -68,7 +68,8 @@ func (t Timings) Boot() time.Duration { return seconds(t.BootS) }
 // Etcd is the time from the start of an etcd member until it is healthy.
 func (t Timings) Etcd() time.Duration { return seconds(t.EtcdS) }
 
-// Join is the time that a control plane node takes to join the cluster, and again to be promoted from learner.
+// Join is the time that a control plane node takes to join the cluster, and again to be promoted
+// from learner.
 func (t Timings) Join() time.Duration { return seconds(t.JoinS) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -94,7 +95,7 @@ func Load(path string) (*Lab, error) {
 	return lab, nil
 }
 
-// resolvePaths takes relative paths as relative to the description itself.
+// resolvePaths makes paths absolute that are relative to the description.
 func (l *Lab) resolvePaths(base string) {
 	for i := range l.Nodes {
 		l.Nodes[i].MachineConfig = absolute(base, l.Nodes[i].MachineConfig)
@@ -116,7 +117,7 @@ func absolute(base, path string) string {
 	return filepath.Join(base, path)
 }
 
-// Check refuses a lab that is incomplete, contradicts itself, or leaves the loopback network.
+// Check rejects a lab that is incomplete, inconsistent, or leaves the loopback network.
 func (l *Lab) Check() error {
 	if l.Cluster == "" || l.StateDir == "" {
 		return fmt.Errorf("cluster and state_dir must be set")
@@ -176,7 +177,7 @@ func (l *Lab) checkNodes() error {
 func checkLoopback(field, value string) error {
 	addr, err := netip.ParseAddr(value)
 	if err != nil {
-		return fmt.Errorf("%s: %q is no IP address", field, value)
+		return fmt.Errorf("%s: %q is not an IP address", field, value)
 	}
 
 	if !addr.Is4() || !addr.IsLoopback() {
@@ -196,7 +197,7 @@ func CheckEndpoint(field, endpoint string) error {
 	return checkLoopback(field, host)
 }
 
-// ControlPlanes lists the control plane nodes in the order of the description.
+// ControlPlanes returns the control plane nodes in the order of the description.
 func (l *Lab) ControlPlanes() []Node {
 	var nodes []Node
 

@@ -61,7 +61,7 @@ func TestPathsAreRelativeToTheDescription(t *testing.T) {
 	}
 }
 
-func TestLabsThatCannotBeAreRefused(t *testing.T) {
+func TestImpossibleLabsAreRefused(t *testing.T) {
 	for name, row := range map[string]struct {
 		spoil func(map[string]any)
 		want  string
@@ -72,7 +72,7 @@ func TestLabsThatCannotBeAreRefused(t *testing.T) {
 		},
 		"a virtual address outside loopback": {spoil: func(l map[string]any) { l["vip"] = "10.25.11.10" }, want: "vip: 10.25.11.10 is outside 127.0.0.0/8"},
 		"an endpoint outside loopback":       {spoil: func(l map[string]any) { l["endpoint"] = "https://10.25.11.10:6443" }, want: "endpoint: 10.25.11.10 is outside 127.0.0.0/8"},
-		"no address":                         {spoil: func(l map[string]any) { node(l, 1)["address"] = "nowhere" }, want: `address of infra-worker-1: "nowhere" is no IP address`},
+		"no address":                         {spoil: func(l map[string]any) { node(l, 1)["address"] = "nowhere" }, want: `address of infra-worker-1: "nowhere" is not an IP address`},
 		"an address twice": {
 			spoil: func(l map[string]any) { node(l, 1)["address"] = "127.25.11.11" },
 			want:  "address 127.25.11.11 is used by both infra-cp-1 and infra-worker-1",

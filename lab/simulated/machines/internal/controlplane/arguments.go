@@ -2,7 +2,7 @@ package controlplane
 
 import "firstlight.dev/lab/machines/internal/controlplane/kubelet"
 
-// argument is one flag of a program. Flags that kwokctl sets itself are replaced, the others are added.
+// argument is one flag of a program. It replaces a flag that kwokctl sets, or is added.
 type argument struct {
 	Key      string `json:"key"`
 	Value    string `json:"value"`
@@ -12,7 +12,7 @@ type argument struct {
 func added(key, value string) argument    { return argument{Key: key, Value: value} }
 func replaced(key, value string) argument { return argument{Key: key, Value: value, Override: true} }
 
-// componentPatches make kwokctl's programs those of a Talos control plane.
+// componentPatches turn kwokctl's programs into those of a Talos control plane.
 func componentPatches(p paths, opts Options) []document {
 	arguments := map[string][]argument{
 		"kube-apiserver":          apiServerArguments(p, opts),
@@ -43,7 +43,7 @@ func apiServerArguments(p paths, opts Options) []argument {
 		replaced("service-account-key-file", p.pki("sa.key")),
 		replaced("service-account-signing-key-file", p.pki("sa.key")),
 		replaced("audit-log-path", p.audit()),
-		// One file of up to 4 GB: who acted must be told from it, so it is not rotated away.
+		// One file of up to 4 GB without rotation, because it shows who made each change.
 		added("audit-log-maxsize", "4096"),
 		added("admission-control-config-file", p.config("admission.yaml")),
 		added("egress-selector-config-file", p.config("egress-selector.yaml")),
@@ -54,7 +54,7 @@ func apiServerArguments(p paths, opts Options) []argument {
 		added("service-cluster-ip-range", opts.ServiceCIDR),
 		added("anonymous-auth", "false"),
 		added("profiling", "false"),
-		// Endpoints may not carry loopback addresses, so the service `kubernetes` has none here.
+		// Endpoints must not contain loopback addresses, so the service `kubernetes` has none here.
 		added("endpoint-reconciler-type", "none"),
 		added("advertise-address", "127.0.0.1"),
 	}

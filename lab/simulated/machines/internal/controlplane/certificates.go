@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// validity of what is issued here; Talos gives its admin kubeconfig one year.
+// validity of certificates issued here. Talos's admin kubeconfig is valid for one year.
 const validity = 365 * 24 * time.Hour
 
 // pair is a certificate and its key, both as PEM.
@@ -28,7 +28,7 @@ type authority struct {
 	signer crypto.Signer
 }
 
-// newAuthority makes a certificate authority as Talos makes the one of Kubernetes.
+// newAuthority creates a certificate authority like Talos's authority for Kubernetes.
 func newAuthority() (pair, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{Organization: []string{"kubernetes"}},
@@ -94,15 +94,15 @@ func (a authority) issueServer(names []string) (pair, error) {
 	return sign(template, &a)
 }
 
-// sign makes a key and its certificate; without a parent the certificate signs itself.
+// sign creates a key and its certificate. Without a parent, the certificate is self-signed.
 func sign(template *x509.Certificate, parent *authority) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair{}, fmt.Errorf("cannot make a key: %w", err)
+		return pair{}, fmt.Errorf("cannot create a key: %w", err)
 	}
 
 	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
-		return pair{}, fmt.Errorf("cannot make a serial number: %w", err)
+		return pair{}, fmt.Errorf("cannot create a serial number: %w", err)
 	}
 
 	issuer, signer := template, crypto.Signer(key)

@@ -11,12 +11,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// stages say how KWOK moves nodes and pods on; its own default stages would make every node Ready at once.
+// stages define how KWOK advances nodes and pods. KWOK's default stages would make every node Ready
+// at once.
 //
 //go:embed stages/*.yaml
 var stages embed.FS
 
-// auditPolicy notes who did what to which object, never a body: Secrets stay out of the log.
+// auditPolicy records who did what to which object, but never a body, so Secrets stay out of the
+// log.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -51,7 +53,7 @@ func writeConfiguration(p paths, opts Options, at ports, from machine) error {
 	return nil
 }
 
-// podLog is what every pod has logged, in the form in which a container runtime keeps logs.
+// podLog is the log of every pod, in the format of a container runtime.
 func podLog(at time.Time) []byte {
 	return fmt.Appendf(nil, "%s stdout F this pod is simulated: KWOK moves it on, and no program runs in it. "+
 		"Flux controllers run as processes, their logs lie in the folder logs of the lab's state.\n", at.UTC().Format(time.RFC3339Nano))
@@ -64,8 +66,9 @@ func admissionConfiguration(plugins []admissionPlugin) ([]byte, error) {
 	})
 }
 
-// egressConfiguration sends what the API server says to webhooks, services and kubelets through package egress.
-// Otherwise it would dial service and pod addresses, which no simulated network carries.
+// egressConfiguration sends the API server's connections to webhooks, services and kubelets through
+// package egress. Otherwise it would dial service and pod addresses, which no simulated network
+// carries.
 func egressConfiguration(p paths, at ports) ([]byte, error) {
 	return yaml.Marshal(document{
 		"apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration",
@@ -81,7 +84,8 @@ func egressConfiguration(p paths, at ports) ([]byte, error) {
 	})
 }
 
-// kwokctlConfiguration renders the cluster for `kwokctl create cluster --config`, stages included.
+// kwokctlConfiguration renders the cluster for `kwokctl create cluster --config`, including the
+// stages.
 func kwokctlConfiguration(p paths, opts Options, at ports) ([]byte, error) {
 	cluster, err := yaml.Marshal(document{
 		"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration",
@@ -118,7 +122,7 @@ func kwokctlConfiguration(p paths, opts Options, at ports) ([]byte, error) {
 	return bytes.Join(documents, []byte("\n---\n")), nil
 }
 
-// kwokctlOptions name every program, so that kwokctl never downloads one, and every port.
+// kwokctlOptions sets every port, and the path of every program so that kwokctl downloads none.
 func kwokctlOptions(p paths, opts Options, at ports) document {
 	tool := func(name string) string { return filepath.Join(opts.ToolsDir, name) }
 
@@ -132,7 +136,7 @@ func kwokctlOptions(p paths, opts Options, at ports) document {
 		"kubeSchedulerBinary":         tool("kube-scheduler"),
 		"kubeApiserverPort":           at.APIServer, "etcdPort": at.Etcd, "etcdPeerPort": at.EtcdPeer,
 		"kubeControllerManagerPort": at.ControllerManager, "kubeSchedulerPort": at.Scheduler, "kwokControllerPort": at.Kwok,
-		// kwokctl would stretch the following by its factor for large clusters, 5.
+		// For large clusters, kwokctl would multiply the following by 5.
 		"heartbeatFactor": 1, "nodeLeaseDurationSeconds": opts.pace.leaseS,
 		"kubeControllerManagerNodeMonitorPeriodMilliseconds":      opts.pace.periodMs,
 		"kubeControllerManagerNodeMonitorGracePeriodMilliseconds": opts.pace.graceMs,

@@ -1,14 +1,17 @@
 // Package controlplane runs the real Kubernetes control plane of a simulated cluster.
 //
-// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and KWOK are started, adopted and stopped through kwokctl's
-// binary runtime. Everything listens on 127.0.0.1, keeps its files below the lab's state, and is marked with the lab's
-// environment variable, so that it is found again after anything was killed.
+// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and KWOK are started, adopted and
+// stopped through kwokctl's binary runtime. Everything listens on 127.0.0.1, keeps its files in the
+// lab's state folder, and carries the lab's mark in its environment, so that it is found again
+// after anything was killed.
 //
-// What differs from a real cluster, and shows: three control plane nodes share one set of programs and one etcd; the service
-// `kubernetes`, and services whose pods use the host's network, have no endpoints (endpoints may not be loopback addresses);
-// the controller manager, the scheduler and the Flux controllers are masters instead of being bound to roles; extra arguments
-// in the machine configuration are not passed on; nodes carry one label of the lab; pods run no program, so that probes always
-// succeed, and nothing can be executed in them or forwarded to them; webhooks and aggregated APIs that are pods do not answer.
+// Visible differences from a real cluster: three control plane nodes share one set of programs and
+// one etcd; the service `kubernetes`, and services whose pods use the host's network, have no
+// endpoints (endpoints must not be loopback addresses); the controller manager, the scheduler and
+// the Flux controllers are masters instead of being bound to roles; extra arguments in the machine
+// configuration are not passed on; nodes carry one label of the lab; pods run no program, so probes
+// always succeed, and exec and port-forward do not work; webhooks and aggregated APIs that are pods
+// do not answer.
 package controlplane
 
 import (
@@ -33,9 +36,9 @@ type ControlPlane struct {
 	paths paths
 	log   *slog.Logger
 
-	starting sync.Mutex // held while the control plane is started or stopped
+	starting sync.Mutex // held while the control plane is being started or stopped
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	ports   ports
 	trust   *trust
 	client  kubernetes.Interface
@@ -43,7 +46,7 @@ type ControlPlane struct {
 	done    chan struct{}
 }
 
-// New describes a control plane; nothing is started.
+// New returns a control plane without starting anything.
 func New(opts Options) *ControlPlane {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -56,7 +59,8 @@ func New(opts Options) *ControlPlane {
 	return &ControlPlane{opts: opts, paths: paths{state: opts.StateDir, cluster: opts.Cluster}, log: opts.Log}
 }
 
-// Start creates the control plane, or starts or adopts the one that is there, and returns when its API is ready.
+// Start creates the control plane, or starts or adopts the existing one, and returns when its API
+// is ready.
 func (c *ControlPlane) Start(ctx context.Context) error {
 	c.starting.Lock()
 	defer c.starting.Unlock()
@@ -84,9 +88,10 @@ func (c *ControlPlane) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends every program of the control plane; its data stays.
+// Stop ends every program of the control plane and keeps its data.
 func (c *ControlPlane) Stop(ctx context.Context) error {
-	// First without the lock: the supervision may hold it while it starts programs again.
+	// Stop the helpers before taking the lock, because the supervision may hold it while it
+	// restarts programs.
 	c.stopHelpers()
 
 	c.starting.Lock()
@@ -97,8 +102,8 @@ func (c *ControlPlane) Stop(ctx context.Context) error {
 	return c.stopPrograms(ctx)
 }
 
-// Wipe stops the control plane and throws its data away, as a reset of the last etcd member does. Its certificates and
-// ports stay: the machines' configuration has not changed.
+// Wipe stops the control plane and deletes its data, as a reset of the last etcd member does.
+// Certificates and ports stay, because the machines' configuration has not changed.
 func (c *ControlPlane) Wipe(ctx context.Context) error {
 	if err := c.Stop(ctx); err != nil {
 		return err
@@ -111,12 +116,12 @@ func (c *ControlPlane) Wipe(ctx context.Context) error {
 	return nil
 }
 
-// Running says whether the API server's process is alive.
+// Running reports whether the API server's process is alive.
 func (c *ControlPlane) Running() bool {
 	return c.processes().alive("kube-apiserver")
 }
 
-// Address is the host and port of the API server, empty before the first Start.
+// Address is the host and port of the API server; empty before the first Start.
 func (c *ControlPlane) Address() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +133,7 @@ func (c *ControlPlane) Address() string {
 	return c.ports.apiServer()
 }
 
-// prepare makes every file that the programs read, once; what is there already is kept.
+// prepare creates the files that the programs read, and keeps existing ones.
 func (c *ControlPlane) prepare() error {
 	if err := c.discardHalfMade(); err != nil {
 		return err
@@ -165,7 +170,8 @@ func (c *ControlPlane) prepare() error {
 	return writeConfiguration(c.paths, c.opts, chosen, machine)
 }
 
-// discardHalfMade removes a kwokctl cluster whose creation was interrupted: its API never answered, so nothing is lost.
+// discardHalfMade removes a kwokctl cluster whose creation was interrupted. Its API never answered,
+// so nothing is lost.
 func (c *ControlPlane) discardHalfMade() error {
 	if _, err := os.Stat(c.paths.created()); err == nil {
 		return nil
@@ -182,13 +188,13 @@ func (c *ControlPlane) discardHalfMade() error {
 	}
 
 	if err := os.RemoveAll(c.paths.work()); err != nil {
-		return fmt.Errorf("cannot discard the half-made control plane of %s: %w", c.opts.Cluster, err)
+		return fmt.Errorf("cannot remove the incomplete control plane of %s: %w", c.opts.Cluster, err)
 	}
 
 	return nil
 }
 
-// waitReady waits until the API server calls itself ready.
+// waitReady waits until the API server reports that it is ready.
 func (c *ControlPlane) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()

@@ -110,7 +110,7 @@ func (r *real) timed(what string, do func()) {
 	r.Logf("%-40s %6.2f s", what, time.Since(began).Seconds())
 }
 
-// await waits until a look at the cluster says that it is as wanted.
+// await waits until a check of the cluster succeeds.
 func (r *real) await(what string, limit time.Duration, look func() (bool, string)) {
 	r.Helper()
 
@@ -128,7 +128,7 @@ func (r *real) await(what string, limit time.Duration, look func() (bool, string
 	})
 }
 
-// conditions tells the state of every node's condition Ready.
+// conditions returns the status of every node's Ready condition.
 func (r *real) readyNodes() int {
 	nodes, err := r.admin.CoreV1().Nodes().List(r.Context(), metav1.ListOptions{})
 	r.must(err)
@@ -197,7 +197,7 @@ func (r *real) registerAll() {
 	}
 }
 
-// running looks whether all pods of a label run and are ready.
+// running reports whether all pods with a label run and are ready.
 func (r *real) running(label string, count int) func() (bool, string) {
 	return func() (bool, string) {
 		seen := []string{}
@@ -331,7 +331,8 @@ func TestKilledProgramsComeBackWithTheirData(t *testing.T) {
 		t.Fatalf("processes %v are left after Stop", left)
 	}
 
-	// Another process would find the state: a new object, the same folder, and pid files that belong to strangers.
+	// Simulate a restart of the process: a new object, the same folder, and pid files that belong
+	// to other processes.
 	again := New(r.opts)
 	r.must(writeFile(again.processes().pidFile("etcd"), []byte("1"), 0o600))
 	r.timed("started anew on its state", func() { r.must(again.Start(t.Context())) })
@@ -360,7 +361,7 @@ func TestKilledProgramsComeBackWithTheirData(t *testing.T) {
 	}
 }
 
-func TestANodeWithoutPowerIsUnknownAndComesBackWithIt(t *testing.T) {
+func TestANodeWithoutPowerIsUnknownUntilItReturns(t *testing.T) {
 	r := startAtPace(t, pace{leaseS: 8, periodMs: 500, graceMs: 6000})
 	r.registerAll()
 	r.createCilium()

@@ -18,8 +18,9 @@ const (
 	superviseRest  = 5 * time.Second
 )
 
-// startHelpers starts what lives inside this process beside the programs: the supervision, the kubelets' part that KWOK
-// cannot play, and the way from the API server to services. It is done once; later calls find it running.
+// startHelpers starts what runs inside this process: the supervision, the parts of kubelets that
+// KWOK cannot simulate, and the proxy from the API server to services. Later calls find them
+// running.
 func (c *ControlPlane) startHelpers() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -35,7 +36,7 @@ func (c *ControlPlane) startHelpers() error {
 
 	listener, err := tls.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ports.Egress)), security)
 	if err != nil {
-		return fmt.Errorf("cannot open the way from the API server to services: %w", err)
+		return fmt.Errorf("cannot start the proxy from the API server to services: %w", err)
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -80,7 +81,7 @@ func (c *ControlPlane) stopHelpers() {
 	}
 }
 
-// supervise starts programs that died again, as the kubelet does with static pods.
+// supervise restarts programs that died, as the kubelet does with static pods.
 func (c *ControlPlane) supervise(ctx context.Context) {
 	for rest := superviseEvery; ; {
 		select {

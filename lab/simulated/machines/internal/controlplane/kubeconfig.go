@@ -12,7 +12,7 @@ import (
 // fluxUsers are the controllers that run as processes with a certificate of their own.
 var fluxUsers = []string{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"}
 
-// AdminKubeconfig issues an administrator's kubeconfig, as `talosctl kubeconfig` gives it.
+// AdminKubeconfig issues an administrator's kubeconfig, as `talosctl kubeconfig` does.
 func (c *ControlPlane) AdminKubeconfig(clusterName, endpoint string) ([]byte, error) {
 	authority, err := c.authority()
 	if err != nil {
@@ -27,7 +27,7 @@ func (c *ControlPlane) AdminKubeconfig(clusterName, endpoint string) ([]byte, er
 	return kubeconfig(clusterName, "admin@"+clusterName, endpoint, authority.pair.cert, admin)
 }
 
-// authority is the one in use, or, before the first Start, the one that Start will use.
+// authority is the authority in use or, before the first Start, the one that Start will use.
 func (c *ControlPlane) authority() (authority, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *ControlPlane) authority() (authority, error) {
 	}
 
 	if c.opts.MachineConfig == "" {
-		return authority{}, errors.New("cannot issue a kubeconfig: the control plane was never started, and no machine configuration names its authority")
+		return authority{}, errors.New("cannot issue a kubeconfig: the control plane was never started, and no machine configuration has its authority")
 	}
 
 	machine, err := readMachine(c.opts)
@@ -48,15 +48,16 @@ func (c *ControlPlane) authority() (authority, error) {
 	return loadAuthority(pair{cert: machine.caCert, key: machine.caKey})
 }
 
-// writeKubeconfigs leaves a kubeconfig for each of the lab's own users; those that are there are kept.
+// writeKubeconfigs writes a kubeconfig for each of the lab's own users. Existing ones are kept.
 func (c *ControlPlane) writeKubeconfigs() error {
 	users := map[string][]string{
-		// As masters they need not wait for the bootstrap of the roles, which is a race at every first start.
+		// Masters need not wait for the bootstrap of the roles, which is a race at every first
+		// start.
 		"kube-controller-manager": {"system:kube-controller-manager", masters},
 		"kube-scheduler":          {"system:kube-scheduler", masters},
 		"lab":                     {labUser, masters},
 	}
-	// The real controllers act as service accounts that their chart binds to cluster-admin.
+	// The real controllers use service accounts that their chart binds to cluster-admin.
 	for _, name := range fluxUsers {
 		users[name] = []string{"firstlight:" + name, masters}
 	}

@@ -54,8 +54,9 @@ func (c *ControlPlane) startPrograms(ctx context.Context) error {
 	return writeFile(c.paths.created(), []byte(wanted), 0o600)
 }
 
-// forgetConfiguration makes kwokctl take the cluster for a new one, which keeps the certificates and the data of etcd: a
-// newer simulator has other stages or arguments, and kwokctl would go on with those it once saved.
+// forgetConfiguration makes kwokctl treat the cluster as a new one but keeps the certificates and
+// the data of etcd. A newer simulator has other stages or arguments, and kwokctl would use those
+// that it once saved.
 func (c *ControlPlane) forgetConfiguration() error {
 	c.log.Info("the control plane gets a new configuration", "cluster", c.opts.Cluster)
 
@@ -64,13 +65,13 @@ func (c *ControlPlane) forgetConfiguration() error {
 	}
 
 	if err := os.Remove(filepath.Join(c.paths.clusterDir(), "kwok.yaml")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot give the control plane of %s a new configuration: %w", c.opts.Cluster, err)
+		return fmt.Errorf("cannot reconfigure the control plane of %s: %w", c.opts.Cluster, err)
 	}
 
 	return nil
 }
 
-// fingerprint tells one configuration from another.
+// fingerprint identifies a configuration.
 func fingerprint(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -82,7 +83,7 @@ func fingerprint(path string) (string, error) {
 	return hex.EncodeToString(sum[:]) + "\n", nil
 }
 
-// stopPrograms stops the cluster by kwokctl, and ends what is left.
+// stopPrograms stops the cluster with kwokctl, and ends what is left.
 func (c *ControlPlane) stopPrograms(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
@@ -101,14 +102,15 @@ func (c *ControlPlane) stopPrograms(ctx context.Context) error {
 	}
 
 	if failed != nil {
-		// Nothing runs any more, which is what was asked for.
+		// Nothing runs any more, which is the goal.
 		c.log.Warn("kwokctl could not stop the cluster; its programs were ended one by one", "error", failed)
 	}
 
 	return nil
 }
 
-// kwokctl runs one kwokctl command on the cluster, with a home of its own: the user's is never touched.
+// kwokctl runs one kwokctl command on the cluster with its own HOME, so the user's is never
+// touched.
 func (c *ControlPlane) kwokctl(ctx context.Context, arguments ...string) error {
 	program := filepath.Join(c.opts.ToolsDir, "kwokctl")
 
@@ -135,7 +137,7 @@ func (c *ControlPlane) kwokctl(ctx context.Context, arguments ...string) error {
 	return nil
 }
 
-// lastWords are the ends of the logs of programs that do not run.
+// lastWords returns the ends of the logs of programs that do not run.
 func (c *ControlPlane) lastWords() string {
 	var words strings.Builder
 

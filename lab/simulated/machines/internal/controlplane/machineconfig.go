@@ -7,7 +7,7 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
 )
 
-// machine is what the control plane takes from a Talos machine configuration.
+// machine is what the control plane uses from a Talos machine configuration.
 type machine struct {
 	caCert, caKey    []byte
 	serviceAccount   []byte
@@ -22,7 +22,7 @@ type admissionPlugin struct {
 	Configuration map[string]any `json:"configuration"`
 }
 
-// readMachine reads the machine configuration, or gives Talos's defaults if there is none.
+// readMachine reads the machine configuration, or returns Talos's defaults if there is none.
 func readMachine(opts Options) (machine, error) {
 	if opts.MachineConfig == "" {
 		return machine{admission: []admissionPlugin{defaultPodSecurity()}}, nil
@@ -61,7 +61,7 @@ func readMachine(opts Options) (machine, error) {
 	return read, nil
 }
 
-// defaultPodSecurity is what `talosctl gen config` puts into cluster.apiServer.admissionControl.
+// defaultPodSecurity is what `talosctl gen config` writes to cluster.apiServer.admissionControl.
 func defaultPodSecurity() admissionPlugin {
 	return admissionPlugin{Name: "PodSecurity", Configuration: map[string]any{
 		"apiVersion": "pod-security.admission.config.k8s.io/v1alpha1",

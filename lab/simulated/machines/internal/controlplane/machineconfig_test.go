@@ -16,13 +16,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// input is made once, because its keys take a second.
+// input is created once, because its keys take a second.
 var input = sync.OnceValues(func() (*generate.Input, error) {
 	return generate.NewInput("infra", "https://127.25.98.10:6443", "1.35.0",
 		generate.WithVersionContract(config.TalosVersion1_12), generate.WithAdditionalSubjectAltNames([]string{"infra.example.invalid"}))
 })
 
-// generated writes a machine configuration as `talosctl gen config` makes it.
+// generated writes a machine configuration like `talosctl gen config`.
 func generated(t *testing.T, kind machinetype.Type) Options {
 	t.Helper()
 
@@ -87,7 +87,7 @@ func TestTheClustersAuthorityIsThatOfTheMachineConfiguration(t *testing.T) {
 	}
 }
 
-func TestAPKIThatIsThereIsKept(t *testing.T) {
+func TestAnExistingPKIIsKept(t *testing.T) {
 	opts := generated(t, machinetype.TypeControlPlane)
 	opts.MachineConfig = ""
 	plane := New(opts)
@@ -137,7 +137,7 @@ func TestPodSecurityIsTalossOwnDefault(t *testing.T) {
 		t.Fatalf("plug-ins %v", from.admission)
 	}
 
-	// Rendered as YAML both must say the same, whatever types they have in memory.
+	// Compare them as YAML, because their types in memory may differ.
 	for _, pair := range [][2]any{{from.admission[0].Name, defaultPodSecurity().Name}, {from.admission[0].Configuration, defaultPodSecurity().Configuration}} {
 		got, gotErr := json.Marshal(pair[0])
 		want, wantErr := json.Marshal(pair[1])
@@ -177,7 +177,7 @@ func TestNothingIsDownloadedAndEverythingListensOnLoopback(t *testing.T) {
 	}
 }
 
-func TestEveryStageIsAWholeYAMLDocument(t *testing.T) {
+func TestEveryStageIsACompleteYAMLDocument(t *testing.T) {
 	opts := generated(t, machinetype.TypeControlPlane)
 
 	content, err := kwokctlConfiguration(New(opts).paths, opts, ports{})

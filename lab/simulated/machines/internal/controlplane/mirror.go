@@ -12,10 +12,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// staticPods are what Talos's kubelet runs on every control plane node; here three nodes share one set of programs.
+// staticPods are what Talos's kubelet runs on every control plane node. Here three nodes share one
+// set of programs.
 var staticPods = []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
-// createMirrorPods shows the node's static pods in the API, as its kubelet does.
+// createMirrorPods creates the API objects of the node's static pods, as its kubelet does.
 func createMirrorPods(ctx context.Context, client kubernetes.Interface, spec NodeSpec) error {
 	node, err := client.CoreV1().Nodes().Get(ctx, spec.Hostname, metav1.GetOptions{})
 	if err != nil {
@@ -25,7 +26,7 @@ func createMirrorPods(ctx context.Context, client kubernetes.Interface, spec Nod
 	for _, name := range staticPods {
 		_, err := client.CoreV1().Pods(metav1.NamespaceSystem).Create(ctx, mirrorPod(name, node, spec), metav1.CreateOptions{})
 		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("cannot show static pod %s of %s: %w", name, spec.Hostname, err)
+			return fmt.Errorf("cannot create the mirror pod %s of %s: %w", name, spec.Hostname, err)
 		}
 	}
 

@@ -18,13 +18,14 @@ import (
 
 const controlPlaneRole = "controlplane"
 
-// networkNotReady is what a kubelet says while it finds no CNI configuration.
+// networkNotReady is what a kubelet reports while it finds no CNI configuration.
 const networkNotReady = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady " +
 	"message:Network plugin returns error: cni plugin not initialized"
 
 var errNotStarted = errors.New("the control plane was not started")
 
-// RegisterNode creates the node as its kubelet would, NotReady; a node that is there is left as it is.
+// RegisterNode creates the node like its kubelet would, NotReady. An existing node is left
+// unchanged.
 func (c *ControlPlane) RegisterNode(ctx context.Context, spec NodeSpec) error {
 	client, err := c.kubernetes()
 	if err != nil {
@@ -52,7 +53,8 @@ func (c *ControlPlane) RegisterNode(ctx context.Context, spec NodeSpec) error {
 	return nil
 }
 
-// NodeReady says whether the node's condition Ready is True; a node that never registered is an error.
+// NodeReady reports whether the node's condition Ready is True. A node that never registered is an
+// error.
 func (c *ControlPlane) NodeReady(ctx context.Context, hostname string) (bool, error) {
 	client, err := c.kubernetes()
 	if err != nil {
@@ -139,7 +141,7 @@ func nodeStatus(spec NodeSpec, kubeletPort int32) corev1.NodeStatus {
 	}
 }
 
-// registeredConditions are those of a fresh node without CNI.
+// registeredConditions are those of a new node without CNI.
 func registeredConditions() []corev1.NodeCondition {
 	now := metav1.NewTime(time.Now())
 

@@ -8,13 +8,14 @@ import (
 
 // Options describe one cluster's control plane.
 type Options struct {
-	// Cluster is the name, also of the kwokctl cluster.
+	// Cluster is the name of the cluster and of the kwokctl cluster.
 	Cluster string
-	// StateDir is the lab's state; everything that is written lies below it.
+	// StateDir is the lab's state folder. Everything is written below it.
 	StateDir string
 	// ToolsDir holds kwokctl, kwok, etcd, kubectl and the kube-* programs.
 	ToolsDir string
-	// Endpoint is the cluster's endpoint, https://<VIP>:6443, and so the issuer of service account tokens.
+	// Endpoint is the cluster's endpoint, https://<VIP>:6443, and therefore the issuer of service
+	// account tokens.
 	Endpoint string
 	// VIP is the address of that endpoint.
 	VIP string
@@ -23,18 +24,18 @@ type Options struct {
 	PodCIDR     string
 	// KubernetesVersion is the version of the kubelets, v1.35.0.
 	KubernetesVersion string
-	// MachineConfig is the file of a control plane machine's configuration. The certificate authority, the service
-	// account key, the certificate's names and the admission plug-ins are taken from it, as Talos does.
-	// Without it a certificate authority is made, and Talos's defaults hold.
+	// MachineConfig is the configuration file of a control plane machine. As in Talos, the
+	// certificate authority, the service account key, the certificate's names and the admission
+	// plug-ins come from it. Without it, an authority is created and Talos's defaults apply.
 	MachineConfig string
-	// NodeAddresses are the addresses at which the API server is reached, beside VIP and loopback.
+	// NodeAddresses are the addresses at which the API server is reached, besides VIP and loopback.
 	NodeAddresses []string
-	// FaultsFile may hold faults of pods (see package kubelet).
+	// FaultsFile may contain faults of pods (see package kubelet).
 	FaultsFile string
-	// Log takes what happens; nil means silence.
+	// Log receives events; nil discards them.
 	Log *slog.Logger
 
-	// pace is Kubernetes's own unless a test is in a hurry.
+	// pace is Kubernetes's own, except in tests that are in a hurry.
 	pace pace
 }
 
@@ -44,7 +45,7 @@ type pace struct{ leaseS, periodMs, graceMs int }
 // realPace are Kubernetes's defaults.
 var realPace = pace{leaseS: 40, periodMs: 5000, graceMs: 50000}
 
-// NodeSpec is what a kubelet tells of its node when it registers.
+// NodeSpec is what a kubelet reports about its node when it registers.
 type NodeSpec struct {
 	Hostname          string
 	Address           string
@@ -66,12 +67,14 @@ func (p paths) ports() string             { return filepath.Join(p.work(), "port
 func (p paths) created() string           { return filepath.Join(p.work(), "created") }
 func (p paths) audit() string             { return filepath.Join(p.state, "audit.log") }
 
-// KubeconfigPath is where Start leaves the kubeconfig of one of the lab's own users: "lab", or a Flux controller.
+// KubeconfigPath is where Start writes the kubeconfig of one of the lab's own users: "lab", or a
+// Flux controller.
 func KubeconfigPath(stateDir, user string) string {
 	return filepath.Join(stateDir, "kwok", "kubeconfig", user+".yaml")
 }
 
-// IsCreated says whether a control plane was created in that state, so that its kubeconfigs are final.
+// IsCreated reports whether a control plane was created in that state folder, so that its
+// kubeconfigs are final.
 func IsCreated(stateDir string) bool {
 	_, err := os.Stat(paths{state: stateDir}.created())
 

@@ -13,7 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// labUser is who the lab itself is: kubelets, KWOK, and the part of the simulator that stands for the machines.
+// labUser is the lab itself: kubelets, KWOK, and the part of the simulator that stands for the
+// machines.
 const labUser = "firstlight:lab"
 
 // masters is the group that may do everything.
@@ -26,8 +27,9 @@ type trust struct {
 	server    pair
 }
 
-// seedPKI fills kwokctl's pki folder before kwokctl can, so that the cluster has the machine configuration's authority
-// and the API server a certificate for the addresses of the lab only (kwokctl would name every address of this computer).
+// seedPKI fills kwokctl's pki folder before kwokctl can. So the cluster has the machine
+// configuration's authority, and the API server a certificate for the addresses of the lab only
+// (kwokctl would add every address of this computer).
 func seedPKI(p paths, opts Options, from machine) (*trust, error) {
 	ca, err := keep(p, "ca", func() (pair, error) {
 		if from.caCert != nil {
@@ -45,7 +47,7 @@ func seedPKI(p paths, opts Options, from machine) (*trust, error) {
 		return nil, err
 	}
 
-	// kwokctl calls its only client certificate "admin"; here the lab is its user.
+	// kwokctl calls its only client certificate "admin". Here its user is the lab.
 	lab, err := keep(p, "admin", func() (pair, error) { return issuer.issueClient(labUser, masters) })
 	if err != nil {
 		return nil, err
@@ -64,7 +66,7 @@ func seedPKI(p paths, opts Options, from machine) (*trust, error) {
 	return &trust{authority: issuer, lab: lab, server: server}, keepServiceAccountKey(p, from)
 }
 
-// keep reads a pair that was made before, or makes and writes it.
+// keep reads an existing pair, or creates and writes it.
 func keep(p paths, name string, make func() (pair, error)) (pair, error) {
 	cert, certErr := os.ReadFile(p.pki(name + ".crt"))
 	key, keyErr := os.ReadFile(p.pki(name + ".key"))
@@ -150,13 +152,13 @@ func (t *trust) restConfig(address string) *rest.Config {
 func (t *trust) client(address string) (kubernetes.Interface, error) {
 	client, err := kubernetes.NewForConfig(t.restConfig(address))
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a client for the API server: %w", err)
+		return nil, fmt.Errorf("cannot create a client for the API server: %w", err)
 	}
 
 	return client, nil
 }
 
-// serverTLS is how the lab serves the API server, and nobody else.
+// serverTLS is the TLS configuration with which the lab alone serves the API server.
 func (t *trust) serverTLS() (*tls.Config, error) {
 	certificate, err := tls.X509KeyPair(t.server.cert, t.server.key)
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"strconv"
 )
 
-// The range lies below the one from which systems take ports for outgoing connections, so that a control plane that was
-// stopped finds its ports free again.
+// The range is below the one for outgoing connections, so that a stopped control plane finds its
+// ports free again.
 const (
 	firstPort = 20000
 	lastPort  = 32000
 )
 
-// ports are where the programs listen on 127.0.0.1. They are kept, because they are part of the programs' arguments.
+// ports are where the programs listen on 127.0.0.1. They are saved, because they are part of the
+// programs' arguments.
 type ports struct {
 	APIServer         int `json:"kube_apiserver"`
 	Etcd              int `json:"etcd"`
@@ -32,7 +33,7 @@ type ports struct {
 
 func (p ports) apiServer() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.APIServer)) }
 
-// loadOrChoosePorts gives the ports of this cluster, chosen at its first start.
+// loadOrChoosePorts returns the ports of this cluster, chosen at its first start.
 func loadOrChoosePorts(path string) (ports, error) {
 	var chosen ports
 
@@ -60,8 +61,8 @@ func loadOrChoosePorts(path string) (ports, error) {
 	return chosen, writeFile(path, raw, 0o600)
 }
 
-// choosePorts looks for free ports from a place that depends on the seed, the path of the lab, so that labs started at the
-// same time do not try the same ones.
+// choosePorts searches for free ports from an offset that depends on the seed, the path of the lab,
+// so that labs started at the same time do not try the same ones.
 func choosePorts(seed string) (ports, error) {
 	var chosen ports
 
@@ -101,7 +102,7 @@ func freePort(from int) (int, error) {
 	return 0, fmt.Errorf("cannot find a free port on 127.0.0.1 from %d to %d", firstPort, lastPort)
 }
 
-// writeFile writes a file whole or not at all.
+// writeFile writes a file atomically.
 func writeFile(path string, content []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)

@@ -12,8 +12,9 @@ import (
 	"firstlight.dev/lab/machines/internal/controlplane/kubelet"
 )
 
-// SetKubelet says whether the kubelet of a node runs. Without it nobody renews the node's lease, so that Kubernetes finds
-// the node's state unknown after its grace period of 50 seconds, as with a machine that lost its power.
+// SetKubelet starts or stops the kubelet of a node. Without it the node's lease is not renewed, so
+// Kubernetes reports the node's state as unknown after its grace period of 50 seconds, like for a
+// machine that lost its power.
 func (c *ControlPlane) SetKubelet(ctx context.Context, hostname string, running bool) error {
 	client, err := c.kubernetes()
 	if err != nil {
@@ -36,7 +37,7 @@ func (c *ControlPlane) SetKubelet(ctx context.Context, hostname string, running 
 	}
 
 	if err != nil {
-		return fmt.Errorf("cannot set whether the kubelet of node %s runs: %w", hostname, err)
+		return fmt.Errorf("cannot switch the kubelet of node %s: %w", hostname, err)
 	}
 
 	return nil

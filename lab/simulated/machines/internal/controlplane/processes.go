@@ -14,30 +14,30 @@ import (
 	"firstlight.dev/lab/machines/internal/labproc"
 )
 
-// programs are what kwokctl runs, under its own names for them, in the order in which they are started.
+// programs are what kwokctl runs, by its own names for them, in start order.
 var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
 
-// processes knows which of the programs run for one lab. kwokctl believes its pid files; here a number is believed only if
-// that process is the lab's and runs the program.
+// processes knows which of the programs run for one lab. kwokctl trusts its pid files; here a pid
+// counts only if that process is the lab's and runs the program.
 type processes struct{ pidDir, lab string }
 
 func (c *ControlPlane) processes() processes {
 	return processes{pidDir: filepath.Join(c.paths.clusterDir(), "pids"), lab: c.opts.StateDir}
 }
 
-// alive says whether kwokctl's process of that program runs.
+// alive reports whether kwokctl's process of that program runs.
 func (p processes) alive(program string) bool {
 	pid, err := p.recorded(program)
 
 	return err == nil && labproc.Runs(pid, program, p.lab)
 }
 
-// missing lists the programs that do not run.
+// missing returns the programs that do not run.
 func (p processes) missing() []string {
 	return slices.DeleteFunc(slices.Clone(programs), p.alive)
 }
 
-// forgetDead removes the pid files of processes that are gone, and ends processes that no pid file knows.
+// forgetDead removes the pid files of dead processes, and ends processes without a pid file.
 func (p processes) forgetDead() error {
 	var known []int
 
@@ -50,7 +50,7 @@ func (p processes) forgetDead() error {
 			known = append(known, pid)
 		default:
 			if err := os.Remove(p.pidFile(program)); err != nil {
-				return fmt.Errorf("cannot forget the dead %s: %w", program, err)
+				return fmt.Errorf("cannot remove the pid file of %s: %w", program, err)
 			}
 		}
 	}

@@ -23,8 +23,8 @@ import (
 	"firstlight.dev/lab/machines/internal/labtools"
 )
 
-// What a real Talos cluster refuses is refused here, and whoever acts is told apart in the audit log. One control plane
-// serves all of these, because making one takes seconds.
+// What a real Talos cluster refuses is refused here, and the audit log tells users apart. One
+// control plane serves all of these, because creating one takes seconds.
 func TestTheControlPlaneIsAsStrictAsReality(t *testing.T) {
 	r := startReal(t)
 	r.registerAll()
@@ -84,7 +84,7 @@ func (r *real) anonymous(t *testing.T) {
 	}
 }
 
-// logs go the way from the API server through the lab's proxy to KWOK.
+// Logs go from the API server through the lab's proxy to KWOK.
 func (r *real) logs(t *testing.T) {
 	r.await("static pods run", 20*time.Second, r.running("tier=control-plane", 9))
 
@@ -157,7 +157,7 @@ func (r *real) audit(t *testing.T) {
 	}
 }
 
-// assertLoopbackOnly looks at every socket of the lab's programs.
+// assertLoopbackOnly checks every socket of the lab's programs.
 func assertLoopbackOnly(t *testing.T, stateDir string) {
 	t.Helper()
 
@@ -178,7 +178,7 @@ func assertLoopbackOnly(t *testing.T, stateDir string) {
 	}
 }
 
-func TestAStartThatIsCancelledEndsAtOnceAndLeavesNothing(t *testing.T) {
+func TestACancelledStartEndsAtOnceAndLeavesNothing(t *testing.T) {
 	tools := labtools.Need(t, "kwokctl", "kwok", "kubectl", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 	plane := New(Options{
 		Cluster: "cancelled", StateDir: t.TempDir(), ToolsDir: tools, VIP: "127.25.98.10", Endpoint: "https://127.25.98.10:6443",

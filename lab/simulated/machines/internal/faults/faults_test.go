@@ -9,7 +9,7 @@ import (
 	"firstlight.dev/lab/machines/internal/faults"
 )
 
-// bench is a faults file and what was complained about.
+// bench is a faults file and the errors reported about it.
 type bench struct {
 	t      *testing.T
 	path   string
@@ -78,7 +78,7 @@ func TestAMachinesOwnLineOverridesTheOneForAll(t *testing.T) {
 	}
 }
 
-func TestABrokenFileIsNamedAndChangesNothing(t *testing.T) {
+func TestAnInvalidFileIsReportedAndChangesNothing(t *testing.T) {
 	for content, want := range map[string]string{
 		`{"nodes": `:                               "unexpected end of JSON input",
 		`{"nodes": {"cp-1": {"dwon": true}}}`:      `unknown field "dwon"`,

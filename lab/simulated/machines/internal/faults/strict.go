@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// checkKeys refuses a misspelt fault: one that silently does nothing would make a test pass for the wrong reason.
+// checkKeys rejects a misspelt fault. If it were ignored, a test would pass for the wrong reason.
 func checkKeys(raw json.RawMessage) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()

@@ -17,11 +17,11 @@ import (
 const (
 	backoffFirst = time.Second
 	backoffMost  = 30 * time.Second
-	// stableAfter is how long a process must have lived for its next death to count as a first one.
+	// stableAfter is how long a process must have lived for its next exit to count as the first.
 	stableAfter = time.Minute
 )
 
-// controller is one Flux controller: what is wanted, and how it is run.
+// controller is one Flux controller: its desired state, and how it runs.
 type controller struct {
 	name      string
 	program   string
@@ -41,7 +41,7 @@ func newController(lab config.Lab, name string, index int) (*controller, error) 
 
 	for _, needed := range []string{filepath.Join(folder, "tmp"), filepath.Join(folder, "data"), logs} {
 		if err := os.MkdirAll(needed, 0o700); err != nil {
-			return nil, fmt.Errorf("cannot make %s: %w", needed, err)
+			return nil, fmt.Errorf("cannot create %s: %w", needed, err)
 		}
 	}
 
@@ -63,7 +63,7 @@ func newController(lab config.Lab, name string, index int) (*controller, error) 
 	}, nil
 }
 
-// want says whether the process shall run.
+// want sets whether the process should run.
 func (c *controller) want(wanted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *controller) want(wanted bool) {
 
 	select {
 	case c.changed <- struct{}{}:
-	default: // an earlier change has not been looked at yet; it will find the newest wish
+	default: // an earlier change is still pending; it will find the newest state
 	}
 }
 
@@ -118,7 +118,7 @@ func (c *controller) supervise(ctx context.Context) {
 	}
 }
 
-// waitForChange waits for another wish, the context's end, or, if it is not zero, the limit.
+// waitForChange waits for a changed state, the context's end, or, if it is not zero, the limit.
 func (c *controller) waitForChange(ctx context.Context, limit time.Duration) {
 	var over <-chan time.Time
 
@@ -136,7 +136,7 @@ func (c *controller) waitForChange(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// runUntilUnwanted runs the process once: until it ends, is not wanted any more, or the context ends.
+// runUntilUnwanted runs the process once: until it ends, is no longer wanted, or the context ends.
 func (c *controller) runUntilUnwanted(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

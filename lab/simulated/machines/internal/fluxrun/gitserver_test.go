@@ -87,7 +87,7 @@ func startGitServer(t *testing.T, files map[string]string) *gitServer {
 	return server
 }
 
-// commit makes the repository with one commit on main.
+// commit creates the repository with one commit on main.
 func (g *gitServer) commit(files map[string]string) {
 	g.Helper()
 

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// The controllers' ports on the lab's own address; the others of that address are 2222, 5000 and 8080.
+// The controllers' ports on the lab's own address; the others of that address are 2222, 5000 and
+// 8080.
 const (
 	storagePort = 9790
 	metricsPort = 9780
@@ -22,7 +23,8 @@ const (
 // stopGrace is how long a controller may take to end before it is killed.
 const stopGrace = 3 * time.Second
 
-// arguments are the flags of one controller. Leader election would only delay the start: there is one process.
+// arguments are the flags of one controller. Leader election would only delay the start: there is
+// one process.
 func arguments(name, address, data string, index int) []string {
 	at := func(port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
 
@@ -32,8 +34,9 @@ func arguments(name, address, data string, index int) []string {
 		"--log-encoding=json",
 		"--enable-leader-election=false",
 		"--events-addr=",
-		// Flux's default in a cluster is thirty seconds, its installation's five. A take-over waits for it once for every
-		// release that depends on another, which made up a quarter of a rehearsal; what is waited for stays the same.
+		// Flux's default in a cluster is thirty seconds, its installation's five. A hand-off waits
+		// for it once for every release that depends on another, which was a quarter of a
+		// rehearsal. What is waited for stays the same.
 		"--requeue-dependency=1s",
 		"--metrics-addr=" + at(metricsPort+index),
 		"--health-addr=" + at(healthPort+index),
@@ -43,14 +46,15 @@ func arguments(name, address, data string, index int) []string {
 	case "source-controller":
 		flags = append(flags, "--storage-path="+data, "--storage-addr="+at(storagePort), "--storage-adv-addr="+at(storagePort))
 	case "helm-controller":
-		// As the HelmRelease of Flux itself says, so that the hand-off from helmfile causes no upgrade.
+		// As in the HelmRelease of Flux itself, so that the hand-off from helmfile causes no
+		// upgrade.
 		flags = append(flags, "--feature-gates=DisableChartDigestTracking=true")
 	}
 
 	return flags
 }
 
-// run starts the process and waits for its end; the context's end stops it in bounded time.
+// run starts the process and waits for its end. The context's end stops it in bounded time.
 func (c *controller) run(ctx context.Context) error {
 	log, err := os.OpenFile(c.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -61,7 +65,7 @@ func (c *controller) run(ctx context.Context) error {
 	command := exec.CommandContext(ctx, c.program, c.arguments...)
 	command.Env, command.Dir = c.env, c.folder
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C at the terminal is the simulator's, not theirs
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C at the terminal is for the simulator
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = stopGrace
 

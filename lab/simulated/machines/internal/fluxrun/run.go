@@ -1,7 +1,8 @@
 // Package fluxrun runs the real Flux controllers as processes.
 //
-// In a simulated cluster pods run nothing. A controller's Deployment in flux-system, with a replica available, stands for
-// the process: it starts when the replica is there, stops when it goes, and starts again with a growing delay if it dies.
+// In a simulated cluster pods run nothing. A controller's Deployment in flux-system, with an
+// available replica, stands for the process: it starts when the replica is available, stops when it
+// is gone, and restarts with a growing delay if it dies.
 package fluxrun
 
 import (
@@ -17,7 +18,7 @@ import (
 	"firstlight.dev/lab/machines/internal/labproc"
 )
 
-// Namespace is where Flux lives.
+// Namespace is the namespace of Flux.
 const Namespace = "flux-system"
 
 // Run runs the lab's controllers until the context ends.
@@ -27,7 +28,7 @@ func Run(ctx context.Context, lab config.Lab) error {
 		return err
 	}
 
-	// Controllers of a simulator that was killed: they are ended, not adopted, since nobody supervises them.
+	// Controllers of a killed simulator are ended, not adopted, because nothing supervises them.
 	if err := labproc.End(lab.StateDir, 5*time.Second, lab.FluxControllers...); err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func Run(ctx context.Context, lab config.Lab) error {
 	return err
 }
 
-// available makes the controllers whose programs are there.
+// available returns the controllers whose programs are installed.
 func available(lab config.Lab) ([]*controller, error) {
 	var controllers []*controller
 

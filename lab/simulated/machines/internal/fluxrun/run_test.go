@@ -96,7 +96,7 @@ func (f *flux) runServices() {
 	f.Cleanup(func() { f.stop() })
 }
 
-// kubectl runs the real one, with the input if there is any.
+// kubectl runs the real kubectl, with the input if there is any.
 func (f *flux) kubectl(input string, arguments ...string) string {
 	f.Helper()
 
@@ -152,7 +152,7 @@ func TestRealFluxControllersRunWhileTheirPodsDo(t *testing.T) {
 	f := startFlux(t)
 
 	f.kubectl("", "create", "namespace", Namespace)
-	// The test's pods use the host's network, which the cluster's PodSecurity default forbids.
+	// The test's pods use the host's network, which the cluster's default PodSecurity forbids.
 	f.kubectl("", "label", "namespace", Namespace, "pod-security.kubernetes.io/enforce=privileged")
 
 	if found := labproc.Find(f.lab.StateDir, fluxPrograms...); len(found) != 0 {
@@ -222,7 +222,8 @@ func (f *flux) assertStopsWithItsPods() {
 	})
 }
 
-// deployments are pods that stand for the controllers; they use the host's network, so no Cilium is needed.
+// deployments are pods that stand for the controllers. They use the host's network, so Cilium is
+// not needed.
 func deployments() string {
 	var all strings.Builder
 
@@ -285,7 +286,7 @@ spec:
 `, f.git.address, f.lab.RegistryPort, f.lab.ChartsPort)
 }
 
-// packagedChart makes a Helm repository with one chart, by the real helm.
+// packagedChart creates a Helm repository with one chart, using the real helm.
 func packagedChart(t *testing.T, tools string) string {
 	t.Helper()
 

@@ -14,7 +14,8 @@ import (
 	"firstlight.dev/lab/machines/internal/controlplane"
 )
 
-// waitForClient waits until the control plane was created; it gives nothing if the context ends before.
+// waitForClient waits until the control plane was created. It returns nil if the context ends
+// first.
 func waitForClient(ctx context.Context, stateDir string) (kubernetes.Interface, error) {
 	for !controlplane.IsCreated(stateDir) {
 		select {
@@ -37,7 +38,8 @@ func waitForClient(ctx context.Context, stateDir string) (kubernetes.Interface, 
 	return client, nil
 }
 
-// watchDeployments tells each controller whether its Deployment has an available replica, until the context ends.
+// watchDeployments notifies each controller whether its Deployment has an available replica, until
+// the context ends.
 func watchDeployments(ctx context.Context, client kubernetes.Interface, controllers []*controller) error {
 	byName := map[string]*controller{}
 	for _, controller := range controllers {

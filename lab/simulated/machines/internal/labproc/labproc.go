@@ -1,7 +1,7 @@
 // Package labproc finds and ends the processes of one lab.
 //
-// Every process of a lab carries the lab's state folder in its environment. A process number alone proves nothing: after a
-// kill or a reboot it may belong to a stranger.
+// Every process of a lab carries the lab's state folder in its environment. A process id alone
+// proves nothing: after a kill or a reboot it may belong to another process.
 package labproc
 
 import (
@@ -22,7 +22,7 @@ const Variable = "FIRSTLIGHT_LAB"
 // Mark is the entry of the environment for the lab with that state folder.
 func Mark(stateDir string) string { return Variable + "=" + stateDir }
 
-// Runs says whether a process lives, runs that program and belongs to that lab.
+// Runs reports whether a process is alive, runs that program and belongs to that lab.
 func Runs(pid int, program, stateDir string) bool {
 	arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil || len(arguments) == 0 { // a zombie has no command line
@@ -44,7 +44,7 @@ func Runs(pid int, program, stateDir string) bool {
 	})
 }
 
-// Find lists the lab's live processes that run one of the programs.
+// Find returns the lab's live processes that run one of the programs.
 func Find(stateDir string, programs ...string) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -76,7 +76,7 @@ func End(stateDir string, limit time.Duration, programs ...string) error {
 		}
 
 		if time.Now().After(deadline) {
-			return fmt.Errorf("cannot end %v: processes %v are still there after %s", programs, left, limit)
+			return fmt.Errorf("cannot end %v: processes %v are still running after %s", programs, left, limit)
 		}
 
 		for _, pid := range left {
@@ -87,7 +87,7 @@ func End(stateDir string, limit time.Duration, programs ...string) error {
 	}
 }
 
-// Kill kills one process; one that is gone already is no error.
+// Kill kills one process. It is no error if that process is already gone.
 func Kill(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("cannot end process %d: %w", pid, err)

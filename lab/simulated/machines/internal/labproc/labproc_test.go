@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// start runs a copy of sleep under a name of its own, as a process of the given lab.
+// start runs a copy of sleep under its own name, as a process of the given lab.
 func start(t *testing.T, name, stateDir string) *exec.Cmd {
 	t.Helper()
 
@@ -49,7 +49,7 @@ func TestFindsOnlyProgramsOfItsOwnLab(t *testing.T) {
 	}
 }
 
-func TestANumberThatBelongsToAStrangerIsNotOurs(t *testing.T) {
+func TestAReusedPidIsNotOurs(t *testing.T) {
 	if Runs(os.Getpid(), "etcd", "/labs/one") {
 		t.Fatal("the test itself was taken for the lab's etcd")
 	}

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// Socket is one TCP or UDP socket: where it is bound, and what it is connected to.
+// Socket is one TCP or UDP socket: its local and its remote address.
 type Socket struct{ Local, Remote netip.AddrPort }
 
-// Sockets lists the sockets of a process, so that a test can prove that none leaves loopback.
+// Sockets returns the sockets of a process, so that a test can prove that none leaves loopback.
 func Sockets(pid int) []Socket {
 	inodes := socketInodes(pid)
 
@@ -57,7 +57,8 @@ func socketInodes(pid int) map[string]bool {
 	return inodes
 }
 
-// address reads the kernel's form, 0100007F:1F90: words in the byte order of the machine, here little-endian.
+// address parses the kernel's format, 0100007F:1F90: words in the machine's byte order, here
+// little-endian.
 func address(text string) netip.AddrPort {
 	host, port, _ := strings.Cut(text, ":")
 

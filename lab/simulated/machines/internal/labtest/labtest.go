@@ -1,4 +1,5 @@
-// Package labtest makes small labs with real machine configurations for the tests of the other packages.
+// Package labtest creates small labs with real machine configurations for the tests of the other
+// packages.
 package labtest
 
 import (
@@ -19,7 +20,7 @@ import (
 	"firstlight.dev/lab/machines/internal/config"
 )
 
-// bond is the bond that the machines of the story have.
+// bond is the bond of the story's machines.
 const bond = `---
 apiVersion: v1alpha1
 kind: BondConfig
@@ -32,7 +33,7 @@ downdelay: 200
 mtu: 9000
 `
 
-// Lab is a lab and the operator's way into it.
+// Lab is a lab and the operator's access to it.
 type Lab struct {
 	*config.Lab
 
@@ -40,7 +41,8 @@ type Lab struct {
 	Talosconfig *clientconfig.Config
 }
 
-// New makes a lab of three control plane machines and one worker on addresses 127.25.<network>.x, all at one free port.
+// New creates a lab of three control plane machines and one worker on addresses 127.25.<network>.x,
+// all on one free port.
 func New(t *testing.T, network int) Lab {
 	t.Helper()
 
@@ -74,7 +76,8 @@ func New(t *testing.T, network int) Lab {
 	return Lab{Lab: lab, Talosconfig: talosconfig}
 }
 
-// sharedSecrets are made once for all tests of a package, as the long RSA key among them takes seconds.
+// sharedSecrets are created once for all tests of a package, because the long RSA key among them
+// takes seconds.
 var sharedSecrets = sync.OnceValues(func() (*secrets.Bundle, error) {
 	return secrets.NewBundle(secrets.NewClock(), talosconfig.TalosVersion1_12)
 })
@@ -114,7 +117,7 @@ func writeConfig(t *testing.T, input *generate.Input, machineType machine.Type, 
 	}
 }
 
-// freePort finds a port that nobody uses; every machine of the lab then uses it on its own address.
+// freePort finds an unused port. Every machine of the lab then uses it on its own address.
 func freePort(t *testing.T, address string) int {
 	t.Helper()
 
@@ -122,7 +125,7 @@ func freePort(t *testing.T, address string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // only its number is wanted
+	defer listener.Close() //nolint:errcheck // only its number is needed
 
 	return listener.Addr().(*net.TCPAddr).Port
 }

@@ -10,7 +10,8 @@ import (
 // Variable names the folder with the pinned tools.
 const Variable = "FIRSTLIGHT_TOOLS_DIR"
 
-// Need gives the folder with the tools. The test is skipped if the variable is not set, and fails if a tool is missing.
+// Need returns the folder with the tools. The test is skipped if the variable is not set, and fails
+// if a tool is missing.
 func Need(t *testing.T, names ...string) string {
 	t.Helper()
 

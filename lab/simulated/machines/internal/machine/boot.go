@@ -5,23 +5,25 @@ import (
 	"time"
 )
 
-// definition says when a service starts and what it waits for.
+// definition defines when a service starts and what it waits for.
 type definition struct {
 	id string
-	// starts reports whether the boot sequence has come to the service.
+	// starts reports whether the boot sequence has reached the service.
 	starts func(n *Node, now time.Time) bool
-	// needs is everything that the service waits for before it runs, in Talos's words; empty if it waits for nothing.
+	// needs returns everything that the service waits for before it runs, in Talos's words; empty
+	// if nothing.
 	needs string
-	// waits lists what of that is still missing.
+	// waits returns what of that is still missing.
 	waits func(n *Node, now time.Time) []string
 	// started is the message of the service when it runs.
 	started string
 }
 
-// goroutineMessage is how Talos announces a service that is no process of its own; the process numbers below are made up.
+// goroutineMessage is how Talos announces a service without its own process. The process ids below
+// are made up.
 const goroutineMessage = "Service started as goroutine"
 
-// What services wait for, as Talos 1.12 says it.
+// What services wait for, in the words of Talos 1.12.
 const (
 	needsOfAPID      = `service "containerd" to be "up", api certificates`
 	needsOfCRI       = "volumes /var/lib, /var/lib/cni, /var/lib/containerd, /var/run, /var/run/lock, /etc/cni, /etc/kubernetes, /usr/libexec/kubernetes, /opt to be mounted, network"
@@ -33,7 +35,7 @@ const (
 	needsOfTrustd  = `service "containerd" to be "up", time sync, network`
 )
 
-// waitInterval is how often Talos says anew what a service still waits for.
+// waitInterval is how often Talos repeats what a service still waits for.
 const waitInterval = time.Second
 
 var definitions = []definition{
@@ -97,7 +99,7 @@ func (n *Node) stepService(now time.Time, d definition) {
 	}
 }
 
-// begin starts a service, which first says everything that it needs, whether that is there already or not.
+// begin starts a service. It first reports everything that it needs, whether present or not.
 func (n *Node) begin(now time.Time, id, needs string) {
 	n.set(now, id, Starting, "Starting service")
 
@@ -106,7 +108,8 @@ func (n *Node) begin(now time.Time, id, needs string) {
 	}
 }
 
-// waiting reports whether something holds the service back, and has it say what that is, in Talos's rhythm.
+// waiting reports whether something blocks the service, and has the service report it in Talos's
+// rhythm.
 func (n *Node) waiting(now time.Time, id string, missing []string) bool {
 	if len(missing) == 0 {
 		return false
@@ -130,8 +133,9 @@ func startsEverything(n *Node, now time.Time) bool {
 	return !n.faults.NotBooted && now.Sub(n.bootedAt) >= n.fleet.lab.Timings.Boot()
 }
 
-// waitsForCertificates holds back the Talos API: a control plane machine signs its own certificate, a worker asks trustd on a
-// control plane machine, which it finds through the discovery service or, without that, only through the Kubernetes API.
+// waitsForCertificates blocks the Talos API. A control plane machine signs its own certificate. A
+// worker asks trustd on a control plane machine, which it finds through the discovery service or,
+// without that, only through the Kubernetes API.
 func waitsForCertificates(n *Node, _ time.Time) []string {
 	if n.isControlPlane() || n.fleet.trustdReachable(n) {
 		return nil
@@ -157,7 +161,8 @@ func waitsForTimeAndCRI(n *Node, now time.Time) []string {
 	return append(waits, waitsForTime(n, now)...)
 }
 
-// timeSynced reports whether the clock is in sync; it takes half of the boot, and counts as in sync where that is turned off.
+// timeSynced reports whether the clock is in sync. That takes half of the boot, and is always true
+// if time synchronisation is turned off.
 func (n *Node) timeSynced(now time.Time) bool {
 	if n.timeSyncDisabled() {
 		return true

@@ -12,11 +12,12 @@ import (
 const (
 	bootstrapWaitCRI  = time.Second
 	bootstrapWaitTime = 5 * time.Second
-	// bootstrapPoll is how often the waits look again.
+	// bootstrapPoll is how often the waits check again.
 	bootstrapPoll = 50 * time.Millisecond
 )
 
-// Bootstrap makes a machine the first member of a new etcd cluster, or refuses in the order, with the codes and texts of Talos.
+// Bootstrap makes a machine the first member of a new etcd cluster, or refuses with Talos's codes
+// and texts, in Talos's order.
 func (n *Node) Bootstrap(ctx context.Context) error {
 	n.say("bootstrap request received")
 
@@ -61,7 +62,7 @@ func (n *Node) cutsOff() bool {
 	return n.faults.BootstrapAnswerLost
 }
 
-// startEtcdCluster creates the cluster and has it on disk before the caller hears of it.
+// startEtcdCluster creates the cluster and saves it to disk before the caller gets an answer.
 func (n *Node) startEtcdCluster() error {
 	f := n.fleet
 
@@ -81,7 +82,7 @@ func (n *Node) startEtcdCluster() error {
 	n.disk.EtcdCluster = cluster.ID
 	f.changed()
 
-	// Talos puts a new service in the place of the one that waited, which had nothing to tell but that.
+	// Talos replaces the waiting service by a new one. The old one had no other events.
 	delete(n.services, "etcd")
 	n.begin(now, "etcd", needsOfEtcd)
 
@@ -96,7 +97,7 @@ func (n *Node) say(text string) {
 	n.log(n.fleet.now(), "%s", text)
 }
 
-// IsControlPlane reports whether the machine runs as a control plane node now.
+// IsControlPlane reports whether the machine currently runs as a control plane node.
 func (n *Node) IsControlPlane() bool {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// consoleLines is how much of a machine's console is kept.
+// consoleLines is how many lines of a machine's console are kept.
 const consoleLines = 2000
 
-// Console is what a machine has written to its console since it was switched on.
+// Console is the console output of a machine since it was switched on.
 type Console struct {
 	lines   []ConsoleLine
 	dropped int
@@ -28,7 +28,7 @@ func (c *Console) printf(now time.Time, format string, args ...any) {
 	}
 }
 
-// since gives the lines after the first n ever written, and how many were ever written.
+// since returns the lines after the first n ever written, and how many were ever written.
 func (c *Console) since(n int) ([]ConsoleLine, int) {
 	from := min(max(n-c.dropped, 0), len(c.lines))
 

@@ -9,7 +9,7 @@ import (
 	"firstlight.dev/lab/machines/internal/faults"
 )
 
-// EndpointKind says what a port serves.
+// EndpointKind is what a port serves.
 type EndpointKind string
 
 // The ports of simulated machines.
@@ -27,11 +27,12 @@ type Endpoint struct {
 	Kind    EndpointKind
 	Node    *Node
 	Address string
-	// Life changes when everyone connected must be cut off, as by a reboot, or by another type of machine, which means one.
+	// Life changes when all connections must be cut, as by a reboot or by a change of the machine's
+	// type, which needs one.
 	Life string
 	// WrongCA makes the port present another certificate authority.
 	WrongCA bool
-	// Nameless leaves the port's own address out of its certificate.
+	// Nameless omits the port's own address from its certificate.
 	Nameless bool
 	// Silent makes the port neither accept nor refuse connections.
 	Silent bool
@@ -39,7 +40,7 @@ type Endpoint struct {
 	Fault faults.APIFault
 }
 
-// Endpoints lists the ports that must be open now; every other port must be closed.
+// Endpoints returns the ports that must be open now. Every other port must be closed.
 func (f *Fleet) Endpoints() []Endpoint {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,7 +58,7 @@ func (f *Fleet) Endpoints() []Endpoint {
 	return endpoints
 }
 
-// endpoints lists the machine's open ports as seen on one of its addresses.
+// endpoints returns the machine's open ports on one of its addresses.
 func (n *Node) endpoints(address string) []Endpoint {
 	var endpoints []Endpoint
 
@@ -95,7 +96,7 @@ func (n *Node) endpoints(address string) []Endpoint {
 	return endpoints
 }
 
-// Skew is how far the machine's clock is off.
+// Skew is the offset of the machine's clock.
 func (n *Node) Skew() time.Duration {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()

@@ -10,13 +10,13 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
-// startedEtcd is Talos's message when the etcd container runs; the number is made up.
+// startedEtcd is Talos's message when the etcd container runs. The number is made up.
 const startedEtcd = "Started task etcd (PID 1707) for container etcd"
 
 // nagInterval is how often a machine repeats on its console that it waits to join.
 const nagInterval = 30 * time.Second
 
-// stepEtcd moves the etcd service of one control plane machine.
+// stepEtcd advances the etcd service of one control plane machine.
 func (n *Node) stepEtcd(now time.Time) {
 	if n.mode != Configured || n.isEnding() || !onControlPlane(n, now) {
 		return
@@ -52,20 +52,20 @@ func (n *Node) stepEtcd(now time.Time) {
 	n.runEtcd(now)
 }
 
-// The words of Talos for an etcd that does not get as far as a cluster.
+// Talos's words for an etcd that does not form or join a cluster.
 const (
 	noSpec       = "Waiting for etcd spec"
 	leftovers    = `Error running Containerd(etcd), going to restart forever: task "etcd" failed: exit code 1`
 	joinTimedOut = "Failed to run pre stage: failed to build initial etcd cluster: failed to build cluster arguments: 1 error(s) occurred:\n\ttimeout"
 )
 
-// refusal is the state in which etcd stays, and why.
+// refusal is the state in which etcd stays, and the reason.
 type refusal struct {
 	state   State
 	message string
 }
 
-// etcdRefusal is what keeps etcd from running by a fault of the machine.
+// etcdRefusal returns the fault of the machine that keeps etcd from running.
 func (n *Node) etcdRefusal() refusal {
 	switch {
 	case n.faults.EtcdNoSpec:
@@ -79,8 +79,8 @@ func (n *Node) etcdRefusal() refusal {
 	}
 }
 
-// staysFailed is all that happens to an etcd that failed: Talos starts it no more, not even when asked to. Only the next boot does, by hand
-// or when the boot sequence has waited for it in vain.
+// staysFailed handles a failed etcd. Talos does not start it again, even on request, before the
+// next boot: by hand, or when the boot sequence has timed out waiting for it.
 func (n *Node) staysFailed(now time.Time, service *Service) {
 	if now.Sub(service.since) < constants.BootTimeout-constants.EtcdJoinTimeout {
 		return
@@ -90,7 +90,8 @@ func (n *Node) staysFailed(now time.Time, service *Service) {
 	n.restart(runtime.MachineStageRebooting, 0)
 }
 
-// waitToJoin is what a control plane machine without etcd data does until it is bootstrapped or can join.
+// waitToJoin is what a control plane machine without etcd data does until it is bootstrapped or can
+// join.
 func (n *Node) waitToJoin(now time.Time) {
 	n.set(now, "etcd", Preparing, "Running pre state")
 
@@ -103,7 +104,7 @@ func (n *Node) waitToJoin(now time.Time) {
 	n.log(now, "[%s]", n.Address)
 }
 
-// runEtcd runs the member that the machine's data belong to.
+// runEtcd runs the member whose data is on the machine.
 func (n *Node) runEtcd(now time.Time) {
 	if !n.services["etcd"].running() {
 		n.set(now, "etcd", Preparing, "Running pre state")
@@ -117,7 +118,7 @@ func (n *Node) runEtcd(now time.Time) {
 	}
 }
 
-// etcdProblem is why a health check of the member fails; empty means healthy.
+// etcdProblem is why a health check of the member fails; empty if it is healthy.
 func (n *Node) etcdProblem() string {
 	cluster := n.fleet.clusterOf(n)
 	if cluster == nil {
@@ -141,7 +142,7 @@ func (n *Node) etcdProblem() string {
 // etcdHealthy reports whether the machine's member is up.
 func (n *Node) etcdHealthy() bool { return n.services["etcd"].running() && n.services["etcd"].up() }
 
-// clusterOf gives the etcd cluster whose data a machine holds.
+// clusterOf returns the etcd cluster whose data a machine holds.
 func (f *Fleet) clusterOf(n *Node) *EtcdCluster {
 	for _, cluster := range f.record.Etcd {
 		if n.disk.EtcdCluster != "" && cluster.ID == n.disk.EtcdCluster {
@@ -152,7 +153,7 @@ func (f *Fleet) clusterOf(n *Node) *EtcdCluster {
 	return nil
 }
 
-// mainCluster is the etcd cluster that Kubernetes lives in: the one bootstrapped first.
+// mainCluster is the etcd cluster of Kubernetes: the one bootstrapped first.
 func (f *Fleet) mainCluster() *EtcdCluster {
 	if len(f.record.Etcd) == 0 {
 		return nil
@@ -180,7 +181,7 @@ func (f *Fleet) hasQuorum(cluster *EtcdCluster) bool {
 	return voters > 0 && running > voters/2
 }
 
-// leader is the member that leads the cluster, and owns the virtual address.
+// leader is the member that leads the cluster and owns the virtual address.
 func (f *Fleet) leader(cluster *EtcdCluster) *Node {
 	if cluster == nil || !f.hasQuorum(cluster) {
 		return nil

@@ -12,7 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// The numbers that a member shows about its data are made up; the real etcd behind the machines is one for all of them.
+// The numbers that a member reports about its data are made up. The real etcd behind all machines
+// is a single one.
 const (
 	shownDBBytes      = 20 << 20
 	shownDBBytesInUse = 8 << 20
@@ -21,13 +22,14 @@ const (
 	shownStorage      = "3.6.0"
 )
 
-// errNotServing says that no etcd listens where it is asked.
-var errNotServing = errors.New("no etcd listens there")
+// errNotServing means that no etcd listens at the address.
+var errNotServing = errors.New("no etcd listens at that address")
 
-// etcdPoll is how often a call looks whether an etcd listens by now.
+// etcdPoll is how often a call checks whether an etcd listens yet.
 const etcdPoll = 50 * time.Millisecond
 
-// whenServing asks an etcd as its client does: where none listens, the call waits for one as long as the caller has patience.
+// whenServing calls an etcd like its client does: if none listens, the call waits for one until the
+// caller's timeout.
 func whenServing[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	ticker := time.NewTicker(etcdPoll)
 	defer ticker.Stop()
@@ -46,7 +48,8 @@ func whenServing[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	}
 }
 
-// EtcdMembers lists the members as the machine's own etcd knows them (local), or as any etcd that Kubernetes leads to does.
+// EtcdMembers returns the members as the machine's own etcd knows them (local), or as any etcd
+// known to Kubernetes does.
 func (n *Node) EtcdMembers(ctx context.Context, local bool) ([]*machineapi.EtcdMember, error) {
 	return whenServing(ctx, func() ([]*machineapi.EtcdMember, error) { return n.etcdMembers(local) })
 }
@@ -91,8 +94,8 @@ func (n *Node) reachableCluster(local bool) (*EtcdCluster, error) {
 	return cluster, nil
 }
 
-// discoveredCluster is the etcd cluster at the addresses of the control plane machines, which a machine learns from the discovery
-// service or, without that, from Kubernetes.
+// discoveredCluster is the etcd cluster at the addresses of the control plane machines, which a
+// machine learns from the discovery service or, without that, from Kubernetes.
 func (n *Node) discoveredCluster() (*EtcdCluster, error) {
 	f := n.fleet
 	discovery := n.cfg != nil && n.cfg.Cluster().Discovery().Enabled()
@@ -113,7 +116,7 @@ func (f *Fleet) memberProto(member EtcdMember) *machineapi.EtcdMember {
 
 	if node := f.byHostname[member.Hostname]; node != nil {
 		address = node.Address
-		// A member that has been added and has not started yet has no name.
+		// A member that was added but has not started yet has no name.
 		if !node.services["etcd"].running() && member.Learner {
 			name = ""
 		}

@@ -15,7 +15,7 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-func TestFaultsShowAndPass(t *testing.T) {
+func TestFaultsAppearAndPass(t *testing.T) {
 	for name, row := range map[string]struct {
 		fault  faults.Set
 		broken func(*bench) any
@@ -68,7 +68,7 @@ func TestFaultsShowAndPass(t *testing.T) {
 	}
 }
 
-func TestAnEtcdThatCannotStartSaysWhyAndGoesOnWhenMended(t *testing.T) {
+func TestAnEtcdThatCannotStartReportsWhyAndRecovers(t *testing.T) {
 	for fault, want := range map[faults.Set]string{
 		{EtcdNoSpec: true}:    "Waiting healthy=false",
 		{EtcdLeftovers: true}: "Waiting healthy=false",
@@ -126,7 +126,7 @@ func TestAnEtcdThatGaveUpJoiningCanBeBootstrapped(t *testing.T) {
 	equal(t, "bootstrapped", etcdOfSecond(b), "Running healthy=true")
 }
 
-func TestTheVIPsOwnerMayFailToAnnounceIt(t *testing.T) {
+func TestTheOwnerOfTheVIPMayFailToAnnounceIt(t *testing.T) {
 	b := newBench(t)
 	b.faults["cp-1"] = faults.Set{NoVIP: true}
 	b.pass(2 * time.Second)
@@ -141,7 +141,7 @@ func TestTheVIPsOwnerMayFailToAnnounceIt(t *testing.T) {
 	equal(t, "VIP", b.isOpen(machine.KubernetesAPI, b.lab.VIP), true)
 }
 
-func TestAMachineThatRunsAsAWorkerIsNoControlPlaneNode(t *testing.T) {
+func TestAMachineThatRunsAsAWorkerIsNotAControlPlaneNode(t *testing.T) {
 	b := newBench(t)
 	b.faults["cp-1"], b.faults["cp-3"] = faults.Set{AsWorker: true}, faults.Set{AsWorker: true}
 	b.pass(2 * time.Second)
@@ -160,7 +160,8 @@ func TestAMachineThatRunsAsAWorkerIsNoControlPlaneNode(t *testing.T) {
 	equal(t, "control plane nodes of Kubernetes", b.kube.controlPlane, "[cp-1 cp-2]")
 }
 
-// typesSeenBy lists the members that a machine knows, their types, and whether they are said to have an API server.
+// typesSeenBy returns the members that a machine knows, their types, and whether they are said to
+// have an API server.
 func typesSeenBy(b *bench, hostname string) []any {
 	members, err := safe.StateListAll[*cluster.Member](b.t.Context(), b.node(hostname).Resources())
 	if err != nil {
@@ -188,7 +189,7 @@ func typesSeenBy(b *bench, hostname string) []any {
 	return seen
 }
 
-func TestLeftoversInEtcdsFolderRefuseABootstrap(t *testing.T) {
+func TestABootstrapIsRefusedWhenEtcdsFolderIsNotEmpty(t *testing.T) {
 	b := newBench(t)
 	b.faults["cp-1"] = faults.Set{EtcdLeftovers: true}
 	b.pass(2 * time.Second)
@@ -211,7 +212,7 @@ func TestAStalledJoinLetsTheOthersJoin(t *testing.T) {
 	equal(t, "members", b.members("cp-1"), "[cp-1 cp-3 cp-2]")
 }
 
-func TestResetAndRebootKeepWhatTheyShould(t *testing.T) {
+func TestResetAndRebootKeepTheRightData(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 	b.bootstrap("cp-1")
@@ -236,7 +237,7 @@ func TestResetAndRebootKeepWhatTheyShould(t *testing.T) {
 	equal(t, "stage after a restart of the simulation", b.status("cp-3").Stage, "maintenance")
 }
 
-func TestAResetOfTheLastMemberIsTheEndOfKubernetes(t *testing.T) {
+func TestAResetOfTheLastMemberWipesKubernetes(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 	b.bootstrap("cp-1")
@@ -249,7 +250,7 @@ func TestAResetOfTheLastMemberIsTheEndOfKubernetes(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// The machine goes on for a moment, in which it must not join again.
+		// The machine runs on for a moment, in which it must not join again.
 		b.pass(100 * time.Millisecond)
 	}
 

@@ -16,7 +16,7 @@ type Options struct {
 	Lab    *config.Lab
 	Store  Store
 	Faults func(hostname string) faults.Set
-	// Now is the time of day; it stamps what calls change between two steps.
+	// Now is the time of day, used for changes by calls between two steps.
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -35,14 +35,14 @@ type Fleet struct {
 	byHostname map[string]*Node
 	saveNeeded bool
 
-	// kubernetesUp says that the API server behind all control plane machines answers.
+	// kubernetesUp reports whether the API server behind all control plane machines answers.
 	kubernetesUp bool
 	joinReadyAt  time.Time
 	// shownPeers is what the machines last showed of each other.
 	shownPeers string
 }
 
-// New puts the machines in their racks, switched off, with the disks that the store remembers.
+// New creates the machines, switched off, with the disks from the store.
 func New(options Options) (*Fleet, error) {
 	record, err := options.Store.Load()
 	if err != nil {
@@ -50,7 +50,7 @@ func New(options Options) (*Fleet, error) {
 	}
 
 	if record.Cluster != "" && record.Cluster != options.Lab.Cluster {
-		return nil, fmt.Errorf("cannot use the machines' state: it is of cluster %s, not %s", record.Cluster, options.Lab.Cluster)
+		return nil, fmt.Errorf("cannot use the machines' state: it belongs to cluster %s, not %s", record.Cluster, options.Lab.Cluster)
 	}
 
 	record.Cluster = options.Lab.Cluster
@@ -79,7 +79,7 @@ func (f *Fleet) addNode(spec config.Node) error {
 	}
 
 	if isControlPlane := provider.Machine().Type().IsControlPlane(); isControlPlane != (spec.Role == config.ControlPlane) {
-		return fmt.Errorf("cannot use the machine configuration of %s: it is of type %s, the lab says %s", spec.Hostname, provider.Machine().Type(), spec.Role)
+		return fmt.Errorf("cannot use the machine configuration of %s: its type is %s, but the lab expects %s", spec.Hostname, provider.Machine().Type(), spec.Role)
 	}
 
 	endpoint := provider.Cluster().Endpoint().String()
@@ -101,7 +101,7 @@ func (f *Fleet) addNode(spec config.Node) error {
 	return nil
 }
 
-// Step moves all machines to the given time.
+// Step advances all machines to the given time.
 func (f *Fleet) Step(now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -134,7 +134,8 @@ func (f *Fleet) Step(now time.Time) error {
 	return f.publish(now)
 }
 
-// noticePeers has every machine shown anew when one of them came, went, changed its type, or took the virtual address, as each shows the others.
+// noticePeers republishes every machine when one of them came, went, changed its type, or took the
+// virtual address, because each shows the others.
 func (f *Fleet) noticePeers() {
 	peers := ""
 	if owner := f.vipOwner(); owner != nil {
@@ -179,7 +180,7 @@ func (f *Fleet) saveIfNeeded() error {
 	return nil
 }
 
-// publish shows what changed in the resources of each machine.
+// publish publishes what changed in the resources of each machine.
 func (f *Fleet) publish(now time.Time) error {
 	for _, node := range f.nodes {
 		if node.mode == Off || !node.publishDue(now) {
@@ -196,7 +197,8 @@ func (f *Fleet) publish(now time.Time) error {
 	return nil
 }
 
-// trustdReachable reports whether a worker can get its API certificate from a control plane machine.
+// trustdReachable reports whether a worker can get its API certificate from a control plane
+// machine.
 func (f *Fleet) trustdReachable(worker *Node) bool {
 	discovery := worker.cfg != nil && worker.cfg.Cluster().Discovery().Enabled()
 	if !discovery && f.vipOwner() == nil {
@@ -212,10 +214,11 @@ func (f *Fleet) trustdReachable(worker *Node) bool {
 	return false
 }
 
-// vipOwner is the control plane machine that holds the virtual address; it is elected through etcd.
+// vipOwner is the control plane machine that holds the virtual address. It is elected through etcd.
 func (f *Fleet) vipOwner() *Node { return f.leader(f.mainCluster()) }
 
-// Settled reports whether every machine that has power has come to the end of its boot, as far as its faults let it.
+// Settled reports whether every machine with power has finished its boot, as far as its faults
+// allow.
 func (f *Fleet) Settled(now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

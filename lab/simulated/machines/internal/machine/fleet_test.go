@@ -18,7 +18,7 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// bench is a fleet with a clock and faults in the hands of the test.
+// bench is a fleet with a clock and faults that the test controls.
 type bench struct {
 	t      *testing.T
 	lab    labtest.Lab
@@ -38,7 +38,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// powerOn makes the fleet anew from what is on disk, as after the end of the process.
+// powerOn creates the fleet again from disk, as after a restart of the process.
 func (b *bench) powerOn() {
 	b.t.Helper()
 
@@ -54,7 +54,7 @@ func (b *bench) powerOn() {
 	b.fleet = fleet
 }
 
-// pass lets time pass in steps, and lets kubelets do their work after each.
+// pass lets time pass in steps, and lets kubelets work after each.
 func (b *bench) pass(duration time.Duration) {
 	b.t.Helper()
 
@@ -79,9 +79,9 @@ func (b *bench) bootstrap(hostname string) {
 	}
 }
 
-// members lists the names of the etcd members that a machine knows; learners in brackets.
+// members returns the names of the etcd members that a machine knows, with learners in brackets.
 func (b *bench) members(hostname string) []string {
-	// Where no etcd listens, the answer never comes.
+	// Without a listening etcd, the answer never comes.
 	ctx, cancel := context.WithTimeout(b.t.Context(), 100*time.Millisecond)
 	defer cancel()
 
@@ -115,7 +115,7 @@ func (b *bench) status(hostname string) *runtime.MachineStatusSpec {
 	return status.TypedSpec()
 }
 
-// service gives the state and the health of a service, as "Running OK".
+// service returns the state and the health of a service, as "Running OK".
 func (b *bench) service(hostname, id string) string {
 	for _, service := range b.node(hostname).Services() {
 		if service.GetId() == id {
@@ -126,7 +126,7 @@ func (b *bench) service(hostname, id string) string {
 	return "absent"
 }
 
-// discovered lists the machines that a machine knows of.
+// discovered returns the machines that a machine knows.
 func (b *bench) discovered(hostname string) []string {
 	b.t.Helper()
 
@@ -138,7 +138,7 @@ func (b *bench) discovered(hostname string) []string {
 	return safe.ToSlice(members, func(member *cluster.Member) string { return member.TypedSpec().Hostname })
 }
 
-// open lists the open ports as "cp-1 talos 127.25.201.10".
+// open returns the open ports as "cp-1 talos 127.25.201.10".
 func (b *bench) open() []string {
 	var open []string
 
@@ -155,12 +155,12 @@ func (b *bench) isOpen(kind machine.EndpointKind, address string) bool {
 	})
 }
 
-// fakeKubernetes remembers what kubelets told it.
+// fakeKubernetes records what kubelets reported.
 type fakeKubernetes struct {
 	starts     int
 	wipes      int
 	registered []string
-	// controlPlane are those of them that said that they are control plane nodes.
+	// controlPlane are those that reported to be control plane nodes.
 	controlPlane []string
 	running      map[string]bool
 	ready        map[string]bool

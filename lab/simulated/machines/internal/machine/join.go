@@ -2,10 +2,11 @@ package machine
 
 import "time"
 
-// stepJoin lets control plane machines join etcd one after the other, each first as a learner, once the API server is up.
+// stepJoin lets control plane machines join etcd one after the other, each first as a learner, once
+// the API server is up.
 //
-// Real machines find their peers through the Kubernetes API, so none joins before it answers; those with the discovery service
-// may be a little earlier.
+// Real machines find their peers through the Kubernetes API, so none joins before it answers. Those
+// with the discovery service may be a little earlier.
 func (f *Fleet) stepJoin(now time.Time) {
 	cluster := f.mainCluster()
 	if cluster == nil || !f.kubernetesUp || f.vipOwner() == nil {
@@ -44,7 +45,7 @@ func (f *Fleet) promote(now time.Time, member *EtcdMember) {
 	f.changed()
 }
 
-// addLearner takes the first machine that waits into the cluster.
+// addLearner adds the first waiting machine to the cluster.
 func (f *Fleet) addLearner(now time.Time, cluster *EtcdCluster) {
 	for _, node := range f.nodes {
 		service := node.services["etcd"]
@@ -52,7 +53,7 @@ func (f *Fleet) addLearner(now time.Time, cluster *EtcdCluster) {
 			continue
 		}
 
-		// A member of that name is left over from before the machine was wiped.
+		// A member of that name is left from before the machine was wiped.
 		cluster.remove(node.Hostname)
 		cluster.Members = append(cluster.Members, EtcdMember{Hostname: node.Hostname, ID: newEtcdID(), Learner: true})
 		node.disk.EtcdCluster = cluster.ID

@@ -6,16 +6,17 @@ import (
 
 // kubelet is what a machine's kubelet and Kubernetes know of each other.
 //
-// It outlives the machine's power: Kubernetes remembers a node whose machine is off.
+// It survives a loss of the machine's power: Kubernetes remembers a node whose machine is off.
 type kubelet struct {
-	// told says that Kubernetes knows the machine, toldRunning that it takes its kubelet for running.
+	// told reports that Kubernetes knows the machine, toldRunning that it considers its kubelet
+	// running.
 	told        bool
 	toldRunning bool
-	// problem is what was last complained about.
+	// problem is the last problem that was logged.
 	problem string
 }
 
-// stepKubelets does the calls that kubelets make, without holding the lock while they last.
+// stepKubelets makes the calls of kubelets, without holding the lock during them.
 func (f *Fleet) stepKubelets(ctx context.Context, kubernetes Kubernetes) {
 	for _, job := range f.kubeletJobs() {
 		callCtx, cancel := context.WithTimeout(ctx, callLimit)
@@ -29,7 +30,7 @@ func (f *Fleet) stepKubelets(ctx context.Context, kubernetes Kubernetes) {
 	}
 }
 
-// complain logs a problem once, until it is another or gone.
+// complain logs a problem once, until it changes or is gone.
 func (f *Fleet) complain(job kubeletJob, err error) {
 	problem := ""
 	if err != nil {
@@ -46,7 +47,7 @@ func (f *Fleet) complain(job kubeletJob, err error) {
 	job.node.kubelet.problem = problem
 }
 
-// kubeletJob is one machine's turn with Kubernetes.
+// kubeletJob is one machine's pending call to Kubernetes.
 type kubeletJob struct {
 	node         *Node
 	bootID       string
@@ -56,7 +57,8 @@ type kubeletJob struct {
 	tell         bool
 }
 
-// kubeletJobs lists the machines that have business with Kubernetes, while that can be reached through the virtual address.
+// kubeletJobs returns the machines with pending calls to Kubernetes, if that can be reached through
+// the virtual address.
 func (f *Fleet) kubeletJobs() []kubeletJob {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,7 +121,7 @@ func (j kubeletJob) recordKubelet() {
 	j.node.kubelet.told, j.node.kubelet.toldRunning = true, j.running
 }
 
-// record notes an outcome, unless the machine was switched off meanwhile.
+// record records an outcome, unless the machine was switched off meanwhile.
 func (j kubeletJob) record(change func(*Node)) {
 	f := j.node.fleet
 

@@ -5,33 +5,36 @@ import (
 	"time"
 )
 
-// kubernetesInterval is how often the machines look at Kubernetes; startRetry is the pause after a failed start.
+// kubernetesInterval is how often the machines check Kubernetes; startRetry is the pause after a
+// failed start.
 const (
 	kubernetesInterval = 500 * time.Millisecond
 	startRetry         = 2 * time.Second
 	callLimit          = 10 * time.Second
 )
 
-// Registration is what a kubelet tells about its machine.
+// Registration is what a kubelet reports about its machine.
 type Registration struct {
 	Hostname     string
 	Address      string
 	ControlPlane bool
 }
 
-// Kubernetes is the control plane that the machines' etcd brings up.
+// Kubernetes is the control plane that runs on the machines' etcd.
 type Kubernetes interface {
 	Start(ctx context.Context) error
 	// Register is called for every machine whose kubelet reaches the API, again after each boot.
 	Register(ctx context.Context, node Registration) error
 	NodeReady(ctx context.Context, hostname string) (bool, error)
-	// SetKubelet is called when the kubelet of a registered machine stops, as with its power, and when it runs again.
+	// SetKubelet is called when the kubelet of a registered machine stops, for example with its
+	// power, and when it runs again.
 	SetKubelet(ctx context.Context, hostname string, running bool) error
-	// Wipe is called when the last etcd member was wiped: whatever Kubernetes knew is lost.
+	// Wipe is called when the last etcd member was wiped: all data of Kubernetes is lost.
 	Wipe(ctx context.Context) error
 }
 
-// RunKubernetes starts the control plane when etcd is there and lets kubelets register, until the context ends.
+// RunKubernetes starts the control plane when etcd is up and lets kubelets register, until the
+// context ends.
 func (f *Fleet) RunKubernetes(ctx context.Context, kubernetes Kubernetes) {
 	ticker := time.NewTicker(kubernetesInterval)
 	defer ticker.Stop()
@@ -50,7 +53,7 @@ func (f *Fleet) RunKubernetes(ctx context.Context, kubernetes Kubernetes) {
 	}
 }
 
-// StepKubernetes does once what RunKubernetes does all the time.
+// StepKubernetes does one round of RunKubernetes.
 func (f *Fleet) StepKubernetes(ctx context.Context, kubernetes Kubernetes) error {
 	if err := f.stepWipe(ctx, kubernetes); err != nil {
 		return err
@@ -75,7 +78,8 @@ func pause(ctx context.Context, duration time.Duration) {
 	}
 }
 
-// stepWipe throws the data of Kubernetes away if that was ordered, and forgets the order only when it is carried out.
+// stepWipe deletes the data of Kubernetes if that was requested, and clears the request only when
+// it is done.
 func (f *Fleet) stepWipe(ctx context.Context, kubernetes Kubernetes) error {
 	f.mu.Lock()
 	ordered := f.record.WipeKubernetes
@@ -123,7 +127,8 @@ func (f *Fleet) controlPlaneWanted() bool {
 	return !f.kubernetesUp && f.vipOwner() != nil
 }
 
-// stepKubernetes opens the API server of a control plane machine when its own etcd member is healthy.
+// stepKubernetes opens the API server of a control plane machine when its own etcd member is
+// healthy.
 func (n *Node) stepKubernetes() {
 	f := n.fleet
 	serving := f.kubernetesUp && n.isControlPlane() && n.etcdHealthy() && f.clusterOf(n) == f.mainCluster() && f.vipOwner() != nil

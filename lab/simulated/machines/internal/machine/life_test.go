@@ -45,7 +45,7 @@ func TestOthersJoinOneAfterTheOtherOnceTheAPIIsUp(t *testing.T) {
 	equal(t, "registered", b.kube.registered, "[cp-1 cp-2 cp-3 worker-1]")
 }
 
-func TestNobodyJoinsWithoutTheAPI(t *testing.T) {
+func TestNoMachineJoinsWithoutTheAPI(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 	b.bootstrap("cp-1")
@@ -101,7 +101,7 @@ func TestAVirtualAddressNeedsAQuorum(t *testing.T) {
 	equal(t, "with three again", []bool{b.isOpen(machine.TalosAPI, b.lab.VIP), b.isOpen(machine.KubernetesAPI, b.lab.VIP)}, "[true true]")
 }
 
-func TestStateOutlivesTheProcess(t *testing.T) {
+func TestStateSurvivesTheProcess(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 	b.bootstrap("cp-1")
@@ -119,7 +119,7 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	equal(t, "registered again", b.kube.registered, "[cp-1 cp-2 cp-3 worker-1]")
 }
 
-func TestABootstrapIsOnDiskBeforeItIsAnswered(t *testing.T) {
+func TestABootstrapIsOnDiskBeforeTheAnswer(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 	b.bootstrap("cp-1")
@@ -142,7 +142,7 @@ func TestASecondClusterIsSplitFromTheFirst(t *testing.T) {
 	equal(t, "API server of the second", b.isOpen(machine.KubernetesAPI, "127.25.201.12"), false)
 }
 
-func TestAPowerCutForgetsAllButTheDisk(t *testing.T) {
+func TestAPowerCutKeepsOnlyTheDisk(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 	b.bootstrap("cp-1")

@@ -10,10 +10,10 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 )
 
-// defaultMTU is what a link has that nobody configured.
+// defaultMTU is the MTU of a link without configuration.
 const defaultMTU = 1500
 
-// link is one network link of a machine, as its configuration would make it.
+// link is one network link of a machine, according to its configuration.
 type link struct {
 	name   string
 	alias  string
@@ -21,11 +21,12 @@ type link struct {
 	kind   string
 	master string
 	bond   network.BondMasterSpec
-	// addressed says that the machine's address is on this link.
+	// addressed reports whether the machine's address is on this link.
 	addressed bool
 }
 
-// links derives the machine's links from its configuration: the bond that it defines over two ports, or else one plain port.
+// links derives the machine's links from its configuration: a bond over two ports, or else one
+// plain port.
 func (n *Node) links() []link {
 	if n.cfg == nil {
 		return []link{{name: "eno1", mtu: defaultMTU, addressed: true}, {name: "eno2", mtu: defaultMTU}}
@@ -42,7 +43,7 @@ func (n *Node) links() []link {
 	return n.faultyLinks([]link{{name: "eno1", mtu: plainMTU(n.cfg.Machine().Network().Devices()), addressed: true}})
 }
 
-// faultyLinks applies a fault in the MTU.
+// faultyLinks applies a fault of the MTU.
 func (n *Node) faultyLinks(links []link) []link {
 	if n.faults.LinkMTU != 0 {
 		for i := range links {
@@ -97,7 +98,8 @@ func legacyBond(bond talosconfig.Bond) network.BondMasterSpec {
 		ADLACPActive: nethelpers.ADLACPActiveOn,
 	}
 
-	// The configuration was validated when it was made, so an empty name is the only one that these refuse.
+	// The configuration was validated when it was generated, so only an empty name can be invalid
+	// here.
 	if mode, err := nethelpers.BondModeByName(bond.Mode()); err == nil {
 		spec.Mode = mode
 	}
@@ -113,7 +115,8 @@ func legacyBond(bond talosconfig.Bond) network.BondMasterSpec {
 	return spec
 }
 
-// bondLinks makes the bond and its ports; a port that the configuration names by an alias keeps a hardware name as well.
+// bondLinks creates the bond and its ports. A port with an alias in the configuration also keeps a
+// hardware name.
 func bondLinks(name string, mtu uint32, ports []string, spec network.BondMasterSpec) []link {
 	links := []link{{name: name, mtu: mtu, kind: network.LinkKindBond, bond: spec, addressed: true}}
 

@@ -30,7 +30,7 @@ const (
 	Configured  Mode = "configured"
 )
 
-// Node is one machine; its fields are guarded by the fleet's lock.
+// Node is one machine. Its fields are guarded by the fleet's lock.
 type Node struct {
 	config.Node
 
@@ -43,22 +43,22 @@ type Node struct {
 	mode     Mode
 	bootID   string
 	bootedAt time.Time
-	// offFrom and offUntil are when a machine that reboots is off.
+	// offFrom and offUntil are the period in which a rebooting machine is off.
 	offFrom  time.Time
 	offUntil time.Time
-	// ending is the stage of a machine that is about to go off; unknown while it is not.
+	// ending is the stage of a machine that is about to go off; unknown otherwise.
 	ending    runtime.MachineStage
 	faults    faults.Set
 	services  map[string]*Service
 	console   *Console
 	resources state.State
 
-	// booted says that the boot sequence is finished; it stays so until the next boot.
+	// booted reports that the boot sequence is finished. It stays so until the next boot.
 	booted       bool
 	etcdStarted  time.Time
 	joinNaggedAt time.Time
 
-	// apiServing says that the machine's own API server answers.
+	// apiServing reports that the machine's own API server answers.
 	apiServing bool
 
 	kubelet kubelet
@@ -67,13 +67,15 @@ type Node struct {
 	nodeKnown  bool
 	nodeReady  bool
 
-	// cuts counts how often the network cut everybody off while the machine ran on.
+	// cuts counts how often the network cut all connections while the machine kept running.
 	cuts int
 
-	// announced is the configuration that the discovery service last heard of; it remembers machines that are off.
+	// announced is the configuration that the discovery service last received. It remembers
+	// machines that are off.
 	announced talosconfig.Provider
 
-	// dirty says that something that is shown changed; the others are what was last shown.
+	// dirty reports that something published has changed; the other fields are what was last
+	// published.
 	dirty       bool
 	shownSynced bool
 	shownFaults faults.Set
@@ -97,7 +99,7 @@ func loadConfig(path string) (talosconfig.Provider, error) {
 	return provider, nil
 }
 
-// wantedMode is what the machine should run given its disk, its faults and a reboot under way.
+// wantedMode is what the machine should run according to its disk, its faults and a pending reboot.
 func (n *Node) wantedMode(now time.Time) Mode {
 	switch {
 	case n.faults.Down, !now.Before(n.offFrom) && now.Before(n.offUntil):
@@ -109,7 +111,7 @@ func (n *Node) wantedMode(now time.Time) Mode {
 	}
 }
 
-// stepPower switches the machine to the mode that it should be in.
+// stepPower switches the machine to its wanted mode.
 func (n *Node) stepPower(now time.Time) error {
 	wanted := n.wantedMode(now)
 	if n.mode == wanted {
@@ -152,7 +154,7 @@ func (n *Node) powerOn(now time.Time, mode Mode) error {
 		n.cfg = n.first
 		if n.disk.Config != "" {
 			if n.cfg, err = configloader.NewFromBytes([]byte(n.disk.Config)); err != nil {
-				return fmt.Errorf("cannot switch on %s: its applied configuration is broken: %w", n.Hostname, err)
+				return fmt.Errorf("cannot switch on %s: its applied configuration is invalid: %w", n.Hostname, err)
 			}
 		}
 	}
@@ -167,7 +169,7 @@ func (n *Node) powerOn(now time.Time, mode Mode) error {
 // log writes a line to the machine's console.
 func (n *Node) log(now time.Time, format string, args ...any) { n.console.printf(now, format, args...) }
 
-// set changes the state of a service, creating it if need be.
+// set changes the state of a service, and creates it if necessary.
 func (n *Node) set(now time.Time, id string, state State, format string, args ...any) {
 	service, ok := n.services[id]
 	if !ok {
@@ -181,7 +183,7 @@ func (n *Node) set(now time.Time, id string, state State, format string, args ..
 	}
 }
 
-// check records a health check of a service that runs.
+// check records a health check of a running service.
 func (n *Node) check(now time.Time, id, problem string) {
 	if n.services[id].check(now, problem) {
 		last := n.services[id].events[len(n.services[id].events)-1]
@@ -195,7 +197,8 @@ func (n *Node) isControlPlane() bool {
 	return n.cfg != nil && n.machineType().IsControlPlane()
 }
 
-// machineType is the type that the machine runs as, announcedType the one that the discovery service last heard of.
+// machineType is the type that the machine runs as; announcedType is the one that the discovery
+// service last received.
 func (n *Node) machineType() machine.Type   { return n.typeBy(n.cfg) }
 func (n *Node) announcedType() machine.Type { return n.typeBy(n.announced) }
 

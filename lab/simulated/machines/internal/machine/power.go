@@ -6,14 +6,15 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
-// answerTime is how long a machine goes on after it accepted a reboot, so that its answer still arrives; wipeTime is what
-// a reset takes longer, so that all machines can be reset one after the other before the first is back.
+// answerTime is how long a machine runs on after it accepted a reboot, so that its answer still
+// arrives. wipeTime is the additional time of a reset, so that all machines can be reset one after
+// the other before the first is back.
 const (
 	answerTime = 200 * time.Millisecond
 	wipeTime   = 4 * time.Second
 )
 
-// Reboot switches the machine off and on again; only its disk survives.
+// Reboot switches the machine off and on again. Only its disk survives.
 func (n *Node) Reboot() {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
@@ -22,8 +23,8 @@ func (n *Node) Reboot() {
 	n.restart(runtime.MachineStageRebooting, 0)
 }
 
-// restart stops the machine's etcd and switches the machine off for as long as a boot takes and a little more; it is called with
-// the lock held.
+// restart stops the machine's etcd and switches the machine off for a little longer than a boot
+// takes. The caller holds the lock.
 func (n *Node) restart(stage runtime.MachineStage, longer time.Duration) {
 	now := n.fleet.now()
 	n.ending, n.dirty = stage, true
@@ -35,7 +36,7 @@ func (n *Node) restart(stage runtime.MachineStage, longer time.Duration) {
 	}
 }
 
-// Apply gives the machine another configuration, and reboots it into that unless the change is only staged.
+// Apply gives the machine another configuration, and reboots it unless the change is only staged.
 func (n *Node) Apply(config []byte, reboot bool) error {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
-// put shows a resource, and leaves one alone that says the same already, so that versions and watches move only on changes.
+// put publishes a resource unless it is unchanged, so that versions and watches advance only on
+// changes.
 func (n *Node) put(ctx context.Context, wanted resource.Resource) error {
 	present, err := n.resources.Get(ctx, wanted.Metadata())
 
@@ -28,13 +29,13 @@ func (n *Node) put(ctx context.Context, wanted resource.Resource) error {
 	}
 
 	if err != nil {
-		return fmt.Errorf("cannot show %s of %s: %w", wanted.Metadata(), n.Hostname, err)
+		return fmt.Errorf("cannot publish %s of %s: %w", wanted.Metadata(), n.Hostname, err)
 	}
 
 	return nil
 }
 
-// putAll shows several resources.
+// putAll publishes several resources.
 func (n *Node) putAll(ctx context.Context, wanted []resource.Resource) error {
 	for _, r := range wanted {
 		if err := n.put(ctx, r); err != nil {
@@ -45,7 +46,7 @@ func (n *Node) putAll(ctx context.Context, wanted []resource.Resource) error {
 	return nil
 }
 
-// putList shows exactly these resources of one type, and takes away the others.
+// putList publishes exactly these resources of one type, and removes the others.
 func (n *Node) putList(ctx context.Context, kind resource.Kind, wanted []resource.Resource) error {
 	present, err := n.resources.List(ctx, kind)
 	if err != nil {
@@ -63,14 +64,15 @@ func (n *Node) putList(ctx context.Context, kind resource.Kind, wanted []resourc
 		}
 
 		if err := n.resources.Destroy(ctx, r.Metadata(), state.WithDestroyOwner(ownerOf(r))); err != nil && !state.IsNotFoundError(err) {
-			return fmt.Errorf("cannot take %s of %s away: %w", r.Metadata(), n.Hostname, err)
+			return fmt.Errorf("cannot remove %s of %s: %w", r.Metadata(), n.Hostname, err)
 		}
 	}
 
 	return n.putAll(ctx, wanted)
 }
 
-// ownerOf is the controller that Talos has for a resource. It shows in the long forms of `talosctl get` only, so not all are told apart here.
+// ownerOf is the controller that owns a resource in Talos. Only the long forms of `talosctl get`
+// show it, so not all are distinguished here.
 func ownerOf(r resource.Resource) string {
 	if r.Metadata().Type() == runtime.MachineStatusType {
 		return "runtime.MachineStatusController"

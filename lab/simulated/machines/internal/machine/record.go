@@ -10,20 +10,21 @@ import (
 	"time"
 )
 
-// recordVersion is the form of the state file; another form is refused rather than guessed at.
+// recordVersion is the format of the state file. Another format is rejected.
 const recordVersion = 1
 
-// Record is everything that outlives a power cut: what the disks of all machines hold.
+// Record is everything that survives a power cut: the content of all machines' disks.
 type Record struct {
 	Version int                    `json:"version"`
 	Cluster string                 `json:"cluster"`
 	Etcd    []*EtcdCluster         `json:"etcd_clusters"`
 	Disks   map[string]*DiskRecord `json:"disks"`
-	// WipeKubernetes says that the etcd data behind the API server are to be thrown away before it starts again.
+	// WipeKubernetes requests that the etcd data behind the API server is deleted before it starts
+	// again.
 	WipeKubernetes bool `json:"wipe_kubernetes,omitempty"`
 }
 
-// EtcdCluster is one etcd cluster; a second one appears only if a second machine was bootstrapped.
+// EtcdCluster is one etcd cluster. A second one appears only if a second machine was bootstrapped.
 type EtcdCluster struct {
 	ID             string       `json:"id"`
 	BootstrappedBy string       `json:"bootstrapped_by"`
@@ -38,26 +39,28 @@ type EtcdMember struct {
 	Learner  bool   `json:"learner"`
 }
 
-// DiskRecord is what one machine's disk holds.
+// DiskRecord is the content of one machine's disk.
 type DiskRecord struct {
-	// EtcdCluster is the cluster whose data the machine holds; empty means that the etcd data directory is empty.
+	// EtcdCluster is the cluster whose data the machine holds; empty if the etcd data directory is
+	// empty.
 	EtcdCluster string `json:"etcd_cluster"`
-	// Wiped says that the machine lost its configuration in a reset.
+	// Wiped reports that the machine lost its configuration in a reset.
 	Wiped bool `json:"wiped"`
-	// Config is a machine configuration that was applied through the API and replaces the first one.
+	// Config is a machine configuration that was applied through the API and replaces the first
+	// one.
 	Config string `json:"config,omitempty"`
 }
 
-// Store keeps the record.
+// Store saves the record.
 type Store interface {
 	Load() (*Record, error)
 	Save(*Record) error
 }
 
-// FileStore keeps the record in a file that is replaced as a whole.
+// FileStore saves the record in a file that is replaced as a whole.
 type FileStore struct{ Path string }
 
-// Load reads the record; a missing file means machines that were never switched on.
+// Load reads the record. A missing file means machines that were never switched on.
 func (s FileStore) Load() (*Record, error) {
 	raw, err := os.ReadFile(s.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,13 +77,14 @@ func (s FileStore) Load() (*Record, error) {
 	}
 
 	if record.Version != recordVersion {
-		return nil, fmt.Errorf("cannot use the machines' state in %s: its form is %d, this program knows %d", s.Path, record.Version, recordVersion)
+		return nil, fmt.Errorf("cannot use the machines' state in %s: its format is %d, but this program needs %d", s.Path, record.Version, recordVersion)
 	}
 
 	return record, nil
 }
 
-// Save writes beside the file, forces it to disk and renames it, so that a kill leaves the old or the new state.
+// Save writes a temporary file, syncs it to disk and renames it, so that a kill leaves the old or
+// the new state.
 func (s FileStore) Save(record *Record) error {
 	raw, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
@@ -99,7 +103,7 @@ func replaceFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temporary.Name()) //nolint:errcheck // gone already after the rename
+	defer os.Remove(temporary.Name()) //nolint:errcheck // already gone after the rename
 
 	if err := writeAndSync(temporary, content); err != nil {
 		return err

@@ -41,7 +41,7 @@ func TestBootstrapIsRefusedAsTalosRefuses(t *testing.T) {
 				b.bootstrap(row.node)
 			}
 
-			// The waits inside are real ones; in the bubble they take no time.
+			// The waits inside are real. In the bubble they take no time.
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 
@@ -73,7 +73,7 @@ func TestAHangingBootstrapDoesNothing(t *testing.T) {
 	b.bootstrap("cp-1")
 }
 
-func TestMembershipBeforeABootstrapIsAskedForInVain(t *testing.T) {
+func TestMembersAreUnavailableBeforeABootstrap(t *testing.T) {
 	b := newBench(t)
 	b.pass(2 * time.Second)
 

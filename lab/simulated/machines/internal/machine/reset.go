@@ -6,17 +6,18 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Reset is what of a machine shall be wiped.
+// Reset is what a reset wipes.
 type Reset struct {
 	// Graceful makes a control plane machine leave etcd first.
 	Graceful bool
-	// Ephemeral wipes the etcd data and all that Kubernetes kept on the machine.
+	// Ephemeral wipes the etcd data and everything that Kubernetes stored on the machine.
 	Ephemeral bool
-	// Config wipes the machine's configuration as well, so that it comes back in maintenance mode.
+	// Config also wipes the machine's configuration, so that it comes back in maintenance mode.
 	Config bool
 }
 
-// Reset wipes the machine and reboots it; with the last member of its etcd cluster, Kubernetes is gone as well.
+// Reset wipes the machine and reboots it. With the last member of its etcd cluster, Kubernetes is
+// gone too.
 func (n *Node) Reset(reset Reset) error {
 	f := n.fleet
 
@@ -44,7 +45,8 @@ func (n *Node) Reset(reset Reset) error {
 	return f.saveIfNeeded()
 }
 
-// wipeEtcd empties the machine's etcd data directory; the other members go on counting it unless it left in good order.
+// wipeEtcd empties the machine's etcd data directory. The other members still count it unless it
+// left gracefully.
 func (f *Fleet) wipeEtcd(n *Node, cluster *EtcdCluster, leave bool) {
 	n.disk.EtcdCluster = ""
 
@@ -71,7 +73,7 @@ func (f *Fleet) wipeEtcd(n *Node, cluster *EtcdCluster, leave bool) {
 	f.record.Etcd = kept
 }
 
-// hasData reports whether a machine is left that holds data of the cluster.
+// hasData reports whether any machine still holds data of the cluster.
 func (f *Fleet) hasData(cluster *EtcdCluster) bool {
 	for _, disk := range f.record.Disks {
 		if disk.EtcdCluster == cluster.ID {
@@ -82,7 +84,8 @@ func (f *Fleet) hasData(cluster *EtcdCluster) bool {
 	return false
 }
 
-// loseKubernetes closes the API servers at once and has their data thrown away before anything can start on them again.
+// loseKubernetes closes the API servers at once and requests that their data is deleted before
+// anything starts on it again.
 func (f *Fleet) loseKubernetes() {
 	f.kubernetesUp, f.record.WipeKubernetes = false, true
 

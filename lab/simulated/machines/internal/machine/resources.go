@@ -28,9 +28,11 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/v1alpha1"
 )
 
-// newResources makes the empty resource store of a machine, which knows every resource type that Talos 1.12 serves.
+// newResources creates the empty resource store of a machine, which knows every resource type of
+// Talos 1.12.
 //
-// A type that is known and empty answers as on a real machine that has none; an unknown one would be an error.
+// A known but empty type answers like a real machine without such resources. An unknown type would
+// be an error.
 func newResources(ctx context.Context) (state.State, error) {
 	resources := state.WrapCore(namespaced.NewState(func(namespace string) state.CoreState {
 		return inmem.NewStateWithOptions(inmem.WithHistoryInitialCapacity(8), inmem.WithHistoryMaxCapacity(1024), inmem.WithHistoryGap(4))(namespace)

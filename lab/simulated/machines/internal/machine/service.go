@@ -33,9 +33,9 @@ type Service struct {
 	message string
 	events  []event
 	health  health
-	// checked says that the service has a health check.
+	// checked reports whether the service has a health check.
 	checked bool
-	// since is when the present state began.
+	// since is when the current state began.
 	since time.Time
 }
 
@@ -52,7 +52,7 @@ type health struct {
 	at      time.Time
 }
 
-// set records a change of state; the same state with the same message is no change.
+// set records a change of state. The same state with the same message is no change.
 func (s *Service) set(now time.Time, state State, format string, args ...any) bool {
 	message := fmt.Sprintf(format, args...)
 	if s.state == state && s.message == message {
@@ -63,7 +63,7 @@ func (s *Service) set(now time.Time, state State, format string, args ...any) bo
 		s.since = now
 	}
 
-	// Only what ran can stop running: before that, nothing is known of its health.
+	// Only a running service can stop: before that, nothing is known about its health.
 	if s.state == Running && state != Running {
 		s.health = health{known: s.health.known, at: now, message: "service not running"}
 	}
@@ -74,7 +74,7 @@ func (s *Service) set(now time.Time, state State, format string, args ...any) bo
 	return true
 }
 
-// check records the outcome of a health check; an empty problem means healthy.
+// check records the outcome of a health check. An empty problem means healthy.
 func (s *Service) check(now time.Time, problem string) bool {
 	healthy := problem == ""
 	if s.health.known && s.health.healthy == healthy && s.health.message == problem {
@@ -99,7 +99,7 @@ func (s *Service) push(now time.Time, message string) {
 	}
 }
 
-// changed is when something last happened to the service.
+// changed is when the service last had an event.
 func (s *Service) changed() time.Time { return s.events[len(s.events)-1].at }
 
 // up reports what Talos calls up: running and, if it has a health check, healthy.
@@ -114,7 +114,7 @@ func (s *Service) up() bool {
 // running reports whether the service runs, healthy or not.
 func (s *Service) running() bool { return s != nil && s.state == Running }
 
-// proto gives the service as `talosctl service` wants it.
+// proto returns the service in the form of `talosctl service`.
 func (s *Service) proto() *machineapi.ServiceInfo {
 	info := &machineapi.ServiceInfo{
 		Id:     s.ID,

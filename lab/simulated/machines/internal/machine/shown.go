@@ -18,13 +18,13 @@ import (
 	timeresource "github.com/siderolabs/talos/pkg/machinery/resources/time"
 )
 
-// The sizes of a made-up disk's partitions; Talos wants about 5 GiB for EPHEMERAL at least.
+// The partition sizes of a made-up disk. Talos needs at least about 5 GiB for EPHEMERAL.
 const (
 	stateSizeBytes     = 100 << 20
 	ephemeralSizeBytes = 100 << 30
 )
 
-// publishFixed shows what does not change until the next boot.
+// publishFixed publishes what does not change until the next boot.
 func (n *Node) publishFixed(ctx context.Context) error {
 	shown := []resource.Resource{n.versionResource(), n.securityResource(), n.hardwareResource(), n.platformResource(), n.hostnameResource()}
 
@@ -38,7 +38,7 @@ func (n *Node) publishFixed(ctx context.Context) error {
 	return n.putAll(ctx, shown)
 }
 
-// publishDue reports whether something that is shown may have changed.
+// publishDue reports whether something published may have changed.
 func (n *Node) publishDue(now time.Time) bool {
 	if synced := n.timeSynced(now); synced != n.shownSynced {
 		n.shownSynced, n.dirty = synced, true
@@ -51,7 +51,7 @@ func (n *Node) publishDue(now time.Time) bool {
 	return n.dirty
 }
 
-// publishChanging shows what changes while the machine runs.
+// publishChanging publishes what changes while the machine runs.
 func (n *Node) publishChanging(ctx context.Context, now time.Time) error {
 	if err := n.putAll(ctx, []resource.Resource{n.statusResource(now), n.timeResource(now), n.networkStatusResource()}); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (n *Node) statusResource(now time.Time) resource.Resource {
 	return r
 }
 
-// diagnosticResources are what the machine warns of by itself.
+// diagnosticResources are the machine's own warnings.
 func (n *Node) diagnosticResources() []resource.Resource {
 	if !n.faults.CSRUnapproved || n.mode != Configured {
 		return nil
@@ -213,7 +213,7 @@ func (n *Node) timeServer() string {
 	return constants.DefaultNTPServer
 }
 
-// ip is the machine's address; the lab's description was checked when it was read.
+// ip is the machine's address. The lab's description was checked when it was read.
 func (n *Node) ip() netip.Addr { return netip.MustParseAddr(n.Address) }
 
 // ips are the machine's addresses: its own, and the virtual one while it holds it.

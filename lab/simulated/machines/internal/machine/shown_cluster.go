@@ -22,7 +22,8 @@ func etcdMemberKind() resource.Kind { return etcd.NewMember(etcd.NamespaceName, 
 func nodeStatusKind() resource.Kind { return k8s.NewNodeStatus(k8s.NamespaceName, "").Metadata() }
 func staticPodKind() resource.Kind  { return k8s.NewStaticPodStatus(k8s.NamespaceName, "").Metadata() }
 
-// serviceResources shows the services that run, as Talos does; one that waits or failed is not there.
+// serviceResources publishes the running services, as Talos does. A service that waits or failed is
+// missing.
 func (n *Node) serviceResources() []resource.Resource {
 	var shown []resource.Resource
 
@@ -40,8 +41,9 @@ func (n *Node) serviceResources() []resource.Resource {
 	return shown
 }
 
-// discovered lists the machines that a machine knows of through the discovery service: those that run their configuration, and
-// those that went off since, which the real service too remembers for half an hour.
+// discovered returns the machines that a machine knows through the discovery service: those that
+// run their configuration, and those that went off since. The real service also remembers those for
+// half an hour.
 func (n *Node) discovered() []*Node {
 	if n.cfg == nil || !n.cfg.Cluster().Discovery().Enabled() {
 		return nil
@@ -98,7 +100,7 @@ func (n *Node) discoveredControlPlane() *cluster.ControlPlane {
 
 func (n *Node) operatingSystem() string { return fmt.Sprintf("Talos (%s)", n.fleet.lab.TalosVersion) }
 
-// etcdMemberResources shows the machine's own member; Talos shows it once the member answers.
+// etcdMemberResources publishes the machine's own member. Talos does so once the member answers.
 func (n *Node) etcdMemberResources() []resource.Resource {
 	cluster := n.fleet.clusterOf(n)
 	if cluster == nil || !n.etcdHealthy() || cluster.member(n.Hostname) == nil {

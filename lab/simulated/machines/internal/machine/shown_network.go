@@ -9,10 +9,10 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 )
 
-// nodeNetworkBits is the size of the network that a machine's address is shown in.
+// nodeNetworkBits is the prefix length with which a machine's address is published.
 const nodeNetworkBits = 24
 
-// speedMegabits is what the made-up ports claim to run at.
+// speedMegabits is the speed of the made-up ports.
 const speedMegabits = 25000
 
 func (n *Node) linkResources() []resource.Resource {

@@ -25,7 +25,7 @@ func (n *Node) stepStage(now time.Time) {
 	n.log(now, "boot sequence: done: %s", now.Sub(n.bootedAt))
 }
 
-// stage is the stage that the machine's status shows.
+// stage is the stage in the machine's status.
 func (n *Node) stage() runtime.MachineStage {
 	switch {
 	case n.isEnding():
@@ -39,10 +39,10 @@ func (n *Node) stage() runtime.MachineStage {
 	}
 }
 
-// isEnding reports whether the machine has been told to restart and has not gone off yet.
+// isEnding reports whether the machine has been told to restart but is not off yet.
 func (n *Node) isEnding() bool { return n.ending != runtime.MachineStageUnknown }
 
-// unmet lists what keeps the machine from being ready, in the order and words of Talos.
+// unmet returns what keeps the machine from being ready, in the order and words of Talos.
 func (n *Node) unmet(now time.Time) []runtime.UnmetCondition {
 	if n.mode != Configured {
 		return nil

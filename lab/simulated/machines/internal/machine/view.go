@@ -10,10 +10,10 @@ import (
 	"firstlight.dev/lab/machines/internal/config"
 )
 
-// Lab is the description of the lab that the machines stand in.
+// Lab is the description of the machines' lab.
 func (f *Fleet) Lab() *config.Lab { return f.lab }
 
-// Nodes lists all machines.
+// Nodes returns all machines.
 func (f *Fleet) Nodes() []*Node { return append([]*Node(nil), f.nodes...) }
 
 // ByName finds a machine by its address or hostname.
@@ -30,10 +30,10 @@ func (f *Fleet) ByName(name string) *Node {
 // InstalledConfig is the configuration that the machine was installed with, whatever it runs now.
 func (n *Node) InstalledConfig() talosconfig.Provider { return n.first }
 
-// Fleet is the machines that this one belongs to.
+// Fleet is the fleet of this machine.
 func (n *Node) Fleet() *Fleet { return n.fleet }
 
-// Config is the configuration that the machine runs; nil without one.
+// Config is the configuration that the machine runs; nil if it has none.
 func (n *Node) Config() talosconfig.Provider {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
@@ -49,7 +49,7 @@ func (n *Node) Resources() state.State {
 	return n.resources
 }
 
-// Services lists the machine's services in the order of their names.
+// Services returns the machine's services sorted by name.
 func (n *Node) Services() []*machineapi.ServiceInfo {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
@@ -62,7 +62,8 @@ func (n *Node) Services() []*machineapi.ServiceInfo {
 	return services
 }
 
-// Console gives the console's lines after the first n ever written, and how many were ever written.
+// Console returns the console's lines after the first n ever written, and how many were ever
+// written.
 func (n *Node) Console(after int) ([]ConsoleLine, int) {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
@@ -70,7 +71,7 @@ func (n *Node) Console(after int) ([]ConsoleLine, int) {
 	return n.console.since(after)
 }
 
-// BootID is a value that each boot has for itself.
+// BootID is unique to each boot.
 func (n *Node) BootID() string {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
@@ -78,7 +79,7 @@ func (n *Node) BootID() string {
 	return n.bootID
 }
 
-// Clock is what the machine takes for the time, and the server that it takes it from.
+// Clock is the machine's time, and the server that it comes from.
 func (n *Node) Clock() (local time.Time, server string) {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()

@@ -10,17 +10,20 @@ import (
 	"firstlight.dev/lab/machines/internal/faults"
 )
 
-// breakOffAfter is how long a connection lasts through a port that breaks off: long enough for TLS and a first answer.
+// breakOffAfter is how long a connection lasts through a port that breaks off: long enough for TLS
+// and a first answer.
 const breakOffAfter = 150 * time.Millisecond
 
-// connectLimit bounds the connection to the API server behind a forwarder, which is on the same computer.
+// connectLimit bounds the connection to the API server behind a forwarder, which is on the same
+// computer.
 const connectLimit = 5 * time.Second
 
-// Forwarder passes connections on to another address, as every control plane machine's port 6443 leads to the one API server.
+// Forwarder forwards connections to another address, because every control plane machine's port
+// 6443 leads to the one API server.
 type Forwarder struct {
-	// Target gives the address to pass connections on to; it may change between connections.
+	// Target returns the address to forward connections to. It may change between connections.
 	Target func() string
-	// Fault is what is wrong with the port.
+	// Fault is the fault of the port.
 	Fault faults.APIFault
 
 	mu       sync.Mutex
@@ -29,7 +32,7 @@ type Forwarder struct {
 	stopped  bool
 }
 
-// Serve passes on connections until Stop.
+// Serve forwards connections until Stop.
 func (f *Forwarder) Serve(listener net.Listener) error {
 	f.mu.Lock()
 	f.listener = listener
@@ -74,7 +77,7 @@ func (f *Forwarder) forward(client net.Conn) {
 
 	server, err := net.DialTimeout("tcp", f.Target(), connectLimit)
 	if err != nil {
-		return // the client sees its connection closed, as from an API server that is just going away
+		return // the client sees its connection closed, as by an API server that is shutting down
 	}
 	defer server.Close() //nolint:errcheck // it is gone either way
 
@@ -92,7 +95,7 @@ func (f *Forwarder) forward(client net.Conn) {
 	<-done
 }
 
-// suffer lets a connection suffer the port's fault, and reports whether it is passed on all the same.
+// suffer applies the port's fault to a connection, and reports whether it is forwarded anyway.
 func (f *Forwarder) suffer(client net.Conn) bool {
 	switch f.Fault {
 	case faults.APIHangs:
@@ -113,7 +116,7 @@ func (f *Forwarder) suffer(client net.Conn) bool {
 	return true
 }
 
-// linger makes a connection end with a reset instead of a farewell.
+// linger makes a connection end with a reset.
 func linger(conn net.Conn) {
 	if gentle, ok := conn.(lingeringConn); ok {
 		gentle.SetLinger(0)    //nolint:errcheck // it is gone either way
@@ -121,7 +124,7 @@ func linger(conn net.Conn) {
 	}
 }
 
-// copyHalf copies one direction and tells the other end when it is over.
+// copyHalf copies one direction and signals the other end when it is over.
 func copyHalf(done chan<- error, to, from net.Conn) {
 	_, err := io.Copy(to, from)
 	if half, ok := to.(*net.TCPConn); ok {

@@ -9,10 +9,12 @@ import (
 // lingerLimit bounds how long a closed connection is still read from.
 const lingerLimit = 200 * time.Millisecond
 
-// lingering makes closed connections end gently: the last words are delivered before the connection is torn down.
+// lingering makes connections close gracefully: the last data is delivered before the connection is
+// torn down.
 //
-// A server that refuses a client's certificate closes at once. Over a real network the client has then read the refusal;
-// on loopback its next write crosses with the close, and the refusal ("tls: certificate required") is lost to a reset.
+// A server that refuses a client's certificate closes at once. Over a real network the client has
+// then read the refusal. On loopback its next write races with the close, and the refusal ("tls:
+// certificate required") is lost to a reset.
 type lingering struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -27,7 +29,7 @@ func (l lingering) Accept() (net.Conn, error) {
 
 type lingeringConn struct{ *net.TCPConn }
 
-// Close ends what is sent now, and what is received a little later.
+// Close closes the sending side now, and the receiving side a little later.
 func (c lingeringConn) Close() error {
 	if err := c.CloseWrite(); err != nil {
 		return c.TCPConn.Close()

@@ -20,15 +20,15 @@ type Server interface {
 	Stop()
 }
 
-// Make makes the server of an endpoint.
+// Make creates the server of an endpoint.
 type Make func(machine.Endpoint) (Server, error)
 
-// Manager holds the open ports; it is used by one goroutine.
+// Manager holds the open ports. It is used by one goroutine.
 type Manager struct {
 	make Make
 	log  *slog.Logger
 	open map[key]port
-	// failed remembers what was complained about, to complain once.
+	// failed records which errors were logged, to log each once.
 	failed map[key]bool
 }
 
@@ -38,20 +38,21 @@ type port struct {
 	server   Server
 }
 
-// close closes the listener by itself too: a server that is stopped before it began to serve does so only later.
+// close also closes the listener itself, because a server that is stopped before it began to serve
+// does so only later.
 func (p port) close() {
 	p.server.Stop()
-	p.listener.Close() //nolint:errcheck // the server has closed it already, as a rule
+	p.listener.Close() //nolint:errcheck // usually the server has closed it already
 }
 
-// key tells endpoints apart; a change in any part means that connections must be cut.
+// key identifies an endpoint. A change in any part means that connections must be cut.
 type key struct {
 	kind    machine.EndpointKind
 	node    string
 	address string
 	life    string
 	wrongCA bool
-	// nameless, silent and fault are what else may be wrong with the port.
+	// nameless, silent and fault are further faults of the port.
 	nameless, silent bool
 	fault            faults.APIFault
 }
@@ -67,7 +68,7 @@ func NewManager(make Make, log *slog.Logger) *Manager {
 	return &Manager{make: make, log: log, open: map[key]port{}, failed: map[key]bool{}}
 }
 
-// Reconcile closes and opens ports, and reports whether all that are wanted are open.
+// Reconcile closes and opens ports, and reports whether all wanted ones are open.
 func (m *Manager) Reconcile(ctx context.Context, wanted []machine.Endpoint) bool {
 	keep := map[key]bool{}
 	for _, endpoint := range wanted {
@@ -130,7 +131,7 @@ func (m *Manager) ensure(ctx context.Context, endpoint machine.Endpoint) error {
 	return nil
 }
 
-// ensureSilent lets a port fall silent.
+// ensureSilent makes a port silent.
 func (m *Manager) ensureSilent(ctx context.Context, endpoint machine.Endpoint) error {
 	silence, err := fallSilent(ctx, endpoint.Address)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"firstlight.dev/lab/machines/internal/ports"
 )
 
-func TestPortsFollowWhatIsWanted(t *testing.T) {
+func TestPortsFollowTheWantedState(t *testing.T) {
 	address := freeAddress(t)
 	manager := newManager(t, func() string { return echo(t) })
 	wanted := machine.Endpoint{Kind: machine.KubernetesAPI, Node: &machine.Node{Node: config.Node{Hostname: "cp-1"}}, Address: address, Life: "first"}
@@ -42,7 +42,7 @@ func TestPortsFollowWhatIsWanted(t *testing.T) {
 	manager.Reconcile(t.Context(), nil)
 
 	if conn, err := net.Dial("tcp", address); err == nil {
-		conn.Close() //nolint:errcheck // it should not be there
+		conn.Close() //nolint:errcheck // it should not exist
 		t.Error("the port is still open")
 	}
 }
@@ -58,7 +58,7 @@ func TestAForwarderWithoutTargetHangsUp(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsTriedAgain(t *testing.T) {
+func TestATakenPortIsRetried(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.25.204.11:0")
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestASilentPortNeitherAcceptsNorRefuses(t *testing.T) {
 	say(t, dial(t, address), "hello")
 }
 
-func TestAPortFailsAsItsFaultSays(t *testing.T) {
+func TestAPortFailsAccordingToItsFault(t *testing.T) {
 	for fault, want := range map[faults.APIFault]string{
 		faults.APIResets:    "connection reset by peer",
 		faults.APIHangs:     "i/o timeout",
@@ -116,7 +116,7 @@ func TestAPortFailsAsItsFaultSays(t *testing.T) {
 
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
-			// So soon that it already meets the caller.
+			// So soon that the caller already sees it.
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, not %s", fault, err, want)
 			}
@@ -147,7 +147,7 @@ func newManager(t *testing.T, target func() string) *ports.Manager {
 	return manager
 }
 
-// echo starts a server that says back what it hears.
+// echo starts a server that sends back what it receives.
 func echo(t *testing.T) string {
 	t.Helper()
 
@@ -179,7 +179,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // only its address is wanted
+	defer listener.Close() //nolint:errcheck // only its address is needed
 
 	return listener.Addr().String()
 }

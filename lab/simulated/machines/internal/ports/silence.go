@@ -9,20 +9,21 @@ import (
 	"time"
 )
 
-// knockLimit is far longer than a connection takes on this computer.
+// knockLimit is much longer than a connection takes on this computer.
 const knockLimit = 500 * time.Millisecond
 
-// silence is a port that lets connections time out, as when a firewall drops every packet.
+// silence is a port that lets connections time out, like a firewall that drops every packet.
 //
-// Its queue of connections has room for one, which is taken, and nobody ever accepts it: the kernel then ignores whoever knocks.
+// Its backlog has room for one connection, which is taken, and nothing ever accepts it. The kernel
+// then ignores further connections.
 type silence struct {
 	net.Listener
 
-	// taken is nil where somebody else was quicker.
+	// taken is nil if another connection was faster.
 	taken net.Conn
 }
 
-// fallSilent opens a port and fills it.
+// fallSilent opens a port and fills its backlog.
 func fallSilent(ctx context.Context, address string) (*silence, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -30,18 +31,18 @@ func fallSilent(ctx context.Context, address string) (*silence, error) {
 	}
 
 	if err := shorten(listener); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot let %s fall silent: %w", address, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("cannot silence %s: %w", address, err), listener.Close())
 	}
 
 	taken, err := takeRoom(ctx, address)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot let %s fall silent: %w", address, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("cannot silence %s: %w", address, err), listener.Close())
 	}
 
 	return &silence{Listener: listener, taken: taken}, nil
 }
 
-// takeRoom takes the one place of the queue; whoever finds it taken finds the port silent already.
+// takeRoom takes the one place in the backlog. If it is already taken, the port is silent anyway.
 func takeRoom(ctx context.Context, address string) (net.Conn, error) {
 	taken, err := (&net.Dialer{Timeout: knockLimit}).DialContext(ctx, "tcp", address)
 
@@ -53,11 +54,12 @@ func takeRoom(ctx context.Context, address string) (net.Conn, error) {
 	return taken, err
 }
 
-// shorten leaves the queue of a listener room for one connection: a second call of listen(2) only changes the length.
+// shorten leaves room for one connection in a listener's backlog. A second call of listen(2) only
+// changes the length.
 func shorten(listener net.Listener) error {
 	tcp, ok := listener.(*net.TCPListener)
 	if !ok {
-		return fmt.Errorf("it is no TCP port")
+		return fmt.Errorf("not a TCP port")
 	}
 
 	raw, err := tcp.SyscallConn()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestAPortWhoseRoomSomebodyElseTookIsSilentAlready(t *testing.T) {
+func TestAPortWithAFullBacklogIsAlreadySilent(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.25.204.12:0")
 	if err != nil {
 		t.Fatal(err)

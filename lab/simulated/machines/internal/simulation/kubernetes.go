@@ -9,7 +9,7 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// newControlPlane describes the one control plane behind all control plane machines.
+// newControlPlane returns the one control plane behind all control plane machines.
 func newControlPlane(lab *config.Lab, log *slog.Logger) *controlplane.ControlPlane {
 	var addresses []string
 	for _, node := range lab.ControlPlanes() {
@@ -23,7 +23,7 @@ func newControlPlane(lab *config.Lab, log *slog.Logger) *controlplane.ControlPla
 	})
 }
 
-// kubernetes lets the machines' kubelets speak to the control plane.
+// kubernetes connects the machines' kubelets to the control plane.
 type kubernetes struct {
 	plane *controlplane.ControlPlane
 	lab   *config.Lab

@@ -8,11 +8,12 @@ import (
 	"syscall"
 )
 
-// lockState keeps a second simulation off the same state; the kernel lifts the lock however the process ends.
+// lockState keeps a second simulation off the same state. The kernel releases the lock however the
+// process ends.
 func lockState(stateDir string) (*os.File, error) {
 	path := filepath.Join(stateDir, "run", "machines.lock")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the directory of the lock: %w", err)
+		return nil, fmt.Errorf("cannot create the directory of the lock: %w", err)
 	}
 
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -21,7 +22,7 @@ func lockState(stateDir string) (*os.File, error) {
 	}
 
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot start on %s: another simulated-machines runs there (pid %s)", stateDir, holder(path)), file.Close())
+		return nil, errors.Join(fmt.Errorf("cannot start on %s: another simulated-machines runs on it (pid %s)", stateDir, holder(path)), file.Close())
 	}
 
 	if err := file.Truncate(0); err == nil {

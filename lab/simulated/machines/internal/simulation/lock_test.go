@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestOneSimulationToAState(t *testing.T) {
+func TestOnlyOneSimulationPerState(t *testing.T) {
 	dir := t.TempDir()
 
 	first, err := lockState(dir)
@@ -16,7 +16,7 @@ func TestOneSimulationToAState(t *testing.T) {
 	}
 
 	_, err = lockState(dir)
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("another simulated-machines runs there (pid %d)", os.Getpid())) {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("another simulated-machines runs on it (pid %d)", os.Getpid())) {
 		t.Errorf("second: %v", err)
 	}
 

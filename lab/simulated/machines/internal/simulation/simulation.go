@@ -1,6 +1,8 @@
-// Package simulation ties the machines, their ports, their control plane and the services of one lab together.
+// Package simulation connects the machines, their ports, their control plane and the services of
+// one lab.
 //
-// It holds no rule of its own: what machines do is in package machine, what they answer in package talosapi.
+// It has no rules of its own: what machines do is in package machine, what they answer in package
+// talosapi.
 package simulation
 
 import (
@@ -24,7 +26,7 @@ import (
 	"firstlight.dev/lab/machines/internal/talosapi"
 )
 
-// stepInterval is how often the machines move; it bounds how late a change shows.
+// stepInterval is how often the machines advance. It bounds how late a change shows.
 const stepInterval = 50 * time.Millisecond
 
 // simulation is one running lab.
@@ -43,7 +45,7 @@ func Run(ctx context.Context, lab *config.Lab, stopLimit time.Duration, log *slo
 	if err != nil {
 		return err
 	}
-	defer lock.Close() //nolint:errcheck // the end of the process lifts the lock as well
+	defer lock.Close() //nolint:errcheck // the end of the process releases the lock too
 
 	s, err := assemble(lab, log)
 	if err != nil {
@@ -90,7 +92,7 @@ func assemble(lab *config.Lab, log *slog.Logger) (*simulation, error) {
 	return s, nil
 }
 
-// serverMaker makes the server of an endpoint: the Talos API, or the way to the API server.
+// serverMaker creates the server of an endpoint: the Talos API, or the forwarder to the API server.
 func (s *simulation) serverMaker(factory *talosapi.Factory) ports.Make {
 	return func(endpoint machine.Endpoint) (ports.Server, error) {
 		if endpoint.Kind == machine.KubernetesAPI {
@@ -101,7 +103,7 @@ func (s *simulation) serverMaker(factory *talosapi.Factory) ports.Make {
 	}
 }
 
-// run moves the machines, and with them everything else, until the context ends or something gives up.
+// run advances the machines, and with them everything else, until the context ends or a part fails.
 func (s *simulation) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -129,11 +131,11 @@ func (s *simulation) run(ctx context.Context) error {
 	return stepErr
 }
 
-// inBackground runs a part of the lab; if that gives up by itself, the whole lab ends with its error.
+// inBackground runs a part of the lab. If it ends by itself, the whole lab ends with its error.
 func (s *simulation) inBackground(group *sync.WaitGroup, cancel context.CancelCauseFunc, name string, part func() error) {
 	group.Go(func() {
 		if err := part(); err != nil && !errors.Is(err, context.Canceled) {
-			cancel(fmt.Errorf("the %s gave up: %w", name, err))
+			cancel(fmt.Errorf("the %s failed: %w", name, err))
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// accessPolicy lets nobody write, and only administrators read what is sensitive.
+// accessPolicy forbids all writes, and allows only administrators to read what is sensitive.
 func accessPolicy(resources state.State) state.FilteringRule {
 	return func(ctx context.Context, access state.Access) error {
 		if !access.Verb.Readonly() {

@@ -25,7 +25,7 @@ import (
 // callLimit bounds each call of a test.
 const callLimit = 20 * time.Second
 
-// site is a lab with open ports and a clock in the hands of the test.
+// site is a lab with open ports and a clock that the test controls.
 type site struct {
 	t       *testing.T
 	lab     labtest.Lab
@@ -73,7 +73,7 @@ func newSite(t *testing.T, network int) *site {
 
 func (s *site) now() time.Time { return time.Now().Add(s.offset) }
 
-// pass moves the machines' clock and opens and closes their ports.
+// pass advances the machines' clock, and opens and closes their ports.
 func (s *site) pass(duration time.Duration) {
 	s.t.Helper()
 
@@ -89,7 +89,7 @@ func (s *site) pass(duration time.Duration) {
 	}
 }
 
-// operator gives a client with the administrator's certificate that speaks to these machines.
+// operator returns a client with the administrator's certificate that speaks to these machines.
 func (s *site) operator(endpoints ...string) *client.Client {
 	s.t.Helper()
 

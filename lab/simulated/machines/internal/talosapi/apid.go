@@ -16,10 +16,10 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// KubeconfigFunc makes the admin kubeconfig of the cluster.
+// KubeconfigFunc creates the admin kubeconfig of the cluster.
 type KubeconfigFunc func(clusterName, endpoint string) ([]byte, error)
 
-// Factory makes the servers behind the Talos port of each machine.
+// Factory creates the servers behind the Talos port of each machine.
 type Factory struct {
 	Fleet      *machine.Fleet
 	Calls      *calllog.Log
@@ -44,7 +44,7 @@ func NewFactory(fleet *machine.Fleet, calls *calllog.Log, kubeconfig KubeconfigF
 	return &Factory{Fleet: fleet, Calls: calls, Kubeconfig: kubeconfig, Log: log, trusted: trusted, strange: strange}, nil
 }
 
-// Server is what serves one port.
+// Server serves one port.
 type Server struct {
 	outside *grpc.Server
 	stops   []func()
@@ -62,7 +62,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// For makes the server of a Talos endpoint.
+// For creates the server of a Talos endpoint.
 func (f *Factory) For(endpoint machine.Endpoint) (*Server, error) {
 	if endpoint.Kind == machine.MaintenanceAPI {
 		return f.maintenance(endpoint)
@@ -71,7 +71,8 @@ func (f *Factory) For(endpoint machine.Endpoint) (*Server, error) {
 	return f.apid(endpoint)
 }
 
-// apid makes the pair of servers of a machine that runs its configuration, and the socket that its own health check uses.
+// apid creates the two servers of a machine that runs its configuration, and the socket for its own
+// health check.
 func (f *Factory) apid(endpoint machine.Endpoint) (*Server, error) {
 	authority := f.trusted
 	if endpoint.WrongCA {
@@ -122,14 +123,14 @@ func (s *Server) run(server *grpc.Server, socket dialer) {
 	s.stops = append(s.stops, server.Stop)
 }
 
-// router makes the director of an apid.
+// router creates the director of an apid.
 func (f *Factory) router(server *Server, endpoint machine.Endpoint, authority *Authority, machined dialer) (*director, error) {
 	local, err := newLocalBackend(machined, endpoint.Address)
 	if err != nil {
 		return nil, err
 	}
 
-	server.stops = append(server.stops, func() { local.conn.Close() }) //nolint:errcheck // nothing is left to be done about it
+	server.stops = append(server.stops, func() { local.conn.Close() }) //nolint:errcheck // nothing can be done about it
 
 	router := &director{local: local, isLocal: func(target string) bool {
 		return target == endpoint.Node.Address || target == endpoint.Node.Hostname
@@ -144,7 +145,8 @@ func (f *Factory) router(server *Server, endpoint machine.Endpoint, authority *A
 	return router, nil
 }
 
-// forward lets an apid call the other machines; only control plane machines have the certificate for it.
+// forward lets an apid call the other machines. Only control plane machines have the certificate
+// for it.
 func (f *Factory) forward(server *Server, router *director, endpoint machine.Endpoint, authority *Authority) error {
 	clientTLS, err := authority.clientTLS(endpoint.Node)
 	if err != nil {
@@ -160,7 +162,8 @@ func (f *Factory) forward(server *Server, router *director, endpoint machine.End
 	return nil
 }
 
-// server makes a gRPC server that knows no service itself and hands every call to the director.
+// server creates a gRPC server without services of its own, which passes every call to the
+// director.
 func (d *director) server(mode authz.InjectorMode, options ...grpc.ServerOption) *grpc.Server {
 	injector := &authz.Injector{Mode: mode}
 

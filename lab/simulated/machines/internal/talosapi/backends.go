@@ -25,7 +25,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// viaKey carries, besides Talos's own metadata, the address that the client spoke to; the call log wants it.
+// viaKey carries the address that the client used, besides Talos's own metadata. The call log needs
+// it.
 const viaKey = "simulated-endpoint"
 
 // maxReconnectDelay and connectLimit are those of apid.
@@ -98,10 +99,11 @@ func (b *remoteBackend) GetConnection(ctx context.Context, _ string) (context.Co
 // messagesField is the number of the repeated "messages" field in every answer of the Talos API.
 const messagesField = protowire.Number(1)
 
-// AppendInfo tells in the answer which machine it is from.
+// AppendInfo adds to the answer which machine it is from.
 //
-// An answer to several machines is the concatenation of theirs; each is one entry of the messages field, whose own first field
-// is the metadata, so the metadata can be added to the bytes without knowing the type.
+// An answer of several machines is the concatenation of theirs. Each is one entry of the messages
+// field, whose own first field is the metadata, so the metadata can be added to the bytes without
+// knowing the type.
 func (b *remoteBackend) AppendInfo(streaming bool, response []byte) ([]byte, error) {
 	info, err := proto.Marshal(&common.Empty{Metadata: &common.Metadata{Hostname: b.target}})
 	if err != nil {
@@ -128,7 +130,7 @@ func (b *remoteBackend) AppendInfo(streaming bool, response []byte) ([]byte, err
 	return slices.Concat(head, body, info), nil
 }
 
-// BuildError turns a failure of one of several machines into an entry of the answer.
+// BuildError turns the failure of one of several machines into an entry of the answer.
 func (b *remoteBackend) BuildError(streaming bool, failure error) ([]byte, error) {
 	empty := &common.Empty{Metadata: &common.Metadata{Hostname: b.target, Error: failure.Error(), Status: status.Convert(failure).Proto()}}
 	if streaming {
@@ -149,7 +151,8 @@ type remotes struct {
 	backends map[string]*remoteBackend
 }
 
-// get finds the backend of a target; creating one cannot fail for a target that checkTarget let through.
+// get finds the backend of a target. Creating one cannot fail for a target that checkTarget
+// accepted.
 func (r *remotes) get(target string) proxy.Backend {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,7 +183,7 @@ func (r *remotes) close() {
 	defer r.mu.Unlock()
 
 	for _, backend := range r.backends {
-		backend.conn.Close() //nolint:errcheck // nothing is left to be done about it
+		backend.conn.Close() //nolint:errcheck // nothing can be done about it
 	}
 }
 

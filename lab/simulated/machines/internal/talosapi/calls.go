@@ -14,7 +14,7 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// The memory that a made-up machine shows.
+// The memory of a made-up machine.
 const (
 	shownMemoryKiB     = 32 << 20
 	shownMemoryFreeKiB = 24 << 20
@@ -49,12 +49,12 @@ func (m *machined) ServiceList(context.Context, *emptypb.Empty) (*machineapi.Ser
 	return &machineapi.ServiceListResponse{Messages: []*machineapi.ServiceList{{Services: m.node.Services()}}}, nil
 }
 
-// Hostname tells the machine's name.
+// Hostname returns the machine's name.
 func (m *machined) Hostname(context.Context, *emptypb.Empty) (*machineapi.HostnameResponse, error) {
 	return &machineapi.HostnameResponse{Messages: []*machineapi.Hostname{{Hostname: m.node.Hostname}}}, nil
 }
 
-// Memory answers `talosctl memory`, and the health check that wants enough of it.
+// Memory answers `talosctl memory`, and the health check that requires enough of it.
 func (m *machined) Memory(context.Context, *emptypb.Empty) (*machineapi.MemoryResponse, error) {
 	return &machineapi.MemoryResponse{Messages: []*machineapi.Memory{{
 		Meminfo: &machineapi.MemInfo{Memtotal: shownMemoryKiB, Memfree: shownMemoryFreeKiB, Memavailable: shownMemoryFreeKiB},
@@ -109,7 +109,8 @@ func (m *machined) EtcdAlarmList(ctx context.Context, _ *emptypb.Empty) (*machin
 
 // timeService answers `talosctl time`.
 //
-// No time server is asked, as nothing here may reach one: the "server" is the clock of the computer, which is real.
+// No time server is contacted, because nothing here may reach one: the "server" is the clock of the
+// computer.
 type timeService struct {
 	timeapi.UnimplementedTimeServiceServer
 

@@ -13,19 +13,21 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// certificateLife is how long the certificates of a machine hold; they are made anew at each start.
+// certificateLife is how long the certificates of a machine are valid. They are created at each
+// start.
 const certificateLife = 30 * 24 * time.Hour
 
-// Authority signs the machines' certificates and says which clients they trust.
+// Authority signs the machines' certificates and defines which clients they trust.
 type Authority struct {
 	ca *x509.CertificateAuthority
 	// accepted are the authorities that the machines trust, in PEM.
 	accepted []byte
 }
 
-// ClusterAuthority is the Talos authority out of the control plane machines' configurations.
+// ClusterAuthority is the Talos authority from the control plane machines' configurations.
 //
-// Workers have only its certificate in theirs and get their own signed by trustd on a control plane machine; here it is signed directly.
+// Workers have only its certificate in theirs and get their own signed by trustd on a control plane
+// machine. Here it is signed directly.
 func ClusterAuthority(fleet *machine.Fleet) (*Authority, error) {
 	for _, node := range fleet.Nodes() {
 		security := node.InstalledConfig().Machine().Security()
@@ -55,20 +57,21 @@ func ClusterAuthority(fleet *machine.Fleet) (*Authority, error) {
 func StrangeAuthority() (*Authority, error) {
 	ca, err := x509.NewSelfSignedCertificateAuthority(x509.Organization("talos"))
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a strange certificate authority: %w", err)
+		return nil, fmt.Errorf("cannot create an unknown certificate authority: %w", err)
 	}
 
 	return &Authority{ca: ca, accepted: ca.CrtPEM}, nil
 }
 
-// serverTLS is the TLS of an apid: it demands a client certificate of an accepted authority, with the usage that Talos wants.
+// serverTLS is the TLS configuration of an apid: it requires a client certificate of an accepted
+// authority, with the usage that Talos requires.
 func (a *Authority) serverTLS(node *machine.Node, addresses []string) (*tls.Config, error) {
 	ips := make([]net.IP, 0, len(addresses))
 	for _, address := range addresses {
 		ips = append(ips, net.ParseIP(address))
 	}
 
-	// Signed by the machine's own clock, and so are clients judged by it.
+	// The machine's own clock is used to sign, and to check clients.
 	certificate, err := a.keyPair(time.Now().Add(node.Skew()),
 		x509.IPAddresses(ips), x509.DNSNames([]string{node.Hostname}), x509.CommonName(node.Hostname),
 		x509.ExtKeyUsage([]stdx509.ExtKeyUsage{stdx509.ExtKeyUsageServerAuth}),
@@ -89,8 +92,8 @@ func (a *Authority) serverTLS(node *machine.Node, addresses []string) (*tls.Conf
 	}, nil
 }
 
-// clientTLS is the TLS of one apid calling another; it may speak in the name of its own caller, and judges the
-// other by its own clock.
+// clientTLS is the TLS configuration of one apid calling another. It may act for its own caller,
+// and checks the other by its own clock.
 func (a *Authority) clientTLS(node *machine.Node) (*tls.Config, error) {
 	certificate, err := a.keyPair(time.Now().Add(node.Skew()),
 		x509.CommonName(node.Hostname), x509.Organization(string(role.Impersonator)),
@@ -112,7 +115,7 @@ func (a *Authority) clientTLS(node *machine.Node) (*tls.Config, error) {
 }
 
 func (a *Authority) keyPair(now time.Time, options ...x509.Option) (*tls.Certificate, error) {
-	// The small start in the past forgives clients whose clock is a little behind.
+	// Starting a little in the past allows for clients whose clock is slightly behind.
 	options = append(options,
 		x509.NotBefore(now.Add(-time.Minute)), x509.NotAfter(now.Add(certificateLife)), x509.KeyUsage(stdx509.KeyUsageDigitalSignature))
 
@@ -127,13 +130,13 @@ func (a *Authority) keyPair(now time.Time, options ...x509.Option) (*tls.Certifi
 func (a *Authority) pool() (*stdx509.CertPool, error) {
 	pool := stdx509.NewCertPool()
 	if !pool.AppendCertsFromPEM(a.accepted) {
-		return nil, fmt.Errorf("cannot use the accepted certificate authorities: no certificate in them")
+		return nil, fmt.Errorf("cannot use the accepted certificate authorities: they contain no certificate")
 	}
 
 	return pool, nil
 }
 
-// verifyUsage refuses a client certificate that is meant for anything but client authentication, as apid does.
+// verifyUsage rejects a client certificate that is not for client authentication, as apid does.
 func verifyUsage(_ [][]byte, chains [][]*stdx509.Certificate) error {
 	if len(chains) == 0 {
 		return fmt.Errorf("no verified chains")
@@ -152,12 +155,14 @@ func verifyUsage(_ [][]byte, chains [][]*stdx509.Certificate) error {
 	return nil
 }
 
-// maintenanceTLS is the TLS of the maintenance service: a certificate that nobody signed, and no questions to the client.
+// maintenanceTLS is the TLS configuration of the maintenance service: self-signed, without client
+// certificates.
 func maintenanceTLS(node *machine.Node) (*tls.Config, error) {
-	// Of nobody's name, unlike an authority of a cluster: a client that trusts another one then takes the two for different.
+	// Without a name, unlike the authority of a cluster: a client that trusts another one then
+	// reports an unknown authority.
 	ca, err := x509.NewSelfSignedCertificateAuthority()
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the maintenance authority of %s: %w", node.Hostname, err)
+		return nil, fmt.Errorf("cannot create the maintenance authority of %s: %w", node.Hostname, err)
 	}
 
 	own := &Authority{ca: ca, accepted: ca.CrtPEM}

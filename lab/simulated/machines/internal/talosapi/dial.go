@@ -15,7 +15,7 @@ import (
 // pipeBytes is the buffer of connections inside the process.
 const pipeBytes = 1 << 20
 
-// dialer is a listener inside the process, in the place of Talos's unix sockets.
+// dialer is a listener inside the process, in place of Talos's unix sockets.
 type dialer struct{ listener *bufconn.Listener }
 
 func newDialer() dialer { return dialer{listener: bufconn.Listen(pipeBytes)} }
@@ -24,10 +24,11 @@ func (d dialer) dial(ctx context.Context, _ string) (net.Conn, error) {
 	return d.listener.DialContext(ctx)
 }
 
-// dialMachine connects to another machine, by address or by hostname, and to nothing outside the loopback network.
+// dialMachine connects to another machine, by address or by hostname, and to nothing outside the
+// loopback network.
 //
-// The addresses that it refuses get the error of a network that has no way there, so that a real address in a command
-// fails as it would on a wrong network.
+// For refused addresses it returns the error of a network without a route, so that a real address
+// in a command fails as it would on a wrong network.
 func dialMachine(fleet *machine.Fleet) func(context.Context, string) (net.Conn, error) {
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(address)
@@ -56,7 +57,7 @@ func dialMachine(fleet *machine.Fleet) func(context.Context, string) (net.Conn, 
 	}
 }
 
-// addr is a network address that is only shown.
+// addr is a network address for display only.
 type addr string
 
 func (a addr) Network() string { return "tcp" }

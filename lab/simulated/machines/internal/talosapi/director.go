@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// streamed are the calls whose answers come in pieces; any call that ends in "Stream" is one as well.
+// streamed are the calls whose answers come in pieces. So does any call that ends in "Stream".
 var streamed = map[string]bool{
 	"/machine.MachineService/Copy":          true,
 	"/machine.MachineService/DiskUsage":     true,
@@ -29,10 +29,12 @@ var streamed = map[string]bool{
 
 func isStreamed(method string) bool { return streamed[method] || strings.HasSuffix(method, "Stream") }
 
-// director says where apid sends a call: to its own machine, to one other (node) or to several (nodes).
+// director decides where apid sends a call: to its own machine, to one other (node) or to several
+// (nodes).
 type director struct {
 	local proxy.Backend
-	// remote finds the apid of another machine; workers have none, as their certificate lets them speak only for themselves.
+	// remote finds the apid of another machine. Workers have none, because their certificate is
+	// only for themselves.
 	remote func(target string) proxy.Backend
 	// isLocal reports whether a target is this machine itself.
 	isLocal func(target string) bool

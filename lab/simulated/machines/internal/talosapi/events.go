@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// stages gives the stage's name in events.
+// stages maps stages to their names in events.
 var stages = map[runtime.MachineStage]machineapi.MachineStatusEvent_MachineStage{
 	runtime.MachineStageBooting:     machineapi.MachineStatusEvent_BOOTING,
 	runtime.MachineStageMaintenance: machineapi.MachineStatusEvent_MAINTENANCE,
@@ -20,9 +20,10 @@ var stages = map[runtime.MachineStage]machineapi.MachineStatusEvent_MachineStage
 	runtime.MachineStageResetting:   machineapi.MachineStatusEvent_RESETTING,
 }
 
-// Events answers `talosctl events` with the changes of the machine's status; other events are not simulated.
+// Events answers `talosctl events` with the changes of the machine's status. Other events are not
+// simulated.
 func (m *machined) Events(request *machineapi.EventsRequest, stream machineapi.MachineService_EventsServer) error {
-	// The first event is empty: it tells the caller that the stream has begun.
+	// The first event is empty: it signals that the stream has begun.
 	if err := stream.Send(&machineapi.Event{Data: &anypb.Any{}, Id: eventID(), ActorId: request.GetWithActorId()}); err != nil {
 		return err
 	}
@@ -32,7 +33,8 @@ func (m *machined) Events(request *machineapi.EventsRequest, stream machineapi.M
 		return err
 	}
 
-	// The first change is the present state, which belongs to the past unless the caller asks for that.
+	// The first change is the current state, which belongs to the past unless the caller asks for
+	// that.
 	past := request.GetTailEvents() == 0
 
 	for {

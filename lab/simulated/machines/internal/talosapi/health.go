@@ -24,7 +24,8 @@ import (
 	"firstlight.dev/lab/machines/internal/config"
 )
 
-// HealthCheck runs Talos's own list of checks, with Talos's own code, against the simulated machines and the real API server.
+// HealthCheck runs Talos's own list of checks, with Talos's own code, against the simulated
+// machines and the real API server.
 func (m *machined) HealthCheck(request *clusterapi.HealthCheckRequest, stream clusterapi.ClusterService_HealthCheckServer) error {
 	if err := m.checkReach(request.GetClusterInfo().GetForceEndpoint()); err != nil {
 		return err
@@ -39,7 +40,7 @@ func (m *machined) HealthCheck(request *clusterapi.HealthCheckRequest, stream cl
 	ctx, cancel := context.WithTimeout(stream.Context(), request.GetWaitTimeout().AsDuration())
 	defer cancel()
 
-	// The checks act with the roles of the caller.
+	// The checks run with the roles of the caller.
 	md := metadata.New(nil)
 	authz.SetMetadata(md, authz.GetRoles(stream.Context()))
 	ctx = metadata.NewOutgoingContext(ctx, md)
@@ -63,7 +64,8 @@ func (m *machined) HealthCheck(request *clusterapi.HealthCheckRequest, stream cl
 	return check.Wait(ctx, &subject, append(check.DefaultClusterChecks(), check.ExtraClusterChecks()...), &progress{stream: stream})
 }
 
-// checkReach keeps the checks on the loopback network, wherever the request or an applied configuration points.
+// checkReach keeps the checks on the loopback network, wherever the request or an applied
+// configuration points.
 func (m *machined) checkReach(forced string) error {
 	endpoint := forced
 	if endpoint == "" && m.node.Config() != nil {
@@ -77,7 +79,8 @@ func (m *machined) checkReach(forced string) error {
 	return nil
 }
 
-// clusterInfo is the list of machines: the one in the request, else the discovered one, else that of Kubernetes.
+// clusterInfo is the list of machines: the one in the request, else the discovered one, else that
+// of Kubernetes.
 func (m *machined) clusterInfo(ctx context.Context, request *clusterapi.HealthCheckRequest, kubernetes *cluster.KubernetesClient) (cluster.Info, error) {
 	controlPlanes, workers := request.GetClusterInfo().GetControlPlaneNodes(), request.GetClusterInfo().GetWorkerNodes()
 	if len(controlPlanes)+len(workers) > 0 {
@@ -109,15 +112,15 @@ func listedCluster(controlPlanes, workers []string) (cluster.Info, error) {
 	return listed{machine.TypeControlPlane: controlPlaneInfos, machine.TypeWorker: workerInfos}, nil
 }
 
-// Nodes lists all machines.
+// Nodes returns all machines.
 func (l listed) Nodes() []cluster.NodeInfo {
 	return append(append([]cluster.NodeInfo(nil), l[machine.TypeControlPlane]...), l[machine.TypeWorker]...)
 }
 
-// NodesByType lists the machines of one type.
+// NodesByType returns the machines of one type.
 func (l listed) NodesByType(t machine.Type) []cluster.NodeInfo { return l[t] }
 
-// progress tells the caller what is waited for, once for each change.
+// progress reports to the caller what is waited for, once per change.
 type progress struct {
 	stream clusterapi.ClusterService_HealthCheckServer
 	last   string
@@ -134,7 +137,7 @@ func (p *progress) Update(condition conditions.Condition) {
 	p.stream.Send(&clusterapi.HealthCheckProgress{Message: strings.TrimSpace(line)}) //nolint:errcheck // the check itself notices that the caller is gone
 }
 
-// socketClients gives the client of the machine's own apid.
+// socketClients returns the client of the machine's own apid.
 type socketClients struct {
 	socket dialer
 	client *client.Client

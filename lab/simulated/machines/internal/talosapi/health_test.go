@@ -15,7 +15,7 @@ import (
 	machineapi "github.com/siderolabs/talos/pkg/machinery/api/machine"
 )
 
-// health runs the server's health check and gives what it said and how it ended.
+// health runs the server's health check and returns its messages and its result.
 func (s *site) health(cluster *clusterapi.ClusterInfo) ([]string, error) {
 	s.t.Helper()
 
@@ -60,7 +60,7 @@ func TestHealthWaitsForEtcdBeforeABootstrap(t *testing.T) {
 	}
 }
 
-func TestHealthGoesOnToKubernetesAfterABootstrap(t *testing.T) {
+func TestHealthContinuesWithKubernetesAfterABootstrap(t *testing.T) {
 	s := newSite(t, 205)
 
 	if err := s.operator("cp-1").Bootstrap(s.limited(), &machineapi.BootstrapRequest{}); err != nil {
@@ -69,7 +69,8 @@ func TestHealthGoesOnToKubernetesAfterABootstrap(t *testing.T) {
 
 	s.pass(3 * time.Second)
 
-	// Only the bootstrapped machine is asked after, as the others wait for a Kubernetes that this test has not got.
+	// Only the bootstrapped machine is checked, because the others wait for a Kubernetes that this
+	// test does not have.
 	said, err := s.health(&clusterapi.ClusterInfo{ControlPlaneNodes: []string{s.ip("cp-1")}})
 
 	if status.Code(err) != codes.DeadlineExceeded {

@@ -22,7 +22,8 @@ import (
 
 // machined executes the calls of one machine.
 //
-// What it embeds answers the calls that are not simulated with Unimplemented, which is never more than a real machine gives.
+// The embedded types answer calls that are not simulated with Unimplemented, which is never more
+// than a real machine gives.
 type machined struct {
 	machineapi.UnimplementedMachineServiceServer
 	clusterapi.UnimplementedClusterServiceServer
@@ -32,11 +33,11 @@ type machined struct {
 	kubeconfig KubeconfigFunc
 	// socket leads to the machine's own apid.
 	socket dialer
-	// stopped ends with the server, so that followers of logs and events do not hold it up.
+	// stopped ends with the server, so that followers of logs and events do not delay it.
 	stopped context.Context
 }
 
-// startMachined starts the machined of a machine and gives the way to it.
+// startMachined starts the machined of a machine and returns the connection to it.
 func (f *Factory) startMachined(owner *Server, node *machine.Node, socket dialer) dialer {
 	stopped, cancel := context.WithCancel(context.Background())
 	service := &machined{node: node, kubeconfig: f.Kubeconfig, socket: socket, stopped: stopped}
@@ -75,7 +76,7 @@ func registerResources(grpcServer *grpc.Server, node *machine.Node) {
 	cosiv1alpha1.RegisterStateServer(grpcServer, server.NewState(filtered))
 }
 
-// checkControlPlane refuses what only control plane machines can do.
+// checkControlPlane rejects what only control plane machines can do.
 func (m *machined) checkControlPlane(name string) error {
 	if m.node.IsControlPlane() {
 		return nil

@@ -16,14 +16,15 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// maintenanceService is what a machine without configuration offers: its resources to look at, and to be given a configuration.
+// maintenanceService is what a machine without configuration offers: reading its resources, and
+// applying a configuration.
 type maintenanceService struct {
 	machineapi.UnimplementedMachineServiceServer
 
 	node *machine.Node
 }
 
-// maintenance makes the server of a machine in maintenance mode.
+// maintenance creates the server of a machine in maintenance mode.
 func (f *Factory) maintenance(endpoint machine.Endpoint) (*Server, error) {
 	config, err := maintenanceTLS(endpoint.Node)
 	if err != nil {
@@ -42,7 +43,7 @@ func (f *Factory) maintenance(endpoint machine.Endpoint) (*Server, error) {
 	return &Server{outside: server}, nil
 }
 
-// Register registers the services of maintenance mode; every call that is not among them is Unimplemented.
+// Register registers the services of maintenance mode. Every other call is Unimplemented.
 func (s *maintenanceService) Register(grpcServer *grpc.Server) {
 	machineapi.RegisterMachineServiceServer(grpcServer, s)
 	registerResources(grpcServer, s.node)

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// metal is the platform that the machines claim to be; the validation of a configuration asks for it.
+// metal is the platform of the machines. The validation of a configuration needs it.
 type metal struct{}
 
 func (metal) String() string        { return "metal" }
@@ -26,7 +26,8 @@ func (m *machined) Reboot(context.Context, *machineapi.RebootRequest) (*machinea
 	return &machineapi.RebootResponse{Messages: []*machineapi.Reboot{{ActorId: rand.Text()}}}, nil
 }
 
-// ApplyConfiguration answers `talosctl apply-config`; a change always takes a reboot here, where Talos spares it for some.
+// ApplyConfiguration answers `talosctl apply-config`. Every change reboots the machine here, while
+// Talos avoids that for some.
 func (m *machined) ApplyConfiguration(_ context.Context, request *machineapi.ApplyConfigurationRequest) (*machineapi.ApplyConfigurationResponse, error) {
 	provider, err := configloader.NewFromBytes(request.GetData())
 	if err != nil {
@@ -85,7 +86,8 @@ func modeName(mode machineapi.ApplyConfigurationRequest_Mode) string {
 	return strings.ReplaceAll(strings.ToLower(mode.String()), "_", "-")
 }
 
-// ApplyConfiguration answers `talosctl apply-config --insecure`: the machine installs itself and boots into its configuration.
+// ApplyConfiguration answers `talosctl apply-config --insecure`: the machine installs itself and
+// boots into its configuration.
 func (s *maintenanceService) ApplyConfiguration(_ context.Context, request *machineapi.ApplyConfigurationRequest) (*machineapi.ApplyConfigurationResponse, error) {
 	switch request.GetMode() {
 	case machineapi.ApplyConfigurationRequest_TRY, machineapi.ApplyConfigurationRequest_REBOOT, machineapi.ApplyConfigurationRequest_AUTO:

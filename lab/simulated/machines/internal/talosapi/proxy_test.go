@@ -66,7 +66,7 @@ func TestAMachineJudgesTheOthersCertificatesByItsOwnClock(t *testing.T) {
 	}
 }
 
-func TestTargetsThatAreNoMachines(t *testing.T) {
+func TestTargetsThatAreNotMachines(t *testing.T) {
 	s := newSite(t, 202)
 	operator := s.operator("cp-1")
 

@@ -17,7 +17,8 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// Reset answers `talosctl reset`: it refuses what Talos refuses, in its order and words, before anything is wiped.
+// Reset answers `talosctl reset`. Before anything is wiped it refuses what Talos refuses, in its
+// order and words.
 func (m *machined) Reset(ctx context.Context, request *machineapi.ResetRequest) (*machineapi.ResetResponse, error) {
 	if err := checkUserDisks(request); err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func (m *machined) Reset(ctx context.Context, request *machineapi.ResetRequest) 
 	return &machineapi.ResetResponse{Messages: []*machineapi.Reset{{ActorId: rand.Text()}}}, nil
 }
 
-// wiped says what of the machine a request wipes.
+// wiped returns what a request wipes of the machine.
 func wiped(request *machineapi.ResetRequest) machine.Reset {
 	reset := machine.Reset{Graceful: request.GetGraceful(), Ephemeral: true, Config: true}
 
@@ -54,7 +55,8 @@ func wiped(request *machineapi.ResetRequest) machine.Reset {
 	return reset
 }
 
-// checkUserDisks finds none of the disks: the machines here show no disk, the system disk neither, which a real one refuses as such.
+// checkUserDisks finds none of the disks: the machines here have no disks, not even the system
+// disk, which a real one would refuse as such.
 func checkUserDisks(request *machineapi.ResetRequest) error {
 	wanted := request.GetUserDisksToWipe()
 	if len(wanted) == 0 {

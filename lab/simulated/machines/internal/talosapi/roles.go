@@ -2,7 +2,7 @@ package talosapi
 
 import "github.com/siderolabs/talos/pkg/machinery/role"
 
-// The audiences of calls: who may call what, as machined of Talos 1.12 has it.
+// The audiences of calls: who may call what, as in machined of Talos 1.12.
 var (
 	admins    = role.MakeSet(role.Admin)
 	operators = role.MakeSet(role.Admin, role.Operator)
@@ -11,7 +11,7 @@ var (
 	backups   = role.MakeSet(role.Admin, role.Operator, role.EtcdBackup)
 )
 
-// machineCalls are the calls of machine.MachineService by audience; what is not listed is for admins.
+// machineCalls are the calls of machine.MachineService by audience. All others are for admins.
 var machineCalls = []struct {
 	audience role.Set
 	names    []string

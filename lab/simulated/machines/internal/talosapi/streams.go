@@ -18,10 +18,11 @@ import (
 	"firstlight.dev/lab/machines/internal/machine"
 )
 
-// followInterval is how often a followed log is looked at.
+// followInterval is how often a followed log is checked.
 const followInterval = 200 * time.Millisecond
 
-// bootIDPath is the one file that talosctl reads by itself, to see whether a machine has rebooted.
+// bootIDPath is the only file that talosctl reads by itself, to detect whether a machine has
+// rebooted.
 const bootIDPath = "/proc/sys/kernel/random/boot_id"
 
 // Kubeconfig answers `talosctl kubeconfig` with a tar.gz of one file, as Talos does.
@@ -71,7 +72,7 @@ func tarGz(name string, content []byte) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-// Read answers for the boot id only; there is no file system behind the machine.
+// Read answers for the boot id only. There is no file system behind the machine.
 func (m *machined) Read(request *machineapi.ReadRequest, stream machineapi.MachineService_ReadServer) error {
 	if request.GetPath() != bootIDPath {
 		return status.Errorf(codes.Unimplemented, "reading %s is not simulated", request.GetPath())
@@ -80,7 +81,7 @@ func (m *machined) Read(request *machineapi.ReadRequest, stream machineapi.Machi
 	return stream.Send(&common.Data{Bytes: []byte(m.node.BootID() + "\n")})
 }
 
-// Dmesg answers `talosctl dmesg` with what the simulated machine did.
+// Dmesg answers `talosctl dmesg` with the actions of the simulated machine.
 func (m *machined) Dmesg(request *machineapi.DmesgRequest, stream machineapi.MachineService_DmesgServer) error {
 	after := 0
 	if request.GetTail() {
@@ -102,7 +103,8 @@ func (m *machined) Dmesg(request *machineapi.DmesgRequest, stream machineapi.Mac
 	})
 }
 
-// Logs answers `talosctl logs` with the events of the service, as there is no program behind it that could write more.
+// Logs answers `talosctl logs` with the events of the service, because there is no program that
+// could log more.
 func (m *machined) Logs(request *machineapi.LogsRequest, stream machineapi.MachineService_LogsServer) error {
 	known := false
 
@@ -150,7 +152,8 @@ func tail(lines []machine.ConsoleLine, count int32) []machine.ConsoleLine {
 	return lines[len(lines)-int(count):]
 }
 
-// follow sends what there is, and with following goes on until the caller or the machine leaves.
+// follow sends the available lines and, if following, continues until the caller or the machine is
+// gone.
 func (m *machined) follow(following bool, stream grpc.ServerStream, send func() error) error {
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()

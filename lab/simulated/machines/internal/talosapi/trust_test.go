@@ -24,7 +24,7 @@ import (
 	"firstlight.dev/lab/machines/internal/faults"
 )
 
-func TestAMachineOfOtherSecretsIsNotTrusted(t *testing.T) {
+func TestAMachineWithOtherSecretsIsNotTrusted(t *testing.T) {
 	s := newSite(t, 203)
 	s.faults["cp-1"] = faults.Set{WrongCA: true}
 	s.pass(time.Second)
@@ -58,7 +58,7 @@ func TestAClientWithoutCertificateIsRefused(t *testing.T) {
 	}
 }
 
-func TestReadersReadAndNoMore(t *testing.T) {
+func TestReadersMayOnlyRead(t *testing.T) {
 	s := newSite(t, 203)
 	reader := s.client(s.withRole(role.Reader), "cp-1")
 
@@ -70,7 +70,8 @@ func TestReadersReadAndNoMore(t *testing.T) {
 		t.Errorf("bootstrap: %v", err)
 	}
 
-	// The role must survive the way over another machine, whose own certificate may act for anybody.
+	// The role must survive forwarding by another machine, whose own certificate may act for
+	// anybody.
 	if err := reader.Bootstrap(client.WithNode(s.limited(), s.ip("cp-2")), &machineapi.BootstrapRequest{}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("bootstrap of another machine: %v", err)
 	}
@@ -156,7 +157,7 @@ func TestTheClockIsTheComputersWithTheFaultsSkew(t *testing.T) {
 	}
 }
 
-// insecure gives a client like that of `talosctl --insecure`.
+// insecure returns a client like that of `talosctl --insecure`.
 func (s *site) insecure(hostname string) *client.Client {
 	s.t.Helper()
 
@@ -170,7 +171,7 @@ func (s *site) insecure(hostname string) *client.Client {
 	return c
 }
 
-// withRole gives a talosconfig of the lab's authority for another role.
+// withRole returns a talosconfig of the lab's authority for another role.
 func (s *site) withRole(r role.Role) *clientconfig.Config {
 	s.t.Helper()
 

@@ -1,7 +1,8 @@
-// Package egress is the only way from the API server to anything else: kubelets, webhooks and aggregated APIs.
+// Package egress is the API server's only way to kubelets, webhooks and aggregated APIs.
 //
-// The API server asks this proxy (HTTP CONNECT) instead of dialling. Only kubelets are reached, that is KWOK. Addresses of
-// services and pods exist in no network here, so they are refused with a reason, and no packet ever leaves loopback.
+// The API server asks this proxy (HTTP CONNECT) instead of dialling. Only kubelets can be reached,
+// and that is KWOK. Addresses of services and pods exist in no network here, so they are refused
+// with a reason, and no packet ever leaves loopback.
 package egress
 
 import (
@@ -19,15 +20,15 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Options are what the proxy needs to decide where a connection may go.
+// Options determine where a connection may go.
 type Options struct {
 	Client kubernetes.Interface
 	Log    *slog.Logger
-	// KubeletPort is KWOK's port on 127.0.0.1, which answers for every node's kubelet.
+	// KubeletPort is KWOK's port on 127.0.0.1, which stands for every node's kubelet.
 	KubeletPort int
 }
 
-// Serve answers the API server until the context ends.
+// Serve serves the API server until the context ends.
 func Serve(ctx context.Context, listener net.Listener, opts Options) {
 	server := &http.Server{Handler: &proxy{Options: opts}, ReadHeaderTimeout: 10 * time.Second}
 
@@ -64,7 +65,7 @@ func (p *proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	defer downstream.Close()
 
 	if err != nil {
-		// The API server shows the status line only, so the reason goes there.
+		// The API server shows only the status line, so the reason goes there.
 		_, _ = fmt.Fprintf(downstream, "HTTP/1.1 503 %s\r\nContent-Length: 0\r\n\r\n", strings.ReplaceAll(err.Error(), "\n", " "))
 
 		return
@@ -90,19 +91,19 @@ func (p *proxy) dial(ctx context.Context, wanted string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", target)
 }
 
-// pipe copies one direction and then ends it, so that the other side notices.
+// pipe copies one direction and then closes it, so that the other side notices.
 func pipe(to net.Conn, from io.Reader) {
-	_, _ = io.Copy(to, from) // the end of either side is the end of the connection, for whatever reason
+	_, _ = io.Copy(to, from) // the end of either side ends the connection, whatever the reason
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 }
 
-// target says where a connection really goes.
+// target returns the address that a connection really goes to.
 func (p *proxy) target(ctx context.Context, wanted string) (string, error) {
 	host, port, err := net.SplitHostPort(wanted)
 	if err != nil {
-		return "", fmt.Errorf("cannot understand the address %q: %w", wanted, err)
+		return "", fmt.Errorf("cannot parse the address %q: %w", wanted, err)
 	}
 
 	if address := net.ParseIP(host); address != nil && address.IsLoopback() {

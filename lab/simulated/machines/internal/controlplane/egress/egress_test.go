@@ -60,7 +60,7 @@ func webhook() *corev1.Service {
 	}
 }
 
-// ask connects through the proxy and gives the status line and what came after.
+// ask connects through the proxy and returns the status line and what follows it.
 func ask(t *testing.T, target string, opts Options, objects ...runtime.Object) (string, string) {
 	t.Helper()
 

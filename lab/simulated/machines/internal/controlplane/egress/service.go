@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// refuseService says which service the API server cannot reach, and why.
+// refuseService names the service that the API server cannot reach, and the reason.
 func refuseService(ctx context.Context, client kubernetes.Interface, host string) error {
 	if labels := strings.Split(host, "."); len(labels) >= 3 && labels[2] == "svc" {
 		return unreachable(labels[1], labels[0])

@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// addresses hands out pod addresses from the nodes' pod networks. What the pods' statuses say is the truth; the map only
-// bridges the moment until a status that was written comes back.
+// addresses assigns pod addresses from the nodes' pod networks. The pods' statuses are the truth;
+// the map only covers the time until a written status comes back.
 type addresses struct {
 	mu    sync.Mutex
 	taken map[string]netip.Addr
@@ -17,7 +17,7 @@ type addresses struct {
 
 func newAddresses() *addresses { return &addresses{taken: map[string]netip.Addr{}} }
 
-// take gives the pod the first free address of its node's network; the first two belong to the node.
+// take assigns the first free address of the node's network. The first two belong to the node.
 func (a *addresses) take(key, network string, others []*corev1.Pod) (string, error) {
 	prefix, err := netip.ParsePrefix(network)
 	if err != nil {
@@ -41,7 +41,7 @@ func (a *addresses) take(key, network string, others []*corev1.Pod) (string, err
 		}
 	}
 
-	return "", fmt.Errorf("cannot give pod %s an address: the network %s is full", key, network)
+	return "", fmt.Errorf("cannot assign an address to pod %s: the network %s is full", key, network)
 }
 
 func (a *addresses) used(others []*corev1.Pod) map[netip.Addr]bool {
@@ -60,7 +60,7 @@ func (a *addresses) used(others []*corev1.Pod) map[netip.Addr]bool {
 	return used
 }
 
-// release frees the address of a pod that is gone.
+// release frees the address of a deleted pod.
 func (a *addresses) release(key string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -17,17 +17,21 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Fault model of pods. The key "pods" of faults.json names pods by "namespace/beginning of the name" and what is wrong, either by one of
-// these words or by an object that also says which container, and what is heard of it:
+// Fault model of pods. The key "pods" of faults.json maps "namespace/prefix of the name" to a
+// fault: one of these words, or an object that also has the container and the message that the pod
+// reports:
 //
-//	image_pull   the pod's images cannot be pulled: it is stuck in ImagePullBackOff; message is what the registry said
-//	no_sandbox   its sandbox cannot be made: it is stuck in ContainerCreating
-//	start_error  a container cannot be started by the runtime; message is what the runtime said
-//	crash        a container ends with exit code 1 again and again; message is the end of its log, which a pod's status shows only
-//	             where terminationMessagePolicy says so
+//	image_pull   the pod's images cannot be pulled: it stays in ImagePullBackOff;
+//	             message is the registry's answer
+//	no_sandbox   its sandbox cannot be created: it stays in ContainerCreating
+//	start_error  the runtime cannot start a container; message is the runtime's error
+//	crash        a container exits with code 1 repeatedly; message is the end of its log, which a
+//	             pod's status shows only if its terminationMessagePolicy says so
 //
-// A fault concerns pods that have not started yet, and that have its container if it names one; what runs goes on, as in reality. It ends when
-// its line is taken out. One that cannot be read holds up the pods that it might concern, and the log says why.
+// A fault affects pods that have not started yet and, if it names a container, only pods that have
+// it. Running pods keep running, as in reality. The fault ends when its line is removed. A fault
+// that cannot be parsed blocks the pods that it might affect, and the log reports why.
+//
 // What never breaks here: a pod that started stays up, and its containers never restart.
 const (
 	imagePull  = "image_pull"
@@ -39,18 +43,20 @@ const (
 // startErrorCode is the exit code that containerd gives a container that never ran.
 const startErrorCode = 128
 
-// faultRetry is how soon a pod finds out that its fault is over.
+// faultRetry is how soon a pod notices that its fault is over.
 const faultRetry = time.Second
 
-// fault is what is wrong with a pod.
+// fault is the fault of a pod.
 type fault struct {
 	Kind string `json:"fault"`
-	// Container is the one that fails, in the pods that have it; the first that is no init container if nothing is said.
+	// Container is the container that fails in pods that have it; by default the first one that is
+	// not an init container.
 	Container string `json:"container"`
 	Message   string `json:"message"`
 }
 
-// UnmarshalJSON reads a word or an object, and refuses a misspelt key of that: it would change what breaks without a word.
+// UnmarshalJSON reads a word or an object. It rejects a misspelt key, which would silently change
+// the fault.
 func (f *fault) UnmarshalJSON(raw []byte) error {
 	if json.Unmarshal(raw, &f.Kind) == nil {
 		return nil
@@ -64,7 +70,7 @@ func (f *fault) UnmarshalJSON(raw []byte) error {
 	return decoder.Decode((*plain)(f))
 }
 
-// podFault gives the fault of a pod; the longest beginning of its name counts.
+// podFault returns the fault of a pod. The longest prefix of its name counts.
 func podFault(path string, pod *corev1.Pod) (fault, error) {
 	raw, err := os.ReadFile(path)
 	if path == "" || errors.Is(err, fs.ErrNotExist) {
@@ -93,27 +99,27 @@ func podFault(path string, pod *corev1.Pod) (fault, error) {
 		case imagePull, noSandbox, startError, crash:
 			longest, found = beginning, one
 		default:
-			return fault{}, fmt.Errorf("cannot use the faults in %s: %q of %s is no fault of a pod", path, one.Kind, beginning)
+			return fault{}, fmt.Errorf("cannot use the faults in %s: %q of %s is not a fault of a pod", path, one.Kind, beginning)
 		}
 	}
 
 	return found, nil
 }
 
-// spares reports whether the fault is of a container that the pod has not.
+// spares reports whether the fault is of a container that the pod does not have.
 func (f fault) spares(pod *corev1.Pod) bool {
 	return f.Container != "" && !slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers),
 		func(container corev1.Container) bool { return container.Name == f.Container })
 }
 
-// complain says once what is wrong with the faults: each pod is looked at again and again.
+// complain logs an error in the faults once, because each pod is checked again and again.
 func (k *kubelets) complain(message string) {
 	if _, before := k.complaints.LoadOrStore(message, true); !before {
 		k.Log.Error(message)
 	}
 }
 
-// suffer shows a pod's fault in its status, once.
+// suffer writes a pod's fault to its status, once.
 func (k *kubelets) suffer(ctx context.Context, fault fault, pod *corev1.Pod) error {
 	statuses := fault.statuses(pod)
 	if len(statuses) == 0 || alreadyShown(pod) {
@@ -127,13 +133,14 @@ func (k *kubelets) suffer(ctx context.Context, fault fault, pod *corev1.Pod) err
 
 	_, err = k.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil {
-		return fmt.Errorf("cannot show the fault of pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		return fmt.Errorf("cannot write the fault of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 
 	return nil
 }
 
-// statuses are what the kubelet says of the containers that fail, by the field of the pod's status.
+// statuses are the container statuses that the kubelet reports for the failing containers, by field
+// of the pod's status.
 func (f fault) statuses(pod *corev1.Pod) map[string]any {
 	shown := map[string]any{}
 
@@ -200,7 +207,7 @@ func waiting(reason, message string) map[string]any {
 	return map[string]any{"waiting": map[string]any{"reason": reason, "message": message}}
 }
 
-// alreadyShown reports whether a container waits for more than its turn.
+// alreadyShown reports whether a container already waits with a reason of its own.
 func alreadyShown(pod *corev1.Pod) bool {
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if state := status.State.Waiting; state != nil && strings.HasSuffix(state.Reason, "BackOff") {

@@ -1,9 +1,10 @@
-// Package kubelet plays the part of the kubelets (and of Cilium's operator) that KWOK's stages cannot: what depends on more
-// than one object.
+// Package kubelet simulates the parts of the kubelets (and of Cilium's operator) that depend on
+// more than one object, which KWOK's stages cannot.
 //
-// A node's network works while a Cilium agent pod on it is ready; the node's condition NetworkUnavailable says so, and
-// KWOK's stages make the node Ready from it. A pod gets its sandbox, that is its address and the condition
-// PodReadyToStartContainers, once its node has a network, or at once if it uses the host's network.
+// A node's network works while a Cilium agent pod on it is ready. The node's condition
+// NetworkUnavailable reports that, and KWOK's stages make the node Ready from it. A pod gets its
+// sandbox (its address and the condition PodReadyToStartContainers) once its node has a network, or
+// at once if it uses the host's network.
 package kubelet
 
 import (
@@ -25,8 +26,8 @@ const (
 	byNode  = "node"
 )
 
-// A node with this label has a kubelet: KWOK and this package play it. (It is no annotation, because KWOK would not
-// notice that one is gone.)
+// A node with this label has a kubelet, simulated by KWOK and this package. It is not an
+// annotation, because KWOK does not notice when an annotation is removed.
 const (
 	PoweredLabel = "lab.firstlight.dev/kubelet"
 	Powered      = "runs"
@@ -36,9 +37,10 @@ const (
 type Options struct {
 	Client kubernetes.Interface
 	Log    *slog.Logger
-	// FaultsFile may name faults of pods.
+	// FaultsFile may contain faults of pods.
 	FaultsFile string
-	// NetworkGrace is how long a node keeps its network after its Cilium agent is gone; zero means a sensible time.
+	// NetworkGrace is how long a node keeps its network after its Cilium agent is gone. Zero means
+	// the default.
 	NetworkGrace time.Duration
 }
 
@@ -53,11 +55,11 @@ type kubelets struct {
 	addresses *addresses
 	lost      *lostSince
 	warned    sync.Map
-	// complaints are what was said of the faults.
+	// complaints are the errors in the faults that were logged.
 	complaints sync.Map
 }
 
-// Run acts until the context ends.
+// Run runs until the context ends.
 func Run(ctx context.Context, opts Options) {
 	if opts.NetworkGrace == 0 {
 		opts.NetworkGrace = 5 * time.Second
@@ -103,7 +105,8 @@ func newQueue() workqueue.TypedRateLimitingInterface[string] {
 	return workqueue.NewTypedRateLimitingQueue(limiter)
 }
 
-// watch sends changed nodes and pods to their queues; a Cilium pod also concerns its node, a node all pods on it.
+// watch queues changed nodes and pods. A Cilium pod also affects its node, and a node all pods on
+// it.
 func (k *kubelets) watch(factory informers.SharedInformerFactory) error {
 	pods := factory.Core().V1().Pods().Informer()
 	nodes := factory.Core().V1().Nodes()
@@ -193,7 +196,7 @@ func (k *kubelets) podsOn(node string) []*corev1.Pod {
 	return pods
 }
 
-// work takes keys from one queue; what fails is tried again later.
+// work processes the keys of one queue. Failed ones are retried later.
 func (k *kubelets) work(ctx context.Context, queue workqueue.TypedRateLimitingInterface[string], sync func(context.Context, string) error) {
 	for {
 		key, shutdown := queue.Get()

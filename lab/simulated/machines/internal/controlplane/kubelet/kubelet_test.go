@@ -92,7 +92,7 @@ func (c cluster) await(what string, look func() bool) {
 	}
 }
 
-// never gives what must not happen a moment to happen.
+// never waits a moment for something that must not happen.
 func (c cluster) never(what string, look func() bool) {
 	c.Helper()
 
@@ -274,7 +274,7 @@ func TestEachFaultOfAPodShowsAsAKubeletShowsIt(t *testing.T) {
 	}
 }
 
-func TestAFaultThatIsNoneIsNamed(t *testing.T) {
+func TestAnInvalidFaultIsReported(t *testing.T) {
 	for content, want := range map[string]string{
 		`"explodes"`: `"explodes"`,
 		`{"fault": "crash", "contianer": "agent"}`: `unknown field "contianer"`,
@@ -290,7 +290,7 @@ func TestAFaultThatIsNoneIsNamed(t *testing.T) {
 	}
 }
 
-func TestAFaultOfAContainerSparesPodsWithoutIt(t *testing.T) {
+func TestAFaultOfAContainerDoesNotAffectPodsWithoutIt(t *testing.T) {
 	faults := filepath.Join(t.TempDir(), "faults.json")
 	if err := os.WriteFile(faults, []byte(`{"pods": {"kube-system/cilium-": {"fault": "crash", "container": "agent"}}}`), 0o600); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// syncNode makes the node's condition NetworkUnavailable say what its Cilium agent makes true.
+// syncNode sets the node's condition NetworkUnavailable according to its Cilium agent.
 func (k *kubelets) syncNode(ctx context.Context, name string) error {
 	node, err := k.nodes.Get(name)
 	if apierrors.IsNotFound(err) {
@@ -41,7 +41,8 @@ func (k *kubelets) syncNode(ctx context.Context, name string) error {
 		return k.patchNetwork(ctx, name, networkUp())
 	}
 
-	// A restarting agent leaves its CNI configuration in place, so the node keeps its network for a while.
+	// A restarting agent leaves its CNI configuration in place, so the node keeps its network for a
+	// while.
 	if rest := k.NetworkGrace - k.lost.since(name); rest > 0 {
 		k.nodeQueue.AddAfter(name, rest)
 
@@ -53,7 +54,7 @@ func (k *kubelets) syncNode(ctx context.Context, name string) error {
 	return k.patchNetwork(ctx, name, networkGone())
 }
 
-// agentReady says whether a Cilium agent pod on the node is ready.
+// agentReady reports whether a Cilium agent pod on the node is ready.
 func (k *kubelets) agentReady(node string) bool {
 	for _, pod := range k.podsOn(node) {
 		if isCiliumAgent(pod) && pod.DeletionTimestamp == nil && podReady(pod) {
@@ -89,7 +90,7 @@ func networkUp() map[string]any {
 	}
 }
 
-// networkGone takes the condition away: before Cilium, a node has none.
+// networkGone removes the condition. Before Cilium, a node does not have it.
 func networkGone() map[string]any {
 	return map[string]any{"$patch": "delete", "type": corev1.NodeNetworkUnavailable}
 }
@@ -118,7 +119,7 @@ func podReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// lostSince remembers since when nodes are without their agent.
+// lostSince records since when nodes are without their agent.
 type lostSince struct {
 	mu    sync.Mutex
 	times map[string]time.Time

@@ -13,18 +13,19 @@ import (
 
 const (
 	nudgeEvery = time.Second
-	// stuckAfter is far more than any stage's delay.
+	// stuckAfter is much longer than any stage's delay.
 	stuckAfter = 5 * time.Second
 )
 
-// seen is a version of a pod, and when it was seen first.
+// seen is a version of a pod and the time when it was first seen.
 type seen struct {
 	version string
 	since   time.Time
 }
 
-// nudgeStuckPods writes to pods that wait for a stage of KWOK for too long, so that KWOK looks at them again. KWOK handles
-// the events of one pod side by side: if two come at once, it may act on the older one and forget the newer.
+// nudgeStuckPods writes to pods that have waited too long for a stage of KWOK, so that KWOK handles
+// them again. KWOK handles the events of one pod concurrently: if two arrive at once, it may act on
+// the older one and drop the newer.
 func (k *kubelets) nudgeStuckPods(ctx context.Context) {
 	known := map[types.UID]seen{}
 
@@ -40,7 +41,7 @@ func (k *kubelets) nudgeStuckPods(ctx context.Context) {
 	}
 }
 
-// nudge looks at every pod once; it gives back what it saw of those that wait.
+// nudge checks every pod once and returns what it saw of those that wait.
 func (k *kubelets) nudge(ctx context.Context, before map[types.UID]seen, now time.Time) map[types.UID]seen {
 	after := map[types.UID]seen{}
 
@@ -68,7 +69,7 @@ func (k *kubelets) nudge(ctx context.Context, before map[types.UID]seen, now tim
 	return after
 }
 
-// awaitsStage says whether KWOK's stages would move this pod on.
+// awaitsStage reports whether KWOK's stages would move this pod on.
 func awaitsStage(pod *corev1.Pod) bool {
 	switch {
 	case pod.Spec.NodeName == "":
@@ -90,7 +91,7 @@ func (k *kubelets) powered(name string) bool {
 	return err == nil && node.Labels[PoweredLabel] == Powered
 }
 
-// touch changes nothing that anybody reads, but makes a new version of the pod.
+// touch creates a new version of the pod without changing anything that matters.
 func (k *kubelets) touch(ctx context.Context, pod *corev1.Pod) {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": pod.UID},

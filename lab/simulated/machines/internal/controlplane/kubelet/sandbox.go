@@ -17,7 +17,7 @@ import (
 const networkNotReady = "network is not ready: container runtime network not ready: NetworkReady=false " +
 	"reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
 
-// syncPod gives a bound pod its sandbox as soon as its node can.
+// syncPod creates the sandbox of a bound pod as soon as its node can.
 func (k *kubelets) syncPod(ctx context.Context, key string) error {
 	object, exists, err := k.pods.GetByKey(key)
 	if err != nil {
@@ -38,7 +38,7 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 
 	node, err := k.nodes.Get(pod.Spec.NodeName)
 	if apierrors.IsNotFound(err) {
-		return nil // a pod bound to a node that is gone waits for the garbage collection of pods
+		return nil // a pod bound to a deleted node waits for the garbage collection of pods
 	}
 
 	if err != nil {
@@ -78,8 +78,9 @@ func (k *kubelets) syncPod(ctx context.Context, key string) error {
 	return k.startSandbox(ctx, pod, address, internalAddress(node))
 }
 
-// needsSandbox says whether a pod is bound, alive, and not yet ready to start containers. KWOK's first stage comes before:
-// two writers at the same time would make KWOK take an old view of the pod for its newest and lose its next stage.
+// needsSandbox reports whether a pod is bound, alive, and not yet ready to start containers. KWOK's
+// first stage comes before: with two concurrent writers, KWOK would take an old version of the pod
+// for its newest and lose its next stage.
 func needsSandbox(pod *corev1.Pod) bool {
 	if pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil || isFinished(pod) {
 		return false
@@ -145,7 +146,7 @@ func (k *kubelets) startSandbox(ctx context.Context, pod *corev1.Pod, podIP, hos
 	return nil
 }
 
-// warn tells once, by an event, why the pod waits.
+// warn emits one event with the reason why the pod waits.
 func (k *kubelets) warn(ctx context.Context, key string, pod *corev1.Pod) error {
 	if before, known := k.warned.Swap(key, pod.UID); known && before == pod.UID {
 		return nil
@@ -165,7 +166,7 @@ func (k *kubelets) warn(ctx context.Context, key string, pod *corev1.Pod) error 
 	if err != nil {
 		k.warned.Delete(key)
 
-		return fmt.Errorf("cannot write an event on pod %s: %w", key, err)
+		return fmt.Errorf("cannot create an event for pod %s: %w", key, err)
 	}
 
 	return nil
