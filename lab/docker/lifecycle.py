@@ -55,7 +55,7 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
 
 
 class _Up:
-    """One `up`. It acted if it said anything: every change is reported."""
+    """One `up`. It reports every change, so if it reported nothing, it changed nothing."""
 
     def __init__(
         self, paths: LabPaths, source: Source, chosen: Settings, say: Say, clock: Clock

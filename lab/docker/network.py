@@ -190,8 +190,8 @@ def route_pods(pods: IPv4Network, via: IPv4Address, host: Host) -> bool:
     the route, replies of the Git server go elsewhere. The kernel drops the route with the bridge.
 
     Raises:
-        TargetError: Only root may add the route and sudo asks for a password, or the pods' network
-            means something else here.
+        TargetError: Only root may add the route and sudo asks for a password, or this computer
+            already uses the pods' network for something else.
     """
     if _leads(pods, via):
         return False

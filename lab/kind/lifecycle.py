@@ -90,7 +90,7 @@ def require_engine(environ: Mapping[str, str]) -> Engine:
 
 
 class _Up:
-    """One `up`. It acted if it said anything: every change is reported."""
+    """One `up`. It reports every change, so if it reported nothing, it changed nothing."""
 
     def __init__(self, paths: LabPaths, cluster: Cluster, say: Say, clock: Clock) -> None:
         self._paths = paths

@@ -59,7 +59,7 @@ def etcd_is_bootstrapped(talosctl: Talosctl, cluster: Cluster) -> Condition[Etcd
 def etcd_runs_on_every_control_plane_node(
     talosctl: Talosctl, cluster: Cluster
 ) -> Condition[EtcdMembership]:
-    """Wait until all control plane nodes are etcd members, and every one of them reports all."""
+    """Wait until all control plane nodes are etcd members, and each lists all of them."""
 
     def probe() -> Observation[EtcdMembership]:
         claims = etcd_claims(talosctl, cluster)

@@ -151,7 +151,7 @@ def no_pod_named(kubernetes: Kubernetes, namespace: str, prefix: str) -> Conditi
 def config_map_contains(
     kubernetes: Kubernetes, namespace: str, name: str, expected: Mapping[str, str]
 ) -> Condition[Mapping[str, str]]:
-    """Wait until a ConfigMap contains these values; they are the value."""
+    """Wait until a ConfigMap contains these values, and return them."""
     view = ListWatch(kubernetes, CONFIG_MAPS, namespace=namespace)
 
     def probe() -> Observation[Mapping[str, str]]:

@@ -54,7 +54,7 @@ ROWS = (
         failure_class=FailureClass.FATAL,
         where="git, source-controller",
         cause=(
-            "The key is not among the repository's deploy keys. Or the url is https, "
+            "The key is not among the repository's deploy keys, or the URL is an https URL, "
             "for which Flux needs a user name and a password."
         ),
         remedy=(

@@ -171,7 +171,7 @@ def row(one: CriterionResult, report: Report, links: str) -> dict[str, Any]:
 
 
 def evidence(one: CriterionResult, report: Report, links: str) -> str:
-    """Return all evidence of a criterion, what went wrong first."""
+    """Return all evidence of a criterion, failures first."""
     return str(_macros().evidence(one, report, links))
 
 
@@ -210,7 +210,7 @@ def _timeline(report: Report) -> dict[str, Any] | None:
 def _bars(
     stage: GroupResult, begun: Mapping[str, CriterionResult], whole_s: float
 ) -> list[tuple[CriterionResult, float, float, float]]:
-    """Return each criterion of a stage with the left edge and width of its bar, and its acting."""
+    """Return each criterion of a stage with the left edge, width and acting part of its bar."""
     return [
         (
             one,
