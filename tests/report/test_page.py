@@ -306,7 +306,7 @@ def test_a_full_disk_under_pytest_html_does_not_end_the_run(tmp_path):
         "import errno, os, pathlib\n"
         "write = pathlib.Path.open\n"
         "def full(path, *words, **options):\n"
-        "    if path.name.endswith('.pytest_html') and 'w' in words:\n"
+        "    if path.name.startswith('.report.html.') and 'w' in words:\n"
         "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
         "    return write(path, *words, **options)\n"
         "pathlib.Path.open = full\n",
@@ -333,18 +333,28 @@ def test_nothing_but_the_report_is_left_in_its_folder(tmp_path):
     }
 
 
-def test_the_page_of_a_killed_run_replaces_its_partial_file(tmp_path):
+def test_half_a_page_that_a_killed_run_left_is_removed_by_the_next_run(tmp_path):
     write_suite(tmp_path)
     folder = tmp_path / "reports" / "infra-simulated"
-    folder.mkdir(parents=True)
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait(timeout=60)
-    left = folder / f".report.html.{dead.pid}.pytest_html"
-    left.write_text("half a page", encoding="utf-8")
+    (tmp_path / "killed_writing.py").write_text(
+        "import os, pathlib, signal\n"
+        "open_file = pathlib.Path.open\n"
+        "def die(path, *words, **options):\n"
+        "    file = open_file(path, *words, **options)\n"
+        "    if path.name.startswith('.report.html.') and 'w' in words:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return file\n"
+        "pathlib.Path.open = die\n",
+        encoding="utf-8",
+    )
+    killed = pytest_on(tmp_path, "good", "-p", "killed_writing")
+    left = [path.name for path in folder.iterdir()]
 
     run_pytest(tmp_path, "good")
 
-    assert not left.exists()
+    assert killed.returncode == -9
+    assert [name.startswith(".report.html.") for name in left] == [True]
+    assert left[0] not in {path.name for path in folder.iterdir()}
 
 
 def test_another_path_for_the_page_is_respected(tmp_path):

@@ -1,11 +1,11 @@
-"""The report as `junit.xml`, for what reads test results.
+"""The report as `junit.xml`, for tools that read test results.
 
 A suite for each stage, a case for each criterion. A criterion that another tool tests has one more
 suite, with a case for each of the tool's scenarios.
 
 Only what was verified passes. `failure` stands for the two failures and `skipped` for what was not
 verified, each with verdict and reason; the verdict is also a property of every case. A killed run
-would look good to a reader that counts failures, because everything that it did not reach is
+would look good to a tool that counts failures, because everything that it did not reach is
 skipped. So there is one more suite, `run`, whose only case passes if the run ended properly.
 """
 

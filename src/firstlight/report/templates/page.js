@@ -1,5 +1,5 @@
 "use strict";
-// Filters by one style rule, because pytest-html draws its table anew whenever a row is opened.
+// Filter with one style rule, because pytest-html redraws its table whenever a row is opened.
 document.addEventListener("DOMContentLoaded", () => {
   const sheet = document.head.appendChild(document.createElement("style"));
   const selects = [...document.querySelectorAll(".fl-filter select")];
@@ -29,7 +29,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-fl-ac]").forEach((button) =>
     button.addEventListener("click", () => choose("ac", button.dataset.flAc)));
 
-  // A link to a criterion also opens its evidence, whatever the filter hides.
+  // A link to a criterion also opens its evidence and resets the filter that may hide it.
   const reveal = () => {
     const id = decodeURIComponent(location.hash.slice(1));
     const row = id && document.getElementById(id);
