@@ -218,7 +218,7 @@ def test_a_kubeconfig_that_no_client_can_use_is_made_anew(path: Path):
 
     why = action(scripted({}), write(path, data)).need()
 
-    assert why == f"cannot use the kubeconfig {path}: it is no kubeconfig (Error)"
+    assert why == f"cannot use the kubeconfig {path}: it is not a kubeconfig (Error)"
 
 
 def pushed(document: Said, tmp_path: Path, text: str = "kubeconfig\n"):

@@ -197,7 +197,7 @@ def test_a_status_in_a_manifest_is_not_compared(api: ApiServer, kubernetes: Kube
 def test_a_kind_that_is_fluxs_business_is_refused_in_our_own_words(kubernetes: Kubernetes):
     with pytest.raises(
         FirstlightError,
-        match=r"cannot compare Deployment web: bootstrap/ is for Namespace, Secret, .* alone; let Flux apply it",
+        match=r"cannot compare Deployment web: bootstrap/ may only contain Namespace, Secret, .*; let Flux apply it",
     ):
         difference(
             kubernetes,
@@ -288,12 +288,12 @@ def test_a_secret_that_breaks_the_yaml_around_it_is_never_shown(kubernetes: Kube
 
     with pytest.raises(
         Unreadable,
-        match=r"cannot read secrets\.yaml\.tpl with its secrets: it is no YAML from line \d+, column \d+ on",
+        match=r"cannot read secrets\.yaml\.tpl with its secrets: it is not valid YAML from line \d+, column \d+ on",
     ) as caught:
         action.need()
 
     assert "hunter2" not in str(caught.value)
-    assert "keep it in base64" in caught.value.next_step
+    assert "store it in base64" in caught.value.next_step
     assert not is_retried(caught.value)
 
 

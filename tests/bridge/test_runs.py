@@ -481,8 +481,7 @@ def test_a_run_that_was_killed_is_told_of_and_the_next_one_goes_on(tmp_path: Pat
     result = tiny.run()
 
     assert (
-        "an earlier run was cut off while it was about to make lamp: it is looked at anew"
-        in result.output
+        "an earlier run was killed while it was about to make lamp; checking again" in result.output
     )
     assert [pid for pid in pids if alive(pid)] == []
     assert result.verdicts == {"there-is-a-lamp": "met", "there-is-light": "not ready in time"}
@@ -517,7 +516,7 @@ def test_a_damaged_journal_is_set_aside_and_the_run_says_so(tmp_path: Path):
     result = tiny.run()
 
     assert (
-        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 1 is not as it was written"
+        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 1 was changed after it was written"
         in result.output
     )
     assert (tiny.state / "journal.damaged-1.jsonl").exists()
@@ -529,7 +528,7 @@ SECRETS = {
     "test_10_first.py": """
 @pytest.fixture
 def known(runner):
-    runner.keep_secret(SECRET)
+    runner.mask_secrets(SECRET)
 
 @criterion(STAGE, AC1, title="nothing is shown while waiting", task=1, budget_s=2)
 def test_nothing_is_shown_while_waiting(known, wait):
@@ -538,7 +537,7 @@ def test_nothing_is_shown_while_waiting(known, wait):
     "test_00_preflight.py": """
 @pytest.fixture
 def known(runner):
-    runner.keep_secret(SECRET)
+    runner.mask_secrets(SECRET)
 
 @criterion(STAGE, AC1, title="nothing is shown by an assertion", task=1, budget_s=2)
 def test_nothing_is_shown_by_an_assertion(known):

@@ -89,7 +89,7 @@ def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
 
     (told,) = [one for one in seen.scenarios if one.name == "check-log-errors"]
     assert told.standing is ScenarioStanding.LEFT_OUT
-    assert told.words.startswith("it wants no error in any log since Cilium started")
+    assert told.words.startswith("it fails on any error in the logs since Cilium started")
     assert "--test !check-log-errors" in found.called[1].line.replace("'", "")
 
 

@@ -173,7 +173,7 @@ def test_a_file_that_decrypts_to_something_else_is_final(text: str):
 
 def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
     with pytest.raises(
-        Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is no YAML"
+        Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is not valid YAML"
     ) as caught:
         age_key_opens_talos_secrets(sops(Said("hunter2: hunter2: [")), CLUSTER).probe()
 

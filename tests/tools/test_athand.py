@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from firstlight.events import Bus
-from firstlight.tools.secret_discovery import learn_configuration, learn_secrets_at_hand
+from firstlight.tools.secret_discovery import mask_configuration, mask_known_secrets
 from firstlight.masking import MASK
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
@@ -95,7 +95,7 @@ def runner(tmp_path: Path) -> Runner:
 
 
 def learn(runner: Runner, tmp_path: Path) -> None:
-    learn_secrets_at_hand(runner, replace(infra(), root=tmp_path), tmp_path / "kubeconfig")
+    mask_known_secrets(runner, replace(infra(), root=tmp_path), tmp_path / "kubeconfig")
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -145,7 +145,7 @@ def test_a_computer_that_has_nothing_yet_is_no_error(tmp_path: Path):
 
 def test_a_configuration_that_is_no_yaml_is_never_quoted(runner: Runner):
     with pytest.raises(Unreadable) as caught:
-        learn_configuration(runner, "key: hunter2: [")
+        mask_configuration(runner, "key: hunter2: [")
 
     assert "hunter2" not in str(caught.value)
 

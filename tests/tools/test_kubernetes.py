@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from firstlight.run.retry import is_retried
-from firstlight.tools.kubeclient import KubeconfigUnusable
+from firstlight.tools.kubeconfig import KubeconfigUnusable
 from firstlight.tools.kubernetes import ApiForeign, ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import CRDS, NODES, PODS
 from firstlight.tools.watch import ListWatch

@@ -216,17 +216,17 @@ def test_only_the_machine_that_changed_gets_another_config(place: Place):
         ),
         (
             lambda talos: _append(talos / "clusterconfig/infra-infra-cp-2.yaml"),
-            "infra-infra-cp-2.yaml is missing, or not as it was generated",
+            "infra-infra-cp-2.yaml is missing or was changed",
         ),
         (
             lambda talos: (talos / "clusterconfig/talosconfig").unlink(),
-            "talosconfig is missing, or not as it was generated",
+            "talosconfig is missing or was changed",
         ),
         (
             lambda talos: (talos / "clusterconfig/.generated.json").write_text(
                 "{", encoding="utf-8"
             ),
-            "the note of how they were made cannot be read",
+            "the record of how they were generated cannot be read",
         ),
         (
             lambda talos: (talos / "clusterconfig/.generated.json").unlink(),
@@ -234,7 +234,7 @@ def test_only_the_machine_that_changed_gets_another_config(place: Place):
         ),
         (
             lambda talos: _restamp(talos, form="0"),
-            "they were made in another way (talosctl gen config, form 0)",
+            "they were generated in another way (talosctl gen config, form 0)",
         ),
     ],
     ids=[
@@ -256,7 +256,7 @@ def test_a_change_makes_them_stale(place: Place, change, reason: str):
 def test_the_client_certificate_is_renewed_in_time(place: Place):
     reason = why_stale(load(place.root, "infra"), place.runner, now=NOW + timedelta(days=301))
 
-    assert reason == "the talosconfig is of 2026-11-23, and its client certificate lasts a year"
+    assert reason == "the talosconfig is from 2026-11-23, and its client certificate lasts a year"
 
 
 def test_a_wrong_age_key_leaves_what_was_there(place: Place, tmp_path):
@@ -277,7 +277,7 @@ def test_what_talosctl_cannot_make_is_refused_by_name(place: Place):
         "imageFactory: {registryURL: factory.example.org}\npatches:\n",
     )
 
-    with pytest.raises(ToolMissing, match=r"cannot find talhelper: .* cannot make: imageFactory"):
+    with pytest.raises(ToolMissing, match=r"cannot find talhelper: .* cannot generate: imageFactory"):
         place.generate()
 
 

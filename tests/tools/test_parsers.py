@@ -244,9 +244,9 @@ def test_a_message_with_a_line_break_is_no_object():
         (
             helm.parse_releases,
             '[{"name": "x"}]',
-            "cannot read the list of Helm releases: it has another form than Helm's",
+            "cannot read the list of Helm releases: it does not have Helm's format",
         ),
-        (helm.parse_values, "[1]", "cannot read the values of a release: they are no mapping"),
+        (helm.parse_values, "[1]", "cannot read the values of a release: they are not a mapping"),
         (
             helm.parse_first_deployed,
             '{"info": {}}',
@@ -257,17 +257,17 @@ def test_a_message_with_a_line_break_is_no_object():
             '{"info": {"first_deployed": "soon"}}',
             "it does not say when it was first deployed",
         ),
-        (helm.parse_last_good_revision, '[{"revision": "x"}]', "it has another form than Helm's"),
+        (helm.parse_last_good_revision, '[{"revision": "x"}]', "it does not have Helm's format"),
         (
             helmfile.parse_listed,
             "{}",
-            "cannot read what helmfile lists: it has another form than helmfile's",
+            "cannot read the list of helmfile: it does not have helmfile's format",
         ),
         (git.parse_head, "warning: you appear to have cloned nothing\n", "it names no commit"),
         (
             lambda text: list(talosctl.parse_resources(text)),
             "a: b: c",
-            "cannot read what talosctl printed: it is no YAML from line 1, column 5 on",
+            "cannot read the output of talosctl: it is not valid YAML from line 1, column 5 on",
         ),
     ],
 )

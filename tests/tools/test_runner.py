@@ -66,7 +66,7 @@ def test_what_an_action_prints_is_told_line_by_line_and_a_look_only_by_its_end(h
 
 
 def test_a_secret_is_told_to_nobody(heard: Heard):
-    heard.runner.keep_secret(SECRET)
+    heard.runner.mask_secrets(SECRET)
 
     result = heard.runner.run([*ECHO, SECRET], timeout_s=20, changes=True)
 
@@ -117,7 +117,7 @@ def test_a_command_that_is_not_there_is_told_to_have_ended(heard: Heard):
 def test_a_command_that_is_interrupted_is_told_to_have_ended(heard: Heard):
     main = threading.main_thread().ident
     assert main is not None
-    heard.runner._tell_line = lambda *_: signal.pthread_kill(main, signal.SIGINT)  # type: ignore[method-assign]
+    heard.runner._report_line = lambda *_: signal.pthread_kill(main, signal.SIGINT)  # type: ignore[method-assign]
 
     with pytest.raises(KeyboardInterrupt):
         heard.runner.run(

@@ -1,4 +1,5 @@
-"""Wrappers of the command-line tools: arguments in, frozen results out, one file per tool.
+"""Wrappers of the command-line tools, one module per tool: arguments in, frozen results out.
 
-This package never decides whether a result is good enough, and runs processes through `process.run` alone.
+This package never decides whether a result is good enough. All processes run through `Runner` or
+`firstlight.process.run`.
 """

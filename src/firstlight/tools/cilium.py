@@ -1,4 +1,4 @@
-"""cilium: the CLI, and the agents that it asks."""
+"""cilium: the CLI, and the agents."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ NAMESPACE = "kube-system"
 LOOK_S = 60.0
 
 TEST_NAMESPACE = "cilium-test-1"
-"""Where the CLI makes its test workloads: its own prefix, and the number of its only concurrent run."""
+"""The CLI's namespace for test workloads: its prefix and the number of the concurrent run."""
 
 PRIVILEGED = (
     "pod-security.kubernetes.io/enforce=privileged,pod-security.kubernetes.io/warn=privileged"
 )
-"""Talos enforces the baseline standard, which the test's clients do not keep: they send raw packets."""
+"""The test's clients send raw packets, which Talos's default standard, baseline, forbids."""
 
 LEFT_OUT = {
-    "check-log-errors": "it wants no error in any log since Cilium started, and API servers restart while a control plane forms; Talos's own tests leave it out too"
+    "check-log-errors": (
+        "it fails on any error in the logs since Cilium started, and API servers restart while a "
+        "control plane forms; Talos's own tests leave it out too"
+    )
 }
-"""Tests of the connectivity test that a bootstrap leaves out on every target, and why."""
+"""Parts of the connectivity test that are left out on every target, and why."""
 
 CONNECTIVITY_S = 1500.0
-"""The whole suite: Talos's own end-to-end test gives it twenty minutes; six machines on two cores took ten."""
+"""Talos's own end-to-end test allows 20 minutes; six machines on two cores took ten."""
 
 REMOVAL_S = 180.0
-"""A namespace goes when its pods have: their grace period is half a minute, and every node has some."""
+"""A namespace is deleted after its pods, whose grace period is half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What a running agent says that it runs with.
+    """The configuration of a running agent.
 
     Attributes:
-        cluster_id: The cluster's number, `unset` when it does not say.
-        cluster_name: The cluster's name, likewise.
-        bgp: Whether its BGP control plane is on.
+        cluster_id: The cluster's number, or `unset`.
+        cluster_name: The cluster's name, or `unset`.
+        bgp: Whether its BGP control plane is enabled.
     """
 
     cluster_id: str
@@ -53,12 +56,12 @@ class AgentConfig:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """What a running agent says of itself.
+    """The status of a running agent.
 
     Attributes:
-        state: Its own verdict, `Ok` when all is well, with its words when it is not.
-        replacement: How far it replaces kube-proxy: `True`, `False`, `unset`.
-        node: The name under which it knows its own node, `cluster/node`.
+        state: `Ok`, or its state and message.
+        replacement: Whether it replaces kube-proxy: `True`, `False` or `unset`.
+        node: The name of its own node, as `cluster/node`.
     """
 
     state: str
@@ -67,7 +70,7 @@ class AgentStatus:
 
 
 class Cilium:
-    """Ask one cluster's Cilium."""
+    """Runs the Cilium CLI on one cluster."""
 
     def __init__(self, runner: Runner, kubeconfig: Path, context: str) -> None:
         self._runner = runner
@@ -88,18 +91,18 @@ class Cilium:
         return self._runner.run(words, env=self._env, timeout_s=LOOK_S + 10)
 
     def agent_status(self, pod: str) -> CommandResult:
-        """Ask an agent for its status as JSON; the caller judges the answer."""
+        """Read an agent's status as JSON; the caller judges the answer."""
         return self._in_agent(pod, "cilium-dbg", "status", "--output", "json")
 
     def agent_config(self, pod: str) -> CommandResult:
-        """Ask an agent for the configuration that it runs with, as JSON; the caller judges the answer."""
+        """Read an agent's configuration as JSON; the caller judges the answer."""
         return self._in_agent(pod, "cilium-dbg", "config", "--read-only", "--output", "json")
 
     def connectivity_test(self, flags: Sequence[str]) -> CommandResult:
-        """Run the connectivity test, each scenario said as it comes; the caller judges the answer.
+        """Run the connectivity test with verbose output; the caller judges the answer.
 
         Args:
-            flags: What the target needs: its images, what it takes for the internet.
+            flags: The target's flags, such as its images and its stand-in for the internet.
         """
         words = [
             *self._base,
@@ -118,7 +121,7 @@ class Cilium:
         return self._runner.run(words, env=self._env, timeout_s=CONNECTIVITY_S + 60, changes=True)
 
     def remove_test_namespace(self) -> CommandResult:
-        """Remove what a connectivity test leaves, or an earlier one has left, and wait until it is gone; the caller judges the answer."""
+        """Delete the namespace of a connectivity test and wait; the caller judges the answer."""
         words = [
             *self._kubectl[:3],
             "delete",
@@ -139,13 +142,13 @@ def parse_agent_status(text: str) -> AgentStatus:
     """Read `cilium-dbg status --output json`.
 
     Raises:
-        Unreadable: It is no status.
+        Unreadable: It is something else.
     """
-    status = _object(text, "what the Cilium agent says of itself")
+    status = _object(text, "the status of the Cilium agent")
     own = _part(status, "cilium")
-    state, said = str(own.get("state", "unset")), str(own.get("msg", ""))
+    state, message = str(own.get("state", "unset")), str(own.get("msg", ""))
     return AgentStatus(
-        state=state if state == "Ok" or not said else f"{state}: {said}",
+        state=state if state == "Ok" or not message else f"{state}: {message}",
         replacement=str(_part(status, "kube-proxy-replacement").get("mode", "unset")),
         node=_part_text(_part(status, "cluster"), "self"),
     )
@@ -155,9 +158,9 @@ def parse_agent_config(text: str) -> AgentConfig:
     """Read `cilium-dbg config --read-only --output json`.
 
     Raises:
-        Unreadable: It is no configuration.
+        Unreadable: It is something else.
     """
-    config = _object(text, "what the Cilium agent runs with")
+    config = _object(text, "the configuration of the Cilium agent")
     return AgentConfig(
         cluster_id=_part_text(config, "ClusterID"),
         cluster_name=_part_text(config, "ClusterName"),
@@ -168,7 +171,7 @@ def parse_agent_config(text: str) -> AgentConfig:
 def _object(text: str, what: str) -> dict[str, Any]:
     found = read_json(text, what)
     if not isinstance(found, dict):
-        raise Unreadable(what, "it is no object", failure_class=FailureClass.RETRY)
+        raise Unreadable(what, "it is not an object", failure_class=FailureClass.RETRY)
     return found
 
 

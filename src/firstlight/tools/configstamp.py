@@ -1,4 +1,4 @@
-"""The stamp beside generated machine configs: how they were made, so that they are made again only when that changed."""
+"""The stamp of generated machine configs, which shows whether they must be regenerated."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 from firstlight.files import write_atomically
 
 TALOSCONFIG_AGE_DAYS_MAX = 300
-"""Talos issues the admin's client certificate for a year; a new one is made well before that."""
+"""Talos issues the admin's client certificate for a year; it is renewed well before."""
 
 _NAME = ".generated.json"
 _FORM = "1"
-"""Changed whenever configs made by older code must be made anew."""
+"""Increased when configs from older code must be regenerated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How a set of machine configs was made.
+    """How a set of machine configs was generated.
 
     Attributes:
-        form: Which form of our own code made them.
-        made_by: The tool that made them.
-        made_at: When, in ISO form.
-        inputs: Digest of all that they were made from.
-        outputs: Digest of each file, by name.
+        form: The version of our own code.
+        made_by: The tool that generated them.
+        made_at: When they were generated, in ISO format.
+        inputs: The digest of all inputs.
+        outputs: The digest of each file, by name.
     """
 
     form: str
@@ -41,7 +41,7 @@ class Stamp:
 def write_stamp(
     folder: Path, files: Sequence[Path], *, made_by: str, inputs: str, now: datetime
 ) -> None:
-    """Write how the files of a folder were made."""
+    """Record how the files of a folder were generated."""
     stamp = Stamp(
         _FORM,
         made_by,
@@ -53,21 +53,21 @@ def write_stamp(
 
 
 def remove_stamp(folder: Path) -> None:
-    """Remove the stamp, so that a set of which only half is written is made anew by the next run."""
+    """Remove the stamp, so that the next run regenerates a half-written set."""
     (folder / _NAME).unlink(missing_ok=True)
 
 
 def why_stale(
     folder: Path, files: Sequence[Path], *, made_by: str, inputs: str, now: datetime | None
 ) -> str | None:
-    """Say why the files of a folder have to be made again, or nothing when they still hold.
+    """Return why the files of a folder must be regenerated, or None if they are current.
 
     Args:
-        folder: Where the files and the stamp lie.
-        files: The files that must be there.
-        made_by: The tool that would make them.
-        inputs: Digest of all that they would be made from.
-        now: Tells how old they are; their age is not looked at when absent.
+        folder: The folder of the files and the stamp.
+        files: The required files.
+        made_by: The tool that would generate them.
+        inputs: The digest of all inputs.
+        now: The current time; without it, the age of the files is ignored.
     """
     try:
         stamp = Stamp(**json.loads((folder / _NAME).read_text(encoding="utf-8")))
@@ -76,20 +76,20 @@ def why_stale(
     except FileNotFoundError:
         return "they were never generated"
     except (OSError, ValueError, TypeError):
-        return "the note of how they were made cannot be read"
+        return "the record of how they were generated cannot be read"
     if stamp.inputs != inputs:
         return "the inventory, a patch or the secrets changed"
     if (stamp.form, stamp.made_by) != (_FORM, made_by):
-        return f"they were made in another way ({stamp.made_by}, form {stamp.form})"
+        return f"they were generated in another way ({stamp.made_by}, form {stamp.form})"
     if not timedelta(0) <= age < timedelta(days=TALOSCONFIG_AGE_DAYS_MAX):
         return (
-            f"the talosconfig is of {stamp.made_at[:10]}, and its client certificate lasts a year"
+            f"the talosconfig is from {stamp.made_at[:10]}, and its client certificate lasts a year"
         )
     changed = [
         path.name for path in files if not path.is_file() or _digest(path) != outputs.get(path.name)
     ]
     others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-    return f"{changed[0]}{others} is missing, or not as it was generated" if changed else None
+    return f"{changed[0]}{others} is missing or was changed" if changed else None
 
 
 def _digest(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""What `cilium connectivity test --verbose` prints: each scenario, how it went, and how the whole ended.
+"""The output of `cilium connectivity test --verbose`: the result of each scenario and of the whole.
 
-The CLI's own JUnit file knows tests alone, of which a scenario is a part, and is written only when the last test is over. Its words
-come from two writers at once, so a line may begin with the dots of the other one, and nothing here counts on where it begins.
+The CLI's JUnit file contains only tests, without their scenarios, and is written at the very end.
+The output comes from two writers at once: a line may begin with progress dots of the other one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 _TEST = re.compile(
-    r"\[=\] \[[^\]]+\] (?P<skipped>Skipping test|Test) \[(?P<name>[^\]]+)\] \[\d+/(?P<all>\d+)\](?: \((?P<why>.*)\))?"
+    r"\[=\] \[[^\]]+\] (?P<skipped>Skipping test|Test) \[(?P<name>[^\]]+)\] "
+    r"\[\d+/(?P<all>\d+)\](?: \((?P<why>.*)\))?"
 )
 _SCENARIO = re.compile(
     r"\[-\] (?P<skipped>Skipping Scenario|Scenario) \[(?P<name>[^\]]+)\](?: \((?P<why>.*)\))?"
@@ -22,11 +23,11 @@ _FAILED_TEST = re.compile(r"^Test \[(?P<name>[^\]]+)\]:$")
 _END = re.compile(r"All \d+ tests \(.*\) successful|❌ \d+/\d+ tests failed \(")
 
 _WORDS_MAX = 300
-"""How much of a failure's words is kept, from both ends: a curl command line stands first, its exit code last."""
+"""Kept of a failure, from both ends: it starts with a curl command and ends with an exit code."""
 
 
 class Result(StrEnum):
-    """How a scenario went, in the CLI's own terms."""
+    """The result of a scenario, in the CLI's terms."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -39,8 +40,8 @@ class Scenario:
 
     Attributes:
         name: `test/scenario`, or `test`.
-        result: How it went.
-        words: The CLI's words about it: its first failure, or why it was skipped.
+        result: Its result.
+        words: Its first failure, or why it was skipped, in the CLI's words.
     """
 
     name: str
@@ -50,13 +51,13 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Connectivity:
-    """What a run of the connectivity test found.
+    """The results of a connectivity test.
 
     Attributes:
-        scenarios: In the order in which the CLI came to them.
-        tests: How many tests it knows, run or skipped.
-        reached: How many of them it came to.
-        ended: Whether it came to its own end.
+        scenarios: All scenarios, in order.
+        tests: The number of tests, run or skipped.
+        reached: The number of tests that were started or skipped.
+        ended: Whether it ran to its end.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -66,31 +67,31 @@ class Connectivity:
 
     @property
     def failed(self) -> tuple[Scenario, ...]:
-        """Those that failed."""
+        """The failed scenarios."""
         return tuple(one for one in self.scenarios if one.result is Result.FAILED)
 
     @property
     def passed(self) -> tuple[Scenario, ...]:
-        """Those that passed."""
+        """The passed scenarios."""
         return tuple(one for one in self.scenarios if one.result is Result.PASSED)
 
 
 def parse_connectivity(text: str) -> Connectivity:
-    """Read what the connectivity test printed, also when it was cut off."""
+    """Read the output of the connectivity test, even if it is cut off."""
     reader = _Reader()
     for line in text.splitlines():
-        reader.hear(line)
+        reader.read(line)
     return reader.result()
 
 
 @dataclass
 class _Reader:
-    """Hears the lines one by one."""
+    """Reads the output line by line."""
 
     found: dict[str, Scenario] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
-    said: dict[str, str] = field(default_factory=dict)
-    """The first failure that was said while this scenario, or this test, was running."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """The first failure of each scenario or test."""
 
     failed_tests: list[str] = field(default_factory=list)
     tests: int = 0
@@ -99,7 +100,7 @@ class _Reader:
     in_report: bool = False
     ended: bool = False
 
-    def hear(self, line: str) -> None:
+    def read(self, line: str) -> None:
         if _REPORT.search(line):
             self.in_report = True
         self.ended = self.ended or _END.search(line) is not None
@@ -111,23 +112,23 @@ class _Reader:
         elif found := _SCENARIO.search(line):
             self._begin_scenario(found)
         elif (found := _FAILURE.search(line)) and self.test:
-            self.said.setdefault(self.running or self.test, _shortened(found["words"].strip()))
+            self.failures.setdefault(self.running or self.test, _shortened(found["words"].strip()))
 
     def result(self) -> Connectivity:
-        """Return what was heard; a test's own verdict comes from the report at the end, if there is one."""
+        """Return the results; the report at the end, if present, decides which tests failed."""
         failed = {
-            name for name in self.said if not self.ended or _test_of(name) in self.failed_tests
+            name for name in self.failures if not self.ended or _test_of(name) in self.failed_tests
         }
         # A test can fail before or after its scenarios.
         failed |= {
             test for test in self.failed_tests if not any(_test_of(name) == test for name in failed)
         }
         if self.running and not self.ended:
-            self.said.setdefault(self.running, "did not come to its end")
+            self.failures.setdefault(self.running, "did not finish")
             failed.add(self.running)
         for name in sorted(failed):
             self.found[name] = Scenario(
-                name, Result.FAILED, self.said.get(name, "failed outside its scenarios")
+                name, Result.FAILED, self.failures.get(name, "failed outside its scenarios")
             )
         return Connectivity(tuple(self.found.values()), self.tests, len(self.reached), self.ended)
 
@@ -135,7 +136,7 @@ class _Reader:
         name = found["name"]
         self.tests = int(found["all"])
         self.reached.add(name)
-        # The two writers may swap the lines of a test and of its first scenario.
+        # The lines of a test and of its first scenario may be swapped.
         self.test, self.running = name, self.running if _test_of(self.running) == name else ""
         if found["skipped"] != "Test":
             self.test = ""
@@ -147,7 +148,7 @@ class _Reader:
             self.found.setdefault(name, Scenario(name, Result.SKIPPED, found["why"] or ""))
             return
         self.running = name
-        # Two scenarios of a test may have one name: they share a line, and one failure is enough.
+        # Two scenarios of a test may share a name, and then a result; one failure is enough.
         self.found[name] = Scenario(name, Result.PASSED)
 
 

@@ -1,4 +1,4 @@
-"""flux: the CLI's own verdicts on its controllers and objects."""
+"""flux: the CLI's view of its controllers and objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHECK_S = 60.0
 
 
 class Flux:
-    """Ask one cluster's Flux."""
+    """Runs flux on one cluster."""
 
     def __init__(self, runner: Runner, kubeconfig: Path, context: str) -> None:
         self._runner = runner
@@ -31,13 +31,13 @@ class Flux:
 
 @dataclass(frozen=True, slots=True)
 class FluxObject:
-    """An object as `flux get` lists it.
+    """An object in the output of `flux get`.
 
     Attributes:
-        namespace: Where it is.
-        name: Kind and name in one word (`helmrelease/cilium`).
+        namespace: Its namespace.
+        name: Its kind and name, such as `helmrelease/cilium`.
         ready: `True`, `False` or `Unknown`.
-        message: What its controller says.
+        message: The message of its controller.
     """
 
     namespace: str
@@ -47,9 +47,9 @@ class FluxObject:
 
 
 def parse_objects(text: str) -> list[FluxObject]:
-    """Read the tables of `flux get all -A`: one per kind, cells apart by tabs, each with its own heading.
+    """Read the tables of `flux get all -A`: one per kind with a heading, cells separated by tabs.
 
-    Alerts and providers have no READY column: they are configuration, nothing runs that could fail.
+    Alerts and providers have no READY column, because they are only configuration.
     """
     objects: list[FluxObject] = []
     heading: list[str] = []
@@ -71,7 +71,7 @@ def parse_objects(text: str) -> list[FluxObject]:
 
 
 def parse_failures(text: str) -> list[str]:
-    """Return what flux marks as failed on standard error, each once: `flux get` exits with zero whatever became of its requests."""
+    """Return the distinct failures on standard error; `flux get` exits with zero despite them."""
     return list(
         dict.fromkeys(
             line.removeprefix("\u2717").strip()

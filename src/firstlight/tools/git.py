@@ -1,4 +1,4 @@
-"""git: what the remote says to the deploy key, before Flux has to ask it."""
+"""git: what the remote allows with the deploy key, tried before Flux needs it."""
 
 from __future__ import annotations
 
@@ -17,30 +17,35 @@ from firstlight.tools.runner import Runner
 REMOTE_S = 30.0
 
 NO_SUCH_BRANCH = 2
-"""What `git ls-remote --exit-code` ends with, silently, when the remote answered and has no such reference."""
+"""Exit code of `git ls-remote --exit-code` if the remote answers and has no such reference."""
 
 
 class Git:
-    """Ask a remote as Flux will: with the deploy key, and no other key."""
+    """Uses a remote as Flux does: with the deploy key and no other."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
     def head(self, url: str, branch: str, *, identity: str, known_hosts: str) -> str:
-        """Return the commit that a branch of the remote is at.
+        """Return the commit of a branch of the remote.
 
         Raises:
-            ToolFailed: The remote did not let us read.
-            FirstlightError: It has no such branch.
+            ToolFailed: The remote refused, or did not answer.
+            FirstlightError: The remote has no such branch.
         """
         with _ssh_command(identity, known_hosts) as env:
             words = ["git", "ls-remote", "--exit-code", url, f"refs/heads/{branch}"]
             result = self._runner.run(words, env=env, timeout_s=REMOTE_S)
-        step = "add the deploy key to the repository's settings, read-only; compare known_hosts with `ssh-keyscan`"
+        step = (
+            "add the deploy key to the repository's settings, read-only; "
+            "compare known_hosts with `ssh-keyscan`"
+        )
         if result.exit_code == NO_SUCH_BRANCH:
             raise FirstlightError(
-                f"cannot read branch {branch} of {url} with the deploy key: the remote has no such branch",
-                next_step="push the branch, or correct spec.ref.branch of the GitRepository in bootstrap/",
+                f"cannot read branch {branch} of {url} with the deploy key: "
+                "the remote has no such branch",
+                next_step="push the branch, "
+                "or correct spec.ref.branch of the GitRepository in bootstrap/",
             )
         result.raise_on_failure(
             f"read branch {branch} of {url} with the deploy key", next_step=step
@@ -48,12 +53,12 @@ class Git:
         return parse_head(result.stdout)
 
     def try_write(self, url: str, *, identity: str, known_hosts: str) -> CommandResult:
-        """Open a push that sends nothing, to learn whether the remote would take one; the caller judges the answer.
+        """Start a push that changes nothing, and return the result for `accepts_push`.
 
-        A push of no change is a dry run in every respect: the remote decides on access before it is told of any reference.
+        The remote decides about access before it learns of any reference.
 
         Raises:
-            ToolFailed: There is no room for an empty repository to push from.
+            ToolFailed: The empty repository to push from cannot be created.
         """
         with (
             _ssh_command(identity, known_hosts) as env,
@@ -61,44 +66,36 @@ class Git:
         ):
             self._runner.run(
                 ["git", "init", "--quiet", folder], timeout_s=REMOTE_S
-            ).raise_on_failure("make an empty repository")
-            words = [
-                "git",
-                "-C",
-                folder,
-                "push",
-                "--dry-run",
-                url,
-                "--delete",
-                "refs/heads/firstlight-write-probe",
-            ]
+            ).raise_on_failure("create an empty repository")
+            words = ["git", "-C", folder, "push", "--dry-run", url]
+            words += ["--delete", "refs/heads/firstlight-write-probe"]
             return self._runner.run(words, env=env, timeout_s=REMOTE_S)
 
 
 def parse_head(text: str) -> str:
-    """Read the commit that `git ls-remote` names.
+    """Read the commit from the output of `git ls-remote`.
 
     Raises:
-        Unreadable: It names none.
+        Unreadable: It contains none.
     """
     found = re.match(r"[0-9a-f]{40,64}(?=\s)", text)
     if found is None:
         raise Unreadable(
-            "what git says of the remote's branch",
+            "the remote's branch from git",
             "it names no commit",
             failure_class=FailureClass.RETRY,
         )
     return found.group()
 
 
-def took_push(result: CommandResult) -> bool:
-    """Report whether the remote let a push through to its references: then the key can write, whatever became of the push."""
+def accepts_push(result: CommandResult) -> bool:
+    """Report whether the key may write: the remote got as far as its references."""
     return result.ok or "remote ref does not exist" in result.stderr
 
 
 @contextmanager
 def _ssh_command(identity: str, known_hosts: str) -> Iterator[dict[str, str]]:
-    """Give ssh the key through an agent-free, memory-only file, and nothing of the operator's own configuration."""
+    """Give ssh the key in a memory-only file, and nothing of the operator's own settings."""
     key = os.memfd_create("deploy-key", 0)
     try:
         os.write(key, identity.encode() if identity.endswith("\n") else f"{identity}\n".encode())
@@ -106,8 +103,14 @@ def _ssh_command(identity: str, known_hosts: str) -> Iterator[dict[str, str]]:
         with tempfile.NamedTemporaryFile("w", prefix="firstlight-known-hosts-") as hosts:
             hosts.write(known_hosts)
             hosts.flush()
-            options = f"-F /dev/null -i /proc/{os.getpid()}/fd/{key} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes"
-            options += f" -o ConnectTimeout=10 -o StrictHostKeyChecking=yes -o UserKnownHostsFile={hosts.name} -o GlobalKnownHostsFile=/dev/null"
+            options = " ".join(
+                [
+                    f"-F /dev/null -i /proc/{os.getpid()}/fd/{key}",
+                    "-o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes",
+                    "-o ConnectTimeout=10 -o StrictHostKeyChecking=yes",
+                    f"-o UserKnownHostsFile={hosts.name} -o GlobalKnownHostsFile=/dev/null",
+                ]
+            )
             yield {"GIT_SSH_COMMAND": f"ssh {options}", "GIT_TERMINAL_PROMPT": "0"}
     finally:
         os.close(key)

@@ -1,4 +1,4 @@
-"""helm: what releases a cluster has, and what charts a repository has."""
+"""helm: the releases of a cluster, and the charts of a repository."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ LOOK_S = 30.0
 CHART_S = 60.0
 
 MEND_S = 600.0
-"""Rolling back or removing waits for pods as installing does; Helm's own limit is five minutes."""
-
+"""A rollback or uninstall waits for pods; Helm's own limit is five minutes."""
 
 _OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledRelease:
-    """A release as Helm's own record in the cluster has it.
+    """A release in Helm's own record in the cluster.
 
     Attributes:
-        name: The release.
-        namespace: Where it is.
-        chart: Chart and version in one word, as Helm says it (`cilium-1.18.5`).
-        status: `deployed`, `failed`, `pending-install` ...
-        revision: Counted from one.
-        updated: When it was last changed.
+        name: Its name.
+        namespace: Its namespace.
+        chart: Chart and version in one word, such as `cilium-1.18.5`.
+        status: `deployed`, `failed`, `pending-install` and so on.
+        revision: Its revision, counted from one.
+        updated: The time of its last change.
     """
 
     name: str
@@ -45,14 +44,14 @@ class InstalledRelease:
 
 
 class Helm:
-    """Ask Helm about releases and charts."""
+    """Runs helm on one cluster."""
 
     def __init__(self, runner: Runner, kubeconfig: Path, context: str) -> None:
         self._runner = runner
         self._base = ["helm", "--kubeconfig", str(kubeconfig), "--kube-context", context]
 
     def releases(self) -> tuple[InstalledRelease, ...]:
-        """List every release in every state.
+        """List all releases in all states.
 
         Raises:
             ToolFailed: The cluster did not answer.
@@ -66,7 +65,7 @@ class Helm:
         return tuple(parse_releases(result.stdout))
 
     def values(self, name: str, namespace: str) -> dict[str, Any]:
-        """Return the values that a release was installed with.
+        """Return the values of a release.
 
         Raises:
             ToolFailed: The cluster did not answer, or has no such release.
@@ -80,11 +79,11 @@ class Helm:
         return parse_values(result.stdout)
 
     def first_deployed(self, name: str, namespace: str) -> datetime:
-        """Return when a release was first deployed, as Helm recorded it.
+        """Return when a release was first deployed, from Helm's record.
 
         Raises:
             ToolFailed: The cluster did not answer, or has no such release.
-            Unreadable: The record does not say.
+            Unreadable: The record does not contain it.
         """
         result = self._runner.run(
             [*self._base, "status", name, "--namespace", namespace, "--output", "json"],
@@ -95,7 +94,7 @@ class Helm:
         return parse_first_deployed(result.stdout)
 
     def last_good_revision(self, release: InstalledRelease) -> int | None:
-        """Return the newest revision of a release that was ever deployed, or none when there was no such one.
+        """Return the newest revision of a release that was ever deployed, or None.
 
         Raises:
             ToolFailed: The cluster did not answer, or has no such release.
@@ -115,7 +114,7 @@ class Helm:
         )
 
     def rollback_command(self, release: InstalledRelease, revision: int) -> list[str]:
-        """Return the argument list that returns a release to a revision."""
+        """Return the argument list that rolls a release back to a revision."""
         return [
             *self._base,
             "rollback",
@@ -127,7 +126,7 @@ class Helm:
         ]
 
     def uninstall_command(self, release: InstalledRelease) -> list[str]:
-        """Return the argument list that removes a release."""
+        """Return the argument list that uninstalls a release."""
         return [
             *self._base,
             "uninstall",
@@ -139,40 +138,40 @@ class Helm:
         ]
 
     def rollback(self, release: InstalledRelease, revision: int) -> CommandResult:
-        """Return a release, whose upgrade was killed, to a revision that was deployed.
+        """Roll back a release whose upgrade was killed.
 
         Raises:
-            ToolFailed: Helm could not.
+            ToolFailed: The rollback failed.
         """
         return self._runner.run(
             self.rollback_command(release, revision), timeout_s=MEND_S, changes=True
         ).raise_on_failure(f"roll back release {release.name}")
 
     def uninstall(self, release: InstalledRelease) -> CommandResult:
-        """Remove a release whose first installation was killed, so that it can be installed.
+        """Uninstall a release whose first installation was killed, so that it can be installed.
 
         Raises:
-            ToolFailed: Helm could not.
+            ToolFailed: The uninstall failed.
         """
         return self._runner.run(
             self.uninstall_command(release), timeout_s=MEND_S, changes=True
         ).raise_on_failure(f"uninstall release {release.name}")
 
     def chart_version(self, release: Release) -> str:
-        """Return the version of the chart that the definition's source really serves.
+        """Return the version of the chart that its source serves.
 
         Raises:
-            ToolFailed: The source does not serve that chart in that version.
+            ToolFailed: The source does not serve that version of the chart.
         """
         chart = read_yaml(self._show("chart", release).stdout, f"chart {release.chart}")
         return str(chart.get("version", "")) if isinstance(chart, dict) else ""
 
     def default_values(self, release: Release) -> str:
-        """Return a chart's own values.yaml as it is written: what it shows in comments counts.
+        """Return the text of a chart's values.yaml, including comments.
 
         Raises:
-            ToolFailed: The source does not serve that chart in that version.
-            Unreadable: It is no YAML.
+            ToolFailed: The source does not serve that version of the chart.
+            Unreadable: It is not valid YAML.
         """
         text = self._show("values", release).stdout
         read_yaml(text, f"the values of chart {release.chart}")
@@ -195,7 +194,7 @@ class Helm:
 
 
 def chart_words(source: ChartSource, chart: str) -> Sequence[str]:
-    """Return how a chart of a source is named on Helm's command line."""
+    """Return the words that name a chart on Helm's command line."""
     if source.url.startswith("oci://"):
         reference = (
             source.url if source.kind == "OCIRepository" else f"{source.url.rstrip('/')}/{chart}"
@@ -205,10 +204,10 @@ def chart_words(source: ChartSource, chart: str) -> Sequence[str]:
 
 
 def local_chart_version(folder: Path) -> str:
-    """Return the version of a chart that lies in a folder, empty when there is none.
+    """Return the version of a chart in a folder, empty if there is no chart.
 
     Raises:
-        Unreadable: Its Chart.yaml is no YAML.
+        Unreadable: Its Chart.yaml is not valid YAML.
     """
     path = folder / "Chart.yaml"
     chart = read_yaml(path.read_text(), f"{folder.name}/Chart.yaml") if path.is_file() else None
@@ -219,7 +218,7 @@ def parse_releases(text: str) -> list[InstalledRelease]:
     """Read `helm list --output json`.
 
     Raises:
-        Unreadable: It is not that; a release must never be taken for missing because the list was cut off.
+        Unreadable: It is something else. A list that is cut off must not hide a release.
     """
     rows = read_json(text, "the list of Helm releases")
     try:
@@ -235,26 +234,28 @@ def parse_releases(text: str) -> list[InstalledRelease]:
             for row in rows or ()
         ]
     except _OTHER_SHAPE:
-        raise Unreadable("the list of Helm releases", "it has another form than Helm's") from None
+        raise Unreadable("the list of Helm releases", "it does not have Helm's format") from None
 
 
 def parse_values(text: str) -> dict[str, Any]:
-    """Read `helm get values --output json`: `null` when a release was installed without any.
+    """Read `helm get values --output json`, which is `null` for a release without values.
 
     Raises:
-        Unreadable: It is not that.
+        Unreadable: It is something else.
     """
     values = read_json(text, "the values of a release") or {}
     if not isinstance(values, dict):
-        raise Unreadable("the values of a release", "they are no mapping")
+        raise Unreadable("the values of a release", "they are not a mapping")
     return values
 
 
 def parse_first_deployed(text: str) -> datetime:
-    """Read when a release was first deployed from `helm status --output json`, which says so for ever; its history is cut to a few revisions.
+    """Read the time of the first deployment from `helm status --output json`.
+
+    `helm history` keeps only the last few revisions.
 
     Raises:
-        Unreadable: It is not that.
+        Unreadable: It is something else.
     """
     status = read_json(text, "the record of a release")
     try:
@@ -266,10 +267,10 @@ def parse_first_deployed(text: str) -> datetime:
 
 
 def parse_last_good_revision(text: str) -> int | None:
-    """Read the newest revision that was ever deployed from `helm history --output json`, none when there was none.
+    """Read the newest revision that was ever deployed from `helm history --output json`, or None.
 
     Raises:
-        Unreadable: It is not that.
+        Unreadable: It is something else.
     """
     history = read_json(text, "the history of a release") or []
     try:
@@ -282,4 +283,4 @@ def parse_last_good_revision(text: str) -> int | None:
             default=None,
         )
     except _OTHER_SHAPE:
-        raise Unreadable("the history of a release", "it has another form than Helm's") from None
+        raise Unreadable("the history of a release", "it does not have Helm's format") from None

@@ -1,4 +1,4 @@
-"""helmfile: install the releases of a file, all or one, and say what it would install."""
+"""helmfile: install one or all releases of a file, and list them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from firstlight.tools.runner import Runner
 LOOK_S = 60.0
 
 SYNC_S = 960.0
-"""A minute more than the longest timeout in bootstrap/, Cilium's fifteen: helm gives up first and says why, and leaves no release half-way."""
+"""A minute more than the longest timeout in bootstrap/, the 15 minutes of Cilium.
+
+So helm gives up first, says why, and leaves no release pending.
+"""
 
 
 class Helmfile:
-    """Run helmfile on the files of one cluster's `bootstrap/`."""
+    """Runs helmfile on the files of a cluster's `bootstrap/`."""
 
     def __init__(self, runner: Runner, folder: Path, kubeconfig: Path, context: str) -> None:
         self._runner = runner
@@ -49,7 +52,7 @@ class Helmfile:
         """Install or upgrade the releases of a file, or one of them, and wait for each.
 
         Raises:
-            ToolFailed: A release did not install.
+            ToolFailed: A release could not be installed.
         """
         result = self._runner.run(
             self.sync_command(file, release=release), timeout_s=SYNC_S, env=self._env, changes=True
@@ -57,7 +60,7 @@ class Helmfile:
         return result.raise_on_failure(f"install {release or file} with helmfile", row="FL-112")
 
     def releases(self, file: str) -> list[dict[str, Any]]:
-        """List what a file would install: name, namespace, chart, version.
+        """List the releases of a file: name, namespace, chart and version.
 
         Raises:
             ToolFailed: The file cannot be rendered.
@@ -72,7 +75,7 @@ class Helmfile:
         return parse_listed(result.stdout)
 
     def values(self, file: str) -> dict[str, dict[str, Any]]:
-        """Return the values that each release of a file would be installed with, by release name.
+        """Return the rendered values of each release of a file, by release name.
 
         Raises:
             ToolFailed: The file cannot be rendered.
@@ -93,11 +96,11 @@ def parse_listed(text: str) -> list[dict[str, Any]]:
     """Read `helmfile list --output json`.
 
     Raises:
-        Unreadable: It is not that.
+        Unreadable: It is something else.
     """
-    listed = read_json(text, "what helmfile lists")
+    listed = read_json(text, "the list of helmfile")
     if not isinstance(listed, list) or not all(
         isinstance(row, dict) and "name" in row and "namespace" in row for row in listed
     ):
-        raise Unreadable("what helmfile lists", "it has another form than helmfile's")
+        raise Unreadable("the list of helmfile", "it does not have helmfile's format")
     return listed

@@ -1,4 +1,4 @@
-"""kubectl: apply manifests, server side, from standard input or a file."""
+"""kubectl: apply manifests server side, and run a pod once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ APPLY_S = 60.0
 LOOK_S = 30.0
 
 FIELD_MANAGER = "kustomize-controller"
-"""Flux's own field manager: what bootstrap applies under this name, Flux takes over without a conflict."""
+"""Flux's own field manager, so that Flux takes over what is applied without a conflict."""
 
 
 class Kubectl:
-    """Talk to one cluster through one kubeconfig."""
+    """Runs kubectl on one cluster."""
 
     def __init__(self, runner: Runner, kubeconfig: Path, context: str) -> None:
         self._runner = runner
@@ -28,22 +28,14 @@ class Kubectl:
     @property
     def apply_command(self) -> list[str]:
         """The argument list that applies the manifests on standard input."""
-        return [
-            *self._base,
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager",
-            FIELD_MANAGER,
-            "--filename",
-            "-",
-        ]
+        words = ["apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER]
+        return [*self._base, *words, "--filename", "-"]
 
     def apply(self, manifests: str, what: str, *, secret: bool = False) -> CommandResult:
-        """Apply manifests server side; what is secret goes through the pipe and is told to nobody.
+        """Apply manifests server side; the output of secret ones appears in no event.
 
         Raises:
-            ToolFailed: The API server did not take them.
+            ToolFailed: The API server refused them.
         """
         result = self._runner.run(
             self.apply_command, input=manifests, timeout_s=APPLY_S, changes=True, quiet=secret
@@ -51,40 +43,34 @@ class Kubectl:
         return result.raise_on_failure(f"apply {what}")
 
     def kustomize(self, folder: Path) -> str:
-        """Return the manifests that a folder's kustomization makes.
+        """Return the manifests of a folder's kustomization.
 
         Raises:
-            ToolFailed: The folder has none, or it is wrong.
+            ToolFailed: The folder has no kustomization, or an invalid one.
         """
         result = self._runner.run(
             ["kubectl", "kustomize", str(folder)], timeout_s=APPLY_S, quiet=True
         )
         return result.raise_on_failure(f"build the kustomization {folder}").stdout
 
-    def run_once(self, pod: Object, *, timeout_s: float) -> CommandResult:
-        """Run a pod to its end, read what it printed and remove it; the caller judges that, or the first step that failed.
+    def run_pod(self, pod: Object, *, timeout_s: float) -> CommandResult:
+        """Run a pod until it ends, read its output and remove it; the caller judges the result.
 
-        The result has the exit code of the pod's command. It is not attached to: one that ends at once has ended before anybody listens. One of that name that an earlier run has left is
-        removed first.
+        The result has the exit code of the pod's command, or is that of the first step that failed.
+        The pod's logs are read afterwards, because attaching may come too late. A pod of the same
+        name from an earlier run is removed first.
 
         Args:
-            pod: The pod, with name and namespace; its only container has the command.
-            timeout_s: How long it may take from being made to its end.
+            pod: The pod, with name and namespace, and with one container that has a command.
+            timeout_s: Time from creation to the end of the pod, in seconds.
         """
         name, base = (
             str(pod["metadata"]["name"]),
             [*self._base, "--namespace", str(pod["metadata"]["namespace"])],
         )
         ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
-        removing = [
-            *base,
-            "delete",
-            "pod",
-            name,
-            "--ignore-not-found",
-            "--wait",
-            f"--timeout={APPLY_S:.0f}s",
-        ]
+        removing = [*base, "delete", "pod", name, "--ignore-not-found", "--wait"]
+        removing.append(f"--timeout={APPLY_S:.0f}s")
         result = self._runner.run(removing, timeout_s=APPLY_S + 5, changes=True)
         if not result.ok:
             return result
@@ -106,7 +92,7 @@ class Kubectl:
         return result
 
     def _outcome(self, base: list[str], pod: Object, waited: CommandResult) -> CommandResult:
-        """Return what a pod printed, or how its command ended if not well, or what has kept it from its end."""
+        """Return the pod's output, how its command failed, or what keeps it from ending."""
         name = str(pod["metadata"]["name"])
         looked = self._runner.run(
             [*base, "get", "pod", name, "--output", "json"], timeout_s=LOOK_S, quiet=True
@@ -123,22 +109,23 @@ class Kubectl:
             return replace(
                 waited,
                 stderr="; ".join(
-                    filter(None, (waited.last_line, _told(held.get("reason"), held.get("message"))))
+                    filter(
+                        None, (waited.last_line, _reason(held.get("reason"), held.get("message")))
+                    )
                 ),
             )
         logs = self._runner.run([*base, "logs", name], timeout_s=LOOK_S)
         if ended["exitCode"] == 0:
             return logs
-        # A container that did not even start printed nothing: the runtime says why.
-        said = ended.get("message") or (
-            logs.output_tail[-1] if logs.ok and logs.output_tail else ""
-        )
+        # A container that did not even start has no output; the runtime says why.
+        why = ended.get("message") or (logs.output_tail[-1] if logs.ok and logs.output_tail else "")
         command = pod["spec"]["containers"][0]["command"][0]
-        how = f"{command} ended with exit code {ended['exitCode']}, {_told(ended.get('reason'), said)}"
+        reason = _reason(ended.get("reason"), why)
+        how = f"{command} ended with exit code {ended['exitCode']}, {reason}"
         return replace(logs, exit_code=ended["exitCode"], stderr=how)
 
     def dry_run(self, manifests: str) -> CommandResult:
-        """Ask the API server whether it would take manifests, webhooks and all; the caller judges the answer."""
+        """Ask the API server, including its webhooks, whether it would accept manifests."""
         return self._runner.run(
             [*self._base, "create", "--dry-run=server", "--filename", "-"],
             input=manifests,
@@ -146,5 +133,5 @@ class Kubectl:
         )
 
 
-def _told(reason: object, message: object) -> str:
+def _reason(reason: object, message: object) -> str:
     return ": ".join(filter(None, (str(reason or ""), " ".join(str(message or "").split()))))

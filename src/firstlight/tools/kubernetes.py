@@ -19,7 +19,7 @@ from kubernetes.watch import Watch
 
 from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
-from firstlight.tools.kubeclient import KubeconfigUnusable, connect
+from firstlight.tools.kubeconfig import KubeconfigUnusable, connect
 from firstlight.tools.objects import Kind, Object
 from firstlight.tools.reading import Unreadable, read_json
 
@@ -105,7 +105,7 @@ class Kubernetes:
         labels: str = "",
         name: str = "",
     ) -> None:
-        """Block until a selected object changes after that version, for `longest_s` seconds at most.
+        """Block until a selected object changes after that version, for `longest_s` at most.
 
         If the API server no longer knows the version (410), there have been changes since.
 
@@ -214,7 +214,8 @@ class Kubernetes:
             raise _unavailable(path, _first_line(error)) from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiRefused(
-                f"cannot read {path}: the API server said {response.status} {_why_refused(response)}",
+                f"cannot read {path}: the API server said {response.status} "
+                f"{_why_refused(response)}",
                 status=response.status,
             )
         return response

@@ -1,7 +1,8 @@
-"""Machine configs: generate them from the inventory into the ignored clusterconfig/, only when something changed.
+"""Generate machine configs from the inventory into clusterconfig/, if something changed.
 
-talhelper does it where it is installed; else `talosctl gen config` does, with the same data. The decrypted secrets go from
-sops to talosctl through pipes and are never written. What is written holds secrets by nature, hence 0600 and not in Git.
+They are generated with talhelper if it is installed, else with `talosctl gen config` and the same
+data. Decrypted secrets go from sops to talosctl through a pipe and are never written to disk. The
+results contain secrets by nature, so their mode is 0600 and Git ignores them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from firstlight.errors import ToolMissing
 from firstlight.files import write_atomically
 from firstlight.tools import configstamp
 from firstlight.tools.concurrency import concurrently
-from firstlight.tools.secret_discovery import learn_configuration
+from firstlight.tools.secret_discovery import mask_configuration
 from firstlight.tools.sops import Sops
 
 if TYPE_CHECKING:
@@ -29,20 +30,20 @@ if TYPE_CHECKING:
     from firstlight.tools.runner import Runner
 
 GENERATE_S = 30.0
-"""talosctl needs a third of a second; a cold disk on a loaded machine has taken ten."""
+"""talosctl takes a third of a second; a cold disk on a busy machine has taken ten."""
 TALHELPER_S = 120.0
-"""It may ask the image factory for a schematic."""
+"""talhelper may ask the image factory for a schematic."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedConfigs:
-    """The machine configs of a cluster, as they lie in clusterconfig/.
+    """The machine configs of a cluster in clusterconfig/.
 
     Attributes:
-        files: One for each machine, in the order of the inventory.
+        files: One file per machine, in the order of the inventory.
         talosconfig: The Talos client's configuration.
-        made_by: The tool that made them.
-        reused: Whether they were there already, made from the very same inputs.
+        made_by: The tool that generated them.
+        reused: Whether they existed already, from the same inputs.
     """
 
     files: tuple[Path, ...]
@@ -54,21 +55,21 @@ class GeneratedConfigs:
 def generate_machine_configs(
     cluster: Cluster, runner: Runner, *, now: datetime
 ) -> GeneratedConfigs:
-    """Write each machine's config and the talosconfig, unless they are there and their inputs have not changed.
+    """Write each machine's config and the talosconfig, unless they are current.
 
     Args:
         cluster: The definition.
-        runner: Runs sops and talosctl; learns the secrets, so as to mask them.
-        now: Goes into the stamp, so that the client certificate is renewed in time.
+        runner: Runs sops and talosctl, and masks the secrets.
+        now: The time for the stamp, which decides when the client certificate is renewed.
 
     Raises:
         DefinitionError: The inventory is wrong.
-        ToolMissing: The inventory uses what only talhelper can generate, and talhelper is not installed.
+        ToolMissing: The inventory needs talhelper, which is not installed.
         ToolFailed: The secrets cannot be decrypted, or the configs cannot be generated.
     """
     plan = plan_generation(cluster)
     talhelper = _talhelper(runner)
-    made_by = _maker(runner)
+    made_by = _generator(runner)
     stale = configstamp.why_stale(
         cluster.talosconfig.parent, _files(cluster), made_by=made_by, inputs=plan.digest, now=now
     )
@@ -83,8 +84,9 @@ def generate_machine_configs(
     if talhelper is None and plan.needs_talhelper:
         raise ToolMissing(
             "talhelper",
-            seen=f"not found, and `talosctl gen config` cannot make: {', '.join(plan.needs_talhelper)}",
-            next_step="install talhelper, or say the same in a patch",
+            seen="not found, and `talosctl gen config` cannot generate: "
+            f"{', '.join(plan.needs_talhelper)}",
+            next_step="install talhelper, or configure the same in a patch",
         )
     talsecret = cluster.talsecret
     secrets = Sops(runner).decrypt(talsecret)
@@ -93,25 +95,29 @@ def generate_machine_configs(
         if talhelper
         else _with_talosctl(cluster, plan, runner, secrets)
     )
-    learn_configuration(runner, texts[cluster.talosconfig])
+    mask_configuration(runner, texts[cluster.talosconfig])
     _write(cluster, plan, made_by, texts, now)
     return configs
 
 
 def why_stale(cluster: Cluster, runner: Runner, *, now: datetime | None = None) -> str | None:
-    """Say why the machine configs have to be generated, or nothing when those that are there still hold.
+    """Return why the machine configs must be generated, or None if they are current.
 
     Args:
         cluster: The definition.
         runner: Knows whether talhelper is installed.
-        now: Tells whether the client certificate is due for renewal; not looked at when absent.
+        now: The current time; without it, the age of the client certificate is ignored.
 
     Raises:
         DefinitionError: The inventory is wrong.
     """
     inputs = plan_generation(cluster).digest
     return configstamp.why_stale(
-        cluster.talosconfig.parent, _files(cluster), made_by=_maker(runner), inputs=inputs, now=now
+        cluster.talosconfig.parent,
+        _files(cluster),
+        made_by=_generator(runner),
+        inputs=inputs,
+        now=now,
     )
 
 
@@ -119,7 +125,7 @@ def _talhelper(runner: Runner) -> str | None:
     return shutil.which("talhelper", path=runner.environment.get("PATH"))
 
 
-def _maker(runner: Runner) -> str:
+def _generator(runner: Runner) -> str:
     return "talhelper" if _talhelper(runner) else "talosctl gen config"
 
 
@@ -127,12 +133,13 @@ def _with_talosctl(
     cluster: Cluster, plan: GenerationPlan, runner: Runner, secrets: str
 ) -> dict[Path, str]:
     by_hostname = {machine.hostname: machine for machine in plan.machines}
-    made = concurrently(
+    generated = concurrently(
         partial(_machine_config, cluster, plan, by_hostname[node.hostname], runner, secrets)
         for node in cluster.nodes
     )
     texts = {
-        cluster.machine_config(node): text for node, text in zip(cluster.nodes, made, strict=True)
+        cluster.machine_config(node): text
+        for node, text in zip(cluster.nodes, generated, strict=True)
     }
     words = [*_gen_config(cluster), "--output-types", "talosconfig"]
     result = runner.run(words, timeout_s=GENERATE_S, input=secrets, quiet=True)
@@ -144,7 +151,8 @@ def _with_talosctl(
 def _machine_config(
     cluster: Cluster, plan: GenerationPlan, machine: MachinePlan, runner: Runner, secrets: str
 ) -> str:
-    # Files, because patches as arguments would fill the report's list of commands with YAML. There are no secrets in them.
+    # Patches as arguments would fill the report's list of commands with YAML. They contain no
+    # secrets, so files are fine.
     with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
         words = [
             *_gen_config(cluster),
@@ -153,7 +161,7 @@ def _machine_config(
             "--dns-domain",
             plan.dns_domain,
         ]
-        # An empty disk leaves the choice to the selector; without the option, talosctl would write /dev/sda.
+        # With an empty disk the selector decides; without the option, talosctl writes /dev/sda.
         words += ["--install-image", machine.install_image, "--install-disk", machine.install_disk]
         for index, patch in enumerate((machine.documents, *machine.patches)):
             file = Path(folder) / f"{index:02}.yaml"
@@ -184,10 +192,10 @@ def _gen_config(cluster: Cluster) -> list[str]:
 
 
 def _with_talhelper(cluster: Cluster, runner: Runner, talsecret: Path) -> dict[Path, str]:
-    # Inside clusterconfig/, which Git ignores: what a killed run leaves behind is no easier to lose than the result.
-    place = cluster.talosconfig.parent
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=".talhelper-", dir=place) as folder:
+    # Git ignores clusterconfig/, so what a killed run leaves there is as safe as the result.
+    parent = cluster.talosconfig.parent
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=".talhelper-", dir=parent) as folder:
         words = [
             "talhelper",
             "genconfig",
@@ -210,9 +218,9 @@ def _with_talhelper(cluster: Cluster, runner: Runner, talsecret: Path) -> dict[P
 def _with_endpoints(talosconfig: str, cluster: Cluster) -> str:
     """Return the talosconfig with the control plane nodes as endpoints, and no default nodes.
 
-    The VIP is no endpoint: it is elected through etcd, so it answers nothing before the bootstrap. Default nodes are
-    left out on purpose: with several, `talosctl bootstrap` and `talosctl health` refuse, and `talosctl reset` would
-    take every machine. Without any, talosctl says that `--nodes` is missing.
+    The VIP is not an endpoint: it is elected through etcd, so it does not answer before the
+    bootstrap. With several default nodes, `talosctl bootstrap` and `talosctl health` refuse, and
+    `talosctl reset` would reset every machine. Without any, talosctl asks for `--nodes`.
     """
     data: dict[str, Any] = yaml.safe_load(talosconfig)
     for context in data["contexts"].values():

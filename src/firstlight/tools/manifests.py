@@ -1,4 +1,4 @@
-"""Compare manifests with what the cluster holds, without asking the API server to change or pretend anything."""
+"""Compare manifests with the objects in the cluster, without even a dry run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,22 @@ _PLURALS = {
     "OCIRepository": "ocirepositories",
     "HelmRepository": "helmrepositories",
 }
-"""The kinds that a bootstrap applies by itself; everything else belongs to Helm or to Flux."""
+"""The kinds that a bootstrap applies itself; all others belong to Helm or Flux."""
 
 _CLUSTER_WIDE = frozenset({"Namespace"})
 
 
 def read_manifests(text: str, what: str) -> list[Object]:
-    """Return the objects of a YAML stream, a `List` taken apart, empty documents left out.
+    """Return the objects of a YAML stream, with each `List` expanded and no empty documents.
 
     Raises:
-        Unreadable: It is no YAML, or something in it is no object; the message holds nothing of the text, which may be secret.
+        Unreadable: The text is not valid YAML, or a document is not an object. The message contains
+            none of the text, which may be secret.
     """
-    step = "a value with line breaks, quotes or a colon breaks the YAML around it: keep it in base64, on one line"
+    step = (
+        "a value with line breaks, quotes or a colon breaks the YAML around it: "
+        "store it in base64, on one line"
+    )
     objects: list[Object] = []
     for document in read_yaml_documents(text, what, next_step=step):
         is_list = isinstance(document, dict) and document.get("kind") == "List"
@@ -49,19 +53,20 @@ def read_manifests(text: str, what: str) -> list[Object]:
 
 
 def difference(kubernetes: Kubernetes, objects: Sequence[Object]) -> str | None:
-    """Return the first thing that the cluster does not hold as the manifests say, or none when it holds all of it.
+    """Return the first difference between manifests and cluster, or None.
 
-    Values are never named, as they may be secret.
+    It never contains values, which may be secret.
 
     Raises:
-        FirstlightError: A manifest is of a kind that a bootstrap has no business with.
+        FirstlightError: A manifest has a kind that a bootstrap does not apply.
         ApiUnavailable: The API server did not answer.
     """
     for item in objects:
         kind, metadata = str(item["kind"]), item["metadata"]
         if kind not in _PLURALS:
             raise FirstlightError(
-                f"cannot compare {kind} {metadata['name']}: bootstrap/ is for {', '.join(_PLURALS)} alone; let Flux apply it"
+                f"cannot compare {kind} {metadata['name']}: bootstrap/ may only contain "
+                f"{', '.join(_PLURALS)}; let Flux apply it"
             )
         namespace = "" if kind in _CLUSTER_WIDE else str(metadata.get("namespace", "default"))
         name = (
@@ -79,9 +84,9 @@ def difference(kubernetes: Kubernetes, objects: Sequence[Object]) -> str | None:
 
 
 def missing_from(wanted: Any, live: Any, path: str = "") -> str | None:
-    """Return where the live value lacks something that is wanted, or none; what it has besides does not matter.
+    """Return where the live value lacks something wanted, or None; extra fields do not matter.
 
-    What is empty is the same as what is not there: the API server does not keep the difference.
+    An empty value equals a missing one, because the API server does not keep the difference.
     """
     if _is_empty(wanted) and _is_empty(live):
         return None
@@ -103,7 +108,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _as_stored(item: Object) -> Object:
-    """Return a manifest in the form in which the API server keeps it: `stringData` becomes `data`, base64 loses its line breaks."""
+    """Return a manifest as the API server stores it: `stringData` and base64 are normalized."""
     stored = {key: value for key, value in item.items() if key not in ("stringData", "status")}
     if item["kind"] != "Secret":
         return stored

@@ -1,4 +1,4 @@
-"""Objects of Kubernetes: their kinds, by the path under which the API server keeps them, what they all have, and whether they are ready."""
+"""Kubernetes objects: their kinds with API paths, common fields, and readiness."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of object, by the path under which the API server keeps it."""
+    """A kind of object, by its API path."""
 
     group_version: str
     plural: str
 
     def path(self, namespace: str = "", name: str = "") -> str:
-        """Return the path of the collection, or of one object."""
+        """Return the API path of the collection, or of one object."""
         base = (
             f"/api/{self.group_version}"
             if "/" not in self.group_version
@@ -50,17 +50,17 @@ HELM_RELEASES = Kind("helm.toolkit.fluxcd.io/v2", "helmreleases")
 
 
 RELEASE, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
-"""Helm's own annotations on what a release made."""
+"""Helm's annotations on the objects of a release."""
 
 
 def condition_of(item: Object, type_: str) -> Object:
-    """Return a status condition of an object, empty when it has none of that type."""
+    """Return a status condition of an object, empty if there is none of that type."""
     conditions: Sequence[Object] = (item.get("status") or {}).get("conditions") or []
     return next((condition for condition in conditions if condition.get("type") == type_), {})
 
 
 def is_ready(item: Object) -> bool:
-    """Report whether an object is Ready and stays."""
+    """Report whether an object is Ready and not being deleted."""
     return (
         condition_of(item, "Ready").get("status") == "True"
         and "deletionTimestamp" not in item["metadata"]
@@ -68,12 +68,12 @@ def is_ready(item: Object) -> bool:
 
 
 def is_well(pod: Object) -> bool:
-    """Report whether a pod is ready, or has done what it was made for."""
+    """Report whether a pod is ready or has succeeded."""
     return is_ready(pod) or (pod.get("status") or {}).get("phase") == "Succeeded"
 
 
 def counts(item: Object) -> tuple[int, int, bool]:
-    """Return how many pods of a workload are wanted, how many are ready, and whether the status speaks of the spec as it is now."""
+    """Return wanted and ready pods of a workload, and whether its status is current."""
     status = item.get("status") or {}
     current = int(status.get("observedGeneration", 0)) >= int(item["metadata"].get("generation", 1))
     if "desiredNumberScheduled" in status:

@@ -1,4 +1,4 @@
-"""op: 1Password's command line; what it returns is secret from the first byte."""
+"""op: 1Password's command line, whose output is always secret."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from firstlight.tools.runner import Runner
 CALL_S = 30.0
 
 VAULT = "k8s-ops"
-"""The platform's vault, as `secrets.yaml.tpl` names it."""
-
+"""The platform's vault, as in `secrets.yaml.tpl`."""
 
 MISSING = "FL-204"
 """The row of the failure catalogue for a vault that has no item of that name."""
@@ -19,41 +18,41 @@ SIGN_IN = "eval $(op signin), then the same command again"
 
 
 class OnePassword:
-    """Read and write the items of the operator's 1Password account."""
+    """Reads and writes items of the operator's 1Password account."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    def keep_secret(self, *values: str) -> None:
+    def mask_secrets(self, *values: str) -> None:
         """Mask these values from now on."""
-        self._runner.keep_secret(*values)
+        self._runner.mask_secrets(*values)
 
-    def who_am_i(self) -> str:
-        """Return who is signed in.
+    def whoami(self) -> str:
+        """Return the signed-in user.
 
         Raises:
-            ToolFailed: Nobody is.
+            ToolFailed: Nobody is signed in.
         """
         result = self._runner.run(["op", "whoami"], timeout_s=CALL_S, quiet=True)
         result.raise_on_failure("use 1Password: nobody is signed in", next_step=SIGN_IN)
         return " ".join(result.stdout.split())
 
     def read(self, reference: str) -> str:
-        """Return what one reference stands for; it is masked everywhere from then on.
+        """Return the value of a reference, and mask it from now on.
 
         Raises:
-            ToolFailed: It does not resolve.
+            ToolFailed: The reference does not resolve.
         """
         result = self._runner.run(["op", "read", reference], timeout_s=CALL_S, quiet=True)
         result.raise_on_failure(
             f"resolve {reference}",
             next_step="create the item, or correct the reference in secrets.yaml.tpl",
         )
-        self.keep_secret(result.stdout)
+        self.mask_secrets(result.stdout)
         return result.stdout
 
     def inject(self, template: str) -> str:
-        """Return a template with every reference replaced; it goes through pipes only.
+        """Return a template with every reference replaced by its value.
 
         Raises:
             ToolFailed: A reference does not resolve.
@@ -66,7 +65,7 @@ class OnePassword:
         return result.stdout
 
     def document(self, title: str, vault: str) -> str | None:
-        """Return a document, or none when the vault has none of that title.
+        """Return a document, or None if the vault has no document of that title.
 
         Raises:
             ToolFailed: 1Password did not answer.
@@ -82,10 +81,10 @@ class OnePassword:
         ).stdout
 
     def push_document(self, title: str, vault: str, text: str, *, exists: bool) -> None:
-        """Create a document, or replace it.
+        """Create or replace a document.
 
         Raises:
-            ToolFailed: 1Password did not take it.
+            ToolFailed: 1Password refused it.
         """
         result = self._runner.run(
             self.push_command(title, vault, exists=exists),
@@ -108,5 +107,5 @@ class OnePassword:
 
 
 def document_title(cluster: Cluster) -> str:
-    """Return the title under which 1Password keeps a cluster's kubeconfig."""
+    """Return the title of a cluster's kubeconfig in 1Password."""
     return f"kubeconfig-{cluster.name}"

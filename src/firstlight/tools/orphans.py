@@ -1,7 +1,8 @@
-"""Orphans: commands that go on after their run was killed, and would work against the run that takes over.
+"""Orphans: commands that outlive a killed run and would interfere with the next one.
 
-A killed run cannot end its children, so each command carries a mark in its environment, and the next run that holds the cluster's lock
-ends every process that still has it. Where the kernel shows no environments (everywhere but on Linux) there is nothing to find.
+A killed run cannot terminate its children. So each command carries a mark in its environment, and
+the next run, once it holds the cluster's lock, terminates every process with that mark. This works
+only on Linux, where the kernel shows the environments of processes.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from firstlight.clock import Clock
 MARK = "FIRSTLIGHT_RUN"
 
 ENDING_S = 5.0
-"""How long helm may take to write down that its release failed, before it is killed."""
+"""Time for helm to record that its release failed, before it is killed."""
 
 
 def end_orphans(mark: str, clock: Clock) -> tuple[str, ...]:
-    """End every process of an earlier run, and return what they were; the caller holds the cluster's lock."""
+    """Terminate the processes of an earlier run, and return their names.
+
+    The caller holds the cluster's lock.
+    """
     ended = {pid: _command(pid) for pid in _marked(mark)}
     _signal(list(ended), signal.SIGTERM)
     deadline = clock.monotonic() + ENDING_S
@@ -34,7 +38,7 @@ def end_orphans(mark: str, clock: Clock) -> tuple[str, ...]:
 
 
 def find_orphans(mark: str) -> tuple[str, ...]:
-    """Return the commands of an earlier run that still work, and leave them alone."""
+    """Return the names of running processes of an earlier run."""
     return tuple(_command(pid) for pid in sorted(_marked(mark)))
 
 
@@ -56,7 +60,7 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 def _command(pid: int) -> str:
-    """Return the name of what a process runs: its arguments may hold what nobody should see."""
+    """Return the name of a process's program, without arguments, which may be secret."""
     with suppress(OSError):
         return Path(
             os.fsdecode((Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[0])

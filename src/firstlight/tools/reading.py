@@ -1,4 +1,4 @@
-"""Read what a tool printed as JSON or YAML; what cannot be read is an error that never quotes it, as it may be secret."""
+"""Read JSON and YAML from tools; errors never quote the text, because it may be secret."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
 
 _NOT_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""PyYAML says most of what is wrong in its own words, and a bad date, number or tag in Python's."""
+"""PyYAML's own errors, and Python's for a bad date, number or tag."""
 
 
 class Unreadable(FirstlightError):
-    """What a tool printed is not what it should be; whether it may be asked again is for its reader to say."""
+    """The output of a tool cannot be read; the reader decides whether a retry may help."""
 
     def __init__(
         self,
@@ -30,53 +30,59 @@ class Unreadable(FirstlightError):
 
 
 def read_json(text: str, what: str) -> Any:
-    """Return what a JSON text says.
+    """Parse JSON.
 
     Raises:
-        Unreadable: It is no JSON, or not all of it; it was cut off, so the same question may have a whole answer.
+        Unreadable: The text is not valid JSON. It may be cut off, so a retry may help.
     """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(
-            what, f"it is no JSON{_where(error)}", failure_class=FailureClass.RETRY
+            what, f"it is not valid JSON{_where(error)}", failure_class=FailureClass.RETRY
         ) from None
 
 
 def read_yaml(
     text: str, what: str, *, failure_class: FailureClass = FailureClass.FATAL, next_step: str = ""
 ) -> Any:
-    """Return what a YAML text says.
+    """Parse a YAML document.
 
     Raises:
-        Unreadable: It is no YAML.
+        Unreadable: The text is not valid YAML.
     """
     try:
         return yaml.safe_load(text)
     except _NOT_YAML as error:
         raise Unreadable(
-            what, f"it is no YAML{_where(error)}", failure_class=failure_class, next_step=next_step
+            what,
+            f"it is not valid YAML{_where(error)}",
+            failure_class=failure_class,
+            next_step=next_step,
         ) from None
 
 
 def read_yaml_documents(
     text: str, what: str, *, failure_class: FailureClass = FailureClass.FATAL, next_step: str = ""
 ) -> list[Any]:
-    """Return what each document of a YAML stream says.
+    """Parse all documents of a YAML stream.
 
     Raises:
-        Unreadable: It is no YAML.
+        Unreadable: The text is not valid YAML.
     """
     try:
         return list(yaml.safe_load_all(text))
     except _NOT_YAML as error:
         raise Unreadable(
-            what, f"it is no YAML{_where(error)}", failure_class=failure_class, next_step=next_step
+            what,
+            f"it is not valid YAML{_where(error)}",
+            failure_class=failure_class,
+            next_step=next_step,
         ) from None
 
 
 def _where(error: BaseException) -> str:
-    """Say where reading ended, and nothing of what stood there."""
+    """Return where parsing stopped, without any of the text."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         return f" from line {mark.line + 1}, column {mark.column + 1} on"

@@ -1,4 +1,4 @@
-"""The runner: every tool's way to `process.run`, with the target's environment, its secrets, and word of it to the bus."""
+"""Run a target's commands: in its environment, with its secrets masked, reported as events."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from firstlight.masking import Masker
 from firstlight.process import CommandResult, run
 
 TAIL_LINES = 12
-"""What a report shows of a command's output."""
+"""Shown in a report of a command's output."""
 
 
 class Runner:
-    """Run commands in one environment and tell what was run.
+    """Runs commands in one environment, and emits events about them.
 
     Args:
         environment: The whole environment of every child.
-        root: Where commands run: the folder that holds `clusters/` and `bootstrap/`.
-        bus: Is told each command.
+        root: The working directory, which holds `clusters/` and `bootstrap/`.
+        bus: Receives the events.
         criterion: Returns the ID of the running criterion.
         mask: Masks secrets, and learns those that tools reveal.
     """
@@ -41,15 +41,15 @@ class Runner:
         self._bus = bus
         self._criterion = criterion
         self.mask = mask or Masker()
-        """Knows every secret that is known by now, and returns a text without them."""
+        """Replaces every known secret in a text."""
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What every child is given."""
+        """The environment of every child."""
         return dict(self._environment)
 
-    def keep_secret(self, *secrets: str) -> None:
-        """Mask these texts from now on, in every form that a tool may print them in."""
+    def mask_secrets(self, *secrets: str) -> None:
+        """Mask these texts from now on, in every form in which a tool may print them."""
         self.mask.learn(*secrets)
 
     def run(
@@ -66,11 +66,12 @@ class Runner:
 
         Args:
             argv: The command and its arguments.
-            timeout_s: How long it may take, in seconds.
-            input: What it reads on standard input.
+            timeout_s: Time limit, in seconds.
+            input: Text for standard input.
             env: Added to the environment.
-            changes: Whether it may change the world, so that readers of the report can tell.
-            quiet: Whether its output is a secret, or data that nobody reads: then neither its lines nor its tail are told.
+            changes: Whether it may change something, which the report shows.
+            quiet: Whether its output is secret, or data that nobody reads. Then events do not
+                contain it, except for the tail of a failed command.
         """
         criterion = self._criterion()
         masked = self.mask(shlex.join(str(word) for word in argv))
@@ -86,12 +87,12 @@ class Runner:
                 mask=self.mask,
                 on_line=None
                 if quiet or not changes
-                else lambda line: self._tell_line(criterion, line),
+                else lambda line: self._report_line(criterion, line),
             )
         except BaseException as error:
-            # Whoever heard that it started hears that it ended, also when it was interrupted or is not there at all.
+            # Every start has an end, also if the command was interrupted or does not exist.
             why = error.summary if isinstance(error, FirstlightError) else type(error).__name__
-            self._tell_end(
+            self._report_end(
                 criterion,
                 masked,
                 None,
@@ -101,7 +102,7 @@ class Runner:
             )
             raise
         tail = () if quiet and result.ok else result.output_tail[-TAIL_LINES:]
-        self._tell_end(
+        self._report_end(
             criterion,
             result.command,
             None if result.timed_out else result.exit_code,
@@ -111,7 +112,7 @@ class Runner:
         )
         return result
 
-    def _tell_end(
+    def _report_end(
         self,
         criterion: str,
         command: str,
@@ -131,5 +132,5 @@ class Runner:
         )
         self._bus.emit(event)
 
-    def _tell_line(self, criterion: str, line: str) -> None:
+    def _report_line(self, criterion: str, line: str) -> None:
         self._bus.emit(CommandOutput(criterion=criterion, line=line))

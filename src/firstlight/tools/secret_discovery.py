@@ -1,6 +1,7 @@
-"""Secrets at hand: what lies in the operator's files and environment is masked before the first command runs.
+"""Mask the secrets of the operator's files and environment before the first command runs.
 
-A run learns a secret when it reads it. But a run of one stage reads few, and a tool prints what it likes.
+A run masks the secrets that it reads. A run of a single stage reads few of them, but its tools may
+print any.
 """
 
 from __future__ import annotations
@@ -23,34 +24,37 @@ from firstlight.tools.sops import DECRYPT_S, decrypt_command, encrypted_values
 _SECRET_KEY = re.compile(
     r"(?!public).*(key|key-data|token|password|passphrase|secret)|auth", re.IGNORECASE
 )
-"""Under which keys of a kubeconfig, a talosconfig or a machine config a secret stands."""
+"""Keys of secrets in a kubeconfig, a talosconfig or a machine config."""
 
 _SECRET_VARIABLE = re.compile(r"OP_SESSION.*|.*(TOKEN|PASSWORD|SECRET|_KEY)")
-"""Which variables hold secrets, as 1Password, sops and Git hosts name them; one that names a file ends otherwise."""
+"""Variables with secrets of 1Password, sops and Git hosts, but not those that name a file."""
 
 
-def learn_secrets_at_hand(runner: Runner, cluster: Cluster, kubeconfig: Path) -> None:
-    """Mask what is at hand by now; whatever cannot be read is not known, and a criterion says so where it matters."""
+def mask_known_secrets(runner: Runner, cluster: Cluster, kubeconfig: Path) -> None:
+    """Mask all secrets that can be found now.
+
+    Unreadable files are skipped; a criterion reports them if they matter.
+    """
     environment = runner.environment
-    runner.keep_secret(
+    runner.mask_secrets(
         *(value for name, value in environment.items() if _SECRET_VARIABLE.fullmatch(name))
     )
-    # One machine config is enough: they are made from the same secrets.
+    # One machine config is enough, because all contain the same secrets.
     for path in (
         kubeconfig,
         cluster.talosconfig,
         cluster.machine_config(cluster.first_control_plane),
     ):
         with suppress(OSError, UnicodeDecodeError, Unreadable):
-            learn_configuration(runner, path.read_text(encoding="utf-8"))
+            mask_configuration(runner, path.read_text(encoding="utf-8"))
     with suppress(OSError, UnicodeDecodeError):
         lines = (
             Path(environment.get("SOPS_AGE_KEY_FILE", "")).read_text(encoding="utf-8").splitlines()
         )
-        runner.keep_secret(*(line for line in lines if not line.startswith("#")))
+        runner.mask_secrets(*(line for line in lines if not line.startswith("#")))
 
-    def opened(path: Path) -> list[str]:
-        # Nobody is told of this command: no verdict rests on it, and nothing changes.
+    def decrypted(path: Path) -> list[str]:
+        # Not run through the runner: no event is needed, because no verdict depends on it.
         with suppress(ToolMissing):
             result = run(
                 decrypt_command(path), timeout_s=DECRYPT_S, env=environment, cwd=cluster.root
@@ -59,18 +63,18 @@ def learn_secrets_at_hand(runner: Runner, cluster: Cluster, kubeconfig: Path) ->
         return []
 
     files = (*cluster.talos_dir.glob(f"*{SUFFIX}"), *cluster.flux_dir.rglob(f"*{SUFFIX}"))
-    for values in concurrently(partial(opened, path) for path in files):
-        runner.keep_secret(*values)
+    for values in concurrently(partial(decrypted, path) for path in files):
+        runner.mask_secrets(*values)
 
 
-def learn_configuration(runner: Runner, text: str) -> None:
-    """Mask every key, token and password of a kubeconfig, a talosconfig or a machine config from now on.
+def mask_configuration(runner: Runner, text: str) -> None:
+    """Mask the keys, tokens and passwords of a kubeconfig, a talosconfig or a machine config.
 
     Raises:
-        Unreadable: It is none.
+        Unreadable: The text is not a valid configuration.
     """
     documents = read_yaml_documents(text, "a configuration")
-    runner.keep_secret(*(value for key, value in _values(documents) if _SECRET_KEY.fullmatch(key)))
+    runner.mask_secrets(*(value for key, value in _values(documents) if _SECRET_KEY.fullmatch(key)))
 
 
 def _values(value: object, key: str = "") -> Iterator[tuple[str, str]]:

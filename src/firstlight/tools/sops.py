@@ -1,4 +1,4 @@
-"""sops: prove that an encrypted file opens with the key that is here."""
+"""sops: decrypt files, and know which of their values were encrypted."""
 
 from __future__ import annotations
 
@@ -13,36 +13,39 @@ DECRYPT_S = 20.0
 
 
 class Sops:
-    """Decrypt with the key in SOPS_AGE_KEY_FILE."""
+    """Decrypts with the key in SOPS_AGE_KEY_FILE."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
     def decrypt(self, path: Path) -> str:
-        """Return a file's plain text; it is told to nobody and never written, and what was encrypted of it is masked from then on.
+        """Return the plain text of a file, and mask its encrypted values from now on.
 
         Raises:
-            ToolFailed: No key that is here opens it.
+            ToolFailed: The key does not decrypt the file.
         """
         result = self._runner.run(decrypt_command(path), timeout_s=DECRYPT_S, quiet=True)
-        step = "put the AGE key that .sops.yaml names into SOPS_AGE_KEY_FILE (~/.config/sops/age/keys.txt)"
+        step = (
+            "put the AGE key that .sops.yaml names into SOPS_AGE_KEY_FILE "
+            "(~/.config/sops/age/keys.txt)"
+        )
         plain = result.raise_on_failure(f"decrypt {path.name}", next_step=step).stdout
-        self._runner.keep_secret(*encrypted_values(path, plain))
+        self._runner.mask_secrets(*encrypted_values(path, plain))
         return plain
 
 
 def decrypt_command(path: Path) -> list[str]:
-    """Return the argument list that prints a file's plain text."""
+    """Return the argument list that prints the plain text of a file."""
     return ["sops", "--decrypt", str(path)]
 
 
 def encrypted_values(path: Path, plain: str) -> list[str]:
-    """Return each value that is encrypted in a file, as its plain text has it; what anybody can read in the file is no secret."""
+    """Return the plain text of each encrypted value of a file; all other values are public."""
     try:
         encrypted = read_yaml_documents(path.read_text(encoding="utf-8"), path.name)
         opened = read_yaml_documents(plain, f"what {path.name} decrypts to")
     except (Unreadable, OSError, UnicodeDecodeError):
-        # Whoever needs what it holds says so.
+        # A criterion that needs the file reports this.
         return []
     return [
         value

@@ -1,4 +1,4 @@
-"""talosctl: the Talos API's client, one method per verb that we use."""
+"""talosctl: the client of the Talos API, with one method per verb."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
 PROBE_S = 25.0
-"""One look at a machine: gRPC itself gives up an unreachable one after twenty seconds, and only then says why."""
+"""Time limit of a query; gRPC gives up on an unreachable machine after 20 s, and says why."""
 
-
-_NOT_ASKED = re.compile(r"code = (Unavailable|Canceled|DeadlineExceeded)")
-"""What talosctl says when it did not get through to a machine, or was stopped; what a machine itself could not do has another code."""
+_NOT_REACHED = re.compile(r"code = (Unavailable|Canceled|DeadlineExceeded)")
+"""Shows that talosctl did not reach a machine, or was stopped; failures on it have other codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EtcdMember:
-    """A member as etcd lists it."""
+    """A member of etcd."""
 
     id: str
     hostname: str
@@ -38,10 +37,10 @@ class Service:
 
     Attributes:
         node: The machine's address.
-        name: The service.
-        state: Talos's own word: `Running`, `Preparing`, `Failed`, `Finished` ...
+        name: The service's name.
+        state: `Running`, `Preparing`, `Failed`, `Finished` and so on.
         health: `OK`, `Fail`, or `?` for a service without a health check.
-        last: What its last event said.
+        last: The message of its last event.
     """
 
     node: str
@@ -52,13 +51,16 @@ class Service:
 
     @property
     def found_no_etcd_to_join(self) -> bool:
-        """Whether it is an etcd that gave up after half an hour: it looks for a cluster only where it has no data (Talos's `Etcd.argsForControlPlane`)."""
+        """Whether this etcd gave up, after half an hour, on finding a cluster to join.
+
+        It looks for one only if it has no data (`Etcd.argsForControlPlane` in Talos).
+        """
         return self.state == "Failed" and "failed to build initial etcd cluster" in self.last
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of Talos's own runtime state."""
+    """A resource of a machine's runtime state."""
 
     namespace: str
     type: str
@@ -68,14 +70,14 @@ class Resource:
 
 
 class Talosctl:
-    """Talk to the machines that one talosconfig knows."""
+    """Runs talosctl with one talosconfig."""
 
     def __init__(self, runner: Runner, talosconfig: Path) -> None:
         self._runner = runner
         self._talosconfig = talosconfig
 
     def command(self, node: str, *words: str, endpoint: str = "") -> list[str]:
-        """Return the argument list for one machine, asked at its own address unless another endpoint is named."""
+        """Return the argument list for one machine, at its own address by default."""
         return [
             "talosctl",
             "--talosconfig",
@@ -92,25 +94,25 @@ class Talosctl:
         return self._runner.run(self.command(node, "bootstrap"), timeout_s=timeout_s, changes=True)
 
     def version(self, node: str, *, endpoint: str = "") -> str:
-        """Return the Talos version that a machine runs (`v1.12.0`).
+        """Return the Talos version of a machine, such as `v1.12.0`.
 
         Raises:
-            ToolFailed: The machine did not answer, or not with a certificate that we trust.
+            ToolFailed: The machine did not answer, or its certificate is not trusted.
         """
         return parse_version(self._look(node, "version", "--short", endpoint=endpoint).stdout)
 
     def etcd_members(self, node: str) -> tuple[EtcdMember, ...]:
-        """List etcd's members as one control plane node sees them.
+        """List the etcd members that a control plane node knows.
 
         Raises:
-            ToolFailed: There is no etcd there, or no answer.
-            Unreadable: The answer lists nobody, which no etcd ever does.
+            ToolFailed: The machine has no etcd, or did not answer.
+            Unreadable: The list is empty, which never happens.
         """
         members = tuple(parse_etcd_members(self._look(node, "etcd", "members").stdout))
         if not members:
             raise Unreadable(
                 f"the etcd members of {node}",
-                "the answer lists none",
+                "the list is empty",
                 failure_class=FailureClass.RETRY,
             )
         return members
@@ -120,12 +122,13 @@ class Talosctl:
 
         Raises:
             ToolFailed: The machine did not answer.
-            Unreadable: The answer lists none, which no machine ever does: an unknown etcd must never be taken for a missing one.
+            Unreadable: The list is empty, which never happens. An unknown etcd must not count as
+                a missing one.
         """
         services = tuple(parse_services(self._look(node, "services").stdout))
         if not services:
             raise Unreadable(
-                f"the services of {node}", "the answer lists none", failure_class=FailureClass.RETRY
+                f"the services of {node}", "the list is empty", failure_class=FailureClass.RETRY
             )
         return services
 
@@ -133,8 +136,8 @@ class Talosctl:
         """List one kind of resource of a machine's runtime state.
 
         Raises:
-            ToolFailed: The machine did not answer, or knows no such kind.
-            Unreadable: The answer is no YAML, as when it was cut off.
+            ToolFailed: The machine did not answer, or does not know the kind.
+            Unreadable: The answer is not valid YAML; for example, it is cut off.
         """
         words = ["get", kind, "--output", "yaml"]
         if namespace:
@@ -144,8 +147,8 @@ class Talosctl:
     def clock(self, node: str) -> datetime | None:
         """Return a machine's own time.
 
-        `talosctl time` asks the machine's time server before it says anything; where that cannot be reached, as on a site whose time
-        comes from elsewhere, the kernel still tells: when it booted, and how long ago that was.
+        `talosctl time` asks the machine's time server first. If that is unreachable, for example on
+        a site without NTP, the kernel's boot time and uptime give the time.
 
         Raises:
             ToolFailed: The machine did not answer.
@@ -154,24 +157,24 @@ class Talosctl:
             return parse_time(self._look(node, "time").stdout)
         except ToolFailed as error:
             result = error.result
-            # Nobody answered, or somebody stopped the run: to ask on would take as long again, twice.
-            if result.timed_out or result.exit_code < 0 or _NOT_ASKED.search(result.stderr):
+            # The machine is unreachable, or the run was stopped: do not ask twice more.
+            if result.timed_out or result.exit_code < 0 or _NOT_REACHED.search(result.stderr):
                 raise
             booted = self._runner.run(self.command(node, "read", "/proc/stat"), timeout_s=PROBE_S)
             uptime = self._runner.run(self.command(node, "read", "/proc/uptime"), timeout_s=PROBE_S)
-            told = (
+            seen = (
                 parse_kernel_time(booted.stdout, uptime.stdout) if booted.ok and uptime.ok else None
             )
-            if told is None:
+            if seen is None:
                 raise
-            return told
+            return seen
 
     def health(
         self, node: str, *, control_plane: Sequence[str], workers: Sequence[str], timeout_s: float
     ) -> CommandResult:
-        """Run Talos's own health checks from one control plane node, once, for so many seconds at most.
+        """Run Talos's health checks once, from one control plane node, within a time limit.
 
-        talosctl caps each check at five minutes whatever `--wait-timeout` says, so that waiting longer is the caller's loop.
+        talosctl limits each check to five minutes despite `--wait-timeout`, so the caller repeats.
         """
         words = [
             "health",
@@ -189,10 +192,10 @@ class Talosctl:
         return self.command(node, "kubeconfig", "--merge=false", "-")
 
     def kubeconfig(self, node: str) -> str:
-        """Return the admin's kubeconfig, through a pipe: a run that is killed leaves no copy of it anywhere.
+        """Return the admin's kubeconfig through a pipe, so that a killed run leaves no copy.
 
         Raises:
-            ToolFailed: The machine did not hand it out.
+            ToolFailed: The machine did not answer, or refused.
         """
         result = self._runner.run(
             self.kubeconfig_command(node), timeout_s=PROBE_S, changes=True, quiet=True
@@ -217,15 +220,15 @@ class Talosctl:
 
 
 def parse_version(text: str) -> str:
-    """Read the machine's version of `talosctl version --short`, empty when it does not say."""
+    """Read the machine's version from `talosctl version --short`, empty if it is missing."""
     found = re.search(r"^Server:.*?^\s*Tag:\s+(v\d+\.\d+\.\d+\S*)", text, re.DOTALL | re.MULTILINE)
     return found.group(1) if found else ""
 
 
 def parse_etcd_members(text: str) -> Iterator[EtcdMember]:
-    """Read the table of `talosctl etcd members`; a member that has been added and has not started yet has no name."""
+    """Read the table of `talosctl etcd members`; a member that has not started yet has no name."""
     for row in _rows(text, "ID", "HOSTNAME", "LEARNER"):
-        # A row that was cut off has no last cell, and perhaps half a name.
+        # A row that is cut off has no last cell, and perhaps only part of a name.
         if row["LEARNER"] in ("true", "false"):
             yield EtcdMember(
                 id=row["ID"], hostname=row["HOSTNAME"], learner=row["LEARNER"] == "true"
@@ -235,8 +238,8 @@ def parse_etcd_members(text: str) -> Iterator[EtcdMember]:
 def parse_services(text: str) -> Iterator[Service]:
     """Read the table of `talosctl services`: NODE SERVICE STATE HEALTH LAST CHANGE LAST EVENT.
 
-    An event may hold line breaks, as when etcd lists several errors. Such lines move the columns of the rows below them, so rows are
-    known by their form, not by where their columns begin.
+    An event may contain line breaks, for example if etcd lists several errors. They shift the
+    columns of later rows, so rows are recognized by their form.
     """
     row: list[str] | None = None
     for line in text.split("\n"):
@@ -252,13 +255,13 @@ def parse_services(text: str) -> Iterator[Service]:
 
 
 def parse_health(text: str) -> str:
-    """Return which check `talosctl health` got stuck at and why: its last line only says that the time was up."""
+    """Return the check that `talosctl health` was stuck at; its last line is only a timeout."""
     checks: list[str] = []
     for line in text.split("\n"):
         if line.startswith(("waiting for ", "healthcheck error: ")):
             checks.append(line.strip())
         elif line.startswith("\t") and checks:
-            # Errors of several machines stand below the check, one a line.
+            # Errors of several machines follow the check, one per line.
             checks[-1] = f"{checks[-1]} {' '.join(line.split())}"
     reasons = [
         check
@@ -270,13 +273,13 @@ def parse_health(text: str) -> str:
 
 
 def parse_resources(text: str) -> Iterator[Resource]:
-    """Read the YAML documents of `talosctl get --output yaml`, each headed by the machine that said it.
+    """Read the YAML documents of `talosctl get --output yaml`, one per resource.
 
     Raises:
-        Unreadable: It is no YAML, as when it was cut off.
+        Unreadable: It is not valid YAML; for example, it is cut off.
     """
     for document in read_yaml_documents(
-        text, "what talosctl printed", failure_class=FailureClass.RETRY
+        text, "the output of talosctl", failure_class=FailureClass.RETRY
     ):
         metadata = document.get("metadata") if isinstance(document, dict) else None
         if not isinstance(metadata, dict):
@@ -292,7 +295,7 @@ def parse_resources(text: str) -> Iterator[Resource]:
 
 
 def parse_time(text: str) -> datetime | None:
-    """Read the machine's time of `talosctl time`: NODE NTP-SERVER NODE-TIME NTP-SERVER-TIME."""
+    """Read the machine's time from `talosctl time`: NODE NTP-SERVER NODE-TIME NTP-SERVER-TIME."""
     for row in _rows(text, "NODE-TIME", "NTP-SERVER-TIME"):
         found = re.match(
             r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d* ([+-]\d{4})",
@@ -309,7 +312,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_kernel_time(stat: str, uptime: str) -> datetime | None:
-    """Read the time of /proc/stat and /proc/uptime, exact to a second: the one says when the kernel booted, the other how long ago."""
+    """Add the boot time of /proc/stat and the uptime of /proc/uptime, exact to a second."""
     booted = re.search(r"^btime (\d+)$", stat, re.MULTILINE)
     elapsed = re.match(r"(\d+\.\d+) ", uptime)
     if booted is None or elapsed is None:
@@ -323,7 +326,7 @@ def _service(cells: Sequence[str]) -> Service:
 
 
 def _rows(text: str, *must_have: str) -> Iterator[dict[str, str]]:
-    """Read a table whose columns begin where their headings do; the heading is the first line that has all of these columns."""
+    """Read a table with aligned columns; the first line with all of these headings starts it."""
     starts: list[tuple[int, str]] = []
     for line in text.split("\n"):
         if not starts:
