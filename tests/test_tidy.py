@@ -503,7 +503,8 @@ ARCHAIC = {
     r"whence": "where",
     r"whoever": "anyone who",
 }
-ARCHAIC_WORDS = re.compile(rf"(?<![\w<-])({'|'.join(ARCHAIC)})(?![\w>])", re.IGNORECASE)
+# Names of fields and parameters are not words: `mended:`.
+ARCHAIC_WORDS = re.compile(rf"(?<![\w<-])({'|'.join(ARCHAIC)})(?![\w>:\[-])", re.IGNORECASE)
 ENGLISH = {".md", ".toml", ".yaml"}
 
 

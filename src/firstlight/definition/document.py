@@ -78,13 +78,13 @@ def value_at(data: Any, *keys: str) -> Any:
 
 
 def mapping_at(data: Any, *keys: str) -> Mapping[str, Any]:
-    """Return a nested mapping, an empty one where there is none."""
+    """Return a nested mapping, or an empty one if it is missing."""
     value = value_at(data, *keys)
     return value if isinstance(value, dict) else {}
 
 
 def list_at(data: Any, *keys: str) -> list[Any]:
-    """Return a nested list, an empty one where there is none."""
+    """Return a nested list, or an empty one if it is missing."""
     value = value_at(data, *keys)
     return value if isinstance(value, list) else []
 

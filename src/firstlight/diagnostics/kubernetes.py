@@ -74,7 +74,7 @@ def conditions(name: str, failure: Failure, kind: str) -> Entry:
 
 
 def describe(failure: Failure, kind: str, items: list[Object] | None) -> Entries:
-    """Yield the description of each object up to a limit, or the reason why there is none."""
+    """Yield the description of each object up to a limit, or why it is missing."""
     if not items:
         yield Omitted(
             f"kubernetes/describe-{kind.partition('.')[0]}",
