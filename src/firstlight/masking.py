@@ -1,4 +1,7 @@
-"""Masking: no secret reaches the journal, the report, the terminal, diagnostics or an error, in whatever form a tool prints it."""
+"""Mask secrets in every form in which a tool may print them.
+
+This keeps them out of the journal, the report, the terminal, diagnostics and errors.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +15,32 @@ from urllib.parse import quote
 MASK = "********"
 
 SHORTEST_SECRET = 6
-"""Shorter texts are not masked by value: they would mask half of every sentence."""
+"""Shorter texts are not masked by value, because they occur in ordinary words."""
 
 PIECE = 12
 STRIDE = 4
-"""Any fifteen characters of a long secret hold one of its twelves, taken at every fourth place: so a secret is also seen when it was split."""
+"""Any 15 characters of a long secret contain one of its pieces: PIECE characters, every STRIDE.
+
+So a secret is also recognized when it is split.
+"""
 
 _TOKEN = re.compile(r"[A-Za-z0-9+/_=-]{12,}")
-"""What keys, tokens and base64 are made of. Words of a language, addresses and versions end sooner."""
+"""The characters of keys, tokens and base64; words, addresses and versions are shorter."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*")
 
 _ALIGNED_MIN = 12
-"""Secrets of fewer bytes leave too little of themselves in the base64 of a text around them."""
+"""Fewer bytes leave too few characters in the base64 of a longer text."""
 
 _SHAPES = (
     # An AGE private key.
     re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]+"),
-    # PEM private keys of any kind, on one line or on many.
+    # PEM private keys of any kind, on one or more lines.
     re.compile(
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
         re.DOTALL,
     ),
-    # Base64 of "-----BEGIN", as kubeconfig and talosconfig carry keys.
+    # Base64 of "-----BEGIN", as in a kubeconfig or talosconfig.
     re.compile(r"(?:client-key-data|token|key):\s*(?:LS0tLS1CRUdJTi[A-Za-z0-9+/=]+)"),
     re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{64,}"),
     # Service account and 1Password tokens.
@@ -43,14 +49,16 @@ _SHAPES = (
 )
 
 KEY_LINES_MAX = 200
-"""A key of 8192 bits in RSA has about a hundred; a text that only speaks of a key's beginning must not hide all that follows."""
+"""The longest key block that is masked whole; an 8192-bit RSA key has about a hundred lines.
+
+Without a limit, a text that only mentions the first line of a key would hide all that follows."""
 
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY-----")
 
 
 class Masker:
-    """Replace known secrets, in every form that they are printed in, and everything that has the shape of one."""
+    """Replaces known secrets, in every form, and everything that has the shape of a secret."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._learnt: set[str] = set()
@@ -59,18 +67,19 @@ class Masker:
         self.learn(*secrets)
 
     def learn(self, *secrets: str) -> None:
-        """Mask these texts, too, from now on."""
+        """Mask these texts too from now on."""
         new = set(secrets) - self._learnt
         if not new:
             return
         self._learnt |= new
         forms = {form for secret in new for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
-        # The longest first, so that a secret within a secret leaves no rest. Replaced whole: other threads mask meanwhile.
+        # Longest first, so that a secret within another leaves no rest. The tuple is replaced as a
+        # whole, because other threads are using it.
         self._known = tuple(sorted({*self._known, *forms}, key=len, reverse=True))
         self._pieces = self._pieces.union(piece for form in forms for piece in _pieces(form))
 
     def __call__(self, text: str) -> str:
-        """Return the text with every secret replaced by a fixed mask."""
+        """Return the text with every secret replaced by `MASK`."""
         for secret in self._known:
             text = text.replace(secret, MASK)
         for shape in _SHAPES:
@@ -89,13 +98,13 @@ class Masker:
 
 
 class KeyLines:
-    """Follow a stream line by line: of a key that goes over many lines, those between its first and its last say nothing of what they are."""
+    """Recognizes the lines of a multi-line key in a stream; a single line does not show it."""
 
     def __init__(self) -> None:
         self._left = 0
 
     def is_within_a_key(self, line: str) -> bool:
-        """Report whether the stream's next line lies between the first and the last of a key."""
+        """Report whether the next line of the stream follows the first line of a key."""
         if self._left:
             self._left = 0 if _KEY_ENDS.search(line) else self._left - 1
             return True
@@ -106,7 +115,7 @@ class KeyLines:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret in every form in which it is printed: whole, by lines, in JSON, in an address, and in base64, within a longer text too."""
+    """Yield every printed form of a secret: whole, by line, in JSON, URL-encoded, and in base64."""
     for plain in (secret, *_decoded(secret)):
         stripped = plain.strip()
         yield from (stripped, *(line.strip() for line in plain.splitlines()))
@@ -119,7 +128,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _decoded(secret: str) -> Iterator[str]:
-    """Yield what a secret in base64 holds, if that is text: a key is stored in one form, and printed in the other."""
+    """Yield the text in a base64 secret; a key may be stored in one form, printed in the other."""
     if _BASE64.fullmatch(secret):
         try:
             text = base64.b64decode("".join(secret.split()), validate=True).decode()
@@ -130,10 +139,10 @@ def _decoded(secret: str) -> Iterator[str]:
 
 
 def _within_base64(content: bytes) -> Iterator[str]:
-    """Yield what is left of a secret in the base64 of a text that it stands in, for each of the three places it may begin at."""
+    """Yield the part of a secret that is visible in the base64 of a longer text, per alignment."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + content).decode().rstrip("=")
-        # The first characters hold bits of what stands before, the last one may hold bits of what comes after.
+        # The first and last characters also encode bits of the surrounding text.
         yield encoded[(0, 2, 3)[before] : -1]
 
 

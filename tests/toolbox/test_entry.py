@@ -1,4 +1,4 @@
-"""./task makes its environment from the lock, makes it anew when that was cut short, and hands over to go-task."""
+"""./task creates its environment from the lock, repairs it, and runs go-task."""
 
 import os
 import shutil
@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# Stands for Python, venv and pip: says its version, makes environments, "installs" a go-task that shows how it was called.
+# Replaces Python, venv and pip: prints its version, creates environments, and "installs" a go-task
+# that prints how it was called.
 PYTHON = """#!/bin/sh
 home={home}
 echo "$*" >>"$home/calls"
@@ -17,7 +18,10 @@ case "$*" in
   "-c import sys; raise"*) exit {too_old} ;;
   "-c import sysconfig"*) mkdir -p "$home/site"; echo "$home/site" ;;
   "--version") echo "Python 3.9.1" ;;
-  "-m venv"*) for venv; do :; done; rm -rf "$venv"; mkdir -p "$venv/bin"; cp "$home/bin/python3" "$venv/bin/python" ;;
+  "-m venv"*)
+    for venv; do :; done
+    rm -rf "$venv"; mkdir -p "$venv/bin"; cp "$home/bin/python3" "$venv/bin/python"
+    ;;
   "-m pip install"*)
     if [ -f "$home/no-network" ]; then echo "no route" >&2; exit 1; fi
     cp "$home/go-task" "{root}/.venv/bin/task"
@@ -61,7 +65,7 @@ def checkout(tmp_path, program):
     return Checkout(tmp_path, program)
 
 
-def test_a_first_run_makes_the_environment_and_hands_over(checkout):
+def test_a_first_run_creates_the_environment_and_runs_go_task(checkout):
     result = checkout.task("rehearse", "A=two words")
 
     path, folder, *words = result.stdout.splitlines()
@@ -77,7 +81,7 @@ def test_a_first_run_makes_the_environment_and_hands_over(checkout):
     assert (checkout.home / "site" / "firstlight.pth").read_text() == f"{checkout.root}/src\n"
 
 
-def test_a_second_run_does_nothing_but_hand_over(checkout):
+def test_a_second_run_only_runs_go_task(checkout):
     checkout.task()
     calls = len(checkout.calls(""))
 
@@ -91,7 +95,7 @@ def test_the_exit_code_is_passed_on(checkout):
     assert checkout.task("x", CODE="7").returncode == 7
 
 
-def test_a_set_up_that_failed_is_named_and_made_anew(checkout):
+def test_a_failed_set_up_is_reported_and_repeated(checkout):
     (checkout.home / "no-network").touch()
     failed = checkout.task()
     (checkout.home / "no-network").unlink()
@@ -105,18 +109,18 @@ def test_a_set_up_that_failed_is_named_and_made_anew(checkout):
     assert len(checkout.calls("-m venv")) == 2
 
 
-def test_a_new_lock_is_installed_into_the_environment_that_is_there(checkout):
+def test_a_new_lock_updates_the_existing_environment(checkout):
     checkout.task()
     (checkout.root / "requirements.lock").write_text("a==2\n")
 
     result = checkout.task()
 
     assert result.returncode == 0
-    assert "bringing" in result.stderr
+    assert "updating" in result.stderr
     assert (len(checkout.calls("-m venv")), len(checkout.calls("-m pip"))) == (1, 2)
 
 
-def test_a_checkout_that_was_moved_gets_a_new_environment(checkout):
+def test_a_moved_checkout_gets_a_new_environment(checkout):
     checkout.task()
     (checkout.root / ".venv" / "firstlight.root").write_text("/elsewhere\n")
 
@@ -125,7 +129,7 @@ def test_a_checkout_that_was_moved_gets_a_new_environment(checkout):
     assert len(checkout.calls("-m venv")) == 2
 
 
-def test_a_python_that_is_too_old_is_named_with_what_to_do(tmp_path, program):
+def test_a_python_that_is_too_old_is_reported_with_the_next_step(tmp_path, program):
     result = Checkout(tmp_path, program, too_old=1).task()
 
     assert "no Python 3.11 or later on PATH (python3 is Python 3.9.1)" in result.stderr
