@@ -90,5 +90,5 @@ def test_a_page_of_hundreds_of_machines_renders_quickly():
 
     html_of(report)
 
-    # 0.05 s on the slowest of two cores: it is written 70 times in a run.
+    # It takes 0.07 s, and is rendered 70 times in a run.
     assert time.process_time() - started_s < 1.0
