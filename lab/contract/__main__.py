@@ -61,10 +61,10 @@ def _capture(*, keep: bool) -> int:
             machines.stop()
         try:
             machines.start()
-            for state, said in walk(machines):
-                file = answers.write(answers.REAL, state, said, machines.origin)
+            for state, found in walk(machines):
+                file = answers.write(answers.REAL, state, found, machines.origin)
                 _say(
-                    f"{state.name}: {len(said)} answers in {file.relative_to(paths.checkout)} "
+                    f"{state.name}: {len(found)} answers in {file.relative_to(paths.checkout)} "
                     f"({clock.monotonic() - started:.0f} s)"
                 )
         finally:

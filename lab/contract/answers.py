@@ -99,10 +99,10 @@ class Asking:
         if result.timed_out:
             return Answer(None, (), "", "")
         meant = {**self.places, **{name: str(file) for name, file in self.files.items()}}
-        said = [normalise(text, meant) for text in (result.stdout, result.stderr)]
+        texts = [normalise(text, meant) for text in (result.stdout, result.stderr)]
         if call.answers_in_any_order:
-            said = ["\n".join(sorted(text.splitlines())) + "\n" if text else "" for text in said]
-        return Answer(result.exit_code, tuple(_CODE.findall(said[1])), said[0], said[1])
+            texts = ["\n".join(sorted(text.splitlines())) + "\n" if text else "" for text in texts]
+        return Answer(result.exit_code, tuple(_CODE.findall(texts[1])), texts[0], texts[1])
 
     def await_signs(self, state: State, clock: Clock | None = None) -> None:
         """Wait until every sign of a state is seen.
@@ -114,15 +114,15 @@ class Asking:
         deadline = clock.monotonic() + state.within_s
         for sign in state.signs:
             while True:
-                said = self.call(sign.call)
-                if re.search(sign.pattern, said.stdout + said.stderr):
+                seen = self.call(sign.call)
+                if re.search(sign.pattern, seen.stdout + seen.stderr):
                     break
                 if clock.monotonic() > deadline:
                     raise TargetError(
                         f"cannot bring the machines to: {state.title}: "
                         f"not reached within {state.within_s:.0f} s\n"
-                        f"  wanted    {sign.pattern}\n  command   {said.command}\n"
-                        f"  last seen {said.stdout}{said.stderr}",
+                        f"  wanted    {sign.pattern}\n  command   {seen.command}\n"
+                        f"  last seen {seen.stdout}{seen.stderr}",
                         next_step=_LOOK,
                     )
                 clock.sleep(_PAUSE_S)
@@ -152,11 +152,11 @@ _Blocks.add_representer(str, _block)
 
 def write(folder: Path, state: State, answers: Mapping[str, Answer], captured_from: str) -> Path:
     """Save the answers of a state to a file, and return it."""
-    said = {
+    content = {
         name: {**asdict(answer), "codes": list(answer.codes)} for name, answer in answers.items()
     }
     text = yaml.dump(
-        {"state": state.title, "from": captured_from, "answers": said},
+        {"state": state.title, "from": captured_from, "answers": content},
         Dumper=_Blocks,
         sort_keys=False,
         width=4096,
@@ -179,6 +179,6 @@ def read(folder: Path, state: str) -> dict[str, Answer]:
         return {}
     kept = yaml.safe_load(file.read_text(encoding="utf-8"))["answers"]
     return {
-        name: Answer(said["exit"], tuple(said["codes"]), said["stdout"], said["stderr"])
-        for name, said in kept.items()
+        name: Answer(entry["exit"], tuple(entry["codes"]), entry["stdout"], entry["stderr"])
+        for name, entry in kept.items()
     }

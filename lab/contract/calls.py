@@ -86,15 +86,15 @@ class State:
 def states() -> tuple[State, ...]:
     """Return the states in the order in which the machines reach them."""
     read = yaml.safe_load(CALLS.read_text(encoding="utf-8"))
-    return tuple(_state(name, said) for name, said in read.items())
+    return tuple(_state(name, entry) for name, entry in read.items())
 
 
-def _state(name: str, said: Mapping[str, Any]) -> State:
+def _state(name: str, entry: Mapping[str, Any]) -> State:
     signs = tuple(
-        Sign(Call("sign", tuple(shlex.split(words))), pattern) for words, pattern in said["until"]
+        Sign(Call("sign", tuple(shlex.split(words))), pattern) for words, pattern in entry["until"]
     )
-    calls = tuple(_call(call, what) for call, what in said["calls"].items())
-    return State(name, said["title"], signs, calls, float(said.get("within_s", STATE_S)))
+    calls = tuple(_call(call, what) for call, what in entry["calls"].items())
+    return State(name, entry["title"], signs, calls, float(entry.get("within_s", STATE_S)))
 
 
 def _call(name: str, what: str | Mapping[str, Any]) -> Call:

@@ -50,18 +50,18 @@ class Difference:
 def differences() -> tuple[Difference, ...]:
     """Return the known differences."""
     read = yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))
-    return tuple(_difference(name, said) for name, said in read["differences"].items())
+    return tuple(_difference(name, entry) for name, entry in read["differences"].items())
 
 
-def _difference(name: str, said: dict[str, Any]) -> Difference:
-    calls, real, simulated = (tuple(said.get(key, ())) for key in ("calls", "real", "simulated"))
+def _difference(name: str, entry: dict[str, Any]) -> Difference:
+    calls, real, simulated = (tuple(entry.get(key, ())) for key in ("calls", "real", "simulated"))
     return Difference(
         name,
         calls,
         real,
         simulated,
-        " ".join(said["reason"].split()),
-        by_chance=said.get("by chance", False),
+        " ".join(entry["reason"].split()),
+        by_chance=entry.get("by chance", False),
     )
 
 

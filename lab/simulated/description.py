@@ -111,7 +111,7 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
         TargetError: The lab is not up.
     """
     try:
-        said = json.loads(paths.description.read_text(encoding="utf-8"))["environment"]
+        content = json.loads(paths.description.read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError) as error:
         raise TargetError(
             f"cannot print the environment of the lab of {paths.cluster}: it is not up",
@@ -119,7 +119,7 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
         ) from error
     search_path = f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}"
     return [
-        f"export {name}={shlex.quote(search_path if name == 'PATH' else said[name])}"
+        f"export {name}={shlex.quote(search_path if name == 'PATH' else content[name])}"
         for name in BY_HAND
     ]
 
@@ -143,9 +143,9 @@ def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, A
     }
 
 
-def keep(paths: LabPaths, said: Mapping[str, Any]) -> None:
+def keep(paths: LabPaths, content: Mapping[str, Any]) -> None:
     """Write `lab.json` if its content changes."""
-    text = json.dumps(said, indent=2) + "\n"
+    text = json.dumps(content, indent=2) + "\n"
     if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
         write_atomically(paths.description, text, mode=0o644)
 
@@ -155,13 +155,13 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
     controllers = machines["flux_controllers"]
     has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
     surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))
-    said = of_every_lab(paths, lab, recipient)
-    said["git"] |= {
+    content = of_every_lab(paths, lab, recipient)
+    content["git"] |= {
         "address": str(lab.address),
         "port": GIT_PORT,
         "deploy_keys": str(paths.git / "deploy-keys.json"),
     }
-    said |= {
+    content |= {
         "bin": [str(paths.bin), str(paths.tools)],
         "talosconfig": surroundings["TALOSCONFIG"],
         "charts": {
@@ -184,4 +184,4 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
         "capabilities": ["talos-api", *(["helm-controller"] if has_helm_controller else [])],
         "environment": surroundings,
     }
-    keep(paths, said)
+    keep(paths, content)

@@ -49,7 +49,7 @@ class Faults:
     """
 
     paths: LabPaths
-    _said: JsonObject = field(default_factory=dict)
+    _active: JsonObject = field(default_factory=dict)
 
     @contextmanager
     def machine(self, hostname: str, **switches: object) -> Iterator[None]:
@@ -57,8 +57,8 @@ class Faults:
 
         The switches are those of `faults.Set` in the machines' package `faults`.
         """
-        with self._said_of_one(
-            "nodes", hostname, {**self._said.get("nodes", {}).get(hostname, {}), **switches}
+        with self._set_one(
+            "nodes", hostname, {**self._active.get("nodes", {}).get(hostname, {}), **switches}
         ):
             yield
 
@@ -76,7 +76,7 @@ class Faults:
                 fault.
             message: The message that the pod reports.
         """
-        with self._said_of_one(
+        with self._set_one(
             "pods", beginning, {"fault": fault, "container": container, "message": message}
         ):
             yield
@@ -88,13 +88,13 @@ class Faults:
         Args:
             fault: `down`, `host_key`, `unregistered`, `read_write` or `other_repository`.
         """
-        with self._said_of_part("git", fault):
+        with self._set_part("git", fault):
             yield
 
     @contextmanager
     def op(self, fault: str) -> Iterator[None]:
         """Break 1Password: `rate_limited`."""
-        with self._said_of_part("op", fault):
+        with self._set_part("op", fault):
             yield
 
     @contextmanager
@@ -150,38 +150,38 @@ class Faults:
             write_atomically(path, text, mode=mode)
 
     @contextmanager
-    def _said_of_one(self, part: str, name: str, value: object) -> Iterator[None]:
+    def _set_one(self, part: str, name: str, value: object) -> Iterator[None]:
         """Set the fault of one machine or some pods in faults.json, then restore the old value."""
-        before = self._said.get(part, {}).get(name)
-        self._say(part, {**self._said.get(part, {}), name: value})
+        before = self._active.get(part, {}).get(name)
+        self._write(part, {**self._active.get(part, {}), name: value})
         try:
             yield
         finally:
-            others = {other: said for other, said in self._said[part].items() if other != name}
-            self._say(part, {**others, **({} if before is None else {name: before})} or None)
+            others = {other: fault for other, fault in self._active[part].items() if other != name}
+            self._write(part, {**others, **({} if before is None else {name: before})} or None)
 
     @contextmanager
-    def _said_of_part(self, part: str, value: object) -> Iterator[None]:
+    def _set_part(self, part: str, value: object) -> Iterator[None]:
         """Set the fault of a part that exists once in faults.json, then restore the old value."""
-        before = self._said.get(part)
-        self._say(part, value)
+        before = self._active.get(part)
+        self._write(part, value)
         try:
             yield
         finally:
-            self._say(part, before)
+            self._write(part, before)
 
-    def _say(self, part: str, value: object) -> None:
-        self._said = {name: other for name, other in self._said.items() if name != part}
+    def _write(self, part: str, value: object) -> None:
+        self._active = {name: other for name, other in self._active.items() if name != part}
         if value is not None:
-            self._said[part] = value
+            self._active[part] = value
         path = self.paths.state / FILE
-        if self._said:
-            write_atomically(path, json.dumps(self._said, indent=2) + "\n", mode=0o644)
+        if self._active:
+            write_atomically(path, json.dumps(self._active, indent=2) + "\n", mode=0o644)
         else:
             path.unlink(missing_ok=True)
 
 
-def said(state: Path, part: str) -> str:
+def current_fault(state: Path, part: str) -> str:
     """Return the fault of the Git server or 1Password from faults.json; empty if there is none."""
     try:
         word = json.loads((state / FILE).read_text(encoding="utf-8")).get(part, "")

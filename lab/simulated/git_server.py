@@ -23,7 +23,7 @@ from pathlib import Path
 import asyncssh
 
 from firstlight.files import write_atomically
-from lab.simulated.faults import said
+from lab.simulated.faults import current_fault
 
 LOG = logging.getLogger("git-server")
 
@@ -42,7 +42,7 @@ class DeployKeys:
 
     def find(self, public: asyncssh.SSHKey) -> Mapping[str, object] | None:
         """Return the registered entry for this key, or None. Faults may change the answer."""
-        fault = said(self._path.parent.parent, "git")
+        fault = current_fault(self._path.parent.parent, "git")
         found = None if fault == "unregistered" else self._registered(public)
         if found is not None and fault == "read_write":
             return {**found, "read_only": False}
@@ -138,7 +138,7 @@ async def serve_until_ended(git: Path, ready: Path, address: str, port: int) -> 
     while not end.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), FAULTS_S)
-        fault = said(git.parent, "git")
+        fault = current_fault(git.parent, "git")
         if fault != broken and {fault, broken} & {DOWN, HOST_KEY}:
             # Open connections may finish but are not waited for: an idle client would block the
             # server.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pyrage import DecryptError, IdentityError
 
-from lab.simulated.faults import said
+from lab.simulated.faults import current_fault
 from lab.simulated.vault import (
     Account,
     Item,
@@ -262,7 +262,7 @@ def answer(lab: Path, argv: Sequence[str]) -> str:
     """
     if list(argv) in (["--version"], ["-v"]):
         return f"{VERSION}\n"
-    if said(lab, "op") == "rate_limited":
+    if current_fault(lab, "op") == "rate_limited":
         raise Refused(RATE_LIMITED)
     for name, (command, flags) in COMMANDS.items():
         if tuple(argv[: len(name)]) == name:

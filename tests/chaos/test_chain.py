@@ -186,11 +186,11 @@ class IgnoresSigterm(Rehearsal):
 
     def pytest_command(self, *words: str) -> list[str]:
         waits = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})"
-        tells = f"open({str(self.root.parent / 'progress')!r}, 'a').write(sys.argv[1])"
+        notes = f"open({str(self.root.parent / 'progress')!r}, 'a').write(sys.argv[1])"
         return [
             sys.executable,
             "-c",
-            f"{waits}; {tells}; signal.sigwait({{signal.SIGTERM}})",
+            f"{waits}; {notes}; signal.sigwait({{signal.SIGTERM}})",
             *words,
         ]
 

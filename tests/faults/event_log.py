@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     diagnosis.collect = partial(collect, longest_s=DIAGNOSTICS_S)
     pause, paused = os.environ.get(PAUSE, ""), []
 
-    def tell(stamped: Stamped) -> None:
+    def write_event(stamped: Stamped) -> None:
         line = f"{type(stamped.event).__name__} {asdict(stamped.event)!r}\n"
         with Path(path).open("a", encoding="utf-8") as stream:
             stream.write(line)
@@ -47,4 +47,4 @@ def pytest_configure(config: pytest.Config) -> None:
             paused.append(line)
             until(Path(f"{path}.go").exists, within_s=PAUSE_S)
 
-    bus.add(tell)
+    bus.add(write_event)

@@ -48,7 +48,7 @@ CASES = (
         "every_tool",
         "every-tool-is-there-at-its-pinned-version",
         "FL-058",
-        "says version 4.0.1",
+        "version 4.0.1",
     ),
     Case(
         6,

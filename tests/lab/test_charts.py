@@ -108,9 +108,9 @@ def test_the_cilium_stand_in_renders_the_config_map_of_the_real_chart(tmp_path: 
     (real,) = (chart for chart in charts() if chart.name == "cilium")
     (ours,) = (chart for chart in stand_ins(ROOT) if chart.name == "cilium")
 
-    said, really = (config_of(rendered(chart, release, tmp_path)) for chart in (ours, real))
+    ours_says, really = (config_of(rendered(chart, release, tmp_path)) for chart in (ours, real))
 
-    assert said == {key: really.get(key) for key in said}
+    assert ours_says == {key: really.get(key) for key in ours_says}
 
 
 def config_of(documents: list[dict[str, Any]]) -> dict[str, str]:

@@ -11,8 +11,8 @@ from firstlight.toolbox import load_pins
 from lab.docker.mirror import connectivity
 from tests.lab.support import ROOT
 
-SAID = connectivity(load_pins(ROOT / "tools" / "versions.toml"))
-HERE = Connectivity(flags=tuple(SAID["flags"]), lacks=SAID["lacks"])
+CONFIGURED = connectivity(load_pins(ROOT / "tools" / "versions.toml"))
+HERE = Connectivity(flags=tuple(CONFIGURED["flags"]), lacks=CONFIGURED["lacks"])
 
 
 def test_the_image_set_contains_every_image_of_the_test():

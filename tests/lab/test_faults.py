@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.simulated.faults import FILE, Faults, said
+from lab.simulated.faults import FILE, Faults, current_fault
 from lab.simulated.paths import LabPaths
 
 
@@ -25,10 +25,10 @@ def in_file(faults: Faults) -> dict[str, Any]:
 def test_a_nested_fault_of_the_git_server_restores_the_outer_one(faults: Faults):
     with faults.git("down"):
         with faults.git("host_key"):
-            assert said(faults.paths.state, "git") == "host_key"
-        assert said(faults.paths.state, "git") == "down"
+            assert current_fault(faults.paths.state, "git") == "host_key"
+        assert current_fault(faults.paths.state, "git") == "down"
 
-    assert said(faults.paths.state, "git") == ""
+    assert current_fault(faults.paths.state, "git") == ""
 
 
 def test_faults_of_one_machine_combine_and_end_separately(faults: Faults):

@@ -92,10 +92,10 @@ def test_a_lab_that_is_up_answers_everywhere(lab: LabPaths):
 
 def test_a_second_up_does_nothing(lab: LabPaths):
     head, before = tree.head(lab), lab.description.read_bytes()
-    said: list[str] = []
+    lines: list[str] = []
 
-    assert not up(lab, said.append)
-    assert said == []
+    assert not up(lab, lines.append)
+    assert lines == []
     assert (tree.head(lab), lab.description.read_bytes()) == (head, before)
 
 

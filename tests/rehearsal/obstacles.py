@@ -149,13 +149,13 @@ class Story:
         secrets = list(secrets_of(self.rehearsal).items())
         for place, tool in enumerate(LEAKY_TOOLS):
             turn = (len(self.runs) * len(LEAKY_TOOLS) + place) % len(secrets)
-            said = [
+            lines = [
                 line
                 for name, secret in secrets[turn:] + secrets[:turn]
                 if tool not in NEVER_RECEIVED.get(name, ())
                 for line in printed_forms(secret)
             ]
-            self._leak(tool).write_text("\n".join(said) + "\n")
+            self._leak(tool).write_text("\n".join(lines) + "\n")
             self._leak(tool).chmod(0o600)
 
     @contextmanager
