@@ -1,4 +1,4 @@
-{{- /* The environment by which agent and operator find the API server, once there is no kube-proxy. */ -}}
+{{- /* The environment by which agent and operator find the API server without kube-proxy. */ -}}
 {{- define "cilium.apiServer" -}}
 {{- if .Values.k8sServiceHost -}}
 - name: KUBERNETES_SERVICE_HOST
@@ -8,7 +8,7 @@
 {{- end }}
 {{- end -}}
 
-{{- /* A changed ConfigMap makes another pod template, and so a rollout. */ -}}
+{{- /* A changed ConfigMap changes the pod template and causes a rollout. */ -}}
 {{- define "cilium.configChecksum" -}}
 cilium.io/cilium-configmap-checksum: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum | quote }}
 {{- end -}}

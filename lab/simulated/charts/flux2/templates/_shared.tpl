@@ -1,4 +1,4 @@
-{{- /* By app.kubernetes.io/part-of `flux check` finds Deployments and CRDs; by the version it names the distribution. */ -}}
+{{- /* `flux check` finds Deployments and CRDs by app.kubernetes.io/part-of, and shows the version as the distribution. */ -}}
 {{- define "flux2.labels" -}}
 app.kubernetes.io/instance: {{ .Release.Namespace }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
