@@ -115,7 +115,9 @@ ROWS = (
         title="large packets are lost",
         failure_class=FailureClass.FATAL,
         where="ping -M do, the connectivity test",
-        cause="Cilium detected an MTU that the path does not carry, usually with encryption enabled.",
+        cause=(
+            "Cilium detected an MTU that the path does not carry, usually with encryption enabled."
+        ),
         remedy=(
             "Set `MTU` in Cilium's values to what the path carries, "
             "and compare it with the nodes and switches."

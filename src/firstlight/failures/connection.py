@@ -32,7 +32,9 @@ ROWS = (
         failure_class=FailureClass.RETRY,
         where="every talosctl command",
         cause="The machine reboots after its installation, or the Talos API has not started yet.",
-        remedy="The command is retried within the budget. If this lasts, check the machine's console.",
+        remedy=(
+            "The command is retried within the budget. If this lasts, check the machine's console."
+        ),
         anchor="every-node-answers-on-its-talos-api",
         commands=("nc -vz <node> 50000",),
         patterns=(r":50000: connect: connection refused",),

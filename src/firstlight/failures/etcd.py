@@ -130,7 +130,9 @@ ROWS = (
         failure_class=FailureClass.FATAL,
         where="talosctl health",
         cause="`talosctl health` was given fewer control plane nodes than etcd has members.",
-        remedy="Name all of them with `--control-plane-nodes`, and the workers with `--worker-nodes`.",
+        remedy=(
+            "Name all of them with `--control-plane-nodes`, and the workers with `--worker-nodes`."
+        ),
         anchor="talosctl-health-passes",
         commands=(
             (

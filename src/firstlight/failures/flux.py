@@ -126,7 +126,9 @@ ROWS = (
         failure_class=FailureClass.RETRY,
         where="git",
         cause="The network between this computer and the Git host is interrupted.",
-        remedy="The command is retried within the budget. If this lasts, connect by hand from here.",
+        remedy=(
+            "The command is retried within the budget. If this lasts, connect by hand from here."
+        ),
         anchor="the-deploy-key-can-read-the-git-remote",
         commands=("nc -vz <git host> 22",),
         patterns=(

@@ -101,7 +101,8 @@ ROWS = (
         failure_class=FailureClass.FATAL,
         where="the criterion's last observation",
         cause=(
-            "A machine has another hostname than talconfig.yaml says, or belongs to another cluster."
+            "A machine has another hostname than talconfig.yaml says, or belongs to another "
+            "cluster."
         ),
         remedy=(
             "Correct `hostname` in talconfig.yaml and apply the configuration, "
@@ -182,7 +183,8 @@ ROWS = (
         where="the criterion's last observation",
         cause="`cluster.proxy.disabled` was not set when the control plane was bootstrapped.",
         remedy=(
-            "Set it in the control plane's patch, apply the configuration, and delete the DaemonSet."
+            "Set it in the control plane's patch, apply the configuration, and delete the "
+            "DaemonSet."
         ),
         anchor="cilium-replaces-kube-proxy",
         commands=("kubectl --namespace kube-system delete daemonset kube-proxy",),
@@ -194,7 +196,8 @@ ROWS = (
         where="kubectl",
         cause="The API server is still starting, or the nodes have not registered.",
         remedy=(
-            "The run waits for it. If this lasts, check that the kubeconfig belongs to this cluster, "
+            "The run waits for it. If this lasts, check that the kubeconfig belongs to this "
+            "cluster, "
             "and that the cluster endpoint answers."
         ),
         anchor="the-cluster-endpoint-answers-on-6443",

@@ -96,7 +96,8 @@ ROWS = (
         where="the criterion's last observation",
         cause="The machine was installed from another image than talconfig.yaml names.",
         remedy=(
-            "Upgrade the machine to the defined version, or correct `talosVersion` in talconfig.yaml."
+            "Upgrade the machine to the defined version, or correct `talosVersion` in "
+            "talconfig.yaml."
         ),
         anchor="every-machine-runs-its-configuration",
         commands=(
@@ -150,7 +151,8 @@ ROWS = (
         failure_class=FailureClass.FATAL,
         where="talosctl cluster create",
         cause=(
-            "The QEMU provisioner needs root, a path of at most 107 characters for each Unix socket, "
+            "The QEMU provisioner needs root, a path of at most 107 characters for each Unix "
+            "socket, "
             "and a separate bridge and CIDR for each cluster."
         ),
         remedy=(

@@ -60,7 +60,9 @@ ROWS = (
             "A reference needs a vault, an item and a field. "
             "One of them is missing, or contains a forbidden character."
         ),
-        remedy="Write `op://vault/item/field` or `op://vault/item/section/field` in secrets.yaml.tpl.",
+        remedy=(
+            "Write `op://vault/item/field` or `op://vault/item/section/field` in secrets.yaml.tpl."
+        ),
         anchor="every-secret-reference-resolves",
         commands=('op read "op://<vault>/<item>/<field>" >/dev/null',),
         patterns=(r"secret reference has invalid format|invalid secret reference",),
@@ -93,7 +95,8 @@ ROWS = (
             "or pushed one during this run."
         ),
         remedy=(
-            "Push this one. If the other one returns, somebody else is bootstrapping the same cluster."
+            "Push this one. If the other one returns, somebody else is bootstrapping the same "
+            "cluster."
         ),
         anchor="kubeconfig-is-pushed-to-1password",
         commands=("./task op:push CLUSTER=<cluster> TARGET=<target>",),

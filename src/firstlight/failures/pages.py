@@ -29,7 +29,8 @@ When a criterion fails, the terminal and the report show up to three rows that m
 After you have fixed something, run the same command again.
 It checks the cluster first and continues where it stopped.
 
-Run the commands in a shell that is set up as the [runbook](runbooks/bootstrap.md#by-hand) describes.
+Run the commands in a shell that is set up as
+[the runbook describes](runbooks/bootstrap.md#by-hand).
 Replace the placeholders in angle brackets.
 
 | class | meaning |

@@ -34,7 +34,9 @@ ROWS = (
         title="Spegel does not find containerd's registry folder",
         failure_class=FailureClass.FATAL,
         where="Spegel's log",
-        cause="Talos keeps containerd's registry configuration in another folder than Spegel expects.",
+        cause=(
+            "Talos keeps containerd's registry configuration in another folder than Spegel expects."
+        ),
         remedy="Set `spegel.containerdRegistryConfigPath: /etc/cri/conf.d/hosts`.",
         anchor="spegel-runs-on-every-node",
         commands=("kubectl --namespace kube-system logs daemonset/spegel --all-containers",),

@@ -22,7 +22,7 @@ class Row:
     """A known failure: how to recognize it, what it means, and what to do about it.
 
     A pattern is a regular expression that matches a tool's own words. Case is ignored, and `.` does
-    not match a line break. An error that firstlight words itself carries its row and has no pattern.
+    not match a line break. An error that firstlight words itself carries its row without a pattern.
 
     Attributes:
         id: A stable name, such as `FL-008`; a number is never reused.

@@ -92,7 +92,8 @@ ROWS = (
         failure_class=FailureClass.FATAL,
         where="every talosctl command",
         cause=(
-            "The talosconfig and the machine's configuration were generated from different secrets; "
+            "The talosconfig and the machine's configuration were generated from different "
+            "secrets; "
             "or the machine is still in maintenance mode; "
             "or it was never installed because its installer image does not exist."
         ),
@@ -119,9 +120,9 @@ ROWS = (
     Row(
         id="FL-009",
         title="the machine requires a certificate",
-        # The same words answer `apply-config --insecure`, `reset --insecure` and `version --insecure`
-        # (tests/contract/real/configured.yaml): they prove that the machine has a configuration, but
-        # not which one, and not that anything was done. So this never counts as success.
+        # The same words answer `apply-config --insecure` and `reset --insecure`
+        # (tests/contract/real/configured.yaml). They prove that the machine has a configuration,
+        # but not which one, and not that anything was done. So this never counts as success.
         failure_class=FailureClass.FATAL,
         where="talosctl apply-config --insecure",
         cause=(
@@ -157,7 +158,8 @@ ROWS = (
             "which implements neither Bootstrap nor most of the other calls."
         ),
         remedy=(
-            "Apply the machine's configuration, and wait until its stage is no longer `maintenance`."
+            "Apply the machine's configuration, and wait until its stage is no longer "
+            "`maintenance`."
         ),
         anchor="every-machine-runs-its-configuration",
         commands=(
