@@ -43,7 +43,9 @@ def test_a_readable_file_is_replaced_by_a_private_one(tmp_path: Path):
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
 
 
-def test_the_mode_is_set_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_mode_is_set_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     seen: list[tuple[int, int]] = []
     fchmod = os.fchmod
     monkeypatch.setattr(
@@ -79,7 +81,7 @@ def test_a_failed_write_leaves_only_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_leftover_of_a_killed_writer_is_removed_and_that_of_a_live_one_is_not(tmp_path: Path):
+def test_leftovers_of_killed_writers_are_removed_but_not_those_of_live_ones(tmp_path: Path):
     path = tmp_path / "kubeconfig"
     code = f"""
 import os, signal

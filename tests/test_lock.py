@@ -21,14 +21,15 @@ from pathlib import Path
 from firstlight.lock import locked
 with locked(Path(sys.argv[1]), doing="building") as descriptor:
     if sys.argv[2:]:
-        subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], pass_fds=[descriptor])
+        words = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+        subprocess.Popen(words, pass_fds=[descriptor])
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 def hold(path: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a process that holds the lock until its input ends; with a word, its child holds it too."""
+    """Start a process that holds the lock until its input ends; with a word, so does its child."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path), *words],
         stdin=subprocess.PIPE,

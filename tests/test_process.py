@@ -1,4 +1,4 @@
-"""The one function that runs processes, tried on real ones."""
+"""Processes run, end and are masked; tried on real ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from firstlight.run.retry import is_retried
 PYTHON = sys.executable
 
 
-def test_output_and_exit_code_are_returned_apart():
+def test_both_streams_and_the_exit_code_are_returned():
     result = run(
         [PYTHON, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"],
         timeout_s=20,
@@ -41,19 +41,19 @@ def test_output_and_exit_code_are_returned_apart():
     )
 
 
-def test_input_goes_through_a_pipe():
+def test_input_is_written_to_a_pipe():
     result = run([PYTHON, "-c", "print(input()[::-1])"], input="talos\n", timeout_s=20)
 
     assert result.stdout == "solat\n"
 
 
-def test_a_child_that_never_reads_its_input_is_no_error():
+def test_a_child_that_never_reads_its_input_is_not_an_error():
     result = run([PYTHON, "-c", "pass"], input="x" * 1_000_000, timeout_s=20)
 
     assert result.ok
 
 
-def test_both_streams_may_be_large_at_once():
+def test_both_streams_may_be_large():
     code = "import sys\nfor _ in range(20000):\n print('o'*50)\n print('e'*50, file=sys.stderr)"
 
     result = run([PYTHON, "-c", code], timeout_s=60)
@@ -61,9 +61,9 @@ def test_both_streams_may_be_large_at_once():
     assert (len(result.stdout.splitlines()), len(result.stderr.splitlines())) == (20_000, 20_000)
 
 
-def test_a_child_whose_time_is_up_is_ended_with_everything_it_started(tmp_path: Path):
+def test_a_child_that_times_out_is_terminated_with_its_own_children(tmp_path: Path):
     pid_file = tmp_path / "pid"
-    code = f"import subprocess,time\np=subprocess.Popen(['sleep','600'])\nopen({str(pid_file)!r},'w').write(str(p.pid))\ntime.sleep(600)"
+    code = f"import subprocess,time\np=subprocess.Popen(['sleep','600'])\nopen({str(pid_file)!r},'w').write(str(p.pid))\ntime.sleep(600)"  # noqa: E501
 
     result = run([PYTHON, "-c", code], timeout_s=2)
 
@@ -88,9 +88,9 @@ def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch)
     assert (result.timed_out, result.exit_code) == (True, -signal.SIGKILL)
 
 
-def test_an_interrupt_ends_the_child(tmp_path: Path):
+def test_an_interrupt_terminates_the_child(tmp_path: Path):
     pid_file = tmp_path / "pid"
-    code = f"import os,sys,time\nopen({str(pid_file)!r},'w').write(str(os.getpid()))\nprint('up', flush=True)\ntime.sleep(600)"
+    code = f"import os,sys,time\nopen({str(pid_file)!r},'w').write(str(os.getpid()))\nprint('up', flush=True)\ntime.sleep(600)"  # noqa: E501
     main = threading.main_thread().ident
     assert main is not None
 
@@ -104,10 +104,10 @@ def test_an_interrupt_ends_the_child(tmp_path: Path):
     assert not _alive(int(pid_file.read_text()))
 
 
-def test_a_second_interrupt_kills_what_takes_its_time_to_end(tmp_path: Path):
+def test_a_second_interrupt_kills_a_child_that_is_slow_to_exit(tmp_path: Path):
     pid_file = tmp_path / "pid"
-    code = "import os,signal,time\nsignal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
-    code += f"open({str(pid_file)!r},'w').write(str(os.getpid()))\nprint('up', flush=True)\nwhile True: time.sleep(600)"
+    code = "import os,signal,time\nsignal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"  # noqa: E501
+    code += f"open({str(pid_file)!r},'w').write(str(os.getpid()))\nprint('up', flush=True)\nwhile True: time.sleep(600)"  # noqa: E501
     main = threading.main_thread().ident
     assert main is not None
     lines: list[str] = []
@@ -126,7 +126,7 @@ def test_a_second_interrupt_kills_what_takes_its_time_to_end(tmp_path: Path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_listener_in_trouble_does_not_block_the_child():
+def test_a_failing_listener_does_not_block_the_child():
     def broken(_line: str) -> None:
         raise OSError("the terminal is gone")
 
@@ -138,7 +138,7 @@ def test_a_listener_in_trouble_does_not_block_the_child():
     assert len(result.stdout.splitlines()) == 50_000
 
 
-def test_a_tool_that_was_cut_short_is_as_good_as_missing(tmp_path: Path):
+def test_a_truncated_tool_counts_as_missing(tmp_path: Path):
     path = tmp_path / "talosctl"
     path.write_bytes(b"\x7fELF")
     path.chmod(0o755)
@@ -147,7 +147,7 @@ def test_a_tool_that_was_cut_short_is_as_good_as_missing(tmp_path: Path):
         run([path], timeout_s=5)
 
 
-def test_secrets_are_masked_wherever_people_may_see_them():
+def test_secrets_are_masked_wherever_people_see_output():
     lines: list[str] = []
 
     result = run(
@@ -169,7 +169,7 @@ def test_secrets_are_masked_wherever_people_may_see_them():
     assert lines
 
 
-def test_a_missing_tool_is_named_with_the_next_step():
+def test_a_missing_tool_is_reported_with_the_next_step():
     with pytest.raises(
         ToolMissing, match=r"cannot find no-such-tool: No such file.*\n.*\./task tools:setup"
     ):
@@ -224,9 +224,9 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] not in "ZX"
 
 
-def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it(tmp_path: Path):
-    """As `talosctl version` does, whose heading `Server:` may come after the error."""
-    code = "import sys; print('why', file=sys.stderr, flush=True); open(sys.argv[2]).read(); print('Server:'); sys.exit(int(sys.argv[1]))"
+def test_the_last_line_of_a_failure_is_from_standard_error(tmp_path: Path):
+    """As in `talosctl version`, whose heading `Server:` may follow the error."""
+    code = "import sys; print('why', file=sys.stderr, flush=True); open(sys.argv[2]).read(); print('Server:'); sys.exit(int(sys.argv[1]))"  # noqa: E501
     os.mkfifo(tmp_path / "read")
 
     def goes_on(line: str) -> None:
@@ -244,14 +244,14 @@ def test_what_a_failure_said_is_its_last_error_whatever_was_printed_after_it(tmp
     assert well.last_line == "Server:"
 
 
-def test_a_failure_without_a_word_says_so():
+def test_a_failure_without_output_is_reported():
     result = run([PYTHON, "-c", "raise SystemExit(1)"], timeout_s=20)
 
     assert ToolFailed(result, "look").summary == "exit code 1: no answer"
 
 
 class CountingMasker(Masker):
-    """Counts how often it is asked."""
+    """Counts its calls."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -262,8 +262,8 @@ class CountingMasker(Masker):
         return super().__call__(text)
 
 
-def test_only_what_is_seen_of_a_long_output_is_masked():
-    """Masking the pods of three hundred machines line by line took half a minute, and nobody read them."""
+def test_only_the_visible_part_of_a_long_output_is_masked():
+    """Masking all pods of 300 machines line by line took half a minute."""
     mask = CountingMasker()
     program = "for number in range(20_000): print(number, 'hunter2-hunter2')"
 
@@ -274,7 +274,7 @@ def test_only_what_is_seen_of_a_long_output_is_masked():
     assert mask.asked < 200
 
 
-def test_the_lines_of_a_key_that_nobody_knows_are_masked_at_the_end_of_an_output():
+def test_the_lines_of_an_unknown_key_are_masked_in_the_tail():
     key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIAAAAAAAAAA\n-----END EC PRIVATE KEY-----"
 
     result = run([sys.executable, "-c", f"print({key!r}); print('done')"], timeout_s=60)

@@ -1,4 +1,4 @@
-"""Programs that stand on PATH in place of the tools: what diagnostics make of them is what they make of real ones that misbehave."""
+"""Programs on PATH in place of the real tools, which misbehave as a test says."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NODE          SERVICE    STATE       HEALTH   LAST CHANGE   LAST EVENT
 
 @dataclass
 class Workstation:
-    """A folder of programs, which are all that is on PATH, and a target whose commands they are."""
+    """A folder of programs, which is all of PATH, and a target that uses them."""
 
     root: Path
 
@@ -73,18 +73,18 @@ class Workstation:
         return self.root / "reports"
 
     def program(self, name: str, body: str) -> None:
-        """Put a program on PATH; it notes each call."""
+        """Put a program on PATH that records its calls."""
         path = self.programs / name
         path.write_text(
-            f"#!{sys.executable}\nimport json, sys, time\nwords = sys.argv[1:]\nopen({str(self.root / 'calls')!r}, 'a').write("
+            f"#!{sys.executable}\nimport json, sys, time\nwords = sys.argv[1:]\nopen({str(self.root / 'calls')!r}, 'a').write("  # noqa: E501
             f"json.dumps([{name!r}, *words]) + chr(10))\n{body}\n"
         )
         path.chmod(0o755)
 
     def kubectl(self, pods: Any = PODS, *, otherwise: str = "") -> None:
-        """Put a kubectl on PATH that lists pods, and of all else nothing."""
+        """Put a kubectl on PATH that lists pods and no other objects."""
         listing = json.dumps(pods)
-        body = f"if 'json' in words:\n    print({listing!r} if 'pods' in words else '{{\"items\": []}}')\nelse:\n    print(' '.join(words[5:]))\n"
+        body = f"if 'json' in words:\n    print({listing!r} if 'pods' in words else '{{\"items\": []}}')\nelse:\n    print(' '.join(words[5:]))\n"  # noqa: E501
         self.program("kubectl", body + otherwise)
 
     @property
@@ -132,7 +132,7 @@ class Workstation:
 
 
 def unpacked(collected: Collected) -> dict[str, str]:
-    """Return each file of an archive, by its name within the archive's folder."""
+    """Return each file of an archive, by its name in the archive's folder."""
     assert collected.path is not None, collected.trouble
     with tarfile.open(collected.path) as archive:
         files = {

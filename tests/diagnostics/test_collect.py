@@ -1,4 +1,4 @@
-"""Diagnostics are bounded in time and size, masked, whole or said not to be, and never raise."""
+"""Diagnostics are bounded, masked and never raise; missing parts are reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def workstation(tmp_path: Path) -> Workstation:
     return Workstation(tmp_path / "workstation")
 
 
-def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_restart_too(
+def test_unready_pods_have_descriptions_and_logs_also_from_before_a_restart(
     workstation: Workstation,
 ):
     workstation.kubectl()
@@ -50,7 +50,7 @@ def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_r
     ("kind", "unready"),
     [
         ("pods", leaving(pod("leaving"))),
-        # Its pods are ready, and one is still of the template before.
+        # Its pods are ready, but one still has the old template.
         (
             "daemonsets",
             item(
@@ -77,13 +77,13 @@ def test_unready_pods_are_described_and_their_logs_are_there_the_ones_before_a_r
     ],
     ids=["leaving", "rolling out", "not seen yet"],
 )
-def test_what_a_condition_waits_for_is_described(
+def test_unready_objects_are_described(
     workstation: Workstation, kind: str, unready: dict[str, object]
 ):
     listing = json.dumps({"items": [unready]})
     workstation.program(
         "kubectl",
-        f"print(({listing!r} if {kind!r} in words else '{{\"items\": []}}') if 'json' in words else 'said')",
+        f"print(({listing!r} if {kind!r} in words else '{{\"items\": []}}') if 'json' in words else 'said')",  # noqa: E501
     )
 
     workstation.collect(workstation.failure("50-flux"))
@@ -93,7 +93,7 @@ def test_what_a_condition_waits_for_is_described(
     ]
 
 
-def test_only_looks_are_taken(workstation: Workstation):
+def test_all_commands_are_read_only(workstation: Workstation):
     workstation.kubectl()
     workstation.program(
         "talosctl",
@@ -134,7 +134,7 @@ def test_only_looks_are_taken(workstation: Workstation):
     assert not any("secrets" in call or "values" in call for call in workstation.calls)
 
 
-def test_every_command_that_asks_the_cluster_names_its_kubeconfig(workstation: Workstation):
+def test_every_command_for_the_cluster_names_its_kubeconfig(workstation: Workstation):
     workstation.kubectl()
 
     for stage in ("40-apps", "60-flux-health", "70-cilium"):
@@ -146,11 +146,11 @@ def test_every_command_that_asks_the_cluster_names_its_kubeconfig(workstation: W
     }
 
 
-def test_the_values_of_a_release_are_not_shown_whoever_keeps_them(workstation: Workstation):
-    unready = '{"items": [{"metadata": {"namespace": "web", "name": "web"}, "spec": {"replicas": 1, "values": {"password": "known-to-nobody"}}}]}'
+def test_the_values_of_a_release_are_never_included(workstation: Workstation):
+    unready = '{"items": [{"metadata": {"namespace": "web", "name": "web"}, "spec": {"replicas": 1, "values": {"password": "known-to-nobody"}}}]}'  # noqa: E501
     workstation.program(
         "kubectl",
-        f"print({unready!r} if 'json' in words else 'Values: known-to-nobody' if 'describe' in words else '')",
+        f"print({unready!r} if 'json' in words else 'Values: known-to-nobody' if 'describe' in words else '')",  # noqa: E501
     )
 
     files = unpacked(workstation.collect(workstation.failure("60-flux-health")))
@@ -165,7 +165,7 @@ def test_the_values_of_a_release_are_not_shown_whoever_keeps_them(workstation: W
     assert ".status.conditions[*].message" in files["flux/helmreleases.txt"].splitlines()[0]
 
 
-def test_without_a_kubeconfig_the_cluster_is_not_asked_and_its_machines_are(
+def test_without_a_kubeconfig_only_the_machines_are_asked(
     workstation: Workstation,
 ):
     (workstation.home / ".kube" / "k8s-ops-infra").unlink()
@@ -184,7 +184,7 @@ def test_without_a_kubeconfig_the_cluster_is_not_asked_and_its_machines_are(
     ] == [1, 1, 1, 0]
 
 
-def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: Workstation):
+def test_without_running_containers_missing_logs_are_explained(workstation: Workstation):
     workstation.kubectl()
 
     files = unpacked(
@@ -193,12 +193,12 @@ def test_where_no_container_runs_there_are_no_logs_and_it_says_so(workstation: W
 
     assert not any("logs" in call for call in workstation.calls)
     assert (
-        "kubernetes/logs  NOT COLLECTED: pods are simulated by KWOK here: no container runs, so none can answer"
+        "kubernetes/logs  NOT COLLECTED: pods are simulated by KWOK here: no container runs, so none can answer"  # noqa: E501
         in files["README.txt"]
     )
 
 
-def test_the_machines_that_an_error_names_are_asked_and_no_others(workstation: Workstation):
+def test_only_the_machines_that_an_error_names_are_asked(workstation: Workstation):
     workstation.program(
         "talosctl",
         f"print({SERVICES!r}.format(node=words[3])) if words[-1] == 'services' else print('said')",
@@ -230,7 +230,7 @@ def test_the_machines_that_an_error_names_are_asked_and_no_others(workstation: W
     assert "talos/infra-cp-1  NOT COLLECTED: the errors name other machines" in files["README.txt"]
 
 
-def test_a_machine_that_does_not_answer_is_asked_once(workstation: Workstation):
+def test_an_unreachable_machine_is_asked_once(workstation: Workstation):
     workstation.program("talosctl", "sys.exit('connection refused')")
 
     files = unpacked(workstation.collect(workstation.failure("10-talos", "infra-cp-1 is down")))
@@ -240,13 +240,13 @@ def test_a_machine_that_does_not_answer_is_asked_once(workstation: Workstation):
     assert "talos/infra-cp-1  NOT COLLECTED" in files["README.txt"]
 
 
-def test_machines_are_asked_together_so_that_silent_ones_do_not_eat_the_time(
+def test_machines_are_asked_concurrently(
     workstation: Workstation,
 ):
     all_asked = f"open({str(workstation.root / 'calls')!r}).read().count('services') >= 6"
     workstation.program(
         "talosctl",
-        f"ends = time.monotonic() + 5\nwhile not {all_asked}:\n    time.sleep(0.05) if time.monotonic() < ends else sys.exit('alone')",
+        f"ends = time.monotonic() + 5\nwhile not {all_asked}:\n    time.sleep(0.05) if time.monotonic() < ends else sys.exit('alone')",  # noqa: E501
     )
 
     files = unpacked(workstation.collect(workstation.failure("10-talos")))
@@ -256,7 +256,7 @@ def test_machines_are_asked_together_so_that_silent_ones_do_not_eat_the_time(
     assert not any("alone" in text for text in texts)
 
 
-def test_preflight_asks_machines_only_where_a_criterion_is_about_them(workstation: Workstation):
+def test_preflight_asks_machines_only_if_a_failed_criterion_needs_them(workstation: Workstation):
     workstation.program("talosctl", "sys.exit('connection refused')")
 
     signed_out = unpacked(
@@ -275,10 +275,10 @@ def test_preflight_asks_machines_only_where_a_criterion_is_about_them(workstatio
     assert [call[0] for call in workstation.calls] == ["talosctl"]
 
 
-def test_a_command_that_hangs_costs_its_bound_and_the_archive_says_so(workstation: Workstation):
+def test_a_command_that_hangs_is_limited_and_reported(workstation: Workstation):
     workstation.program(
         "kubectl",
-        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('half', flush=True); time.sleep(600)",
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('half', flush=True); time.sleep(600)",  # noqa: E501
     )
     started_s = time.monotonic()
 
@@ -293,7 +293,7 @@ def test_a_command_that_hangs_costs_its_bound_and_the_archive_says_so(workstatio
     assert "errors.txt" in files
 
 
-def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archive(
+def test_a_hundred_megabytes_of_output_are_cut(
     workstation: Workstation,
 ):
     workstation.program(
@@ -320,9 +320,7 @@ def test_a_command_that_says_a_hundred_megabytes_fills_neither_memory_nor_archiv
         "print('{\"items\": 7}')",
     ],
 )
-def test_whatever_a_command_says_or_fails_with_there_is_an_archive(
-    workstation: Workstation, body: str
-):
+def test_whatever_a_command_prints_there_is_an_archive(workstation: Workstation, body: str):
     for name in ("kubectl", "helm", "flux", "talosctl", "cilium"):
         workstation.program(name, body)
 
@@ -333,7 +331,7 @@ def test_whatever_a_command_says_or_fails_with_there_is_an_archive(
         assert "errors.txt" in unpacked(collected)
 
 
-def test_a_tool_that_is_not_there_is_named_and_the_rest_is_collected(workstation: Workstation):
+def test_a_missing_tool_is_reported_and_the_rest_is_collected(workstation: Workstation):
     workstation.kubectl()
     (workstation.programs / "helm").unlink()
 
@@ -343,12 +341,12 @@ def test_a_tool_that_is_not_there_is_named_and_the_rest_is_collected(workstation
     assert "kubernetes/pods.txt" in files
 
 
-PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAoAoGCCqGSM49\n-----END EC PRIVATE KEY-----\n"
+PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAoAoGCCqGSM49\n-----END EC PRIVATE KEY-----\n"  # noqa: E501
 
 
-def test_no_secret_is_in_the_archive_known_or_of_a_known_shape(workstation: Workstation):
+def test_the_archive_contains_no_secret_known_or_of_a_known_shape(workstation: Workstation):
     known = "standin-0123456789abcdef0123456789abcdef"
-    printed = f"print({known!r}); print({PEM!r}); print('AGE-SECRET-KEY-1QQQQQQ'); print({known!r}, file=sys.stderr)"
+    printed = f"print({known!r}); print({PEM!r}); print('AGE-SECRET-KEY-1QQQQQQ'); print({known!r}, file=sys.stderr)"  # noqa: E501
     for name in ("kubectl", "helm", "talosctl"):
         workstation.program(
             name, f"import base64\n{printed}\nprint(base64.b64encode({known!r}.encode()).decode())"
@@ -375,7 +373,7 @@ def test_no_secret_is_in_the_archive_known_or_of_a_known_shape(workstation: Work
     assert MASK in files["journal.jsonl"]
 
 
-def test_the_archive_is_its_owners_alone_and_the_oldest_go(workstation: Workstation):
+def test_the_archive_is_private_and_the_oldest_ones_are_removed(workstation: Workstation):
     for hour in range(KEPT + 2):
         (workstation.reports / f"diagnostics-20250101T0{hour}0000Z.tar.gz").write_text("old")
 
@@ -393,7 +391,7 @@ def test_the_archive_is_its_owners_alone_and_the_oldest_go(workstation: Workstat
     assert kept[-1] == collected.path.name
 
 
-def test_an_archive_that_cannot_be_written_is_said(workstation: Workstation):
+def test_an_archive_that_cannot_be_written_is_reported(workstation: Workstation):
     (workstation.reports).rmdir()
     workstation.reports.write_text("a file where a folder should be")
 
@@ -403,8 +401,8 @@ def test_an_archive_that_cannot_be_written_is_said(workstation: Workstation):
     assert "cannot write diagnostics-" in collected.trouble
 
 
-def test_a_fault_in_what_collects_is_said_and_the_rest_is_collected(workstation: Workstation):
-    # No API server says so, but what reads it falls over such a pod.
+def test_a_bug_in_a_collector_is_reported_and_the_rest_is_collected(workstation: Workstation):
+    # No API server sends such a pod, and the collector raises on it.
     workstation.kubectl(
         {"items": [{"metadata": {"namespace": "kube-system", "name": "odd"}, "status": "text"}]}
     )
@@ -417,7 +415,7 @@ def test_a_fault_in_what_collects_is_said_and_the_rest_is_collected(workstation:
     assert {"errors.txt", "kubernetes/nodes.txt", "helm/releases.txt"} <= files.keys()
 
 
-def test_a_disk_that_is_full_is_said_and_no_half_archive_is_left(workstation: Workstation):
+def test_a_full_disk_is_reported_and_leaves_no_partial_archive(workstation: Workstation):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
@@ -430,7 +428,7 @@ def test_a_disk_that_is_full_is_said_and_no_half_archive_is_left(workstation: Wo
     assert list(workstation.reports.iterdir()) == []
 
 
-def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(
+def test_local_records_are_collected_even_if_nothing_answers(
     workstation: Workstation,
 ):
     (workstation.state / "logs").mkdir()
@@ -444,7 +442,7 @@ def test_what_lies_on_this_computer_is_there_though_everything_else_is_silent(
     assert "journal.jsonl" in files["README.txt"]
 
 
-def test_logs_of_the_lab_are_taken_wherever_they_are_and_none_of_an_engine(
+def test_all_logs_of_the_lab_are_collected_except_those_of_an_engine(
     workstation: Workstation,
 ):
     for place in (
@@ -463,7 +461,7 @@ def test_logs_of_the_lab_are_taken_wherever_they_are_and_none_of_an_engine(
     }
 
 
-def test_what_is_too_long_keeps_its_beginning_and_its_end():
+def test_a_long_text_keeps_its_beginning_and_end():
     text = cut("a" * 100 + "b" * 1000 + "c" * 100, limit=200)
 
     assert text.startswith("a" * 50 + "\n... 1000 bytes are left out here")
@@ -481,10 +479,10 @@ workstation.program("kubectl", "import os; open(sys.argv[0] + '.runs', 'w').writ
 print("ready", flush=True)
 collected = workstation.collect(workstation.failure("30-crds"))
 print(collected.trouble, "errors.txt" in unpacked(collected))
-"""
+"""  # noqa: E501
 
 
-def test_ctrl_c_ends_it_at_once_and_keeps_what_is_there(tmp_path: Path):
+def test_ctrl_c_stops_collecting_and_writes_the_archive(tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}
     words = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "workstation")]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:

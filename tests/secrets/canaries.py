@@ -1,6 +1,6 @@
-"""Secrets that must be found nowhere, and the search for them: in clear, in base64, by line, and in pieces of fifteen characters.
+"""Search for secrets that must not leak: in plain text, in base64, by line, and in pieces.
 
-What is looked for is worked out here and not asked of the masker, so that a form it does not know is one that is found.
+The forms are derived here and not by the masker, so that a form that it does not know is found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PIECE = 15
-"""So many characters of a key in a row are as good as the key's name, and no accident."""
+"""This many consecutive characters identify a key, and do not occur by accident."""
 
 _TOKEN = re.compile(rf"[A-Za-z0-9+/_=-]{{{PIECE},}}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
@@ -25,18 +25,18 @@ _URLSAFE = str.maketrans("+/", "-_")
 
 @dataclass(frozen=True)
 class Canaries:
-    """Secrets by name, ready to be searched for.
+    """Secrets by name, prepared for a search.
 
     Attributes:
-        secrets: What each one is.
-        pieces: Every piece of every form, and whose it is.
+        secrets: The secrets by name.
+        pieces: Every piece of every form, with the name of its secret.
     """
 
     secrets: Mapping[str, str]
     pieces: Mapping[str, str]
 
     def found_in(self, text: str) -> list[str]:
-        """Return the name of each secret that a text gives away, and never the secret."""
+        """Return the names of the secrets in a text."""
         return sorted(
             {
                 self.pieces[piece]
@@ -47,7 +47,7 @@ class Canaries:
         )
 
     def found_in_files(self, paths: Iterable[Path]) -> list[str]:
-        """Return each file that gives a secret away, with the secret's name; archives are opened."""
+        """Return each file with a secret, and the secret's name; archives are searched too."""
         return [
             f"{name}: {secret}"
             for path in paths
@@ -57,27 +57,28 @@ class Canaries:
 
 
 def canaries(secrets: Mapping[str, str], public: Iterable[str] = ()) -> Canaries:
-    """Make secrets ready to be searched for.
+    """Prepare secrets for a search.
 
     Args:
-        secrets: By name.
-        public: What shares pieces with them and is no secret: their public halves, and other keys of the same kinds.
+        secrets: The secrets by name.
+        public: Texts that share pieces with them and are public: their public halves, and other
+            keys of the same kinds.
 
     Raises:
-        ValueError: Nothing of a secret would be looked for.
+        ValueError: No piece of a secret would be searched for.
     """
     known = {piece for text in public for piece in _pieces(text)}
     pieces: dict[str, str] = {}
     for name, secret in secrets.items():
         own = set(_pieces(secret)) - known
         if not own:
-            raise ValueError(f"nothing of {name} can be told from what is public")
+            raise ValueError(f"{name} has no piece that is not public")
         pieces |= dict.fromkeys(own, name)
     return Canaries(dict(secrets), pieces)
 
 
 def texts_in(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the text of a file, or that of each file in an archive, with its name."""
+    """Yield name and text of a file, or of each file in an archive."""
     content = path.read_bytes()
     if path.name.endswith(".tar.gz"):
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -96,7 +97,7 @@ def _pieces(secret: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret in clear and in base64; what it holds in base64 itself is the same secret, in both ways again."""
+    """Yield a secret and its decoded base64, each in plain text and in base64."""
     plain, decoded = [secret.encode()], []
     for text in (secret, "".join(_ARMOUR.sub("", secret).split())):
         decoded += [

@@ -1,9 +1,10 @@
-"""Run a command, and write down what it and everything that comes of it was started with: argument list and environment of every exec.
+"""Run a command, and log arguments and environment of every exec of it and of its children.
 
     python -m tests.secrets.execs FILE COMMAND...
 
-The kernel stops a process right after each exec, before its program does anything, so that none is missed, however short it lives. What was
-running before (the lab's own daemons) is not watched. Signals are handed on, and the exit code is the command's.
+The kernel stops a process right after each exec, so none is missed, however short it lives.
+Processes that ran before, such as the lab's daemons, are not traced. Signals are passed on, and the
+exit code is the command's.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ CONT, SEIZE, LISTEN = 7, 0x4206, 0x4208
 FORK, VFORK, CLONE, EXEC = 2, 4, 8, 16
 EVENT_EXEC, EVENT_STOP = 4, 128
 WALL = 0x40000000
-"""Threads are waited for, too: each may start a process."""
+"""Also waits for threads, each of which may start a process."""
 
 UNWATCHED = 125
-"""The exit code where nothing may be watched; the last line says why."""
+"""The exit code if tracing is not allowed; the last line says why."""
 
 STOPPING = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
@@ -40,9 +41,9 @@ class Exec:
     """A program that was started.
 
     Attributes:
-        pid: In which process.
+        pid: The process.
         argv: Its argument list.
-        environment: What it was given, as `NAME=value`.
+        environment: Its environment, as `NAME=value`.
     """
 
     pid: int
@@ -53,7 +54,7 @@ class Exec:
 def watched(
     words: list[str], log: Path, *, cwd: Path, env: Mapping[str, str], timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that is watched; what was started is added to the log."""
+    """Run a command and add every exec to the log."""
     command = [sys.executable, str(Path(__file__)), str(log), *words]
     return subprocess.run(
         command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout_s, check=False
@@ -61,13 +62,13 @@ def watched(
 
 
 def read(log: Path) -> list[Exec]:
-    """Return what was started, in order."""
+    """Return the execs, in order."""
     lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
     return [Exec(line["pid"], tuple(line["argv"]), tuple(line["environment"])) for line in lines]
 
 
 def why_not() -> str:
-    """Return why processes cannot be watched here, empty where they can."""
+    """Return why processes cannot be traced here, empty if they can."""
     if not sys.platform.startswith("linux"):
         return "only Linux has ptrace as it is used here"
     command = [sys.executable, str(Path(__file__)), os.devnull, "true"]
@@ -80,12 +81,12 @@ def why_not() -> str:
 
 
 def main(log: str, *words: str) -> int:
-    """Run the command, and write its execs."""
+    """Run the command and log its execs."""
     ready, go = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(go)
-        # Until it is watched.
+        # Wait until it is traced.
         os.read(ready, 1)
         os.execvp(words[0], words)
     os.close(ready)
@@ -105,7 +106,7 @@ def main(log: str, *words: str) -> int:
 
 
 def _follow(child: int, stream: TextIO) -> int:
-    """Let everything go on that stops, until the command has ended; what outlives it goes on unwatched."""
+    """Resume every stopped process until the command exits; survivors continue untraced."""
     while True:
         pid, status = os.waitpid(-1, WALL)
         if not os.WIFSTOPPED(status):
@@ -127,7 +128,7 @@ def _follow(child: int, stream: TextIO) -> int:
             else:
                 _ptrace(CONT, pid, number if event == 0 else 0)
         except ProcessLookupError:
-            # Killed while it was stopped.
+            # It was killed while it was stopped.
             continue
 
 

@@ -1,4 +1,4 @@
-"""The search for secrets finds them in whatever form they are given away, and in whatever process: each way is seen once."""
+"""The search finds a leaked secret in every form and in every process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WAYS = {
     "base64 in lines": lambda secret: "\n    ".join(
         textwrap.wrap(base64.b64encode(secret.encode()).decode(), 32)
     ),
-    # Of a key in OpenSSH's form, the private half ends on the last line but the armour's.
+    # In OpenSSH's format, the private half ends on the last line before the armor.
     "a part": lambda secret: f"...{secret.splitlines()[-2:][0][:22]}...",
 }
 
@@ -51,13 +51,11 @@ WAYS = {
 @pytest.mark.parametrize(
     ("name", "secret"), [("the deploy key", KEY.identity), ("a token", TOKEN)], ids=("key", "token")
 )
-def test_a_secret_is_found_in_every_form_in_which_it_is_given_away(
-    name: str, secret: str, way: str
-):
+def test_a_secret_is_found_in_every_form(name: str, secret: str, way: str):
     assert CANARIES.found_in(f"before\n{WAYS[way](secret)}\nafter") == [name]
 
 
-def test_a_secret_that_is_kept_in_base64_is_found_in_clear_and_the_other_way_round():
+def test_a_base64_secret_is_found_in_plain_text_and_vice_versa():
     kept = canaries(
         {"kept": base64.b64encode(KEY.identity.encode()).decode()}, (KEY.public, TWIN.identity)
     )
@@ -66,18 +64,18 @@ def test_a_secret_that_is_kept_in_base64_is_found_in_clear_and_the_other_way_rou
     assert kept.found_in(WAYS["base64 of base64"](KEY.identity)) == ["kept"]
 
 
-def test_what_is_public_or_masked_is_not_found():
-    said = f"{KEY.public} {TWIN.identity.splitlines()[0]} b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ ******** standin-"
+def test_public_and_masked_text_is_not_found():
+    said = f"{KEY.public} {TWIN.identity.splitlines()[0]} b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ ******** standin-"  # noqa: E501
 
     assert CANARIES.found_in(said) == []
 
 
-def test_a_secret_of_which_nothing_would_be_looked_for_is_refused():
-    with pytest.raises(ValueError, match="nothing of short can be told"):
+def test_a_secret_that_cannot_be_found_is_refused():
+    with pytest.raises(ValueError, match="short has no piece that is not public"):
         canaries({"short": "abc"})
 
 
-def test_a_secret_is_found_within_an_archive(tmp_path: Path):
+def test_a_secret_is_found_in_an_archive(tmp_path: Path):
     path = tmp_path / "diagnostics-1.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         entry = tarfile.TarInfo("diagnostics-1/talos/logs.txt")
@@ -100,10 +98,10 @@ def watching() -> None:
         pytest.skip(f"processes cannot be watched here: {why}")
 
 
-GRANDCHILD = f"import subprocess; subprocess.run(['/bin/sh', '-c', ': {TOKEN}; /bin/true {TOKEN[:24]} & wait'], env={{'KEY': '{TOKEN}'}})"
+GRANDCHILD = f"import subprocess; subprocess.run(['/bin/sh', '-c', ': {TOKEN}; /bin/true {TOKEN[:24]} & wait'], env={{'KEY': '{TOKEN}'}})"  # noqa: E501
 
 
-def test_a_secret_in_an_argument_of_a_grandchild_is_found_however_short_it_lives(
+def test_a_secret_in_an_argument_of_a_short_lived_grandchild_is_found(
     watching: None, tmp_path: Path
 ):
     program = tmp_path / "program.py"
@@ -128,8 +126,8 @@ def test_a_secret_in_an_argument_of_a_grandchild_is_found_however_short_it_lives
     ]
 
 
-def test_what_a_thread_starts_is_seen(watching: None, tmp_path: Path):
-    program = "import subprocess, threading; t = threading.Thread(target=subprocess.run, args=(['/bin/true', 'from a thread'],)); t.start(); t.join()"
+def test_a_process_that_a_thread_starts_is_seen(watching: None, tmp_path: Path):
+    program = "import subprocess, threading; t = threading.Thread(target=subprocess.run, args=(['/bin/true', 'from a thread'],)); t.start(); t.join()"  # noqa: E501
 
     execs.watched(
         [sys.executable, "-c", program],
@@ -142,7 +140,7 @@ def test_what_a_thread_starts_is_seen(watching: None, tmp_path: Path):
     assert execs.read(tmp_path / "log")[-1].argv == ("/bin/true", "from a thread")
 
 
-def test_the_command_keeps_its_exit_code_its_output_and_its_signals(watching: None, tmp_path: Path):
+def test_the_command_keeps_its_exit_code_output_and_signals(watching: None, tmp_path: Path):
     said = execs.watched(
         ["/bin/sh", "-c", "echo out; echo err >&2; exit 7"],
         tmp_path / "log",
@@ -170,11 +168,11 @@ def test_the_command_keeps_its_exit_code_its_output_and_its_signals(watching: No
     assert time.monotonic() - told_s < 30
 
 
-def test_what_the_command_leaves_behind_goes_on(watching: None, tmp_path: Path):
+def test_a_process_that_outlives_the_command_continues(watching: None, tmp_path: Path):
     words = [
         "/bin/sh",
         "-c",
-        f"(while [ ! -e {tmp_path}/go ]; do :; done; echo still here > {tmp_path}/said) > {tmp_path}/out 2>&1 &",
+        f"(while [ ! -e {tmp_path}/go ]; do :; done; echo still here > {tmp_path}/said) > {tmp_path}/out 2>&1 &",  # noqa: E501
     ]
 
     execs.watched(words, tmp_path / "log", cwd=tmp_path, env=os.environ, timeout_s=60)

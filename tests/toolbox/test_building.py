@@ -185,7 +185,7 @@ def test_a_crd_without_annotations_gets_some():
 
     assert (
         text
-        == "kind: X\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: a\nspec:\n  annotations:\n    b: c\n"
+        == "kind: X\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: a\nspec:\n  annotations:\n    b: c\n"  # noqa: E501
     )
 
 
@@ -219,7 +219,7 @@ def test_a_whole_chart_that_is_not_there_or_of_another_version_is_refused(worksh
 
 def test_a_module_that_go_sum_does_not_vouch_for_is_refused(workshop):
     go = workshop.go_home / "go" / "bin" / "go"
-    sneaky = 'for word in "$@"; do case $word in -modfile=*) file=${word#-modfile=} ;; esac; done; echo "example.com/wood v3.0.0 h1:evil=" >>"${file%mod}sum";'
+    sneaky = 'for word in "$@"; do case $word in -modfile=*) file=${word#-modfile=} ;; esac; done; echo "example.com/wood v3.0.0 h1:evil=" >>"${file%mod}sum";'  # noqa: E501
     go.write_text(go.read_text().replace("  mod) ", f"  mod) {sneaky} "))
 
     with pytest.raises(

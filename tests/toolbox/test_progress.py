@@ -32,7 +32,7 @@ def test_a_thousand_packages_are_a_few_lines():
         "tools: building 11 tools: 240 of 4649 packages, example.com/p239, 15 s of about 8 m 00 s",
         "tools: building 11 tools: 480 of 4649 packages, example.com/p479, 30 s of about 8 m 00 s",
         "tools: building 11 tools: 720 of 4649 packages, example.com/p719, 45 s of about 8 m 00 s",
-        "tools: building 11 tools: 960 of 4649 packages, example.com/p959, 1 m 00 s of about 8 m 00 s",
+        "tools: building 11 tools: 960 of 4649 packages, example.com/p959, 1 m 00 s of about 8 m 00 s",  # noqa: E501
         "tools: building 11 tools: 1000 packages compiled in 1 m 02 s",
     ]
 

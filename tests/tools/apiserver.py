@@ -1,4 +1,4 @@
-"""A tiny API server on a real socket: lists, gets and watches what a test put there, and breaks as a test says."""
+"""A small API server on a real socket that serves a test's objects and fails as a test says."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Answer = Callable[["Handler"], None]
 
 
 class ApiServer:
-    """What the server holds, how it answers what is special, and what it was asked."""
+    """The server's objects, its special answers, and the requests that it received."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, list[Object]] = {}
         self.special: dict[str, Answer] = {}
-        """By path; `watch` is the answer to every watch."""
+        """Special answers by path; `watch` answers every watch."""
         self.asked: list[str] = []
         self.released = threading.Event()
         """Set when a silent watch may end, so that no thread outlives its test."""
         self.url = ""
 
     def hold(self, kind: Kind, *objects: Object) -> None:
-        """Hold these objects of a kind, and no others."""
+        """Serve exactly these objects of a kind."""
         self.kinds[kind.path()] = list(objects)
 
 
@@ -41,13 +41,13 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one connection."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body leave together: apart, the second waits 40 ms for the client to acknowledge the first.
+    # Send head and body together, or the body waits 40 ms for the client's acknowledgement.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: Server
 
     def do_GET(self) -> None:
-        """Answer as an API server would, or as the test says."""
+        """Answer like an API server, or as the test says."""
         api, split = self.server.api, urlsplit(self.path)
         self.query = {key: values[0] for key, values in parse_qs(split.query).items()}
         api.asked.append(self.path)
@@ -91,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send(code, json.dumps(body).encode())
 
     def status(self, code: int, message: str) -> None:
-        """Refuse as an API server does."""
+        """Refuse like an API server."""
         self.json(code, {"kind": "Status", "status": "Failure", "message": message, "code": code})
 
     def send(
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def begin_stream(self) -> None:
-        """Begin an answer that comes in chunks."""
+        """Begin a chunked answer."""
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -124,17 +124,17 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name for it
-        """Say nothing: what was asked is kept."""
+        """Log nothing; requests are recorded instead."""
 
 
 class Server(ThreadingHTTPServer):
-    """One that knows what it serves."""
+    """An HTTP server that knows its `ApiServer`."""
 
     daemon_threads = True
     api: ApiServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a client that hung up."""
+        """Ignore clients that hang up."""
 
 
 def event(kind: str, item: Object) -> Answer:
@@ -150,26 +150,26 @@ def event(kind: str, item: Object) -> Answer:
 
 
 def silent(handler: Handler) -> None:
-    """Answer a watch, and never say anything."""
+    """Answer a watch without any event."""
     handler.begin_stream()
     handler.server.api.released.wait(5)
     handler.chunk("")
 
 
 def mute(handler: Handler) -> None:
-    """Take the request, and never answer at all."""
+    """Accept the request and never answer."""
     handler.server.api.released.wait(5)
     handler.hang_up()
 
 
 def ended(handler: Handler) -> None:
-    """End a watch at once, as a server that shuts down does."""
+    """End a watch at once, like a server that shuts down."""
     handler.begin_stream()
     handler.chunk("")
 
 
 def broken(handler: Handler) -> None:
-    """Break a watch off in the middle of an event."""
+    """Break off a watch in the middle of an event."""
     handler.begin_stream()
     handler.wfile.write(b"40\r\n{")
     handler.hang_up()
@@ -183,7 +183,7 @@ def refusal(code: int, message: str = "no", **headers: str) -> Answer:
 
 
 def raw(body: bytes, content_type: str = "text/html") -> Answer:
-    """Answer with anything."""
+    """Answer with an arbitrary body."""
     return lambda handler: handler.send(200, body, content_type)
 
 

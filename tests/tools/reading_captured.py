@@ -1,4 +1,4 @@
-"""What each parser is called in the captured files, and the form in which its answer is written there."""
+"""The parsers of captured output, by the names in the captured files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "connectivity": row(connectivity.parse_connectivity),
     "getent": lambda text: list(dns.parse_getent(text)),
 }
-"""Every parser of a tool's output, by the name that captured files use."""
+"""Every parser, by its name in the captured files."""
 
 READ_FROM_STDERR = {"health", "flux_failures"}
-"""Parsers of what a tool prints on standard error."""
+"""Parsers of standard error."""

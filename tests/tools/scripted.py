@@ -1,4 +1,4 @@
-"""A runner that starts nothing: each command has the answer that a test wrote for it, and any other command fails the test."""
+"""A runner that starts nothing: a test scripts all answers, and any other command fails it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CAPTURED = {
     for path in sorted((Path(__file__).parent / "captured").glob("*.yaml"))
     for entry in yaml.safe_load(path.read_text())
 }
-"""What real tools printed, by name."""
+"""Captured output of real tools, by name."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a command says and ends with."""
+    """The output and exit code of a command."""
 
     stdout: str = ""
     stderr: str = ""
@@ -32,7 +32,7 @@ class Said:
 
 
 def captured(name: str) -> Said:
-    """Return what a real tool said."""
+    """Return the captured answer of a real tool."""
     entry = CAPTURED[name]
     return Said(entry["stdout"], entry["stderr"], entry["exit_code"])
 
@@ -59,7 +59,7 @@ class Called:
 
 @dataclass
 class ScriptedRunner(Runner):
-    """Answers from a script, and keeps what it was asked."""
+    """Answers from a script, and records the commands."""
 
     script: Script
     called: list[Called] = field(default_factory=list)
@@ -96,12 +96,12 @@ class ScriptedRunner(Runner):
 
     @property
     def changed(self) -> list[str]:
-        """The commands that change the world, in order."""
+        """The commands that change something, in order."""
         return [called.line for called in self.called if called.changes]
 
 
 def by_words(answers: Mapping[str, Said | list[Said]]) -> Script:
-    """Answer a command that has all these words, next to each other; a list is used up, but for its last."""
+    """Answer commands that contain these consecutive words; the last answer of a list repeats."""
 
     def script(argv: list[str]) -> Said | None:
         line = f" {' '.join(argv)} "
@@ -116,5 +116,5 @@ def by_words(answers: Mapping[str, Said | list[Said]]) -> Script:
 
 
 def scripted(answers: Mapping[str, Said | list[Said]]) -> ScriptedRunner:
-    """Make a runner from answers by words."""
+    """Create a runner from answers by words."""
     return ScriptedRunner(by_words(answers))

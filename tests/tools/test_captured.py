@@ -1,4 +1,4 @@
-"""Parsers and the failure catalogue, tried on what the real tools printed: see `captured/`."""
+"""Parsers and the failure catalogue read the real output in `captured/`."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ UNSEEN = {
     "git": {"FL-244": "the stand-in's connections do not break"},
     "op": {"FL-029": "the stand-in has no limit"},
 }
-"""Rows that no captured failure shows, and why; their evidence is in tests/failures."""
+"""Rows without a captured failure, and why; their evidence is in tests/failures."""
 
 
 @pytest.mark.parametrize("entry", READINGS, ids=lambda entry: f"{entry['reads']}-{entry['name']}")
-def test_what_a_tool_printed_is_read(entry: dict[str, Any]):
+def test_captured_output_is_parsed(entry: dict[str, Any]):
     stream = "stderr" if entry["reads"] in READ_FROM_STDERR else "stdout"
 
     assert PARSERS[entry["reads"]](entry[stream]) == entry["expected"]
@@ -54,21 +54,21 @@ def test_what_a_tool_printed_is_read(entry: dict[str, Any]):
 @pytest.mark.parametrize(
     ("tool", "entry"), FAILURES, ids=lambda value: value["name"] if isinstance(value, dict) else ""
 )
-def test_a_failure_is_classified(tool: str, entry: dict[str, Any]):
+def test_a_captured_failure_is_classified(tool: str, entry: dict[str, Any]):
     row = classify(tool, entry["stderr"] or entry["stdout"])
 
     assert (row and {"meaning": str(row.failure_class), "row": row.id}) == entry["rule"]
 
 
-def test_every_parser_has_read_something_real():
+def test_every_parser_has_captured_output():
     unread = set(PARSERS) - {entry["reads"] for entry in READINGS}
 
-    # Neither is run on the simulated target.
+    # Neither runs on the simulated target.
     assert unread == {"connectivity", "getent"}
 
 
 @pytest.mark.parametrize("tool", sorted(ORDER))
-def test_every_row_of_a_tool_was_captured_or_has_a_reason_why_not(tool: str):
+def test_every_row_of_a_tool_is_captured_or_has_a_reason(tool: str):
     failures = [
         entry for name, entry in FAILURES if name == tool or (tool, name) == ("helm", "helmfile")
     ]
@@ -78,7 +78,7 @@ def test_every_row_of_a_tool_was_captured_or_has_a_reason_why_not(tool: str):
 
 
 ABOUT_THEIR_EXIT_CODE = {"version-node-down", "git-push-writable"}
-"""A version that cannot be read, though the client's is; a push that went through, where a refusal was asked for."""
+"""Only the client's version can be read; a push succeeded where a refusal was expected."""
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ ABOUT_THEIR_EXIT_CODE = {"version-node-down", "git-push-writable"}
     [(tool, entry) for tool, entries in CAPTURED.items() for entry in entries],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
-def test_an_answer_comes_from_a_tool_that_went_well_and_a_failure_from_one_that_failed(
+def test_answers_come_from_successful_commands_and_failures_from_failed_ones(
     tool: str, entry: dict[str, Any]
 ):
     assert entry["command"].split()[0] == tool

@@ -1,4 +1,4 @@
-"""Many questions are asked at once, answered in order, and ended together."""
+"""Calls run concurrently, return in order, and end together."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.definitions import CHECKOUT
 from tests.waiting import CLOCK, until
 
 
-def test_answers_come_in_the_order_of_the_questions():
+def test_results_are_in_the_order_of_the_calls():
     assert concurrently(partial(str, number) for number in range(100)) == [
         str(number) for number in range(100)
     ]
 
 
-def test_so_many_are_asked_at_once_and_no_more():
+def test_the_number_of_threads_is_bounded():
     meeting = threading.Barrier(THREADS_MAX)
     now: list[int] = []
     most: list[int] = []
@@ -31,7 +31,7 @@ def test_so_many_are_asked_at_once_and_no_more():
     def ask() -> None:
         now.append(1)
         most.append(len(now))
-        # Only when all of them are here does any of them go on.
+        # None continues before all have arrived.
         meeting.wait(timeout=30)
         now.pop()
 
@@ -40,7 +40,7 @@ def test_so_many_are_asked_at_once_and_no_more():
     assert max(most) == THREADS_MAX
 
 
-def test_the_first_that_failed_is_raised_and_what_was_not_begun_is_not_asked():
+def test_the_first_failure_is_raised_and_no_further_call_starts():
     asked: list[int] = []
 
     def ask(number: int) -> None:
@@ -65,10 +65,10 @@ def ask(number):
     run([sys.executable, "-c", code, f"{folder}/{number}", "600"], timeout_s=600)
     run([sys.executable, "-c", code, f"{folder}/{number}-second", second_s], timeout_s=600)
 concurrently(partial(ask, number) for number in range(4))
-"""
+"""  # noqa: E501
 
 
-def test_ctrl_c_ends_the_commands_of_all_threads_and_what_they_go_on_to(tmp_path: Path):
+def test_ctrl_c_ends_the_current_and_next_commands_of_all_threads(tmp_path: Path):
     words = [sys.executable, "-c", INTERRUPTED, str(tmp_path), "40"]
     with subprocess.Popen(
         words,

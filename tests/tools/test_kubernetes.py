@@ -1,4 +1,4 @@
-"""The Kubernetes API through a real socket: what is there, what is not, what breaks, and how a watch ends."""
+"""The Kubernetes API is read through a real socket, with failures and watches."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def kubernetes(api: ApiServer, tmp_path: Path) -> Kubernetes:
     return Kubernetes(write_kubeconfig(tmp_path / "kubeconfig", api.url), CONTEXT)
 
 
-def test_what_is_there_is_read(api: ApiServer, kubernetes: Kubernetes):
+def test_existing_objects_are_read(api: ApiServer, kubernetes: Kubernetes):
     api.hold(PODS, thing("a", "x"), thing("b", "y"))
 
     assert [item["metadata"]["name"] for item in kubernetes.list(PODS)[0]] == ["a", "b"]
@@ -66,7 +66,7 @@ def test_what_is_there_is_read(api: ApiServer, kubernetes: Kubernetes):
     assert kubernetes.ready() == "ok"
 
 
-def test_what_is_not_there_is_none_and_an_unknown_kind_has_no_objects(
+def test_a_missing_object_is_none_and_an_unknown_kind_has_no_objects(
     api: ApiServer, kubernetes: Kubernetes
 ):
     api.hold(PODS)
@@ -79,7 +79,7 @@ def test_what_is_not_there_is_none_and_an_unknown_kind_has_no_objects(
     ("code", "retried"),
     [(401, False), (403, False), (409, False), (429, True), (500, True), (503, True), (504, True)],
 )
-def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(
+def test_a_refusal_has_the_servers_message_and_its_class(
     api: ApiServer, kubernetes: Kubernetes, code: int, retried: bool
 ):
     api.special["/api/v1/nodes"] = refusal(code, "the node is made of cheese", Retry_After="30")
@@ -87,12 +87,12 @@ def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(
     started = time.monotonic()
     with pytest.raises(
         ApiRefused,
-        match=rf"cannot read /api/v1/nodes: the API server said {code} .*: the node is made of cheese",
+        match=rf"cannot read /api/v1/nodes: the API server said {code} .*: the node is made of cheese",  # noqa: E501
     ) as caught:
         kubernetes.list(NODES)
 
     assert (caught.value.status, is_retried(caught.value)) == (code, retried)
-    # The client itself must never wait: the waiting loop does, and says so.
+    # The client itself must never wait; the waiting loop does, and reports it.
     assert time.monotonic() - started < 5
 
 
@@ -101,7 +101,7 @@ def test_a_refusal_says_the_servers_words_and_whether_it_may_pass(
     [b"<html>", b"", b'{"items": [', b"[]", b"\xff\xfe", b'"text"'],
     ids=["html", "empty", "cut off", "list", "bytes", "text"],
 )
-def test_an_answer_that_is_no_api_servers_is_no_answer(
+def test_an_answer_of_another_server_does_not_count(
     api: ApiServer, kubernetes: Kubernetes, body: bytes
 ):
     api.special["/api/v1/nodes"] = raw(body)
@@ -112,14 +112,14 @@ def test_an_answer_that_is_no_api_servers_is_no_answer(
     assert is_retried(caught.value)
 
 
-def test_an_answer_that_breaks_off_is_no_answer(api: ApiServer, kubernetes: Kubernetes):
+def test_a_truncated_answer_does_not_count(api: ApiServer, kubernetes: Kubernetes):
     api.special["/api/v1/nodes"] = broken
 
     with pytest.raises(ApiUnavailable, match="cannot read /api/v1/nodes: "):
         kubernetes.list(NODES)
 
 
-def test_a_server_that_never_answers_is_given_up(
+def test_a_server_that_never_answers_times_out(
     api: ApiServer, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("firstlight.tools.kubernetes.REQUEST_S", 0.1)
@@ -129,7 +129,7 @@ def test_a_server_that_never_answers_is_given_up(
         kubernetes.list(NODES)
 
 
-def test_nobody_listening_is_no_answer(tmp_path: Path):
+def test_a_refused_connection_is_no_answer(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -143,7 +143,7 @@ def test_nobody_listening_is_no_answer(tmp_path: Path):
     assert is_retried(caught.value)
 
 
-def test_a_kubeconfig_that_is_not_there_yet_may_come(api: ApiServer, tmp_path: Path):
+def test_a_kubeconfig_may_be_created_later(api: ApiServer, tmp_path: Path):
     path = tmp_path / "kubeconfig"
     kubernetes = Kubernetes(path, CONTEXT)
 
@@ -155,7 +155,7 @@ def test_a_kubeconfig_that_is_not_there_yet_may_come(api: ApiServer, tmp_path: P
     assert kubernetes.ready() == "ok"
 
 
-def test_a_kubeconfig_that_is_replaced_is_read_anew(
+def test_a_replaced_kubeconfig_is_read_again(
     api: ApiServer, kubernetes: Kubernetes, tmp_path: Path
 ):
     assert kubernetes.ready() == "ok"
@@ -175,7 +175,7 @@ UNUSABLE = {
     "a list": lambda path: path.write_text("- hunter2"),
     "bytes": lambda path: path.write_bytes(b"\xff\xfe hunter2"),
     "no cluster": lambda path: path.write_text(
-        f"contexts: [{{name: {CONTEXT}, context: {{cluster: x, user: hunter2}}}}]\ncurrent-context: {CONTEXT}\n"
+        f"contexts: [{{name: {CONTEXT}, context: {{cluster: x, user: hunter2}}}}]\ncurrent-context: {CONTEXT}\n"  # noqa: E501
     ),
     "bad base64": lambda path: write_kubeconfig(
         path, "https://127.0.0.1:1", **{"certificate-authority-data": "hunter2"}
@@ -185,7 +185,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("how", UNUSABLE)
-def test_a_kubeconfig_that_cannot_be_used_is_final_and_never_quoted(tmp_path: Path, how: str):
+def test_an_unusable_kubeconfig_is_fatal_and_never_quoted(tmp_path: Path, how: str):
     path = tmp_path / "kubeconfig"
     UNUSABLE[how](path)
 
@@ -197,7 +197,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_final_and_never_quoted(tmp_path: Pa
 
 
 def authority(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
-    """Make a certificate authority that is its own server's certificate."""
+    """Create a self-signed server certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -231,7 +231,7 @@ def authority(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     return pem, context
 
 
-def test_another_clusters_certificate_is_told_from_a_server_that_is_down(tmp_path: Path):
+def test_another_clusters_certificate_differs_from_a_server_that_is_down(tmp_path: Path):
     pem, context = authority(tmp_path, "ours")
     foreign, _ = authority(tmp_path, "theirs")
     with serving(context) as api:
@@ -252,10 +252,10 @@ def test_another_clusters_certificate_is_told_from_a_server_that_is_down(tmp_pat
             theirs.ready()
 
 
-def test_the_admins_key_is_used_and_reaches_no_other_file(
+def test_the_admins_key_is_used_and_written_to_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The official client puts it into a temporary file, which a run that is killed leaves behind."""
+    """The official client writes it to a temporary file, which a killed run leaves behind."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -281,7 +281,7 @@ def test_the_admins_key_is_used_and_reaches_no_other_file(
     assert list(folder.iterdir()) == []
 
 
-def test_a_view_asks_for_one_name_alone(api: ApiServer, kubernetes: Kubernetes):
+def test_one_name_is_requested_without_the_others(api: ApiServer, kubernetes: Kubernetes):
     api.hold(
         CRDS, thing("certificates.cert-manager.io"), thing("gateways.gateway.networking.k8s.io")
     )
@@ -294,7 +294,7 @@ def test_a_view_asks_for_one_name_alone(api: ApiServer, kubernetes: Kubernetes):
     ]
 
 
-def test_a_watch_goes_on_from_the_last_look_and_watches_what_was_looked_at(
+def test_a_watch_continues_from_the_last_list_and_its_selection(
     api: ApiServer, kubernetes: Kubernetes
 ):
     api.hold(PODS, thing("a", "x", app="dns"))
@@ -320,9 +320,7 @@ WATCHES = {
 
 
 @pytest.mark.parametrize("how", WATCHES)
-def test_a_watch_returns_at_once_when_there_is_something_to_look_at(
-    api: ApiServer, kubernetes: Kubernetes, how: str
-):
+def test_a_watch_returns_at_the_first_change(api: ApiServer, kubernetes: Kubernetes, how: str):
     api.hold(NODES, thing("a"))
     api.special["watch"] = WATCHES[how]
     view = ListWatch(kubernetes, NODES)
@@ -334,7 +332,7 @@ def test_a_watch_returns_at_once_when_there_is_something_to_look_at(
     assert time.monotonic() - started < 5
 
 
-def test_a_silent_watch_ends_when_its_time_is_up(api: ApiServer, kubernetes: Kubernetes):
+def test_a_silent_watch_ends_at_its_time_limit(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, thing("a"))
     api.special["watch"] = silent
     view = ListWatch(kubernetes, NODES)
@@ -359,7 +357,7 @@ def test_a_silent_watch_ends_when_its_time_is_up(api: ApiServer, kubernetes: Kub
     ],
     ids=["broken", "mute", "404", "401", "403", "429", "500"],
 )
-def test_a_watch_that_fails_says_so(
+def test_a_failed_watch_is_reported(
     api: ApiServer, kubernetes: Kubernetes, how: Any, kind: type[Exception], retried: bool
 ):
     api.hold(NODES, thing("a"))
@@ -373,7 +371,7 @@ def test_a_watch_that_fails_says_so(
     assert is_retried(caught.value) is retried
 
 
-def test_there_is_nothing_to_watch_from_without_a_look(api: ApiServer, kubernetes: Kubernetes):
+def test_a_watch_needs_a_list_first(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, thing("a"))
     view = ListWatch(kubernetes, NODES)
 
@@ -383,8 +381,8 @@ def test_there_is_nothing_to_watch_from_without_a_look(api: ApiServer, kubernete
         view.changed(5)
 
 
-def test_a_look_that_fails_leaves_nothing_to_watch_from(api: ApiServer, kubernetes: Kubernetes):
-    """An old version would show changes that were seen long ago, or hide what happened since."""
+def test_a_watch_needs_a_successful_list(api: ApiServer, kubernetes: Kubernetes):
+    """An old version would show old changes again, or hide new ones."""
     api.hold(NODES, thing("a"))
     view = ListWatch(kubernetes, NODES)
     view.items()
@@ -410,7 +408,7 @@ def test_the_token_of_the_kubeconfig_is_sent(api: ApiServer, kubernetes: Kuberne
     assert seen == ["Bearer secret-token"]
 
 
-def test_what_a_bare_readyz_says_is_passed_on(api: ApiServer, kubernetes: Kubernetes):
+def test_the_answer_of_readyz_is_returned(api: ApiServer, kubernetes: Kubernetes):
     api.special["/readyz"] = raw(json.dumps("\u2717").encode()[:-3] + b"\xff", "text/plain")
 
     assert kubernetes.ready()

@@ -1,4 +1,4 @@
-"""No secret survives the masker, and nothing else is touched."""
+"""The masker replaces every secret and nothing else."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ def test_a_known_secret_never_survives(secret: str, before: str, after: str):
 
 
 @given(text=st.text(st.characters(codec="ascii", categories=["L", "N", "Z"]), max_size=60))
-def test_without_secrets_plain_text_stays_as_it_is(text: str):
+def test_without_secrets_plain_text_is_unchanged(text: str):
     assert Masker()(text) == text
 
 
-def test_each_line_of_a_secret_is_masked_by_itself():
+def test_each_line_of_a_secret_is_masked_on_its_own():
     assert Masker(["first-line\nsecond-line"])("it said second-line") == f"it said {MASK}"
 
 
-def test_the_shapes_of_secrets_are_masked_without_being_known():
+def test_shapes_of_secrets_are_masked_even_if_unknown():
     key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----"
 
     assert Masker()(f"key: {key} AGE-SECRET-KEY-1QQQQ") == f"key: {MASK} {MASK}"
 
 
 KEYS = st.binary(min_size=32, max_size=200).map(lambda content: base64.b64encode(content).decode())
-"""What a key looks like in a file."""
+"""A key as in a file."""
 
 PEM = st.binary(min_size=100, max_size=400).map(
     lambda content: (
-        f"-----BEGIN TEST-----\n{chr(10).join(textwrap.wrap(base64.b64encode(content).decode(), 64))}\n-----END TEST-----\n"
+        f"-----BEGIN TEST-----\n{chr(10).join(textwrap.wrap(base64.b64encode(content).decode(), 64))}\n-----END TEST-----\n"  # noqa: E501
     )
 )
-"""A key over many lines, of a kind that no shape knows."""
+"""A multi-line key without a known shape."""
 
 
 def pieces_left(secret: str, text: str) -> list[str]:
-    """Return each run of fifteen characters of a secret that a text still holds."""
+    """Return each run of 15 characters of a secret that a text still contains."""
     return [
         secret[start : start + 15]
         for start in range(len(secret) - 14)
@@ -63,7 +63,7 @@ def lines_left(secret: str, text: str) -> list[str]:
 
 
 @given(secret=KEYS, before=st.text(st.characters(codec="ascii", categories=["L"]), max_size=20))
-def test_a_key_is_masked_in_base64_whatever_stands_before_it(secret: str, before: str):
+def test_a_key_is_masked_in_base64_at_any_offset(secret: str, before: str):
     encoded = base64.b64encode(f"{before} {secret}: and more".encode()).decode()
     start = len(before) + 1
     of_the_secret = encoded[start * 4 // 3 + 1 : (start + len(secret)) * 4 // 3]
@@ -75,14 +75,14 @@ def test_a_key_is_masked_in_base64_whatever_stands_before_it(secret: str, before
 
 
 @given(secret=KEYS, width=st.integers(16, 80))
-def test_a_key_is_masked_when_it_was_split_into_lines(secret: str, width: int):
+def test_a_key_is_masked_when_split_into_lines(secret: str, width: int):
     shown = Masker([secret])("\n".join(textwrap.wrap(secret, width)))
 
     assert pieces_left(secret, shown.replace("\n", "")) == []
 
 
 @given(secret=KEYS, width=st.integers(20, 80))
-def test_a_key_is_masked_when_its_base64_was_split_into_lines(secret: str, width: int):
+def test_a_key_is_masked_when_its_base64_is_split_into_lines(secret: str, width: int):
     encoded = base64.b64encode(secret.encode()).decode()
 
     shown = Masker([secret])("\n".join(textwrap.wrap(encoded, width)))
@@ -104,16 +104,16 @@ def test_a_key_is_masked_when_its_base64_was_split_into_lines(secret: str, width
     ],
     ids=("raw", "json", "json-in-json", "indented", "quoted", "address", "bytes"),
 )
-def test_a_key_of_many_lines_is_masked_however_it_is_printed(secret: str, printed):
+def test_a_multi_line_key_is_masked_in_every_form(secret: str, printed):
     assert lines_left(secret, Masker([secret])(printed(secret))) == []
 
 
 @given(secret=PEM)
-def test_what_is_known_in_base64_is_masked_in_clear_too(secret: str):
+def test_a_secret_known_in_base64_is_masked_in_plain_text_too(secret: str):
     assert lines_left(secret, Masker([base64.b64encode(secret.encode()).decode()])(secret)) == []
 
 
-def test_a_secret_that_is_learnt_later_is_masked_from_then_on():
+def test_a_secret_learned_later_is_masked_from_then_on():
     masker = Masker()
     before = masker("standin-0123456789abcdef")
     masker.learn("standin-0123456789abcdef")
@@ -121,7 +121,7 @@ def test_a_secret_that_is_learnt_later_is_masked_from_then_on():
     assert (before, masker("standin-0123456789abcdef")) == ("standin-0123456789abcdef", MASK)
 
 
-def test_a_key_that_comes_line_by_line_is_seen_without_being_known():
+def test_an_unknown_key_is_recognized_line_by_line():
     stream = KeyLines()
     lines = [
         "first",
@@ -142,7 +142,7 @@ def test_a_key_that_comes_line_by_line_is_seen_without_being_known():
     ]
 
 
-def test_a_key_that_never_ends_hides_no_more_than_a_key_has():
+def test_an_endless_key_hides_only_a_limited_number_of_lines():
     stream = KeyLines()
     stream.is_within_a_key("error: expected -----BEGIN PRIVATE KEY-----")
 
@@ -151,7 +151,7 @@ def test_a_key_that_never_ends_hides_no_more_than_a_key_has():
     ] * KEY_LINES_MAX + [False]
 
 
-def test_what_an_error_is_about_stays_readable_beside_secrets():
+def test_an_error_stays_readable_next_to_secrets():
     masker = Masker(
         [
             "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=",

@@ -1,4 +1,4 @@
-"""What a killed run leaves behind is ended, by its mark alone, and nothing else is."""
+"""Processes of a killed run are terminated by their mark, and no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from firstlight.clock import SystemClock
 from firstlight.tools.orphans import MARK, end_orphans
 
-# It says that it runs, so that its environment is its own by then, and waits for an input that never comes.
+# It reports that it runs, so that its environment is set by then, and waits for input forever.
 WAITING = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"]
 
 
@@ -28,9 +28,9 @@ def started(mark: str) -> subprocess.Popen[str]:
     return child
 
 
-def test_only_what_carries_this_mark_is_ended(tmp_path: Path):
+def test_only_processes_with_the_mark_are_terminated(tmp_path: Path):
     with started(str(tmp_path / "infra")) as ours, started(str(tmp_path / "apps")) as others:
-        # A zombie has no environment any more, so that the one that is ended is not waited for in vain.
+        # A zombie has no environment any more, so a terminated process is not waited for.
         ended = end_orphans(str(tmp_path / "infra"), SystemClock())
         spared = others.poll()
         others.kill()
@@ -40,5 +40,5 @@ def test_only_what_carries_this_mark_is_ended(tmp_path: Path):
     assert spared is None
 
 
-def test_there_is_nothing_to_end_without_a_killed_run(tmp_path: Path):
+def test_without_a_killed_run_nothing_is_terminated(tmp_path: Path):
     assert end_orphans(str(tmp_path), SystemClock()) == ()

@@ -1,4 +1,4 @@
-"""Parsers beyond what was captured: tables that move, answers that are cut off, and text that is none of a tool's."""
+"""Parsers handle shifted tables, truncated answers and foreign text."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MAY_REFUSE = {
     "agent_config",
     "agent_status",
 }
-"""Parsers that say when a text is not theirs; the others have a harmless answer for it."""
+"""Parsers that refuse foreign text; the others return a harmless result."""
 
 SERVICES = """\
 NODE          SERVICE   STATE    HEALTH   LAST CHANGE   LAST EVENT
 10.25.11.11   apid      Running  OK       4m54s ago     Health check successful
 """.replace("Running  OK", "Running   OK").replace("STATE    HEALTH", "STATE     HEALTH")
 
-# Go's tabwriter aligns what stands between two line breaks of a cell anew.
+# Go's tabwriter realigns the columns after a line break in a cell.
 MOVED = """\
 NODE          SERVICE   STATE     HEALTH   LAST CHANGE   LAST EVENT
 10.25.11.11   apid      Running   OK       4m54s ago     Health check successful
@@ -42,11 +42,11 @@ NODE          SERVICE   STATE     HEALTH   LAST CHANGE   LAST EVENT
 \ttimeout
 10.25.11.11   containerd   Running   OK    13m2s ago   Health check successful
 10.25.11.11   machined     Running   ?     13m2s ago
-"""
+"""  # noqa: E501
 
 
 def parse(name: str, text: str) -> Any:
-    """Read a text; a parser that may refuse it does so in our own words."""
+    """Parse a text; a refusal must be an `Unreadable`."""
     with contextlib.suppress(Unreadable):
         return PARSERS[name](text)
     assert name in MAY_REFUSE
@@ -62,12 +62,12 @@ def test_no_parser_breaks_on_any_text(name: str, text: str):
     name=st.sampled_from(sorted(MAY_REFUSE)),
     text=st.text(alphabet="[]{}:,-\"'&*!|>%@`#?=<~ \n0123456789.abcdefnulltrue_oxz/T"),
 )
-def test_no_parser_of_yaml_and_json_breaks_on_their_own_characters(name: str, text: str):
+def test_no_parser_breaks_on_the_characters_of_yaml_and_json(name: str, text: str):
     parse(name, text)
 
 
 @given(entry=st.sampled_from(READINGS), end=st.integers(min_value=0), noise=st.text(max_size=20))
-def test_no_parser_breaks_on_a_real_answer_cut_anywhere_with_anything_behind(
+def test_no_parser_breaks_on_a_truncated_answer_with_any_suffix(
     entry: dict[str, Any], end: int, noise: str
 ):
     text = entry["stderr" if entry["reads"] in READ_FROM_STDERR else "stdout"]
@@ -83,8 +83,8 @@ ROWS = [
 
 
 @given(entry=st.sampled_from(ROWS), end=st.integers(min_value=0))
-def test_a_table_that_is_cut_off_holds_no_row_that_was_never_there(entry: dict[str, Any], end: int):
-    """Half a hostname would be a stranger in etcd; half a message is only half a message."""
+def test_a_truncated_table_has_no_invented_row(entry: dict[str, Any], end: int):
+    """Half a hostname would be a foreign member of etcd; half a message is harmless."""
     read = parse(entry["reads"], entry["stdout"][: end % (len(entry["stdout"]) + 1)])
 
     for row, whole in zip(read, entry["expected"], strict=False):
@@ -103,7 +103,7 @@ def test_a_table_that_is_cut_off_holds_no_row_that_was_never_there(entry: dict[s
     ),
     end=st.integers(min_value=0),
 )
-def test_a_list_of_releases_that_is_cut_off_is_no_shorter_list(entry: dict[str, Any], end: int):
+def test_a_truncated_list_of_releases_is_refused(entry: dict[str, Any], end: int):
     text = entry["stdout"].rstrip()
 
     with pytest.raises(Unreadable) as caught:
@@ -112,7 +112,7 @@ def test_a_list_of_releases_that_is_cut_off_is_no_shorter_list(entry: dict[str, 
     assert is_retried(caught.value)
 
 
-def test_an_event_with_line_breaks_belongs_to_its_service_and_moves_no_other_one():
+def test_an_event_with_line_breaks_does_not_shift_other_services():
     read = list(talosctl.parse_services(MOVED))
 
     assert [(service.name, service.state, service.health) for service in read] == [
@@ -136,7 +136,7 @@ def test_a_member_that_has_not_started_yet_has_no_name():
 NODE          ID                 HOSTNAME     PEER URLS                  CLIENT URLS                LEARNER
 10.25.11.11   28d201bd63fd76c5   infra-cp-1   https://10.25.11.11:2380   https://10.25.11.11:2379   false
 10.25.11.11   8f4fd0c52347fa68                https://10.25.11.12:2380                              true
-"""
+"""  # noqa: E501
 
     read = list(talosctl.parse_etcd_members(table))
 
@@ -147,8 +147,8 @@ NODE          ID                 HOSTNAME     PEER URLS                  CLIENT 
 
 
 def test_members_are_read_without_a_node_column():
-    table = "ID                 HOSTNAME     PEER URLS                  CLIENT URLS                LEARNER\n"
-    table += "28d201bd63fd76c5   infra-cp-1   https://10.25.11.11:2380   https://10.25.11.11:2379   false\n"
+    table = "ID                 HOSTNAME     PEER URLS                  CLIENT URLS                LEARNER\n"  # noqa: E501
+    table += "28d201bd63fd76c5   infra-cp-1   https://10.25.11.11:2380   https://10.25.11.11:2379   false\n"  # noqa: E501
 
     assert [member.hostname for member in talosctl.parse_etcd_members(table)] == ["infra-cp-1"]
 
@@ -162,7 +162,7 @@ def test_members_are_read_without_a_node_column():
         "1 error occurred:\n\t* nothing\n",
     ],
 )
-def test_what_lists_nothing_is_read_as_nothing(text: str):
+def test_an_empty_list_is_read_as_empty(text: str):
     assert list(talosctl.parse_services(text)) == []
     assert list(talosctl.parse_etcd_members(text)) == []
     assert flux.parse_objects(text) == []
@@ -187,7 +187,7 @@ def test_what_lists_nothing_is_read_as_nothing(text: str):
         ("never", None),
     ],
 )
-def test_a_machines_time_is_read_however_go_writes_it(time: str, expected: datetime | None):
+def test_a_machines_time_is_read_in_every_format_of_go(time: str, expected: datetime | None):
     heading = f"{'NODE':14}{'NTP-SERVER':22}{'NODE-TIME':{len(time) + 3}}NTP-SERVER-TIME"
 
     assert (
@@ -198,11 +198,11 @@ def test_a_machines_time_is_read_however_go_writes_it(time: str, expected: datet
     )
 
 
-# `talosctl read` of the two files, from one machine at 2026-11-25 11:14:39 UTC; of /proc/stat the line that counts.
+# `talosctl read` of both files on one machine at 2026-11-25 11:14:39 UTC; /proc/stat is shortened.
 STAT = "intr 1 0\nctxt 12\nbtime 1795601432\nprocesses 7\n"
 
 
-def test_a_machine_without_a_time_server_tells_its_time_by_its_kernel():
+def test_the_kernel_gives_the_time_of_a_machine_without_a_time_server():
     assert talosctl.parse_kernel_time(STAT, "3847.27 192.50\n") == datetime(
         2026, 11, 25, 11, 14, 39, 270000, tzinfo=UTC
     )
@@ -212,11 +212,11 @@ def test_a_machine_without_a_time_server_tells_its_time_by_its_kernel():
     ("stat", "uptime"),
     [("", "3847.27 192.50\n"), (STAT, ""), ("btime soon\n", "1.0 1.0\n"), (STAT, "soon\n")],
 )
-def test_a_kernel_that_tells_no_time_is_not_guessed_at(stat: str, uptime: str):
+def test_a_missing_kernel_time_is_not_guessed(stat: str, uptime: str):
     assert talosctl.parse_kernel_time(stat, uptime) is None
 
 
-def test_a_resource_whose_spec_is_text_keeps_it():
+def test_a_text_spec_of_a_resource_is_kept():
     (resource,) = talosctl.parse_resources(
         "node: 10.25.11.11\nmetadata:\n  id: x\nspec: |\n  version: v1alpha1\n"
     )
@@ -224,14 +224,14 @@ def test_a_resource_whose_spec_is_text_keeps_it():
     assert resource.spec == {"text": "version: v1alpha1\n"}
 
 
-def test_alerts_and_providers_are_not_ready_or_not():
-    table = "NAMESPACE  \tNAME          \tSUSPENDED\nflux-system\talert/on-call \tFalse\n\nNAMESPACE\tNAME\tREADY\tMESSAGE\nflux-system\tkustomization/x\tTrue\tok\n"
+def test_alerts_and_providers_have_no_readiness():
+    table = "NAMESPACE  \tNAME          \tSUSPENDED\nflux-system\talert/on-call \tFalse\n\nNAMESPACE\tNAME\tREADY\tMESSAGE\nflux-system\tkustomization/x\tTrue\tok\n"  # noqa: E501
 
     assert [each.name for each in flux.parse_objects(table)] == ["kustomization/x"]
 
 
-def test_a_message_with_a_line_break_is_no_object():
-    table = "NAMESPACE\tNAME\tREVISION\tSUSPENDED\tREADY\tMESSAGE\nkube-system\thelmrelease/x\t\tFalse\tFalse\tinstall failed:\ntimed out waiting\n"
+def test_a_message_with_a_line_break_is_not_an_object():
+    table = "NAMESPACE\tNAME\tREVISION\tSUSPENDED\tREADY\tMESSAGE\nkube-system\thelmrelease/x\t\tFalse\tFalse\tinstall failed:\ntimed out waiting\n"  # noqa: E501
 
     assert [(each.name, each.ready, each.message) for each in flux.parse_objects(table)] == [
         ("helmrelease/x", "False", "install failed:")
@@ -271,7 +271,7 @@ def test_a_message_with_a_line_break_is_no_object():
         ),
     ],
 )
-def test_another_form_is_said_and_not_guessed_at(parse_one: Any, text: str, message: str):
+def test_another_format_is_reported_and_not_guessed(parse_one: Any, text: str, message: str):
     with pytest.raises(Unreadable, match=message):
         parse_one(text)
 
@@ -291,11 +291,11 @@ SECRET = "hunter2-hunter2-hunter2"
         f"&{SECRET} a: &{SECRET} b\n",
     ],
 )
-def test_what_cannot_be_read_is_never_quoted(text: str):
+def test_unreadable_text_is_never_quoted(text: str):
     for read in (read_yaml, read_yaml_documents, read_json):
         with pytest.raises(Unreadable) as caught:
             read(text, "the secrets")
 
         assert SECRET not in str(caught.value)
-        # A traceback would print what it came from.
+        # A traceback would print the cause.
         assert caught.value.__suppress_context__

@@ -1,4 +1,4 @@
-"""The runner: every command is told from its start to its end, whatever the end is, and no secret with it."""
+"""The runner emits events for every start and end of a command, without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ECHO = [sys.executable, "-c", "import sys; print(sys.argv[1]); print('there', fi
 
 
 class Heard:
-    """A runner, and what was heard of its commands."""
+    """A runner and its events."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.events: list[Event] = []
@@ -42,7 +42,7 @@ def heard(tmp_path: Path) -> Heard:
     return Heard(tmp_path)
 
 
-def test_a_command_is_told_under_the_same_name_when_it_starts_and_when_it_ends(heard: Heard):
+def test_start_and_end_of_a_command_have_the_same_command_line(heard: Heard):
     heard.runner.run([*ECHO, "two words"], timeout_s=20)
 
     started, ended = heard.events
@@ -53,7 +53,7 @@ def test_a_command_is_told_under_the_same_name_when_it_starts_and_when_it_ends(h
     assert (started.criterion, ended.exit_code, ended.changes) == ("a-criterion", 0, False)
 
 
-def test_what_an_action_prints_is_told_line_by_line_and_a_look_only_by_its_end(heard: Heard):
+def test_output_of_an_action_is_reported_by_line_and_that_of_a_check_at_its_end(heard: Heard):
     heard.runner.run([*ECHO, "here"], timeout_s=20)
     assert not [event for event in heard.events if isinstance(event, CommandOutput)]
 
@@ -65,7 +65,7 @@ def test_what_an_action_prints_is_told_line_by_line_and_a_look_only_by_its_end(h
     }
 
 
-def test_a_secret_is_told_to_nobody(heard: Heard):
+def test_no_event_contains_a_secret(heard: Heard):
     heard.runner.mask_secrets(SECRET)
 
     result = heard.runner.run([*ECHO, SECRET], timeout_s=20, changes=True)
@@ -74,8 +74,8 @@ def test_a_secret_is_told_to_nobody(heard: Heard):
     assert "hunter2" not in "".join(str(event) for event in heard.events)
 
 
-def test_what_is_quiet_is_not_told_unless_it_fails(heard: Heard):
-    """Not its output: 42 is nowhere in the command."""
+def test_quiet_output_is_not_reported_unless_the_command_fails(heard: Heard):
+    """The output, 42, is not part of the command."""
     heard.runner.run([sys.executable, "-c", "print(6 * 7)"], timeout_s=20, changes=True, quiet=True)
 
     assert heard.ended().output_tail == ()
@@ -88,7 +88,7 @@ def test_what_is_quiet_is_not_told_unless_it_fails(heard: Heard):
     assert failing.ended().output_tail == ("why",)
 
 
-def test_the_end_of_a_long_output_is_told(heard: Heard):
+def test_the_end_of_a_long_output_is_reported(heard: Heard):
     heard.runner.run(
         [sys.executable, "-c", "for number in range(100): print(number)"], timeout_s=20
     )
@@ -98,13 +98,13 @@ def test_the_end_of_a_long_output_is_told(heard: Heard):
     )
 
 
-def test_a_command_that_took_too_long_has_no_exit_code(heard: Heard):
+def test_a_command_that_timed_out_has_no_exit_code(heard: Heard):
     heard.runner.run(["sleep", "600"], timeout_s=0.2)
 
     assert heard.ended().exit_code is None
 
 
-def test_a_command_that_is_not_there_is_told_to_have_ended(heard: Heard):
+def test_a_missing_command_has_an_end(heard: Heard):
     with pytest.raises(ToolMissing):
         heard.runner.run(["no-such-tool"], timeout_s=5)
 
@@ -114,7 +114,7 @@ def test_a_command_that_is_not_there_is_told_to_have_ended(heard: Heard):
     )
 
 
-def test_a_command_that_is_interrupted_is_told_to_have_ended(heard: Heard):
+def test_an_interrupted_command_has_an_end(heard: Heard):
     main = threading.main_thread().ident
     assert main is not None
     heard.runner._report_line = lambda *_: signal.pthread_kill(main, signal.SIGINT)  # type: ignore[method-assign]
@@ -129,7 +129,7 @@ def test_a_command_that_is_interrupted_is_told_to_have_ended(heard: Heard):
     assert (heard.ended().exit_code, heard.ended().output_tail) == (None, ("KeyboardInterrupt",))
 
 
-def test_children_get_the_targets_environment_and_nothing_of_ours(
+def test_children_get_only_the_targets_environment(
     heard: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("OURS", "secret")
@@ -138,7 +138,7 @@ def test_children_get_the_targets_environment_and_nothing_of_ours(
         [
             sys.executable,
             "-c",
-            "import os; print(os.environ.get('OURS'), os.environ['GREETING'], os.environ['MORE'], os.getcwd())",
+            "import os; print(os.environ.get('OURS'), os.environ['GREETING'], os.environ['MORE'], os.getcwd())",  # noqa: E501
         ],
         timeout_s=20,
         env={"MORE": "more"},

@@ -1,4 +1,4 @@
-"""talosctl: what is asked of a machine, and what is asked on when it refuses."""
+"""talosctl asks for the time, and asks again only if the machine was reached."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ KERNEL = {
     "read /proc/uptime": Said("3847.27 192.50\n"),
 }
 NO_TIME_SERVER = Said(
-    # As Talos wraps what its NTP client says of a time server that does not answer: not to be taken for a machine that does not.
-    stderr='error getting time: rpc error: code = Unknown desc = error querying NTP server "10.25.10.1": read udp 10.25.11.11:41532->10.25.10.1:123: i/o timeout\n',
+    # Talos wraps the error of its NTP client; the machine itself did answer.
+    stderr='error getting time: rpc error: code = Unknown desc = error querying NTP server "10.25.10.1": read udp 10.25.11.11:41532->10.25.10.1:123: i/o timeout\n',  # noqa: E501
     exit_code=1,
 )
 STOPPED = Said(
@@ -25,7 +25,7 @@ STOPPED = Said(
 )
 
 
-def test_a_machine_whose_time_server_is_silent_tells_its_time_by_its_kernel():
+def test_the_kernel_gives_the_time_if_the_time_server_is_unreachable():
     runner = scripted({"time": NO_TIME_SERVER, **KERNEL})
 
     assert Talosctl(runner, Path("talosconfig")).clock("10.25.11.11") == datetime(
@@ -38,7 +38,7 @@ def test_a_machine_whose_time_server_is_silent_tells_its_time_by_its_kernel():
     [captured("bootstrap-node-down"), TIMED_OUT, Said(exit_code=-2), STOPPED],
     ids=["down", "silent", "interrupted", "stopped"],
 )
-def test_a_machine_that_was_not_reached_is_not_asked_on(said: Said):
+def test_an_unreachable_machine_is_not_asked_again(said: Said):
     runner = scripted({"time": said, **KERNEL})
 
     with pytest.raises(ToolFailed):

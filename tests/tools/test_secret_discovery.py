@@ -1,4 +1,4 @@
-"""What is at hand when a run begins is masked before any command runs: files, variables, and what is encrypted in the definition."""
+"""Secrets in files, variables and the definition are masked before any command runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from firstlight.events import Bus
-from firstlight.tools.secret_discovery import mask_configuration, mask_known_secrets
 from firstlight.masking import MASK
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.runner import Runner
+from firstlight.tools.secret_discovery import mask_configuration, mask_known_secrets
 from firstlight.tools.sops import DECRYPT_S, encrypted_values
 from tests.clocks import FakeClock
 from tests.definitions import infra
@@ -37,12 +37,12 @@ SECRETS = {
 SOPS = f"""#!{sys.executable}
 import pathlib, sys
 sys.stdout.write(pathlib.Path(sys.argv[-1]).read_text().replace("ENC[AES256_GCM,data:x,type:str]", "{SECRETS["encrypted value"]}"))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    """A run on an operator's computer that has every secret at hand."""
+    """A run on a computer with every kind of secret."""
     cluster = replace(infra(), root=tmp_path)
     files = {
         tmp_path / "kubeconfig": {
@@ -99,21 +99,21 @@ def learn(runner: Runner, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_what_is_at_hand_is_masked(runner: Runner, tmp_path: Path, name: str):
+def test_every_secret_that_can_be_found_is_masked(runner: Runner, tmp_path: Path, name: str):
     learn(runner, tmp_path)
 
     assert runner.mask(f"it is {SECRETS[name]}") == f"it is {MASK}"
 
 
-def test_what_is_no_secret_is_not_masked(runner: Runner, tmp_path: Path):
+def test_public_values_are_not_masked(runner: Runner, tmp_path: Path):
     learn(runner, tmp_path)
 
-    said = "10.25.11.11 cluster-secrets a certificate age1qqqqqqqqqqqq /home/operator a public key of a peer"
+    said = "10.25.11.11 cluster-secrets a certificate age1qqqqqqqqqqqq /home/operator a public key of a peer"  # noqa: E501
     assert runner.mask(said) == said
 
 
-def test_files_are_decrypted_at_the_same_time(runner: Runner, tmp_path: Path):
-    """Each waits for the other: one after the other, the first would wait until its time is up."""
+def test_files_are_decrypted_concurrently(runner: Runner, tmp_path: Path):
+    """Each decryption waits for the other; sequential ones would time out."""
     folder, meeting = replace(infra(), root=tmp_path).flux_dir / "apps", tmp_path / "meeting"
     os.mkfifo(meeting)
     (folder / "more.sops.yaml").write_text((folder / "secrets.sops.yaml").read_text())
@@ -129,7 +129,7 @@ def test_files_are_decrypted_at_the_same_time(runner: Runner, tmp_path: Path):
     assert time.monotonic() - started < DECRYPT_S
 
 
-def test_a_computer_that_has_nothing_yet_is_no_error(tmp_path: Path):
+def test_a_computer_without_any_secret_is_not_an_error(tmp_path: Path):
     bare = Runner(
         environment={"PATH": str(tmp_path)},
         root=tmp_path,
@@ -143,14 +143,14 @@ def test_a_computer_that_has_nothing_yet_is_no_error(tmp_path: Path):
     assert bare.mask("nothing to hide") == "nothing to hide"
 
 
-def test_a_configuration_that_is_no_yaml_is_never_quoted(runner: Runner):
+def test_an_invalid_configuration_is_never_quoted(runner: Runner):
     with pytest.raises(Unreadable) as caught:
         mask_configuration(runner, "key: hunter2: [")
 
     assert "hunter2" not in str(caught.value)
 
 
-def test_only_what_is_encrypted_in_a_file_is_secret(tmp_path: Path):
+def test_only_the_encrypted_values_of_a_file_are_secret(tmp_path: Path):
     path = tmp_path / "s.sops.yaml"
     path.write_text(
         "kind: Secret\ndata: {a: 'ENC[x]', b: plain, c: [1, 'ENC[y]']}\n---\nkey: ENC[z]\n"
