@@ -56,7 +56,7 @@ class Asking:
         places: Addresses by name, which are normalised.
         files: Files by name, which calls may also use.
         raw: Where raw output is saved; None to save none.
-        surroundings: Extra environment variables.
+        extra_environment: Extra environment variables.
     """
 
     talosctl: Path
@@ -64,7 +64,7 @@ class Asking:
     places: Mapping[str, str]
     files: Mapping[str, Path]
     raw: Path | None = None
-    surroundings: Mapping[str, str] = field(default_factory=dict)
+    extra_environment: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, state: str, call: Call) -> Answer:
         """Make a call and return its normalised result."""
@@ -91,7 +91,7 @@ class Asking:
         return run(
             [self.talosctl, *words],
             timeout_s=call.timeout_s,
-            env={**environment, **self.surroundings},
+            env={**environment, **self.extra_environment},
         )
 
     def answer(self, call: Call, result: CommandResult) -> Answer:

@@ -62,14 +62,14 @@ def write_description(
         if mirror
         else {},
     }
-    description.keep(paths, content)
+    description.save(paths, content)
 
 
 def describe(
     paths: LabPaths, cluster: Cluster, lab: Endpoints, subnet: str, recipient: str, engine: Engine
 ) -> dict[str, Any]:
     """Return the part of `lab.json` that every lab in containers has."""
-    return description.of_every_lab(paths, lab, recipient) | {
+    return description.common_content(paths, lab, recipient) | {
         "engine": {"version": engine.version},
         "subnet": subnet,
         "addresses": {

@@ -47,7 +47,7 @@ def write_description(
         "capabilities": list(CAPABILITIES),
         "reasons": REASONS,
     }
-    description.keep(paths, content)
+    description.save(paths, content)
 
 
 def observe(paths: LabPaths) -> Status:

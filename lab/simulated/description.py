@@ -124,7 +124,7 @@ def exports(paths: LabPaths, outer: Mapping[str, str] = os.environ) -> list[str]
     ]
 
 
-def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, Any]:
+def common_content(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, Any]:
     """Return the part of the description that every kind of lab has."""
     return {
         "cluster": paths.cluster,
@@ -143,7 +143,7 @@ def of_every_lab(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str, A
     }
 
 
-def keep(paths: LabPaths, content: Mapping[str, Any]) -> None:
+def save(paths: LabPaths, content: Mapping[str, Any]) -> None:
     """Write `lab.json` if its content changes."""
     text = json.dumps(content, indent=2) + "\n"
     if not paths.description.exists() or paths.description.read_text(encoding="utf-8") != text:
@@ -154,8 +154,8 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
     """Write `lab.json` if its content changes."""
     controllers = machines["flux_controllers"]
     has_helm_controller = isinstance(controllers, list) and FLUX_CONTROLLERS[-1] in controllers
-    surroundings = environment(paths, paths.cluster, lab, str(machines["vip"]))
-    content = of_every_lab(paths, lab, recipient)
+    variables = environment(paths, paths.cluster, lab, str(machines["vip"]))
+    content = common_content(paths, lab, recipient)
     content["git"] |= {
         "address": str(lab.address),
         "port": GIT_PORT,
@@ -163,7 +163,7 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
     }
     content |= {
         "bin": [str(paths.bin), str(paths.tools)],
-        "talosconfig": surroundings["TALOSCONFIG"],
+        "talosconfig": variables["TALOSCONFIG"],
         "charts": {
             "registry": lab.registry,
             "repository": lab.charts_url,
@@ -182,6 +182,6 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
         "faults": machines["faults_file"],
         "stand_ins": list(STAND_INS),
         "capabilities": ["talos-api", *(["helm-controller"] if has_helm_controller else [])],
-        "environment": surroundings,
+        "environment": variables,
     }
-    keep(paths, content)
+    save(paths, content)

@@ -27,6 +27,19 @@ from lab.simulated.faults import current_fault
 
 LOG = logging.getLogger("git-server")
 
+SESSION_SECONDS_MAX = 120
+"""Seconds. A clone of this repository takes a fraction of one; a stuck session must end."""
+CONNECTIONS_MAX = 32
+CHUNK_BYTES = 64 * 1024
+
+READ_ONLY = "ERROR: The key you are authenticating with has been marked as read only.\n"
+NOT_FOUND = "ERROR: Repository not found.\n"
+NO_SHELL = (
+    "Hi there! You've successfully authenticated, but this host does not provide shell access.\n"
+)
+
+_GIT_PROTOCOL = re.compile(r"version=[0-9]")
+
 FAULTS_S = 0.1
 """How often the server checks for faults, in seconds."""
 
@@ -195,20 +208,6 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-SESSION_SECONDS_MAX = 120
-"""Seconds. A clone of this repository takes a fraction of one; a stuck session must end."""
-CONNECTIONS_MAX = 32
-CHUNK_BYTES = 64 * 1024
-
-READ_ONLY = "ERROR: The key you are authenticating with has been marked as read only.\n"
-NOT_FOUND = "ERROR: Repository not found.\n"
-NO_SHELL = (
-    "Hi there! You've successfully authenticated, but this host does not provide shell access.\n"
-)
-
-_GIT_PROTOCOL = re.compile(r"version=[0-9]")
-
-
 class GitHost:
     """Serves one bare repository: fetch, push, or a refusal in GitHub's words."""
 
@@ -276,24 +275,27 @@ class GitHost:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        asking = asyncio.create_task(_ask(process, git))
+        copying = asyncio.create_task(_copy_input(process, git))
         try:
             async with asyncio.timeout(SESSION_SECONDS_MAX):
                 await asyncio.gather(
-                    _answer(git.stdout, process.stdout), _answer(git.stderr, process.stderr)
+                    _copy_output(git.stdout, process.stdout),
+                    _copy_output(git.stderr, process.stderr),
                 )
                 return await git.wait()
         except TimeoutError:
             LOG.warning("%r took more than %d s", process.command, SESSION_SECONDS_MAX)
             return 124
         finally:
-            asking.cancel()
+            copying.cancel()
             with suppress(ProcessLookupError):
                 git.kill()
             await git.wait()
 
 
-async def _ask(process: asyncssh.SSHServerProcess[bytes], git: asyncio.subprocess.Process) -> None:
+async def _copy_input(
+    process: asyncssh.SSHServerProcess[bytes], git: asyncio.subprocess.Process
+) -> None:
     """Copy the client's input to git until either side is finished."""
     if git.stdin is None:
         return
@@ -304,7 +306,9 @@ async def _ask(process: asyncssh.SSHServerProcess[bytes], git: asyncio.subproces
     git.stdin.close()
 
 
-async def _answer(source: asyncio.StreamReader | None, sink: asyncssh.SSHWriter[bytes]) -> None:
+async def _copy_output(
+    source: asyncio.StreamReader | None, sink: asyncssh.SSHWriter[bytes]
+) -> None:
     """Copy git's output to the client."""
     while source is not None and (data := await source.read(CHUNK_BYTES)):
         sink.write(data)

@@ -69,7 +69,12 @@ def git_server(paths: LabPaths, lab: Endpoints) -> Service:
     )
     stamp = digest_of([*programs, paths.git / "host_key.pub"], argv)
     return Service(
-        "git-server", argv, surroundings(paths), paths.run / "git-server.ready", stamp, (listener,)
+        "git-server",
+        argv,
+        process_environment(paths),
+        paths.run / "git-server.ready",
+        stamp,
+        (listener,),
     )
 
 
@@ -81,7 +86,12 @@ def machines(paths: LabPaths, listeners: Sequence[Listener], configs: Sequence[P
         [program.resolve(), paths.machines_config, paths.charts / charts.MARK, *configs], argv
     )
     return Service(
-        "machines", argv, surroundings(paths), paths.run / "machines.ready", stamp, tuple(listeners)
+        "machines",
+        argv,
+        process_environment(paths),
+        paths.run / "machines.ready",
+        stamp,
+        tuple(listeners),
     )
 
 
@@ -173,7 +183,7 @@ def _logs(paths: LabPaths) -> str:
     return f"./task {paths.target}:logs CLUSTER={paths.cluster}"
 
 
-def surroundings(paths: LabPaths) -> dict[str, str]:
+def process_environment(paths: LabPaths) -> dict[str, str]:
     """Return the environment of a process of the lab."""
     outer = os.environ
     kept = {name: outer[name] for name in ("LANG", "LC_ALL", "TMPDIR", "TZ") if name in outer}

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyrage import x25519
 
@@ -23,9 +22,6 @@ from firstlight.errors import TargetError, ToolMissing
 from firstlight.files import write_atomically
 from lab.simulated.addresses import Endpoints
 from lab.simulated.paths import LabPaths, private_dir
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def prepare(paths: LabPaths, lab: Endpoints) -> str:
