@@ -1,4 +1,4 @@
-"""A clock for tests: time passes when somebody sleeps, and never otherwise."""
+"""A clock for tests: time passes only while something sleeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ START = datetime(2026, 11, 23, 7, 32, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock on which sleeping only adds."""
+    """A clock on which sleeping returns at once; `pauses` records each sleep in seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""The one place where tests wait for other processes: they look again and again, and give up after a bound."""
+"""How tests wait for other processes: check repeatedly, and stop after a time limit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ CLOCK = SystemClock()
 PAUSE_S = 0.02
 
 
-def until(look: Callable[[], Seen], *, within_s: float, pause_s: float = PAUSE_S) -> Seen:
-    """Return what is seen as soon as it is something, or what was seen last after so many seconds: the caller says what that means."""
+def until(check: Callable[[], Seen], *, within_s: float, pause_s: float = PAUSE_S) -> Seen:
+    """Return the first true result of a check, or its last result once the time is up.
+
+    The caller decides what a false result means.
+    """
     deadline_s = CLOCK.monotonic() + within_s
-    while not (seen := look()) and CLOCK.monotonic() < deadline_s:
+    while not (seen := check()) and CLOCK.monotonic() < deadline_s:
         CLOCK.sleep(pause_s)
     return seen

@@ -1,4 +1,7 @@
-"""What is outside of us: another run, a full disk, a folder that is not ours, a terminal that goes away. Real files and processes."""
+"""Limits of the environment, with real files and processes.
+
+Another run holds the cluster, a disk is full, a folder is not writable, a terminal disappears.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,22 @@ from tests.bridge.tiny import Tiny
 from tests.waiting import until
 
 BEGUN_S = 200
-"""A tiny run begins its action within two seconds; beside ten builds it has taken sixty."""
+"""A tiny run begins its action within two seconds; with ten builds running, it once took sixty."""
 
-ROOM = """
+LAMP = """
 @pytest.fixture
 def lamp_made(perform, request):
     perform({action})
 
 @criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
 def test_there_is_a_lamp(lamp_made, wait):
-    assert wait(there("lamp"))
+    assert wait(exists("lamp"))
 """
 
 
 def tiny_with(root: Path, action: str) -> Tiny:
     root.mkdir()
-    return Tiny(root, {"test_10_first.py": ROOM.format(action=action)})
+    return Tiny(root, {"test_10_first.py": LAMP.format(action=action)})
 
 
 @pytest.fixture
@@ -42,8 +45,8 @@ def tiny(tmp_path: Path) -> Tiny:
 
 
 @pytest.fixture
-def at_work(tmp_path: Path) -> tuple[Tiny, Callable[..., subprocess.Popen[str]]]:
-    """A tiny cluster, and what starts a run on it that is in the middle of an action once it returns."""
+def acting(tmp_path: Path) -> tuple[Tiny, Callable[..., subprocess.Popen[str]]]:
+    """Return a tiny checklist and a function that starts a run and returns during its action."""
     tiny = tiny_with(tmp_path / "tiny", "endless('lamp', request.getfixturevalue('runner'))")
     os.mkfifo(tiny.world / "pids")
 
@@ -62,14 +65,14 @@ def at_work(tmp_path: Path) -> tuple[Tiny, Callable[..., subprocess.Popen[str]]]
     return tiny, start
 
 
-def begun(tiny: Tiny) -> list[str]:
+def recorded(tiny: Tiny) -> list[str]:
     return [line["event"] for line in tiny.journal()]
 
 
-def test_a_second_run_is_told_who_is_at_work_and_takes_nothing_from_the_first(
-    at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
+def test_a_second_run_is_refused_with_the_owner_of_the_first_and_leaves_it_undisturbed(
+    acting: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
 ):
-    tiny, start = at_work
+    tiny, start = acting
     first = start()
     report = (tiny.root / "reports" / "infra-nodes" / "report.json").read_text()
 
@@ -85,14 +88,20 @@ def test_a_second_run_is_told_who_is_at_work_and_takes_nothing_from_the_first(
         assert f"process {first.pid}, since 20" in refused.output
         assert "next      wait for it to end, or end it by its process id" in refused.output
     assert untouched
-    assert (done.code, begun(tiny)) == (2, ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"])
+    assert (done.code, recorded(tiny)) == (
+        2,
+        ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"],
+    )
 
 
 @pytest.mark.parametrize(
-    "pid", [1, os.getpid(), 4194305], ids=["another-users", "a-living-one", "none-at-all"]
+    "pid", [1, os.getpid(), 4194305], ids=["of another user", "alive", "nonexistent"]
 )
-def test_a_lock_file_holds_nothing_by_what_it_says(tiny: Tiny, pid: int):
-    """Only the kernel's lock counts: whoever has the dead run's process id by now is not asked, and not ended."""
+def test_the_content_of_a_lock_file_does_not_lock_the_cluster(tiny: Tiny, pid: int):
+    """Only the kernel's lock counts.
+
+    The process that has the process ID of a dead run by now is neither asked nor ended.
+    """
     tiny.state.mkdir(parents=True)
     (tiny.state / "run.lock").write_text(
         json.dumps(
@@ -107,7 +116,10 @@ def test_a_lock_file_holds_nothing_by_what_it_says(tiny: Tiny, pid: int):
 
 
 def on_small_disks(*places: tuple[Path, str]) -> list[str]:
-    """Return the start of a command that has file systems of its own, each as small as said; root is not needed where user namespaces are allowed."""
+    """Return a command prefix that mounts a small file system at each place.
+
+    It works without root where user namespaces are allowed.
+    """
     mounts = "".join(f"mount -t tmpfs -o size={size} tmpfs {place}\n" for place, size in places)
     words = [
         "unshare",
@@ -121,11 +133,11 @@ def on_small_disks(*places: tuple[Path, str]) -> list[str]:
     ]
     tried = subprocess.run([*words, "true"], capture_output=True, check=False, timeout=30)
     if tried.returncode:
-        pytest.skip("this system lets nobody but root mount a small disk")
+        pytest.skip("only root can mount a small disk on this system")
     return words
 
 
-def test_a_disk_that_is_full_of_report_stops_no_bootstrap_and_is_said(tiny: Tiny):
+def test_a_full_report_disk_is_reported_and_does_not_stop_the_run(tiny: Tiny):
     place = tiny.root / "reports" / "infra-nodes"
     place.mkdir(parents=True)
 
@@ -137,9 +149,9 @@ def test_a_disk_that_is_full_of_report_stops_no_bootstrap_and_is_said(tiny: Tiny
     assert "Traceback" not in result.output
 
 
-def test_a_disk_that_is_full_of_journal_begins_no_action(tiny: Tiny):
+def test_no_action_begins_while_the_journal_disk_is_full(tiny: Tiny):
     tiny.state.mkdir(parents=True)
-    # A page is the least; run.lock takes one, the journal's first line fits into the other.
+    # Disks are filled in pages: run.lock takes one, the first line of the journal the other.
     filled = f'dd if=/dev/zero of={tiny.state}/other bs=4096 count=14 2>/dev/null; exec "$@"'
 
     result = tiny.run(within=[*on_small_disks((tiny.state, "60k")), "sh", "-c", filled, "sh"])
@@ -149,7 +161,7 @@ def test_a_disk_that_is_full_of_journal_begins_no_action(tiny: Tiny):
         f"cannot write the journal {tiny.state}/journal.jsonl: No space left on device"
         in result.output
     )
-    assert "next      make room" in result.output
+    assert "next      free space" in result.output
     assert not (tiny.world / "lamp").exists()
     assert "Traceback" not in result.output
 
@@ -165,20 +177,23 @@ from firstlight.events import ActionEnded, CriterionEnded
 
 @pytest.fixture(autouse=True, scope="session")
 def full_disk(run):
-    # What has ended is told to a journal that has no room left.
+    # When the action ends, the journal has no room left.
     import resource, signal
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     def fill(stamped):
         if isinstance(stamped.event, ActionEnded):
             size = (run.target.state / "journal.jsonl").stat().st_size
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
     run.bus.add_first(fill)
 """
 
 
-def test_what_has_ended_has_ended_though_no_room_is_left_to_say_so(tiny: Tiny):
+def test_a_journal_disk_that_fills_up_during_an_action_is_reported_and_does_not_fail_the_run(
+    tiny: Tiny,
+):
     path = tiny.root / "bootstrap_tests" / "test_10_first.py"
     path.write_text(path.read_text() + FILLING)
 
@@ -187,31 +202,31 @@ def test_what_has_ended_has_ended_though_no_room_is_left_to_say_so(tiny: Tiny):
     assert (tiny.world / "lamp").exists()
     assert result.code == 0, result.output
     assert result.output.count("cannot write the journal") == 1
-    assert begun(tiny) == ["RunStarted", "ActionBegun"]
+    assert recorded(tiny) == ["RunStarted", "ActionBegun"]
 
     path.write_text(path.read_text().replace(FILLING, ""))
     again = tiny.run()
 
     assert again.verdicts == {"there-is-a-lamp": "already met"}
-    assert "an earlier run was cut off while it was about to make lamp" in again.output
+    assert "an earlier run was killed while it was about to make lamp" in again.output
 
 
-def test_a_report_folder_that_cannot_be_written_is_refused_before_anything_is_touched(tiny: Tiny):
-    """A file in its place: root may write into every folder, and into no file."""
+def test_an_unwritable_report_folder_is_refused_before_anything_is_touched(tiny: Tiny):
+    """The folder's parent is a file, because root may write into every folder."""
     (tiny.root / "taken").write_text("")
 
     result = tiny.run("--report-dir", str(tiny.root / "taken" / "here"))
 
     assert result.code == pytest.ExitCode.USAGE_ERROR
     assert (
-        f"cannot write the report into {tiny.root}/taken/here: Not a directory; give another folder with --report-dir DIR"
-        in result.output
+        f"cannot write the report into {tiny.root}/taken/here: Not a directory; "
+        "choose another folder with --report-dir DIR" in result.output
     )
     assert not tiny.state.exists()
     assert list(tiny.world.iterdir()) == []
 
 
-def test_a_state_folder_that_cannot_be_written_is_an_error_and_nothing_is_begun(tiny: Tiny):
+def test_an_unwritable_state_folder_is_an_error_and_nothing_begins(tiny: Tiny):
     (tiny.root / "state").write_text("")
 
     result = tiny.run()
@@ -222,7 +237,7 @@ def test_a_state_folder_that_cannot_be_written_is_an_error_and_nothing_is_begun(
     assert "Traceback" not in result.output
 
 
-def test_nobody_reads_what_is_printed_and_the_run_goes_on(tiny: Tiny):
+def test_a_run_continues_if_nothing_reads_its_output(tiny: Tiny):
     """As in `./task rehearse | head -1`."""
     reading, writing = os.pipe()
     process = tiny.start(stdout=writing)
@@ -232,11 +247,14 @@ def test_nobody_reads_what_is_printed_and_the_run_goes_on(tiny: Tiny):
     result = tiny.finish(process)
 
     assert (result.code, result.verdicts) == (0, {"there-is-a-lamp": "met"})
-    assert begun(tiny)[-1] == "RunEnded"
+    assert recorded(tiny)[-1] == "RunEnded"
 
 
-def test_a_terminal_that_goes_away_without_a_word_stops_no_bootstrap(tiny: Tiny):
-    """A pseudo-terminal whose other end is closed; it is not the run's controlling one, so nobody sends a signal."""
+def test_a_run_continues_if_its_terminal_disappears_without_a_signal(tiny: Tiny):
+    """The pseudo-terminal is closed from its other end.
+
+    It is not the run's controlling terminal, so the kernel sends no signal.
+    """
     master, slave = pty.openpty()
     process = tiny.start(stdout=slave)
     os.close(slave)
@@ -246,13 +264,13 @@ def test_a_terminal_that_goes_away_without_a_word_stops_no_bootstrap(tiny: Tiny)
     result = tiny.finish(process)
 
     assert (result.code, result.verdicts) == (0, {"there-is-a-lamp": "met"})
-    assert begun(tiny)[-1] == "RunEnded"
+    assert recorded(tiny)[-1] == "RunEnded"
 
 
-def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_nothing(
-    at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
+def test_repeated_ctrl_c_hurries_the_end_of_a_run_and_keeps_its_report_intact(
+    acting: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
 ):
-    tiny, start = at_work
+    tiny, start = acting
     process = start()
     numbers = itertools.cycle((signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
@@ -265,9 +283,9 @@ def test_whoever_presses_ctrl_c_again_and_again_hurries_the_ending_and_spoils_no
 
     assert over
     assert result.code == 2, result.output
-    assert begun(tiny)[-1] == "RunEnded"
+    assert recorded(tiny)[-1] == "RunEnded"
     assert result.report["head"]["state"] == "interrupted"
-    assert "to continue: ./task bootstrap:infra TARGET=nodes" in result.output
+    assert "to continue: ./task bootstrap CLUSTER=infra TARGET=nodes" in result.output
     assert "Traceback" not in result.output
 
 
@@ -293,10 +311,12 @@ def pytest_runtestloop():
     Ring()
     return result
 """
-"""Sockets that nobody closes and only the garbage collector finds, within criteria, between and after them, as an aborted connection of some library's."""
+"""Leaves sockets that only the garbage collector finds, as libraries do after a broken connection.
+
+It does so within criteria, between them and after them."""
 
 
-def test_what_a_library_leaves_open_fails_no_bootstrap(tmp_path: Path):
+def test_sockets_that_a_library_leaves_open_do_not_fail_a_run(tmp_path: Path):
     tiny = tiny_with(tmp_path / "tiny", "make('lamp')")
     (tiny.root / "bootstrap_tests" / "conftest.py").write_text(LEAKS)
 
@@ -307,10 +327,19 @@ def test_what_a_library_leaves_open_fails_no_bootstrap(tmp_path: Path):
     assert "Warning" not in result.output
 
 
+LATE_SIGNALS = """
+import os
+import signal
+
+def pytest_sessionfinish():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+"""
+
+
 def test_a_signal_after_the_last_criterion_changes_nothing(tmp_path: Path):
     tiny = tiny_with(tmp_path / "tiny", "make('lamp')")
-    late = "import os, signal\n\ndef pytest_sessionfinish():\n    [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]\n"
-    (tiny.root / "bootstrap_tests" / "conftest.py").write_text(late)
+    (tiny.root / "bootstrap_tests" / "conftest.py").write_text(LATE_SIGNALS)
 
     result = tiny.run()
 
@@ -318,11 +347,14 @@ def test_a_signal_after_the_last_criterion_changes_nothing(tmp_path: Path):
     assert "report: reports/infra-nodes/report.html" in result.output
 
 
-def test_a_terminal_that_hangs_up_ends_the_run_in_order(
-    at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
+def test_closing_the_terminal_ends_the_run_cleanly(
+    acting: tuple[Tiny, Callable[..., subprocess.Popen[str]]],
 ):
-    """A real controlling terminal: its kernel sends SIGHUP when the window is closed, and what is printed after that goes nowhere."""
-    tiny, start = at_work
+    """The kernel sends SIGHUP when the controlling terminal is closed.
+
+    Output after that is lost.
+    """
+    tiny, start = acting
     master, slave = pty.openpty()
     process = start(within=("setsid", "--ctty", "--wait"), stdin=slave, stdout=slave)
     os.close(slave)
@@ -332,19 +364,19 @@ def test_a_terminal_that_hangs_up_ends_the_run_in_order(
     result = tiny.finish(process)
 
     assert result.code == 2
-    assert begun(tiny) == ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"]
+    assert recorded(tiny) == ["RunStarted", "ActionBegun", "ActionEnded", "RunEnded"]
     assert result.report["head"]["state"] == "interrupted"
 
 
-def test_nohup_is_heeded(at_work: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
-    tiny, start = at_work
+def test_nohup_is_respected(acting: tuple[Tiny, Callable[..., subprocess.Popen[str]]]):
+    tiny, start = acting
     process = start(within=("nohup",))
 
     process.send_signal(signal.SIGHUP)
     (tiny.world / "lamp").write_text("made by hand")
-    still = select.select([process.stdout], [], [], 1) and process.poll() is None
+    continues = select.select([process.stdout], [], [], 1) and process.poll() is None
     process.send_signal(signal.SIGTERM)
     result = tiny.finish(process)
 
-    assert still
+    assert continues
     assert result.code == 2

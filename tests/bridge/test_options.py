@@ -1,4 +1,4 @@
-"""What is refused before anything is touched, each with its reason and exit code 4."""
+"""Wrong usage is refused before anything is touched, with a reason and exit code 4."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def pytest_run(*words: str) -> subprocess.CompletedProcess[str]:
         (("bootstrap_tests", "--plan"), "cannot use --plan alone: it needs --cluster NAME"),
         (
             ("bootstrap_tests", "--cluster", "infra", "--target", "moon"),
-            "there is no such target; one of simulated, docker, kind, nodes",
+            "unknown target moon; choose one of simulated, docker, kind, nodes",
         ),
         (
             ("bootstrap_tests", "--cluster", "infra", "-n", "2"),
-            "cannot use -n with --cluster: criteria are ordered",
+            "cannot use -n with --cluster: criteria run in order",
         ),
         (
             ("bootstrap_tests", "--cluster", "infra", "-x"),
@@ -45,13 +45,13 @@ def pytest_run(*words: str) -> subprocess.CompletedProcess[str]:
         ),
         (
             ("bootstrap_tests", "--cluster", "infra", "--stage", "talks"),
-            "cannot select stage talks: there is none; one of",
+            "unknown stage talks; choose one of",
         ),
         (("bootstrap_tests", "--cluster", "nowhere"), "nowhere"),
     ],
     ids=lambda value: "_".join(value[1:]) or "bare" if isinstance(value, tuple) else "",
 )
-def test_wrong_usage_is_refused_with_its_reason(words: tuple[str, ...], message: str):
+def test_wrong_usage_is_refused_with_a_reason(words: tuple[str, ...], message: str):
     result = pytest_run(*words)
 
     assert message in result.stdout + result.stderr
@@ -59,7 +59,7 @@ def test_wrong_usage_is_refused_with_its_reason(words: tuple[str, ...], message:
     assert "Traceback" not in result.stderr
 
 
-def test_a_refused_run_leaves_the_last_report_as_it_is(tmp_path: Path):
+def test_a_refused_run_leaves_the_last_report_unchanged(tmp_path: Path):
     for name in ("report.html", "report.json"):
         (tmp_path / name).write_text("the last run's")
 
@@ -74,7 +74,7 @@ def test_a_refused_run_leaves_the_last_report_as_it_is(tmp_path: Path):
     }
 
 
-def test_collecting_lists_the_checklist_and_touches_no_target(
+def test_collection_lists_the_checklist_and_does_not_touch_the_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -86,7 +86,7 @@ def test_collecting_lists_the_checklist_and_touches_no_target(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_order_is_file_order_whatever_order_files_are_named_in():
+def test_files_run_in_order_regardless_of_the_command_line():
     result = pytest_run(
         "bootstrap_tests/test_90_timing.py",
         "bootstrap_tests/test_10_talos.py",
@@ -101,7 +101,7 @@ def test_run_order_is_file_order_whatever_order_files_are_named_in():
     assert len(lines) > 5
 
 
-def test_a_stage_selects_its_own_criteria_alone():
+def test_a_step_selects_only_its_own_criteria():
     result = pytest_run(
         "bootstrap_tests", "--cluster", "infra", "--stage", "wait-crds", "--collect-only", "-q"
     )

@@ -1,4 +1,7 @@
-"""Whole runs of tiny checklists through real pytest: verdicts, exit codes, journal, report, and what ends a run early."""
+"""Whole runs of tiny checklists in real pytest.
+
+They check verdicts, exit codes, journal and report, and what ends a run early.
+"""
 
 from __future__ import annotations
 
@@ -32,32 +35,32 @@ def socket_made(perform):
 
 @criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
 def test_there_is_a_lamp(lamp_made, wait):
-    assert wait(there("lamp")) == "lamp"
+    assert wait(exists("lamp")) == "lamp"
 
-@criterion(STAGE, AC1, title="there is a bulb, in the end", task=1, budget_s=30)
+@criterion(STAGE, AC1, title="there is a bulb after retries", task=1, budget_s=30)
 def test_there_is_a_bulb(bulb_made, wait):
-    assert wait(there("bulb")) == "bulb"
+    assert wait(exists("bulb")) == "bulb"
 
 @criterion(STAGE, AC1, title="there is a socket already", task=1, budget_s=30)
 def test_there_is_a_socket(socket_made, wait):
-    assert wait(there("socket")) == "socket"
+    assert wait(exists("socket")) == "socket"
 """,
     "test_70_second.py": """
 @criterion(STAGE, AC2, title="light travels", task=1, budget_s=30, needs=(Capability.DATAPATH,))
 def test_light_travels(wait):
-    raise AssertionError("must never be asked here")
+    raise AssertionError("must not be checked")
 
 @pytest.mark.parametrize("name", ["lamp", "bulb"], ids=["lamp", "bulb"])
 @criterion(STAGE, AC2, title="the {} is still there", task=1, budget_s=30)
 def test_it_is_still_there(name, wait):
-    assert wait(there(name)) == name
+    assert wait(exists(name)) == name
 """,
 }
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, Result]:
-    """Run a checklist in which all is well, twice; its files are named in the wrong order."""
+    """Run a checklist that succeeds, twice; the first time its files are given in reverse order."""
     tiny = Tiny(tmp_path_factory.mktemp("good"), GOOD)
     (tiny.world / "socket").write_text("there")
     return (
@@ -67,7 +70,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Result, Result
     )
 
 
-def test_a_run_in_which_all_is_well_ends_with_zero(good: tuple[Tiny, Result, Result]):
+def test_a_successful_run_exits_with_zero(good: tuple[Tiny, Result, Result]):
     _, first, _ = good
 
     assert first.code == 0, first.output
@@ -81,7 +84,7 @@ def test_a_run_in_which_all_is_well_ends_with_zero(good: tuple[Tiny, Result, Res
     }
 
 
-def test_criteria_run_in_the_order_of_their_stages_and_files(good: tuple[Tiny, Result, Result]):
+def test_criteria_run_in_stage_and_file_order(good: tuple[Tiny, Result, Result]):
     _, first, _ = good
 
     ended = [line["id"] for line in first.events("CriterionEnded")]
@@ -95,7 +98,7 @@ def test_criteria_run_in_the_order_of_their_stages_and_files(good: tuple[Tiny, R
     ]
 
 
-def test_a_failure_that_passes_is_followed_by_another_attempt(good: tuple[Tiny, Result, Result]):
+def test_a_temporary_failure_is_retried(good: tuple[Tiny, Result, Result]):
     tiny, first, _ = good
 
     attempts = [
@@ -114,7 +117,7 @@ def test_a_failure_that_passes_is_followed_by_another_attempt(good: tuple[Tiny, 
     assert len((tiny.world / "bulb.tries").read_text()) == 3
 
 
-def test_what_cannot_be_verified_says_why(good: tuple[Tiny, Result, Result]):
+def test_a_criterion_that_cannot_be_verified_reports_why(good: tuple[Tiny, Result, Result]):
     _, first, _ = good
 
     assert first.criterion("light-travels")["reason"].startswith(
@@ -123,13 +126,13 @@ def test_what_cannot_be_verified_says_why(good: tuple[Tiny, Result, Result]):
     assert "not verifiable here" in first.output
 
 
-def test_an_action_that_is_not_needed_is_skipped_and_says_so(good: tuple[Tiny, Result, Result]):
+def test_an_action_that_is_not_needed_is_skipped_and_recorded(good: tuple[Tiny, Result, Result]):
     _, first, _ = good
 
     assert [line["action"] for line in first.events("ActionSkipped")] == ["make socket"]
 
 
-def test_a_second_run_acts_on_nothing(good: tuple[Tiny, Result, Result]):
+def test_a_second_run_changes_nothing(good: tuple[Tiny, Result, Result]):
     _, first, second = good
 
     assert second.code == 0, second.output
@@ -144,15 +147,15 @@ def test_a_second_run_acts_on_nothing(good: tuple[Tiny, Result, Result]):
 PREFLIGHT = """
 @criterion(STAGE, AC1, title="there is a fuse", task=1, budget_s=2)
 def test_there_is_a_fuse(wait):
-    assert wait(there("fuse"))
+    assert wait(exists("fuse"))
 
 @criterion(STAGE, AC1, title="the fuse is whole", task=1, budget_s=2, after=("there-is-a-fuse",))
 def test_the_fuse_is_whole(wait):
-    raise AssertionError("must not be asked")
+    raise AssertionError("must not be checked")
 
 @criterion(STAGE, AC1, title="the fuse is cold", task=1, budget_s=2, after=("the-fuse-is-whole",))
 def test_the_fuse_is_cold(wait):
-    raise AssertionError("must not be asked")
+    raise AssertionError("must not be checked")
 
 @criterion(STAGE, AC1, title="there is daylight", task=1, budget_s=2)
 def test_there_is_daylight():
@@ -166,13 +169,13 @@ def test_the_ladder_is_there(wait):
 
 @pytest.fixture(scope="module")
 def unready(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """Run a checklist whose preflight finds several things missing."""
+    """Run a checklist whose preflight finds that several things are missing."""
     return Tiny(
         tmp_path_factory.mktemp("unready"), {"test_00_preflight.py": PREFLIGHT, **GOOD}
     ).run()
 
 
-def test_preflight_names_everything_that_is_missing_before_it_stops(unready: Result):
+def test_preflight_checks_everything_before_the_run_stops(unready: Result):
     assert unready.code == 1
     assert [
         unready.verdicts[name]
@@ -184,7 +187,7 @@ def test_preflight_names_everything_that_is_missing_before_it_stops(unready: Res
     ]
 
 
-def test_what_comes_after_a_failure_is_not_reached_and_neither_is_what_comes_after_that(
+def test_criteria_that_depend_on_a_failed_one_are_not_reached_even_indirectly(
     unready: Result,
 ):
     assert (
@@ -199,7 +202,7 @@ def test_what_comes_after_a_failure_is_not_reached_and_neither_is_what_comes_aft
     }
 
 
-def test_later_stages_are_not_reached_and_nothing_is_done(unready: Result):
+def test_later_stages_are_not_reached_and_no_action_begins(unready: Result):
     assert {
         verdict
         for name, verdict in unready.verdicts.items()
@@ -209,14 +212,14 @@ def test_later_stages_are_not_reached_and_nothing_is_done(unready: Result):
     assert unready.criterion("there-is-a-lamp")["reason"] == "there-is-a-fuse came first and failed"
 
 
-def test_a_wait_that_was_in_vain_says_what_it_saw_last_and_what_to_do(unready: Result):
+def test_a_failed_wait_reports_its_last_observation_and_the_next_step(unready: Result):
     assert (
-        "cannot confirm fuse to be there: not so within 2 s\n"
+        "cannot confirm fuse to exist: not so within 2 s\n"
         in unready.criterion("there-is-a-fuse")["error"]
     )
-    assert "last seen fuse is not there" in unready.criterion("there-is-a-fuse")["error"]
+    assert "last seen fuse does not exist" in unready.criterion("there-is-a-fuse")["error"]
     assert (
-        "cannot confirm ladder to be there: waiting longer will not help"
+        "cannot confirm ladder to exist: waiting longer will not help"
         in unready.criterion("the-ladder-is-there")["error"]
     )
     assert "./task bootstrap CLUSTER=infra TARGET=nodes" in unready.output
@@ -231,11 +234,11 @@ def lamp_made(perform):
 
 @criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
 def test_there_is_a_lamp(lamp_made, wait):
-    assert wait(there("lamp"))
+    assert wait(exists("lamp"))
 
 @criterion(STAGE, AC1, title="there is light", task=1, budget_s=30)
 def test_there_is_light(wait):
-    raise AssertionError("must not be asked")
+    raise AssertionError("must not be checked")
 """
 }
 
@@ -252,7 +255,7 @@ def tmp_path(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
+def test_a_failed_action_stops_the_run_and_is_printed_once(tmp_path: Path):
     result = failing(tmp_path, "broken('lamp')").run()
 
     assert result.code == 1
@@ -270,13 +273,16 @@ def test_an_action_that_fails_stops_the_run_and_is_told_once(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("action", "factor", "tries"),
-    [("busy('lamp')", "1", 22), ("busy('lamp')", "0.01", 3), ("rationed('lamp')", "1", 3)],
-    ids=["two minutes", "no time", "quota used up"],
+    [("busy('lamp')", "1", 22), ("busy('lamp')", "0.01", 3), ("rate_limited('lamp')", "1", 3)],
+    ids=["two minutes", "no time", "exhausted quota"],
 )
-def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three_attempts(
+def test_an_action_is_retried_for_two_minutes_and_at_least_three_times(
     tmp_path: Path, action: str, factor: str, tries: int
 ):
-    """Connections break for a minute while control plane nodes join, and each attempt may fail within a second; a quota lasts for an hour."""
+    """Connections break for about a minute while control plane nodes join.
+
+    Each attempt may fail within a second. An exhausted quota lasts for an hour.
+    """
     tiny = failing(tmp_path, action)
 
     result = tiny.run("--budget-factor", factor)
@@ -289,13 +295,13 @@ def test_an_action_that_is_busy_for_ever_is_given_up_after_two_minutes_and_three
     ] * tries
 
 
-def test_a_look_that_has_to_wait_is_told_with_what_it_saw(tmp_path: Path):
-    result = failing(tmp_path, "hidden('lamp', 2)").run()
+def test_a_retried_check_is_reported_as_a_wait_with_its_observations(tmp_path: Path):
+    result = failing(tmp_path, "unreachable('lamp', 2)").run()
 
     lamp = result.criterion("there-is-a-lamp")
     assert lamp["verdict"] == "met"
     assert [one["seen"] for one in lamp["observations"]][:2] == [
-        "cannot look at lamp: it is dark",
+        "cannot check lamp: it is dark",
         "lamp is missing",
     ]
     wait = lamp["waits"][0]
@@ -306,17 +312,17 @@ def test_a_look_that_has_to_wait_is_told_with_what_it_saw(tmp_path: Path):
     )
 
 
-def test_what_can_never_be_looked_at_is_given_up_with_what_was_seen(tmp_path: Path):
-    result = failing(tmp_path, "hidden('lamp', 1000)").run("--budget-factor", "0.01")
+def test_a_check_that_keeps_failing_ends_with_its_last_observation(tmp_path: Path):
+    result = failing(tmp_path, "unreachable('lamp', 1000)").run("--budget-factor", "0.01")
 
     lamp = result.criterion("there-is-a-lamp")
     assert (result.code, lamp["verdict"]) == (1, "not ready in time")
     assert "cannot confirm a check whether to make lamp" in lamp["error"]
-    assert "last seen cannot look at lamp: it is dark" in lamp["error"]
+    assert "last seen cannot check lamp: it is dark" in lamp["error"]
     assert [wait["ok"] for wait in lamp["waits"]] == [False]
 
 
-def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
+def test_a_plan_checks_everything_and_changes_nothing(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
 
     result = tiny.run("--plan")
@@ -329,7 +335,7 @@ def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
     )
     assert (
         result.criterion("there-is-light")["reason"]
-        == "by: make lamp\nnow: AssertionError: must not be asked"
+        == "by: make lamp\nnow: AssertionError: must not be checked"
     )
     assert "1. make lamp" in result.output
     assert list(tiny.world.iterdir()) == []
@@ -337,7 +343,7 @@ def test_a_plan_looks_and_changes_nothing(tmp_path: Path):
     assert not (tiny.root / "state").exists()
 
 
-def test_a_plan_says_what_is_wrong_by_itself_and_fails(tmp_path: Path):
+def test_a_plan_fails_if_something_is_wrong_that_no_planned_action_precedes(tmp_path: Path):
     tiny = Tiny(tmp_path / "tiny", {"test_00_preflight.py": PREFLIGHT})
 
     result = tiny.run("--plan")
@@ -351,13 +357,13 @@ def test_a_plan_says_what_is_wrong_by_itself_and_fails(tmp_path: Path):
         "the-ladder-is-there": "blocked",
     }
     assert result.criterion("there-is-a-fuse")["error"].startswith(
-        "cannot confirm fuse to be there: not so now"
+        "cannot confirm fuse to exist: not so now"
     )
     assert result.criterion("the-fuse-is-whole")["reason"] == "by: there is a fuse"
     assert "plan, nothing was changed; blocked by: there is a fuse (and 1 more)" in result.output
 
 
-def test_a_plan_leaves_the_report_of_the_last_run_alone(tmp_path: Path):
+def test_a_plan_leaves_report_and_journal_of_the_last_run_unchanged(tmp_path: Path):
     tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": GOOD["test_10_first.py"]})
     (tiny.world / "socket").write_text("there")
     tiny.run()
@@ -374,7 +380,7 @@ def last_run(tiny: Tiny) -> list[Path]:
     return [folder / "report.json", folder / "report.html", tiny.state / "journal.jsonl"]
 
 
-def test_a_plan_neither_mends_nor_trusts_a_damaged_journal(tmp_path: Path):
+def test_a_plan_neither_repairs_nor_trusts_a_damaged_journal(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
     (tiny.state / "journal.jsonl").write_text('{"at": "yesterday"}\n')
@@ -400,7 +406,7 @@ def test_a_plan_is_refused_while_a_run_holds_the_cluster(tmp_path: Path):
     assert (tiny.state / "run.lock").read_text() == "{}"
 
 
-def test_a_plan_of_what_is_done_ends_with_zero(tmp_path: Path):
+def test_a_plan_with_nothing_to_do_exits_with_zero(tmp_path: Path):
     tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": GOOD["test_10_first.py"]})
     for name in ("lamp", "bulb", "socket"):
         (tiny.world / name).write_text("there")
@@ -411,7 +417,7 @@ def test_a_plan_of_what_is_done_ends_with_zero(tmp_path: Path):
 
 
 def interrupted(tiny: Tiny, number: signal.Signals) -> tuple[Result, list[int]]:
-    """Send a signal in the middle of an action, once both processes of it have said who they are."""
+    """Send a signal during an action, once both of its processes have reported their IDs."""
     os.mkfifo(tiny.world / "pids")
     reading = os.open(tiny.world / "pids", os.O_RDONLY | os.O_NONBLOCK)
     process = tiny.start()
@@ -436,7 +442,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
 )
-def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_the_way_on(
+def test_an_interrupted_run_ends_its_children_and_leaves_journal_report_and_resume_command(
     tmp_path: Path, number: signal.Signals
 ):
     tiny = failing(tmp_path, "endless('lamp', request.getfixturevalue('runner'))")
@@ -463,7 +469,7 @@ def test_a_run_that_is_stopped_ends_its_children_and_leaves_journal_report_and_t
     assert "Traceback" not in result.output
 
 
-def test_a_run_that_was_killed_is_told_of_and_the_next_one_goes_on(tmp_path: Path):
+def test_the_next_run_reports_a_killed_run_ends_its_children_and_continues(tmp_path: Path):
     tiny = failing(tmp_path, "endless('lamp', request.getfixturevalue('runner'))")
     path = tiny.root / "bootstrap_tests" / "test_10_first.py"
     path.write_text(
@@ -475,7 +481,7 @@ def test_a_run_that_was_killed_is_told_of_and_the_next_one_goes_on(tmp_path: Pat
     path.write_text(
         path.read_text()
         .replace("endless('lamp', request.getfixturevalue('runner'))", "make('lamp')")
-        .replace("must not be asked", "dark")
+        .replace("must not be checked", "dark")
     )
 
     result = tiny.run()
@@ -487,12 +493,13 @@ def test_a_run_that_was_killed_is_told_of_and_the_next_one_goes_on(tmp_path: Pat
     assert result.verdicts == {"there-is-a-lamp": "met", "there-is-light": "not ready in time"}
 
 
-def test_a_cluster_that_another_run_holds_is_left_alone(tmp_path: Path):
+def test_a_cluster_that_another_run_holds_is_not_touched(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
     with (tiny.state / "run.lock").open("w") as held:
         held.write(
-            '{"owner": "carol", "host": "desk-3", "pid": 4711, "since": "2026-11-23T07:32:00+00:00"}'
+            '{"owner": "carol", "host": "desk-3", "pid": 4711, '
+            '"since": "2026-11-23T07:32:00+00:00"}'
         )
         held.flush()
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -506,7 +513,7 @@ def test_a_cluster_that_another_run_holds_is_left_alone(tmp_path: Path):
     assert "Traceback" not in result.output
 
 
-def test_a_damaged_journal_is_set_aside_and_the_run_says_so(tmp_path: Path):
+def test_a_damaged_journal_is_set_aside_and_reported(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
     (tiny.state / "journal.jsonl").write_text(
@@ -516,8 +523,8 @@ def test_a_damaged_journal_is_set_aside_and_the_run_says_so(tmp_path: Path):
     result = tiny.run()
 
     assert (
-        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 1 was changed after it was written"
-        in result.output
+        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: "
+        "line 1 was changed after it was written" in result.output
     )
     assert (tiny.state / "journal.damaged-1.jsonl").exists()
     assert result.verdicts["there-is-a-lamp"] == "met"
@@ -561,12 +568,12 @@ def test_nothing_is_shown_by_a_wait(known, wait):
 
 
 def text_of(path: Path) -> str:
-    """Return all that a file holds, an archive's members too: within a tar file they stand as they are."""
+    """Return the whole text of a file; the members of an archive are not compressed further."""
     content = path.read_bytes()
     return (gzip.decompress(content) if path.suffix == ".gz" else content).decode(errors="replace")
 
 
-def test_no_secret_is_shown_by_whatever_goes_wrong(tmp_path: Path):
+def test_no_failure_reveals_a_secret(tmp_path: Path):
     tiny = Tiny(tmp_path / "tiny", SECRETS)
 
     result = tiny.run()
@@ -588,13 +595,15 @@ def test_no_secret_is_shown_by_whatever_goes_wrong(tmp_path: Path):
     assert "the password is ********" in result.criterion("nothing-is-shown-by-a-wait")["error"]
 
 
-def test_a_test_that_skips_itself_was_not_verified(tmp_path: Path):
-    tiny = Tiny(
-        tmp_path / "tiny",
-        {
-            "test_10_first.py": "\n@criterion(STAGE, AC1, title='skipped', task=1, budget_s=2)\ndef test_skipped():\n    pytest.skip('not today')\n"
-        },
-    )
+SKIPPED = """
+@criterion(STAGE, AC1, title="skipped", task=1, budget_s=2)
+def test_skipped():
+    pytest.skip("not today")
+"""
+
+
+def test_a_test_that_skips_itself_is_not_verified(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": SKIPPED})
 
     result = tiny.run()
 
@@ -613,7 +622,7 @@ def test_a_checklist_that_cannot_be_imported_touches_nothing(tmp_path: Path):
     assert result.journal == []
 
 
-def test_a_stage_alone_says_how_to_go_on_with_it(tmp_path: Path):
+def test_the_resume_command_of_a_single_stage_names_the_stage(tmp_path: Path):
     tiny = failing(tmp_path, "broken('lamp')")
 
     result = tiny.run("--stage", "talos")
@@ -624,18 +633,19 @@ def test_a_stage_alone_says_how_to_go_on_with_it(tmp_path: Path):
 
 FULL_DISK = """
 
-def no_room(_journal, _stamped):
-    raise OSError(28, "No space left on device")
+def no_room_for_actions(stamped):
+    if type(stamped.event).__name__ == "ActionBegun":
+        raise OSError(28, "No space left on device")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def full_disk(run):
-    # The first event is written before this; those of actions are not.
-    run.bus.add_first(lambda stamped: no_room(None, stamped) if type(stamped.event).__name__ == "ActionBegun" else None)
+    # The run's first event is written before this; the start of an action is not.
+    run.bus.add_first(no_room_for_actions)
 """
 
 
-def test_what_is_not_on_the_disk_as_begun_does_not_happen(tmp_path: Path):
+def test_an_action_whose_start_cannot_be_recorded_is_not_performed(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     path = tiny.root / "bootstrap_tests" / "test_10_first.py"
     path.write_text(path.read_text() + FULL_DISK)
@@ -648,7 +658,7 @@ def test_what_is_not_on_the_disk_as_begun_does_not_happen(tmp_path: Path):
     assert list(tiny.world.iterdir()) == []
 
 
-def test_a_run_that_fails_leaves_diagnostics_beside_its_report_and_names_them(tmp_path: Path):
+def test_a_failed_run_leaves_diagnostics_next_to_its_report_and_names_them(tmp_path: Path):
     tiny = Tiny(tmp_path / "tiny", {"test_00_preflight.py": PREFLIGHT})
 
     result = tiny.run("--budget-factor", "0.05")
@@ -661,10 +671,18 @@ def test_a_run_that_fails_leaves_diagnostics_beside_its_report_and_names_them(tm
     assert f'<a href="{archive.name}"' in page_of(tiny)
 
 
-def test_a_definition_that_is_broken_meanwhile_does_not_hide_the_failure(tmp_path: Path):
-    broken = "import pathlib\n    pathlib.Path('clusters/infra/talos/talconfig.yaml').write_text('{')\n    assert False, 'no light'"
-    checklist = f'@criterion(STAGE, AC1, title="there is light", task=1, budget_s=2)\ndef test_there_is_light():\n    {broken}\n'
-    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": checklist})
+BREAKING = """
+@criterion(STAGE, AC1, title="there is light", task=1, budget_s=2)
+def test_there_is_light():
+    from pathlib import Path
+
+    Path("clusters/infra/talos/talconfig.yaml").write_text("{")
+    assert False, "no light"
+"""
+
+
+def test_a_definition_that_breaks_during_a_run_does_not_hide_the_failure(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": BREAKING})
 
     result = tiny.run()
 
@@ -689,22 +707,22 @@ def test_a_plan_leaves_no_diagnostics(tmp_path: Path):
 MANY = """
 @criterion(STAGE, AC1, title="every one of many is there", task=1, budget_s=5)
 def test_all_are_there(wait):
-    assert wait.each({number: counted(number) for number in range(40)}).keys() == set(range(40))
+    assert wait.each({number: present(number) for number in range(40)}).keys() == set(range(40))
 """
 
 
-def test_many_conditions_that_hold_are_looked_at_once_each(tmp_path: Path):
+def test_each_of_many_conditions_that_hold_is_checked_once(tmp_path: Path):
     result = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY}).run()
 
     criterion = result.criterion("all-are-there")
     assert result.code == 0, result.output
     assert len(criterion["evidence"]) + criterion["evidence_left_off"] == 40
     assert [
-        len(path.read_text()) for path in sorted((tmp_path / "checkout" / "world").glob("looks-*"))
+        len(path.read_text()) for path in sorted((tmp_path / "checkout" / "world").glob("checks-*"))
     ] == [1] * 40
 
 
-def test_of_many_conditions_the_first_that_does_not_hold_is_waited_for_and_named(tmp_path: Path):
+def test_the_first_of_many_conditions_that_does_not_hold_is_waited_for_and_named(tmp_path: Path):
     tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY})
     for number in (7, 30):
         (tiny.world / f"gone-{number}").touch()
@@ -713,56 +731,55 @@ def test_of_many_conditions_the_first_that_does_not_hold_is_waited_for_and_named
 
     assert result.code == 1
     assert (
-        "cannot confirm 7 to be there: not so within 5 s"
+        "cannot confirm 7 to be present: not so within 5 s"
         in result.criterion("all-are-there")["error"]
     )
-    # Nobody waits for what comes after it.
-    assert (
-        len((tiny.world / "looks-030").read_text() if (tiny.world / "looks-030").exists() else "")
-        <= 1
-    )
+    # Later conditions are not waited for.
+    later = tiny.world / "checks-030"
+    assert not later.exists() or len(later.read_text()) <= 1
 
 
 def test_many_conditions_share_the_budget_of_their_criterion(tmp_path: Path):
     tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MANY})
-    # The seventh pause ends three seconds after the first look.
+    # The seventh pause ends three seconds after the first check.
     (tiny.world / "gone-7").write_text("7")
     (tiny.world / "gone-30").touch()
 
     error = tiny.run().criterion("all-are-there")["error"]
 
-    found = re.search(r"cannot confirm 30 to be there: not so within (\d+) s", error)
+    found = re.search(r"cannot confirm 30 to be present: not so within (\d+) s", error)
     assert found is not None, error
     assert int(found.group(1)) <= 2
 
 
-def test_one_of_many_that_did_not_hold_at_its_first_look_was_not_met_already(tmp_path: Path):
+def test_a_criterion_is_not_already_met_if_one_condition_failed_its_first_check(tmp_path: Path):
     tiny = Tiny(
         tmp_path / "checkout",
         {"test_00_preflight.py": MANY, "test_10_first.py": GOOD["test_10_first.py"]},
     )
     tiny.run()
     undisturbed = tiny.run()
-    for looks in tiny.world.glob("looks-*"):
-        looks.unlink()
+    for checks in tiny.world.glob("checks-*"):
+        checks.unlink()
     (tiny.world / "gone-7").write_text("1")
 
     disturbed = tiny.run()
 
     assert undisturbed.verdicts["all-are-there"] == "already met"
     assert disturbed.verdicts["all-are-there"] == "met"
-    assert (tiny.world / "looks-007").read_text() == "xx"
-    assert [len(path.read_text()) for path in sorted(tiny.world.glob("looks-*"))].count(1) == 39
+    assert (tiny.world / "checks-007").read_text() == "xx"
+    assert [len(path.read_text()) for path in sorted(tiny.world.glob("checks-*"))].count(1) == 39
 
 
 MEETING = """
 @criterion(STAGE, AC1, title="every one of many is there", task=1, budget_s=60)
 def test_all_are_there(wait):
-    wait.each({**{number: counted(number) for number in range(16)}, "alice": met("alice"), "bob": met("bob")})
+    numbers = {number: present(number) for number in range(16)}
+    wait.each({**numbers, "alice": meets("alice"), "bob": meets("bob")})
 """
 
 
-def test_once_what_was_waited_for_holds_the_rest_is_looked_at_together_again(tmp_path: Path):
+def test_after_a_wait_the_remaining_conditions_are_checked_concurrently(tmp_path: Path):
     tiny = Tiny(tmp_path / "checkout", {"test_00_preflight.py": MEETING})
     (tiny.world / "gone-0").write_text("1")
 

@@ -1,4 +1,7 @@
-"""A tiny checklist in a process of its own: the real plugins, a real definition, and a world of files."""
+"""Run a tiny checklist in a process of its own.
+
+The plugins and the definition are real; files take the place of machines, see `world`.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firstlight.checklist import Stage
 from tests.definitions import CHECKOUT
 
 CONFTEST = '''
-"""The real plugins on a target that lacks one capability, on a clock that never waits."""
+"""The real plugins, on a target that lacks one capability and a clock that never waits."""
 
 from dataclasses import replace
 
 from firstlight.clock import SystemClock
-from firstlight.target import Capability, open_nodes
+from firstlight.checklist import Capability
+from firstlight.target import open_nodes
 
-pytest_plugins = ("fixtures.options", "fixtures.hooks", "fixtures.report", "fixtures.display", "fixtures.cluster", "fixtures.actions")
+pytest_plugins = (
+    "fixtures.options",
+    "fixtures.hooks",
+    "fixtures.plan",
+    "fixtures.report",
+    "fixtures.display",
+    "fixtures.cluster",
+    "fixtures.actions",
+)
 
 
 class Hurried(SystemClock):
-    """Real time, in which sleeping takes none: a pause is for the world to change, and this one does not."""
+    """The machine's clock, except that sleeping only adds to it.
+
+    A pause lets a cluster change, and here nothing changes during a pause.
+    """
 
     def __init__(self):
         self.slept = 0.0
@@ -44,19 +60,20 @@ def without_datapath(cluster, checkout):
 
 
 def pytest_configure(config):
-    import fixtures.run
-    from fixtures.keys import RUN
+    import firstlight.run.engine
+    from fixtures.stash import RUN
 
-    fixtures.run.open_nodes = without_datapath
+    firstlight.run.engine.open_nodes = without_datapath
     config.stash[RUN].clock = Hurried()
 '''
 
 HEAD = """
 import pytest
 
-from firstlight.target import Capability
-from fixtures.criterion import criterion
+from firstlight.checklist import AC1, AC2, AC3, AC4, AC5, AC6, AC7, Capability, Stage, criterion
 from tests.bridge.world import *
+
+STAGE = Stage("{stage}")
 """
 
 RUN_S = 240
@@ -64,7 +81,7 @@ RUN_S = 240
 
 @dataclass
 class Tiny:
-    """One checkout with a checklist of a few lines."""
+    """A checkout with a checklist of a few lines."""
 
     root: Path
     files: dict[str, str] = field(default_factory=dict)
@@ -80,21 +97,24 @@ class Tiny:
         for folder in (self.root / "bootstrap_tests", self.world, self.home):
             folder.mkdir()
         for name, text in self.files.items():
-            (self.root / "bootstrap_tests" / name).write_text(HEAD + text)
+            number = name.split("_")[1]
+            stage = next(stage for stage in Stage if stage.startswith(number))
+            head = HEAD.format(stage=stage)
+            (self.root / "bootstrap_tests" / name).write_text(head + text)
 
     @property
     def world(self) -> Path:
-        """Where actions make files."""
+        """The folder in which actions create files."""
         return self.root / "world"
 
     @property
     def home(self) -> Path:
-        """The operator's home."""
+        """The operator's home folder."""
         return self.root / "home"
 
     @property
     def state(self) -> Path:
-        """Where journal and lock are."""
+        """The folder of journal and lock."""
         return self.root / "state" / "firstlight" / "nodes" / "infra"
 
     def start(
@@ -104,7 +124,7 @@ class Tiny:
         stdin: int | None = None,
         stdout: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
-        """Start a run, within another command if there is one."""
+        """Start a run, wrapped in another command if one is given."""
         environment = {
             key: value
             for key, value in os.environ.items()
@@ -140,16 +160,16 @@ class Tiny:
         )
 
     def run(self, *words: str, within: Sequence[str] = ()) -> Result:
-        """Run to the end."""
+        """Run the checklist to its end."""
         return self.finish(self.start(*words, within=within))
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
-        """Wait for the end of a run."""
+        """Wait for the end of a run, and return what it left."""
         try:
             output, _ = process.communicate(timeout=RUN_S)
         finally:
             process.kill()
-        # A plan writes beside the report of the last run.
+        # A plan writes its own report next to that of the last run.
         written = sorted(
             self.root.glob("reports/infra-nodes*/report.json"),
             key=lambda path: path.stat().st_mtime_ns,
@@ -165,7 +185,7 @@ class Tiny:
 
 @dataclass(frozen=True)
 class Result:
-    """A run that ended."""
+    """What a run left: exit code, output, report and journal."""
 
     code: int
     output: str
@@ -174,15 +194,15 @@ class Result:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """What became of each criterion."""
+        """The verdict of each criterion, by ID."""
         return {
             criterion["id"]: criterion["verdict"] for criterion in self.report.get("criteria", ())
         }
 
     def criterion(self, name: str) -> dict[str, Any]:
-        """Return the report of one criterion."""
+        """Return what the report says about one criterion."""
         return next(criterion for criterion in self.report["criteria"] if criterion["id"] == name)
 
     def events(self, kind: str) -> list[dict[str, Any]]:
-        """Return the journal's lines of one kind."""
+        """Return the journal's events of one kind."""
         return [line for line in self.journal if line["event"] == kind]

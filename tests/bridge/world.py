@@ -1,4 +1,7 @@
-"""A world of files in place of machines: actions that make one, conditions that look for one; used by tiny checklists in processes of their own."""
+"""Actions and conditions on files instead of machines, for tiny checklists.
+
+A tiny checklist runs in a process of its own; the environment names the folder of its files.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from pathlib import Path
 from firstlight.actions import Action
 from firstlight.conditions import Condition, Observation, holds, never, not_yet
 from firstlight.errors import ActionFailed, FirstlightError
-from firstlight.tools.classification import classify
-from firstlight.tools.op import RULES as OP_RULES
-from firstlight.tools.process import CommandResult, ToolFailed
+from firstlight.failures import FailureClass
+from firstlight.process import CommandResult, ToolFailed
 from firstlight.tools.runner import Runner
 
 WORLD = Path(os.environ.get("FIRSTLIGHT_TEST_WORLD", "/nonexistent"))
@@ -22,30 +24,35 @@ SECRET = "hunter2-hunter2-hunter2"
 
 
 class Busy(FirstlightError):
-    """A failure that may pass."""
+    """A temporary failure."""
 
-    retryable = True
+    failure_class = FailureClass.RETRY
 
 
 def make(name: str, *, failing: FirstlightError | None = None, times: int = 1000) -> Action:
-    """Make a file; fail the first so many times, when there is a failure."""
+    """Return an action that creates a file, and first fails this often if an error is given."""
 
     def need() -> str | None:
         return None if (WORLD / name).exists() else f"{name} is missing"
 
     def act() -> None:
-        tries = WORLD / f"{name}.tries"
-        tried = len(tries.read_text()) + 1 if tries.exists() else 1
-        tries.write_text("x" * tried)
-        if failing is not None and tried <= times:
+        attempt = counted(f"{name}.tries")
+        if failing is not None and attempt <= times:
             raise failing
         (WORLD / name).write_text("made")
 
     return Action(title=f"make {name}", need=need, act=act, commands=lambda: (f"touch {name}",))
 
 
+def counted(name: str) -> int:
+    """Count one more attempt, and return how many there were so far."""
+    with (WORLD / name).open("a") as stream:
+        stream.write("x")
+    return len((WORLD / name).read_text())
+
+
 def broken(name: str) -> Action:
-    """Fail for good."""
+    """Return an action that fails permanently."""
     return make(
         name,
         failing=ActionFailed(f"cannot make {name}: it fell apart", next_step="pick up the pieces"),
@@ -53,36 +60,39 @@ def broken(name: str) -> Action:
 
 
 def busy(name: str, times: int = 1000) -> Action:
-    """Fail for a reason that passes."""
+    """Return an action that first fails this often, for a reason that passes."""
     return make(name, failing=Busy(f"cannot make {name}: busy"), times=times)
 
 
-def hidden(name: str, looks: int) -> Action:
-    """Cannot be looked at, the first so many times."""
-    made, tries = make(name), WORLD / f"{name}.looks"
+def unreachable(name: str, times: int) -> Action:
+    """Return an action for which the check whether it is needed first fails this often."""
+    made = make(name)
 
     def need() -> str | None:
-        looked = len(tries.read_text()) + 1 if tries.exists() else 1
-        tries.write_text("x" * looked)
-        if looked <= looks:
-            raise Busy(f"cannot look at {name}: it is dark")
+        if counted(f"{name}.checks") <= times:
+            raise Busy(f"cannot check {name}: it is dark")
         return made.need()
 
     return replace(made, need=need)
 
 
-def rationed(name: str) -> Action:
-    """Fail because 1Password's quota is used up."""
-    said = "[ERROR] 2026/11/23 07:30:00 Too many requests. Your client has been rate-limited."
+def rate_limited(name: str) -> Action:
+    """Return an action that fails because 1Password's quota is exhausted."""
+    line = "[ERROR] 2026/11/23 07:30:00 Too many requests. Your client has been rate-limited."
     result = CommandResult(
-        "op document create", 1, "", said, 0.1, timed_out=False, output_tail=(said,)
+        "op document create", 1, "", line, 0.1, timed_out=False, output_tail=(line,)
     )
-    return make(name, failing=ToolFailed(result, f"make {name}", rule=classify(OP_RULES, said)))
+    return make(name, failing=ToolFailed(result, f"make {name}"))
 
 
 def endless(name: str, runner: Runner) -> Action:
-    """Run a command that never ends, with a child of its own; both write down who they are."""
-    code = f"import os,subprocess,time;p=subprocess.Popen(['sleep','600']);open({str(WORLD / 'pids')!r},'w').write(f'{{os.getpid()}} {{p.pid}} ');time.sleep(600)"
+    """Return an action whose command never ends and has a child; both report their process IDs."""
+    code = (
+        "import os,subprocess,time;"
+        "p=subprocess.Popen(['sleep','600']);"
+        f"open({str(WORLD / 'pids')!r},'w').write(f'{{os.getpid()}} {{p.pid}} ');"
+        "time.sleep(600)"
+    )
 
     def act() -> None:
         runner.run([sys.executable, "-c", code], timeout_s=600, changes=True)
@@ -90,34 +100,35 @@ def endless(name: str, runner: Runner) -> Action:
     return Action(title=f"make {name}", need=lambda: f"{name} is missing", act=act)
 
 
-def there(name: str) -> Condition[str]:
-    """Say when a file is there."""
+def exists(name: str) -> Condition[str]:
+    """Return the condition that a file exists."""
 
     def probe() -> Observation[str]:
-        return (
-            holds(f"{name} is there", name)
-            if (WORLD / name).exists()
-            else not_yet(f"{name} is not there")
-        )
+        if (WORLD / name).exists():
+            return holds(f"{name} exists", name)
+        return not_yet(f"{name} does not exist")
 
-    return Condition(f"{name} to be there", probe)
+    return Condition(f"{name} to exist", probe)
 
 
-def counted(number: int) -> Condition[int]:
-    """Say that a number is there, unless it is said to be gone, for ever or for so many looks; each look is counted."""
+def present(number: int) -> Condition[int]:
+    """Return the condition that a number is present, and count its checks.
+
+    A file `gone-<number>` makes it absent: for as many checks as the file says, or permanently.
+    """
 
     def probe() -> Observation[int]:
-        looks, gone = WORLD / f"looks-{number:03}", WORLD / f"gone-{number}"
-        with looks.open("a") as stream:
-            stream.write("x")
-        is_gone = gone.exists() and len(looks.read_text()) <= float(gone.read_text() or "inf")
-        return not_yet(f"{number} is gone") if is_gone else holds(f"{number} is there", number)
+        gone = WORLD / f"gone-{number}"
+        checks = counted(f"checks-{number:03}")
+        if gone.exists() and checks <= float(gone.read_text() or "inf"):
+            return not_yet(f"{number} is gone")
+        return holds(f"{number} is present", number)
 
-    return Condition(f"{number} to be there", probe)
+    return Condition(f"{number} to be present", probe)
 
 
-def met(name: str) -> Condition[str]:
-    """Say whether somebody else was looked for at the same time."""
+def meets(name: str) -> Condition[str]:
+    """Return a condition that holds only if another one like it is checked at the same time."""
 
     def probe() -> Observation[str]:
         try:
@@ -130,11 +141,11 @@ def met(name: str) -> Condition[str]:
     return Condition(f"{name} to meet somebody", probe)
 
 
-def hopeless(name: str) -> Condition[str]:
-    """Say that something can never be."""
-    return Condition(f"{name} to be there", lambda: never(f"{name} is gone for good"))
+def unsatisfiable(name: str) -> Condition[str]:
+    """Return a condition that can never become true."""
+    return Condition(f"{name} to exist", lambda: never(f"{name} is gone for good"))
 
 
 def leaking() -> Condition[str]:
-    """Show a secret in an observation."""
+    """Return a condition whose observation contains a secret."""
     return Condition("the light to come on", lambda: not_yet(f"the password is {SECRET}"))

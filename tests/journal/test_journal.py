@@ -1,4 +1,7 @@
-"""The journal on a real disk: what is begun is there before it happens, and what cannot be read is never trusted."""
+"""The journal on a real disk.
+
+The start of an action is written before the action, and nothing damaged is trusted.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +44,13 @@ def record(path: Path, *events: object) -> None:
 
 
 def assert_same(one: datetime | None, other: datetime | None) -> None:
-    """Moments are told by two clocks, which are not read at the very same time."""
+    """Compare times from two clocks, which are read one after the other."""
     assert one is not None
     assert other is not None
     assert abs(one - other) < timedelta(milliseconds=5)
 
 
-def test_what_is_begun_is_on_the_disk_when_record_returns(tmp_path: Path):
+def test_an_event_is_on_disk_when_record_returns(tmp_path: Path):
     path = tmp_path / "journal.jsonl"
     bus = Bus(SystemClock())
 
@@ -60,13 +63,13 @@ def test_what_is_begun_is_on_the_disk_when_record_returns(tmp_path: Path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_was_only_seen_is_not_kept(tmp_path: Path):
+def test_observations_are_not_written(tmp_path: Path):
     record(tmp_path / "j", Observed("c", "x", "seen", 1.0))
 
     assert (tmp_path / "j").read_text() == ""
 
 
-def test_an_action_that_never_ended_is_named(tmp_path: Path):
+def test_an_action_that_never_ended_is_unfinished(tmp_path: Path):
     record(
         tmp_path / "j",
         ActionBegun("c", "one", ""),
@@ -99,7 +102,7 @@ def test_time_counts_from_the_first_action_of_this_clusters_bootstrap(tmp_path: 
     assert (first.record.met_at.keys(), second.record.met_at.keys()) == ({"c"}, set())
 
 
-def test_a_failed_bootstrap_that_is_tried_again_is_the_same_bootstrap(tmp_path: Path):
+def test_retrying_a_failed_bootstrap_continues_the_same_bootstrap(tmp_path: Path):
     path = tmp_path / "j"
     record(
         path, ActionBegun("c", BOOTSTRAP, ""), ActionEnded("c", BOOTSTRAP, ok=False, elapsed_s=1)
@@ -110,8 +113,11 @@ def test_a_failed_bootstrap_that_is_tried_again_is_the_same_bootstrap(tmp_path: 
     assert_same(read_history(path).record.first_action_at, first)
 
 
-def test_a_bootstrap_that_was_found_to_be_done_begins_no_new_one(tmp_path: Path):
-    """A run is killed when the machines have taken the bootstrap and etcd lists nobody yet: the next one bootstraps again, and is refused."""
+def test_a_bootstrap_that_was_done_before_does_not_begin_a_new_one(tmp_path: Path):
+    """A run is killed after the machines accepted the bootstrap and before etcd lists a member.
+
+    The next run bootstraps again and is refused.
+    """
     path = tmp_path / "j"
     record(
         path,
@@ -128,7 +134,9 @@ def test_a_bootstrap_that_was_found_to_be_done_begins_no_new_one(tmp_path: Path)
     assert_same(read_history(path).record.first_action_at, first)
 
 
-def test_another_cluster_is_told_even_if_nobody_saw_the_first_ones_bootstrap_end(tmp_path: Path):
+def test_a_new_cluster_is_recognized_even_if_the_end_of_the_first_bootstrap_was_not_recorded(
+    tmp_path: Path,
+):
     path = tmp_path / "j"
     record(path, ActionBegun("c", BOOTSTRAP, ""))
     record(
@@ -159,7 +167,7 @@ def test_another_cluster_is_told_even_if_nobody_saw_the_first_ones_bootstrap_end
         b'{"at": 1}\n',
     ],
 )
-def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_kept(
+def test_a_damaged_journal_is_set_aside_with_the_reason_and_its_intact_lines_are_kept(
     tmp_path: Path, damage: bytes
 ):
     path = tmp_path / "journal.jsonl"
@@ -172,7 +180,8 @@ def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_ke
 
     assert [event.action for _, event in history.events] == ["one"]
     assert history.damage == (
-        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: line 2 was changed after it was written; "
+        "the journal journal.jsonl was set aside as journal.damaged-1.jsonl: "
+        "line 2 was changed after it was written; "
         "what follows is not trusted, the line before it is"
     )
     assert (tmp_path / "journal.damaged-1.jsonl").read_bytes() == intact + damage
@@ -182,7 +191,7 @@ def test_a_damaged_journal_is_set_aside_with_the_reason_and_what_is_intact_is_ke
     )
 
 
-def test_who_only_looks_leaves_a_damaged_journal_as_it_is(tmp_path: Path):
+def test_reading_without_repair_leaves_a_damaged_journal_unchanged(tmp_path: Path):
     path = tmp_path / "journal.jsonl"
     record(path, ActionBegun("c", "one", ""))
     for damage in (b"half a li", b"ne\n"):
@@ -190,7 +199,7 @@ def test_who_only_looks_leaves_a_damaged_journal_as_it_is(tmp_path: Path):
             file.write(damage)
         content = path.read_bytes()
 
-        history = read_history(path, mend=False)
+        history = read_history(path, repair=False)
 
         assert history.damage
         assert (path.read_bytes(), [each.name for each in tmp_path.iterdir()]) == (
@@ -204,7 +213,7 @@ ACTIONS = tuple(f"action {number}" for number in range(4))
 
 @cache
 def some_journal() -> bytes:
-    """The same bytes for each example: stamps differ, and with them lengths."""
+    """Return the same journal for every example; a new one would differ in its timestamps."""
     with tempfile.TemporaryDirectory() as folder:
         record(Path(folder) / "j", *(ActionBegun("c", action, "") for action in ACTIONS))
         return (Path(folder) / "j").read_bytes()
@@ -218,14 +227,13 @@ def written(path: Path) -> bytes:
 
 
 def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
-    """Assert that what is read is what was written before a place, and that the next line can be read after it."""
+    """Assert that only the lines before a place are read, and that a new line can follow."""
     history = read_history(path)
     assert (
-        tuple(event.action for _, event in history.events)
-        == ACTIONS[: whole[:up_to].count(b"\n")]
+        tuple(event.action for _, event in history.events) == ACTIONS[: whole[:up_to].count(b"\n")]
     )
 
-    # What is appended next must not continue the damage.
+    # The next line must not continue a damaged one.
     record(path, ActionBegun("c", "next", ""))
     again = read_history(path)
     assert (again.events[-1][1].action, again.damage) == ("next", "")
@@ -235,18 +243,18 @@ def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None
 )
 @given(data=st.data())
-def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(
+def test_a_truncated_journal_keeps_its_complete_lines_and_reports_the_rest(
     tmp_path: Path, data: st.DataObject
 ):
     path = tmp_path / "j"
     whole = written(path)
     cut = data.draw(st.integers(0, len(whole)))
     os.truncate(path, cut)
-    at_an_end = cut == 0 or whole[cut - 1 : cut] == b"\n"
+    at_a_line_end = cut == 0 or whole[cut - 1 : cut] == b"\n"
 
-    said = read_history(path, mend=False).damage
+    damage = read_history(path, repair=False).damage
 
-    assert said.startswith("the journal j ends with an incomplete line") is not at_an_end
+    assert damage.startswith("the journal j ends with an incomplete line") is not at_a_line_end
     trusted(path, whole, up_to=cut)
 
 
@@ -254,16 +262,16 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_says_what_is_gone(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
 )
 @given(data=st.data())
-def test_no_changed_byte_goes_unseen(tmp_path: Path, data: st.DataObject):
+def test_every_changed_byte_is_detected(tmp_path: Path, data: st.DataObject):
     path = tmp_path / "j"
     whole = written(path)
     place = data.draw(st.integers(0, len(whole) - 1))
     other = data.draw(st.integers(0, 255).filter(lambda value: value != whole[place]))
     path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
 
-    said = read_history(path, mend=False).damage
+    damage = read_history(path, repair=False).damage
 
-    assert said
+    assert damage
     trusted(path, whole, up_to=place)
 
 
@@ -271,8 +279,8 @@ def test_no_changed_byte_goes_unseen(tmp_path: Path, data: st.DataObject):
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
 )
 @given(data=st.data())
-def test_no_lost_moved_or_doubled_piece_goes_unseen(tmp_path: Path, data: st.DataObject):
-    """A block that a disk lost, a line that an editor moved, a backup put after what it was taken from."""
+def test_every_lost_moved_or_duplicated_block_is_detected(tmp_path: Path, data: st.DataObject):
+    """A disk loses a block, an editor moves a line, a backup is appended to its original."""
     path = tmp_path / "j"
     whole = written(path)
     start, end = sorted(
@@ -280,27 +288,27 @@ def test_no_lost_moved_or_doubled_piece_goes_unseen(tmp_path: Path, data: st.Dat
     )
     put_back = data.draw(st.integers(0, len(whole)))
     rest = whole[:start] + whole[end:]
-    spoilt = (
+    damaged = (
         rest[:put_back]
         + data.draw(st.sampled_from([b"", whole[start:end], whole[start:end] * 2]))
         + rest[put_back:]
     )
-    assume(not whole.startswith(spoilt))
-    path.write_bytes(spoilt)
+    assume(not whole.startswith(damaged))
+    path.write_bytes(damaged)
 
-    said = read_history(path, mend=False).damage
+    damage = read_history(path, repair=False).damage
 
-    assert said
+    assert damage
     trusted(
         path,
         whole,
         up_to=len(
-            list(takewhile(lambda pair: pair[0] == pair[1], zip(whole, spoilt, strict=False)))
+            list(takewhile(lambda pair: pair[0] == pair[1], zip(whole, damaged, strict=False)))
         ),
     )
 
 
-def test_a_clock_that_was_set_between_runs_does_not_change_how_long_ago_anything_was(
+def test_setting_the_clock_between_runs_does_not_change_how_long_ago_an_event_was(
     tmp_path: Path,
 ):
     path = tmp_path / "j"
@@ -308,16 +316,17 @@ def test_a_clock_that_was_set_between_runs_does_not_change_how_long_ago_anything
     (begun, _) = map(json.loads, path.read_text().splitlines())
 
     for jump in (timedelta(days=-400), timedelta(), timedelta(days=400)):
-        # An hour later, by the clock that nobody sets.
+        # An hour later, by the clock that cannot be set.
         now = datetime.fromisoformat(begun["at"]) + timedelta(hours=1) + jump
         history = read_history(path, now=now, uptime=Uptime(begun["boot"], begun["up_s"] + 3600))
 
         assert history.record.first_action_at is not None
-        assert (now - history.record.first_action_at).total_seconds() == pytest.approx(3600, abs=0.01)
+        elapsed_s = (now - history.record.first_action_at).total_seconds()
+        assert elapsed_s == pytest.approx(3600, abs=0.01)
         assert history.record.met_at["c"] >= history.record.first_action_at
 
 
-def test_after_a_reboot_the_wall_clock_is_all_there_is(tmp_path: Path):
+def test_after_a_reboot_times_follow_the_wall_clock(tmp_path: Path):
     path = tmp_path / "j"
     record(path, ActionBegun("c", "one", ""))
     (begun,) = map(json.loads, path.read_text().splitlines())
@@ -327,7 +336,7 @@ def test_after_a_reboot_the_wall_clock_is_all_there_is(tmp_path: Path):
     assert history.record.first_action_at == datetime.fromisoformat(begun["at"])
 
 
-def test_a_steady_clock_is_not_moved_by_who_sets_the_machines(monkeypatch: pytest.MonkeyPatch):
+def test_a_steady_clock_ignores_changes_to_the_machines_clock(monkeypatch: pytest.MonkeyPatch):
     class Jumped(datetime):
         @classmethod
         def now(cls, tz=None):
@@ -343,8 +352,11 @@ def test_a_steady_clock_is_not_moved_by_who_sets_the_machines(monkeypatch: pytes
     assert 0 <= (after - before).total_seconds() < 60
 
 
-def test_a_line_that_does_not_fit_on_the_disk_leaves_no_half_of_it(tmp_path: Path):
-    """The limit of a file's size stands for a full disk: the kernel takes a part of the line, then refuses."""
+def test_a_line_that_does_not_fit_on_disk_is_not_left_half_written(tmp_path: Path):
+    """A limit on the file's size simulates a full disk.
+
+    The kernel writes a part of the line, then fails.
+    """
     path = tmp_path / "journal.jsonl"
     code = f"""
 import resource, signal
@@ -383,7 +395,7 @@ with Journal(Path({str(path)!r})) as journal:
     assert (history.damage, history.record.unfinished) == ("", ())
 
 
-def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path):
+def test_an_unwritable_journal_is_an_error_before_anything_begins(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(
@@ -394,7 +406,7 @@ def test_a_journal_that_cannot_be_written_is_an_error_before_anything_begins(tmp
 
 
 def test_the_journal_gives_the_same_record_as_the_live_events(tmp_path: Path):
-    """Decision 12: one fold, from disk and live."""
+    """Decision 12: one fold reads the file and hears the live events."""
     path = tmp_path / "j"
     live = BootstrapRecord()
     bus = Bus(SystemClock())

@@ -1,4 +1,4 @@
-"""The time of a bootstrap counts from its first action until the last criterion that counts was met."""
+"""A bootstrap takes from its first action until the last criterion that counts was met."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SKIPPED = ActionSkipped("c", "make it")
 AT_ONCE = WaitEnded("c", "it to be there", ok=True, elapsed_s=0.1, last="it is there", attempts=1)
 IN_TIME = WaitEnded("c", "it to be there", ok=True, elapsed_s=9.0, last="it is there", attempts=4)
 FAILED = CriterionFailed("c", Verdict.NOT_READY, "cannot confirm it")
-LEFT = CriterionLeft("c", Verdict.NOT_VERIFIABLE, "datapath: there is none here")
+LEFT = CriterionLeft("c", Verdict.NOT_VERIFIABLE, "datapath: not available here")
 
 
 def ended(*events: Event, acted_before: bool = False, resumed: bool = False) -> CriterionEnded:
@@ -88,7 +88,7 @@ def test_the_setup_phase_counts_as_acting_only_if_it_acted():
     assert (waited.acting_s, waited.waiting_s) == (0.0, 5.0)
 
 
-def test_what_was_observed_and_confirmed_is_evidence():
+def test_the_end_of_a_criterion_carries_its_last_observation_and_evidence():
     end = ended(Observed("c", "it to be there", "it is on its way", 0.1), IN_TIME)
 
     assert end.last_observation == "it is on its way"
@@ -108,7 +108,7 @@ def test_an_error_in_an_action_and_a_wait_that_timed_out_differ():
     assert verdicts == [Verdict.ACTION_FAILED, Verdict.NOT_READY, Verdict.NOT_READY]
 
 
-def test_an_error_shows_the_hints_of_the_rows_that_it_carries():
+def test_an_error_shows_the_hints_of_its_rows():
     error = FirstlightError("cannot do it: it is unknown", row="FL-001")
 
     assert "FL-001: " in with_hints(error)
@@ -119,7 +119,7 @@ def criterion(name: str) -> CriterionInfo:
     return CriterionInfo(name, "", (), name, 0, Stage.TALOS, (), 1.0, "")
 
 
-def test_the_record_of_a_run_knows_what_is_running_and_what_failed():
+def test_the_run_record_knows_what_is_running_and_what_failed():
     record, bus = RunRecord(), Bus(SystemClock())
     bus.add(record.hear)
 
@@ -143,7 +143,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.booleans(), st.booleans())
-def test_no_failure_and_no_leave_is_ever_counted_as_met(
+def test_a_failed_or_left_criterion_never_counts_as_met(
     events: list[Event], acted_before: bool, resumed: bool
 ):
     end = ended(*events, acted_before=acted_before, resumed=resumed)

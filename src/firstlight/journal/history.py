@@ -103,7 +103,7 @@ class History:
 
 
 def read_history(
-    path: Path, *, mend: bool = True, now: datetime | None = None, uptime: Uptime | None = None
+    path: Path, *, repair: bool = True, now: datetime | None = None, uptime: Uptime | None = None
 ) -> History:
     """Read what earlier runs left, up to the first line whose seal does not match.
 
@@ -113,7 +113,7 @@ def read_history(
 
     Args:
         path: The journal.
-        mend: Whether to cut off or set aside; if False, damage is only reported.
+        repair: Whether to cut off or set aside; if False, damage is only reported.
         now: The wall clock, the machine's by default.
         uptime: The same moment by the clock that is never set.
 
@@ -128,14 +128,14 @@ def read_history(
     damage = ""
     if read.damage:
         trusted = content[: read.size]
-        where = f"was set aside as {_set_aside(path, content, trusted)}" if mend else "is damaged"
+        where = f"was set aside as {_set_aside(path, content, trusted)}" if repair else "is damaged"
         damage = f"the journal {path.name} {where}: {read.damage}; {_kept(len(read.lines))}"
     elif read.torn:
         damage = (
             f"the journal {path.name} ends with an incomplete line ({read.torn} bytes), "
             "which is cut off: its run was killed while writing it"
         )
-        if mend:
+        if repair:
             os.truncate(path, read.size)
     events = tuple(each for line in read.lines for each in _events(line.data, now, uptime))
     record = BootstrapRecord()

@@ -244,7 +244,7 @@ class Run:
         self._redirect_tool_files(state / "helm", caches=False)
         for command in end_orphans(str(state), self.clock):
             self.say(f"ended {command}, which an earlier run left running")
-        self._read_history(state, mend=True)
+        self._read_history(state, repair=True)
         self._journal = stack.enter_context(Journal(state / "journal.jsonl"))
         # The first listener: an event is on disk before anything else hears of it.
         self.bus.add_first(self._write)
@@ -255,7 +255,7 @@ class Run:
         self._target = self._open_target()
         for command in find_orphans(str(state)):
             self.say(f"{command}, which an earlier run left running, would be ended first by a run")
-        self._read_history(state, mend=False)
+        self._read_history(state, repair=False)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstlight-plan-"))
         self._redirect_tool_files(Path(folder), caches=True)
 
@@ -280,8 +280,8 @@ class Run:
         environment = {**self.target.environment, **{key: str(path) for key, path in files.items()}}
         self._target = replace(self.target, environment=environment)
 
-    def _read_history(self, state: Path, *, mend: bool) -> None:
-        history = read_history(state / "journal.jsonl", mend=mend)
+    def _read_history(self, state: Path, *, repair: bool) -> None:
+        history = read_history(state / "journal.jsonl", repair=repair)
         self.record.bootstrap = history.record
         if history.damage:
             self.say(history.damage)

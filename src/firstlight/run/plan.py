@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -25,6 +26,7 @@ from firstlight.run.verdicts import hints_for
 from firstlight.run.wait import Waiter
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 CHANGES_AHEAD: Final = 20
 """The exit code of a plan for which a run would act; pytest's own codes end at five."""
@@ -78,7 +80,8 @@ class Plan:
             return ""
         if self.actions:
             more = len(self.actions) - 1
-            return self.actions[0] + (f", and {more} more actions" if more else "")
+            others = f", and {more} more action{'s' if more > 1 else ''}" if more else ""
+            return self.actions[0] + others
         return self.blocker
 
     def block(self, error: BaseException, text: str) -> bool:
@@ -167,6 +170,18 @@ class PlannedWaiter(Waiter):
         super().__init__(plan.run)
         self._plan = plan
 
+    def each(self, conditions: Mapping[K, Condition[T]]) -> dict[K, T]:
+        """Check every condition once and return their values.
+
+        Raises:
+            Blocked: One does not hold.
+            LeaveCriterion: Checking one would create test workloads; then none is checked.
+            FirstlightError: One cannot be checked.
+        """
+        for condition in conditions.values():
+            self._leave_unless_passive(condition)
+        return super().each(conditions)
+
     def wait(self, condition: Condition[T], budget_s: float) -> T:
         """Check a condition once and return its value.
 
@@ -177,9 +192,7 @@ class PlannedWaiter(Waiter):
         """
         del budget_s
         run = self.run
-        if not condition.passive:
-            action = f"look for {condition.title}"
-            self._plan.will(action, f"{action}, which creates test workloads and removes them")
+        self._leave_unless_passive(condition)
         observation = condition.probe()
         seen = run.mask(observation.seen)
         run.bus.emit(Observed(run.current, condition.title, seen, 0.0))
@@ -190,3 +203,8 @@ class PlannedWaiter(Waiter):
             f"cannot confirm {condition.title}: not so now\n  last seen {observation.seen}",
             rows=condition.rows(observation),
         )
+
+    def _leave_unless_passive(self, condition: Condition[T]) -> None:
+        if not condition.passive:
+            action = f"wait for {condition.title}"
+            self._plan.will(action, f"{action}, which creates test workloads and removes them")
