@@ -125,7 +125,12 @@ class Mirror:
         stamp = digest_of([self._images.registry, self._images.config], argv)
         listener = Listener("the images' registry", address, MIRROR_PORT)
         return Service(
-            "registry", tuple(argv), services.process_environment(self._paths), None, stamp, (listener,)
+            "registry",
+            tuple(argv),
+            services.process_environment(self._paths),
+            None,
+            stamp,
+            (listener,),
         )
 
     def _charts(self, lab: Endpoints) -> Service:
@@ -145,7 +150,12 @@ class Mirror:
         ]
         stamp = digest_of([program.resolve(), self._paths.charts / charts.MARK], argv)
         return Service(
-            "charts", tuple(argv), services.process_environment(self._paths), ready, stamp, listeners
+            "charts",
+            tuple(argv),
+            services.process_environment(self._paths),
+            ready,
+            stamp,
+            listeners,
         )
 
 

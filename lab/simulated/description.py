@@ -33,7 +33,8 @@ STAND_INS = (
     },
     {
         "name": "Flux processes",
-        "stands_for": "Flux's controllers in pods, in exactly the versions of this Flux",
+        "stands_for": "source-, kustomize-, helm- and notification-controller in pods, "
+        "in exactly the versions of this Flux",
         "cannot_show": "that their pods, RBAC and notifications work; "
         "the versions of the processes are listed with the tools",
     },
