@@ -106,8 +106,10 @@ def _pods(failure: Failure, deadline: Deadline) -> Entries:
         return
     for pod in (failing or ())[:DESCRIBED_MAX]:
         namespace, name = str(pod["metadata"].get("namespace", "")), name_of(pod)
-        words = ("--namespace", namespace, "logs", name, "--all-containers", "--prefix")
-        words += ("--tail", LOG_LINES)
+        words = (
+            *("--namespace", namespace, "logs", name),
+            *("--all-containers", "--prefix", "--tail", LOG_LINES),
+        )
         yield output_of(f"kubernetes/logs-{namespace}-{name}.txt", *failure.kubectl(*words))
         if _restarts(pod):
             yield output_of(
