@@ -1,4 +1,4 @@
-"""The kubeconfig: what is wrong with one, when it is made anew, and how it gets to 1Password."""
+"""The kubeconfig: its problems, when it is generated again, and how it gets into 1Password."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".kube" / "k8s-ops-infra"
 
 
-def test_a_kubeconfig_of_the_cluster_that_is_private_is_right(tmp_path: Path):
+def test_a_private_kubeconfig_of_the_cluster_has_no_problem(tmp_path: Path):
     assert kubeconfig_problem(write(tmp_path / "k", content()), CLUSTER) == ""
 
 
@@ -85,14 +85,14 @@ WRONG: dict[str, tuple[object, int, str]] = {
 
 
 @pytest.mark.parametrize("how", WRONG)
-def test_what_is_wrong_with_a_kubeconfig_is_said(tmp_path: Path, how: str):
+def test_the_problem_of_a_kubeconfig_is_named(tmp_path: Path, how: str):
     data, mode, message = WRONG[how]
     path = write(tmp_path / "k", data, mode)
 
     assert kubeconfig_problem(path, CLUSTER) == f"{path} {message}"
 
 
-def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path):
+def test_a_binary_file_is_not_a_kubeconfig(tmp_path: Path):
     path = tmp_path / "k"
     path.write_bytes(b"\xff\xfe\x00")
     path.chmod(0o600)
@@ -100,7 +100,7 @@ def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path):
     assert kubeconfig_problem(path, CLUSTER) == f"{path} is not a kubeconfig: UnicodeDecodeError"
 
 
-def test_a_kubeconfig_that_does_not_exist_is_said(path: Path):
+def test_a_missing_kubeconfig_is_named(path: Path):
     assert kubeconfig_problem(path, CLUSTER) == f"{path} does not exist"
 
 
@@ -123,7 +123,7 @@ def action(runner: ScriptedRunner, path: Path):
     )
 
 
-def test_a_kubeconfig_is_generated_private_from_a_nodes_own_address(path: Path):
+def test_a_kubeconfig_is_generated_from_a_nodes_own_address_and_private(path: Path):
     runner = ScriptedRunner(talos_says(content()))
     generate = action(runner, path)
 
@@ -136,7 +136,7 @@ def test_a_kubeconfig_is_generated_private_from_a_nodes_own_address(path: Path):
     assert "--nodes 10.25.11.11 --endpoints 10.25.11.11 kubeconfig" in runner.called[0].line
 
 
-def test_its_keys_are_masked_from_then_on(path: Path):
+def test_the_keys_of_a_generated_kubeconfig_are_masked(path: Path):
     runner = ScriptedRunner(talos_says(content()))
 
     action(runner, path).act()
@@ -144,17 +144,20 @@ def test_its_keys_are_masked_from_then_on(path: Path):
     assert runner.mask(f"a {KEY} b t0ken-t0ken c") == "a ******** b ******** c"
 
 
-def test_a_kubeconfig_of_another_cluster_is_an_error_and_not_left_behind_as_ours(path: Path):
+def test_a_generated_kubeconfig_of_another_cluster_is_an_error(path: Path):
     generate = action(ScriptedRunner(talos_says(content(context="admin@apps"))), path)
 
     with pytest.raises(
         ActionFailed,
-        match=r"cannot use the kubeconfig that infra-cp-1 returned: .* has no context admin@infra, only admin@apps",
+        match=(
+            r"cannot use the kubeconfig that infra-cp-1 returned: .* has no context "
+            r"admin@infra, only admin@apps"
+        ),
     ):
         generate.act()
 
 
-def test_a_machine_that_does_not_hand_it_out_leaves_the_old_one(path: Path):
+def test_a_failed_generation_keeps_the_old_kubeconfig(path: Path):
     path.parent.mkdir()
     write(path, content("https://10.99.0.1:6443"))
     before = path.read_text()
@@ -172,8 +175,8 @@ def api() -> Iterator[ApiServer]:
         yield server
 
 
-def looked_at(api_url: str, tmp_path: Path) -> str | None:
-    """Return whether a kubeconfig that is right in itself has to be made anew, when its server is this one."""
+def need_of_a_valid_file(api_url: str, tmp_path: Path) -> str | None:
+    """Return why a valid kubeconfig has to be generated again, for this answer of its server."""
     data = content()
     data["clusters"][0]["cluster"]["server"] = api_url
     path = write(tmp_path / "k", data)
@@ -193,13 +196,13 @@ def looked_at(api_url: str, tmp_path: Path) -> str | None:
 @pytest.mark.parametrize(
     ("code", "needed"), [(401, True), (403, True), (500, False), (503, False), (404, False)]
 )
-def test_a_kubeconfig_that_the_cluster_refuses_is_made_anew(
+def test_a_kubeconfig_that_the_cluster_rejects_is_generated_again(
     api: ApiServer, tmp_path: Path, code: int, needed: bool
 ):
-    """Credentials that are refused are another cluster's; a server that is starting says nothing about them."""
+    """Rejected credentials belong to another cluster; a starting server proves nothing."""
     api.special["/readyz"] = refusal(code)
 
-    why = looked_at(api.url, tmp_path)
+    why = need_of_a_valid_file(api.url, tmp_path)
 
     assert (why is not None) is needed
     if needed:
@@ -207,11 +210,11 @@ def test_a_kubeconfig_that_the_cluster_refuses_is_made_anew(
 
 
 def test_a_kubeconfig_whose_server_answers_is_kept(api: ApiServer, tmp_path: Path):
-    assert looked_at(api.url, tmp_path) is None
+    assert need_of_a_valid_file(api.url, tmp_path) is None
     assert api.asked == ["/readyz"]
 
 
-def test_a_kubeconfig_that_no_client_can_use_is_made_anew(path: Path):
+def test_a_kubeconfig_that_no_client_can_use_is_generated_again(path: Path):
     path.parent.mkdir()
     data = content()
     data["users"][0]["user"] = {"client-key-data": "no base64"}
@@ -239,7 +242,7 @@ def test_a_kubeconfig_that_1password_lacks_is_created_through_a_pipe(tmp_path: P
     assert runner.called[-1].input == "kubeconfig\n"
 
 
-def test_another_kubeconfig_is_replaced(tmp_path: Path):
+def test_a_different_kubeconfig_in_1password_is_replaced(tmp_path: Path):
     runner, push = pushed(Said("another\n"), tmp_path)
 
     assert push.need() == "kubeconfig-infra in vault k8s-ops is another kubeconfig"
@@ -248,14 +251,14 @@ def test_another_kubeconfig_is_replaced(tmp_path: Path):
     assert runner.changed == ["op document edit kubeconfig-infra - --vault k8s-ops"]
 
 
-def test_the_same_kubeconfig_is_left_alone(tmp_path: Path):
+def test_an_identical_kubeconfig_in_1password_is_left_alone(tmp_path: Path):
     _, push = pushed(Said("kubeconfig"), tmp_path)
 
     assert push.need() is None
 
 
 @pytest.mark.parametrize("failure", ["op-document-signed-out", "op-document-missing-vault"])
-def test_a_vault_that_cannot_be_read_is_no_missing_document(tmp_path: Path, failure: str):
+def test_an_unreadable_vault_does_not_count_as_a_missing_document(tmp_path: Path, failure: str):
     """Otherwise a second document of the same title would be created."""
     _, push = pushed(captured(failure), tmp_path)
 
@@ -263,7 +266,7 @@ def test_a_vault_that_cannot_be_read_is_no_missing_document(tmp_path: Path, fail
         push.need()
 
 
-def test_there_is_nothing_to_push_before_it_is_generated(path: Path):
+def test_a_push_before_the_kubeconfig_is_generated_is_blocked(path: Path):
     push = push_kubeconfig(OnePassword(scripted({})), CLUSTER, path)
 
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Manifests against what the cluster holds: nothing that is wanted may be overlooked, nothing that is there besides may matter."""
+"""Manifests are compared with the cluster: only what they contain matters, and all of it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ trees = st.recursive(
 
 
 def with_extras(value: Any, draw: Any) -> Any:
-    """Return a value with more keys in each of its mappings."""
+    """Return a value with additional keys in each of its mappings."""
     if isinstance(value, dict):
         extras = draw(st.dictionaries(names, scalars, max_size=2))
         return {
@@ -54,7 +54,7 @@ def with_extras(value: Any, draw: Any) -> Any:
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to each scalar."""
+    """Yield the path of each scalar."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
@@ -66,17 +66,17 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @given(wanted=trees)
-def test_nothing_is_missing_from_itself(wanted: Any):
+def test_a_manifest_does_not_differ_from_itself(wanted: Any):
     assert missing_from(wanted, deepcopy(wanted)) is None
 
 
 @given(wanted=trees, data=st.data())
-def test_what_is_there_besides_does_not_matter(wanted: Any, data: st.DataObject):
+def test_additional_fields_in_the_cluster_do_not_matter(wanted: Any, data: st.DataObject):
     assert missing_from(wanted, with_extras(wanted, data.draw)) is None
 
 
 @given(wanted=trees, data=st.data())
-def test_any_leaf_that_differs_is_found(wanted: Any, data: st.DataObject):
+def test_any_different_value_is_found(wanted: Any, data: st.DataObject):
     paths = list(leaves(wanted))
     if not paths:
         return
@@ -94,7 +94,7 @@ def test_any_leaf_that_differs_is_found(wanted: Any, data: st.DataObject):
 @given(
     wanted=st.dictionaries(names, st.integers(min_value=1), min_size=1, max_size=4), data=st.data()
 )
-def test_any_key_that_is_gone_is_found(wanted: dict[str, int], data: st.DataObject):
+def test_any_missing_key_is_found(wanted: dict[str, int], data: st.DataObject):
     gone = data.draw(st.sampled_from(sorted(wanted)))
 
     assert (
@@ -117,12 +117,12 @@ def test_any_key_that_is_gone_is_found(wanted: dict[str, int], data: st.DataObje
         (1, 2, ""),
         ({"a": True}, {"a": 1}, "a"),
         ({"a": {"b": 1}}, {"a": "b"}, "a"),
-        # What is empty is not kept by the API server.
+        # The API server does not keep empty fields.
         ({"a": None, "b": "", "c": [], "d": {}, "e": False}, {}, None),
         ({"a": 0}, {}, "a"),
     ],
 )
-def test_where_something_is_missing_is_said(wanted: Any, live: Any, where: str | None):
+def test_the_path_of_a_difference_is_named(wanted: Any, live: Any, where: str | None):
     assert missing_from(wanted, live) == where
 
 
@@ -153,16 +153,14 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def test_a_secret_in_clear_is_the_same_as_the_encoded_one_that_is_kept(
-    api: ApiServer, kubernetes: Kubernetes
-):
+def test_a_secret_in_plain_text_equals_its_encoded_form(api: ApiServer, kubernetes: Kubernetes):
     api.hold(SECRETS, secret(key=encoded("hunter2"), more=encoded("x")))
     wanted = {**secret(), "data": None, "stringData": {"key": "hunter2"}}
 
     assert difference(kubernetes, [wanted]) is None
 
 
-def test_base64_with_line_breaks_is_the_same_as_without(api: ApiServer, kubernetes: Kubernetes):
+def test_base64_with_line_breaks_equals_base64_without(api: ApiServer, kubernetes: Kubernetes):
     """`base64` breaks lines, the API server does not: the Secret would be applied in every run."""
     api.hold(SECRETS, secret(key=encoded("x" * 90)))
 
@@ -170,7 +168,7 @@ def test_base64_with_line_breaks_is_the_same_as_without(api: ApiServer, kubernet
     assert difference(kubernetes, [secret(key=f"{broken[:76]}\n{broken[76:]}\n")]) is None
 
 
-def test_a_secret_that_differs_is_named_without_its_value(api: ApiServer, kubernetes: Kubernetes):
+def test_a_different_secret_is_named_without_its_value(api: ApiServer, kubernetes: Kubernetes):
     api.hold(SECRETS, secret(key=encoded("hunter2")))
 
     assert (
@@ -178,7 +176,7 @@ def test_a_secret_that_differs_is_named_without_its_value(api: ApiServer, kubern
     )
 
 
-def test_what_does_not_exist_is_named(api: ApiServer, kubernetes: Kubernetes):
+def test_a_missing_object_is_named(api: ApiServer, kubernetes: Kubernetes):
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}}
 
     assert difference(kubernetes, [namespace, secret()]) == "Namespace flux-system does not exist"
@@ -194,10 +192,13 @@ def test_a_status_in_a_manifest_is_not_compared(api: ApiServer, kubernetes: Kube
     assert difference(kubernetes, [{**secret(), "status": {"phase": "Bound"}}]) is None
 
 
-def test_a_kind_that_is_fluxs_business_is_refused_in_our_own_words(kubernetes: Kubernetes):
+def test_a_kind_that_the_bootstrap_does_not_apply_is_an_error_of_ours(kubernetes: Kubernetes):
     with pytest.raises(
         FirstlightError,
-        match=r"cannot compare Deployment web: bootstrap/ may only contain Namespace, Secret, .*; let Flux apply it",
+        match=(
+            r"cannot compare Deployment web: bootstrap/ may only contain Namespace, "
+            r"Secret, .*; let Flux apply it"
+        ),
     ):
         difference(
             kubernetes,
@@ -205,8 +206,12 @@ def test_a_kind_that_is_fluxs_business_is_refused_in_our_own_words(kubernetes: K
         )
 
 
-def test_lists_are_taken_apart_and_empty_documents_left_out():
-    text = "---\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: a}}\n---\n{apiVersion: v1, kind: B, metadata: {name: b}}\n---\nkind: List\nitems:\n"
+def test_lists_are_split_and_empty_documents_skipped():
+    text = (
+        "---\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: "
+        "A, metadata: {name: a}}\n---\n{apiVersion: v1, kind: B, metadata: "
+        "{name: b}}\n---\nkind: List\nitems:\n"
+    )
 
     assert [item["kind"] for item in read_manifests(text, "x")] == ["A", "B"]
 
@@ -221,7 +226,7 @@ def test_lists_are_taken_apart_and_empty_documents_left_out():
         "{apiVersion: v1, kind: A, metadata: {}}",
     ],
 )
-def test_what_is_no_object_is_said_and_not_quoted(text: str):
+def test_a_document_that_is_not_an_object_is_reported_and_not_quoted(text: str):
     with pytest.raises(
         Unreadable,
         match=r"cannot read the secrets: object 1 lacks apiVersion, kind or metadata\.name",
@@ -231,7 +236,10 @@ def test_what_is_no_object_is_said_and_not_quoted(text: str):
     assert "hunter2" not in str(caught.value)
 
 
-TEMPLATE = "apiVersion: v1\nkind: Secret\nmetadata: {{name: sops-age, namespace: flux-system}}\nstringData:\n  age.agekey: {}\n"
+TEMPLATE = (
+    "apiVersion: v1\nkind: Secret\nmetadata: {{name: sops-age, namespace: "
+    "flux-system}}\nstringData:\n  age.agekey: {}\n"
+)
 
 
 def secrets_action(kubernetes: Kubernetes, injected: str, kubectl: Said | None = None):
@@ -250,7 +258,7 @@ def secrets_action(kubernetes: Kubernetes, injected: str, kubectl: Said | None =
     )
 
 
-def test_secrets_go_through_pipes_and_are_masked_and_injected_once(kubernetes: Kubernetes):
+def test_secrets_go_through_pipes_are_masked_and_injected_once(kubernetes: Kubernetes):
     runner, action = secrets_action(kubernetes, TEMPLATE.format("AGE-hunter2"))
 
     assert action.need() == "Secret flux-system/sops-age does not exist"
@@ -267,7 +275,9 @@ def test_secrets_go_through_pipes_and_are_masked_and_injected_once(kubernetes: K
     assert runner.mask("AGE-hunter2") == "********"
 
 
-def test_secrets_that_the_cluster_holds_are_not_needed(api: ApiServer, kubernetes: Kubernetes):
+def test_secrets_that_the_cluster_already_has_are_not_applied(
+    api: ApiServer, kubernetes: Kubernetes
+):
     held = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -283,12 +293,15 @@ def test_secrets_that_the_cluster_holds_are_not_needed(api: ApiServer, kubernete
 @pytest.mark.parametrize(
     "value", ["hunter2: hunter2: x", "*hunter2", "'hunter2", "!hunter2 x", "|\nhunter2"]
 )
-def test_a_secret_that_breaks_the_yaml_around_it_is_never_shown(kubernetes: Kubernetes, value: str):
+def test_a_secret_that_breaks_its_yaml_is_never_shown(kubernetes: Kubernetes, value: str):
     _, action = secrets_action(kubernetes, TEMPLATE.format(value))
 
     with pytest.raises(
         Unreadable,
-        match=r"cannot read secrets\.yaml\.tpl with its secrets: it is not valid YAML from line \d+, column \d+ on",
+        match=(
+            r"cannot read secrets\.yaml\.tpl with its secrets: it is not valid YAML "
+            r"from line \d+, column \d+ on"
+        ),
     ) as caught:
         action.need()
 
@@ -297,7 +310,7 @@ def test_a_secret_that_breaks_the_yaml_around_it_is_never_shown(kubernetes: Kube
     assert not is_retried(caught.value)
 
 
-def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass(kubernetes: Kubernetes):
+def test_a_restarting_api_server_is_a_retryable_failure(kubernetes: Kubernetes):
     _, action = secrets_action(
         kubernetes, TEMPLATE.format("AGE-hunter2"), captured("kubectl-no-quorum")
     )
@@ -310,7 +323,9 @@ def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass(kubern
     assert is_retried(caught.value)
 
 
-def test_fluxs_first_objects_are_those_of_the_definition(kubernetes: Kubernetes, api: ApiServer):
+def test_the_first_objects_of_flux_are_those_of_the_definition(
+    kubernetes: Kubernetes, api: ApiServer
+):
     runner = scripted({"kubectl": Said()})
     action = apply_flux_resources(
         Kubectl(runner, Path("kubeconfig"), CLUSTER.context), kubernetes, CLUSTER

@@ -1,4 +1,4 @@
-"""Releases: what makes an installation needed, in which order, and what a killed helm left behind is mended first."""
+"""Releases: when they are installed, in which order, and how incomplete ones are repaired."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def install(release: Any, *rows: dict[str, str], **how: Any):
     return runner, install_release(helmfile, helm, NO_CLUSTER, CLUSTER, release)
 
 
-def test_a_release_that_is_there_as_defined_is_not_installed():
+def test_a_release_deployed_as_defined_is_not_installed_again():
     runner, action = install(CILIUM, deployed("cilium"), values=dict(CILIUM.values))
 
     assert action.need() is None
@@ -133,7 +133,7 @@ def test_a_release_that_is_there_as_defined_is_not_installed():
         "another chart",
     ],
 )
-def test_why_a_release_is_installed_is_said(found: tuple[dict[str, str], ...], why: str):
+def test_the_reason_for_an_installation_is_named(found: tuple[dict[str, str], ...], why: str):
     _, action = install(CILIUM, *found, values=dict(CILIUM.values))
 
     assert action.need() == why
@@ -144,20 +144,20 @@ def test_why_a_release_is_installed_is_said(found: tuple[dict[str, str], ...], w
     [f"cilium-v{CILIUM.version}", f"cilium-{CILIUM.version}+4f3a2b1c"],
     ids=["leading v", "digest"],
 )
-def test_how_a_chart_writes_its_version_makes_no_difference(chart: str):
-    """Flux may put the digest of what it pulled behind the version."""
+def test_the_notation_of_a_chart_version_makes_no_difference(chart: str):
+    """Flux may append the digest of what it pulled to the version."""
     _, action = install(CILIUM, deployed("cilium", chart=chart), values=dict(CILIUM.values))
 
     assert action.need() is None
 
 
-def test_other_values_make_it_needed():
+def test_different_values_require_an_installation():
     _, action = install(CILIUM, deployed("cilium"), values={**CILIUM.values, "MTU": 1500})
 
     assert action.need() == "the values of cilium differ from its HelmRelease"
 
 
-def test_a_list_that_is_cut_off_makes_nothing_needed():
+def test_a_truncated_list_of_releases_is_an_error():
     runner, helm, helmfile = cluster_with()
     runner.script = lambda _: Said('[{"name": "cilium", "names')
 
@@ -167,7 +167,7 @@ def test_a_list_that_is_cut_off_makes_nothing_needed():
     assert is_retried(caught.value)
 
 
-def test_a_release_waits_for_those_before_it():
+def test_a_release_requires_all_earlier_releases():
     runner, action = install(SPEGEL, deployed("cilium"), deployed("coredns", status="failed"))
 
     with pytest.raises(
@@ -179,7 +179,7 @@ def test_a_release_waits_for_those_before_it():
     assert runner.changed == []
 
 
-def test_one_release_is_synced_alone_without_what_it_needs():
+def test_a_release_is_synced_alone_without_its_dependencies():
     runner, action = install(COREDNS, deployed("cilium"))
 
     action.act()
@@ -223,7 +223,7 @@ MENDED = {
 
 
 @pytest.mark.parametrize("how", MENDED)
-def test_what_a_killed_helm_left_is_mended_before_it_is_installed(how: str):
+def test_an_incomplete_release_is_repaired_before_it_is_installed(how: str):
     found, past, command = MENDED[how]
     runner, action = install(CILIUM, found, past=past)
 
@@ -235,7 +235,7 @@ def test_what_a_killed_helm_left_is_mended_before_it_is_installed(how: str):
 
 
 @pytest.mark.parametrize("status", ["deployed", "failed", "superseded", "uninstalled"])
-def test_what_helm_itself_can_go_on_from_is_left_to_it(status: str):
+def test_a_release_that_helm_can_upgrade_is_not_repaired(status: str):
     runner, action = install(CILIUM, deployed("cilium", status=status))
 
     action.act()
@@ -255,7 +255,7 @@ def test_a_release_of_the_same_name_elsewhere_is_never_touched():
     assert [line for line in runner.changed if "staging" in line or "uninstall" in line] == []
 
 
-def test_another_releases_half_way_state_is_left_alone():
+def test_an_incomplete_release_of_another_name_is_left_alone():
     runner, action = install(CILIUM, row("somebody-elses", "pending-install"))
 
     action.act()
@@ -263,7 +263,7 @@ def test_another_releases_half_way_state_is_left_alone():
     assert len(runner.changed) == 1
 
 
-def test_why_helm_failed_is_told_by_its_own_row():
+def test_a_failure_of_helm_carries_its_row():
     _, action = install(CILIUM, sync=captured("helmfile-sync-pending"))
 
     with pytest.raises(ToolFailed, match="cannot install cilium with helmfile") as caught:
@@ -274,7 +274,7 @@ def test_why_helm_failed_is_told_by_its_own_row():
     assert not is_retried(caught.value)
 
 
-def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass():
+def test_a_restarting_api_server_is_a_retryable_failure():
     _, action = install(CILIUM, sync=captured("helm-list-api-down"))
 
     with pytest.raises(ToolFailed) as caught:
@@ -292,7 +292,7 @@ def test_an_api_server_that_restarts_meanwhile_is_a_failure_that_may_pass():
         "helm-list-no-kubeconfig",
     ],
 )
-def test_a_cluster_that_will_never_let_us_in_is_not_asked_again(failure: str):
+def test_a_cluster_that_rejects_the_credentials_is_not_retried(failure: str):
     runner, helm, helmfile = cluster_with()
     runner.script = lambda _: captured(failure)
 
@@ -302,8 +302,8 @@ def test_a_cluster_that_will_never_let_us_in_is_not_asked_again(failure: str):
     assert not is_retried(caught.value)
 
 
-def test_helm_gives_up_before_we_end_it():
-    """Ended from outside, it would leave the release half-way and say nothing."""
+def test_helm_times_out_before_we_terminate_it():
+    """If it is terminated, it leaves an incomplete release and reports nothing."""
     timeouts = [
         int(line.split(":")[1])
         for path in (CHECKOUT / "bootstrap").glob("*/helmfile.d/*")
@@ -316,7 +316,7 @@ def test_helm_gives_up_before_we_end_it():
 
 
 def crds(tmp_path: Path, version: str, *rows: dict[str, str], missing: str = ""):
-    """Return the action on charts of a version, and whatever of them is installed."""
+    """Return the action for charts of a version, with these releases installed."""
     names = [name for name in CLUSTER.crd_releases if name != missing]
     listing = []
     for name in names:
@@ -338,13 +338,13 @@ def crd_rows(version: str, **changes: Any) -> list[dict[str, str]]:
     return [row(name, **{"chart": f"{name}-{version}", **changes}) for name in CLUSTER.crd_releases]
 
 
-def test_crds_of_the_charts_version_are_not_applied(tmp_path: Path):
+def test_crds_of_the_right_version_are_not_applied_again(tmp_path: Path):
     _, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5"))
 
     assert action.need() is None
 
 
-def test_crds_of_an_older_chart_are_applied_anew(tmp_path: Path):
+def test_crds_of_an_older_chart_are_applied_again(tmp_path: Path):
     _, action = crds(tmp_path, "1.18.6", *crd_rows("1.18.5"))
 
     assert (
@@ -352,13 +352,13 @@ def test_crds_of_an_older_chart_are_applied_anew(tmp_path: Path):
     )
 
 
-def test_crds_that_are_elsewhere_are_not_ours(tmp_path: Path):
+def test_crds_in_another_namespace_are_not_ours(tmp_path: Path):
     _, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5", namespace="default"))
 
     assert action.need() == "gateway-api-crds is not installed"
 
 
-def test_crds_left_half_way_are_mended_first(tmp_path: Path):
+def test_incomplete_crd_releases_are_repaired_first(tmp_path: Path):
     runner, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5", status="pending-install"))
 
     action.act()
@@ -381,7 +381,7 @@ def test_a_crd_release_that_helmfile_does_not_know_is_named(tmp_path: Path):
         action.need()
 
 
-def test_what_helmfile_lists_is_what_the_definition_names():
+def test_helmfile_lists_the_releases_of_the_definition():
     assert {release["name"] for release in CAPTURED["helmfile-list-crds"]["expected"]} == set(
         CLUSTER.crd_releases
     )

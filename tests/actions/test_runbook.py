@@ -1,4 +1,4 @@
-"""The timing table of the runbook: one row for each cluster and target, and nothing around it touched."""
+"""The timing table of the runbook has one row per cluster and target; the rest is kept."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_the_timing_is_written_between_the_markers_and_nothing_else_changes(runb
     assert action.need() == "bootstrap.md has no row for this run"
     action.act()
 
-    assert (
-        runbook.read_text()
-        == f"{BEFORE}{BEGIN}\n{HEAD}| infra | nodes | 2026-11-23 | 14 m 03 s | 18 m 42 s |\n{END}{AFTER}"
+    assert runbook.read_text() == (
+        f"{BEFORE}{BEGIN}\n{HEAD}| infra | nodes | 2026-11-23 | 14 m 03 s | 18 m "
+        f"42 s |\n{END}{AFTER}"
     )
     assert runbook.stat().st_mode & 0o777 == 0o644
 
@@ -88,7 +88,7 @@ def test_a_runbook_without_its_markers_is_left_alone(tmp_path: Path, text: str):
     assert path.read_text() == text
 
 
-def test_a_runbook_that_is_not_there_is_an_error(tmp_path: Path):
+def test_a_missing_runbook_is_an_error(tmp_path: Path):
     with pytest.raises(ActionFailed, match="cannot write the timing into"):
         write(tmp_path / "bootstrap.md", 1, 2).need()
 
@@ -106,5 +106,5 @@ def test_the_projects_own_runbook_has_the_markers():
     ("seconds", "text"),
     [(0, "0 m 00 s"), (59.9, "0 m 59 s"), (60, "1 m 00 s"), (3600, "60 m 00 s"), (None, "not yet")],
 )
-def test_a_span_is_written_as_people_read_it(seconds: float | None, text: str):
+def test_a_duration_is_written_in_minutes_and_seconds(seconds: float | None, text: str):
     assert minutes(seconds) == text

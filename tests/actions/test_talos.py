@@ -1,4 +1,4 @@
-"""Bootstrapping etcd: once in a cluster's life, on one node, and believed only when its own members prove it."""
+"""etcd is bootstrapped once per cluster, on one node, and its own members have to prove it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST = "10.25.11.11"
 def action(
     machines: Machines, clock: FakeClock | None = None, observer: Observer | None = None
 ) -> Action:
-    """Return the action; a refusal for now is retried as a run does."""
+    """Return the action, with temporary refusals retried as in a run."""
 
     def until_accepted(condition: Condition[str]) -> str:
         return wait_for(
@@ -30,7 +30,7 @@ def action(
     return bootstrap_etcd(machines.talosctl, machines.cluster, until_accepted)
 
 
-def test_machines_without_any_member_need_it_on_the_first_control_plane_node():
+def test_machines_without_etcd_members_are_bootstrapped_on_the_first_control_plane_node():
     machines = Machines()
     bootstrap = action(machines)
 
@@ -43,14 +43,14 @@ def test_machines_without_any_member_need_it_on_the_first_control_plane_node():
 
 
 @pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
-def test_a_member_on_any_node_makes_it_needless(name: str):
+def test_a_member_on_any_node_makes_the_bootstrap_unnecessary(name: str):
     machines = Machines(**{name: member_of(name.replace("_", "-"))})
 
     assert action(machines).need() is None
     assert machines.runner.changed == []
 
 
-def test_looking_changes_nothing():
+def test_the_check_changes_nothing():
     machines = Machines()
 
     action(machines).need()
@@ -58,24 +58,29 @@ def test_looking_changes_nothing():
     assert machines.runner.changed == []
 
 
-def test_strangers_stop_it():
+def test_unknown_members_stop_the_bootstrap():
     machines = Machines(cp_2=member_of("cp-2", "old-7"))
 
     with pytest.raises(
         ActionFailed,
-        match="cannot bootstrap etcd on infra-cp-1: etcd has members that the definition does not know: infra-old-7",
+        match=(
+            "cannot bootstrap etcd on infra-cp-1: etcd has members that the "
+            "definition does not know: infra-old-7"
+        ),
     ) as caught:
         action(machines).need()
 
     assert "find out whose cluster this is" in caught.value.next_step
 
 
-def test_two_clusters_stop_it():
+def test_two_clusters_stop_the_bootstrap():
     machines = Machines(cp_1=member_of("cp-1"), cp_2=member_of("cp-2"))
 
     with pytest.raises(
         ActionFailed,
-        match="cannot bootstrap etcd on infra-cp-1: more than one etcd cluster claims these machines",
+        match=(
+            "cannot bootstrap etcd on infra-cp-1: more than one etcd cluster claims these machines"
+        ),
     ):
         action(machines).need()
 
@@ -91,8 +96,10 @@ def test_two_clusters_stop_it():
     ids=["no quorum", "booting", "down", "failed"],
 )
 @pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])
-def test_it_is_not_needed_as_long_as_one_node_cannot_be_judged(name: str, machine: Machine):
-    """The node may belong to a cluster that has lost its quorum: bootstrapping another node would make a second one."""
+def test_nothing_is_decided_while_the_membership_of_one_node_is_unknown(
+    name: str, machine: Machine
+):
+    """The node may belong to a cluster without quorum: a bootstrap would create a second one."""
     machines = Machines(**{name: machine})
 
     with pytest.raises(FirstlightError) as caught:
@@ -101,7 +108,7 @@ def test_it_is_not_needed_as_long_as_one_node_cannot_be_judged(name: str, machin
     assert is_retried(caught.value)
 
 
-def test_a_refusal_for_now_is_asked_again():
+def test_a_temporary_refusal_is_retried():
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [
         captured("bootstrap-not-booted"),
@@ -128,7 +135,7 @@ def test_a_refusal_for_now_is_asked_again():
 @pytest.mark.parametrize(
     "refusal", ["bootstrap-worker", "bootstrap-multiple", "bootstrap-wrong-ca"]
 )
-def test_a_refusal_for_good_ends_it_at_once(refusal: str):
+def test_a_final_refusal_ends_the_bootstrap_at_once(refusal: str):
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [captured(refusal)]
 
@@ -141,7 +148,7 @@ def test_a_refusal_for_good_ends_it_at_once(refusal: str):
     assert (machines.bootstrapped, clock.pauses) == ([FIRST], [])
 
 
-def test_an_unknown_refusal_ends_it_at_once():
+def test_an_unknown_refusal_ends_the_bootstrap_at_once():
     machines = Machines()
     machines.bootstraps = [
         Said(stderr="rpc error: code = Internal desc = the moon is in the way", exit_code=1)
@@ -153,13 +160,16 @@ def test_an_unknown_refusal_ends_it_at_once():
     assert machines.bootstrapped == [FIRST]
 
 
-def test_a_machine_that_never_gets_ready_is_given_up():
+def test_a_machine_that_never_becomes_ready_is_given_up():
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [captured("bootstrap-not-booted")]
 
     with pytest.raises(
         NotReady,
-        match=f"cannot confirm {FIRST} to accept the bootstrap: not so within 600 s\n  last seen exit code 1: .*bootstrap is not available yet",
+        match=(
+            f"cannot confirm {FIRST} to accept the bootstrap: not so within 600 s\n  "
+            "last seen exit code 1: .*bootstrap is not available yet"
+        ),
     ):
         action(machines, clock).act()
 
@@ -176,8 +186,8 @@ def test_already_exists_is_success_when_the_members_prove_it():
     assert machines.bootstrapped == [FIRST]
 
 
-def test_already_exists_without_a_member_is_no_success_and_is_not_asked_again():
-    """An old disk says the same; the call itself would only be refused over and over."""
+def test_already_exists_without_a_member_is_not_a_success_and_is_not_retried():
+    """An old disk causes the same refusal, and repeating the call would not change it."""
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [ALREADY_EXISTS]
 
@@ -190,7 +200,7 @@ def test_already_exists_without_a_member_is_no_success_and_is_not_asked_again():
     assert clock.seconds == pytest.approx(ETCD_BOOTSTRAP_S)
 
 
-def test_already_exists_of_another_cluster_stops_it():
+def test_already_exists_of_another_cluster_stops_the_bootstrap():
     machines = Machines()
     machines.bootstraps = [ALREADY_EXISTS]
     machines.after_bootstrap = {"infra-cp-1": member_of("cp-1", "old-7")}
@@ -201,7 +211,7 @@ def test_already_exists_of_another_cluster_stops_it():
         action(machines).act()
 
 
-def test_a_call_whose_answer_was_lost_is_proven_by_the_members():
+def test_a_lost_answer_is_proven_by_the_members():
     machines = Machines()
     machines.bootstraps = [TIMED_OUT]
     machines.after_bootstrap = {"infra-cp-1": member_of("cp-1")}
@@ -211,7 +221,7 @@ def test_a_call_whose_answer_was_lost_is_proven_by_the_members():
     assert machines.bootstrapped == [FIRST]
 
 
-def test_a_call_that_was_never_carried_out_is_made_again():
+def test_a_call_that_was_never_carried_out_is_repeated():
     machines, clock = Machines(), FakeClock()
     machines.bootstraps = [TIMED_OUT, Said()]
 
@@ -220,11 +230,14 @@ def test_a_call_that_was_never_carried_out_is_made_again():
     assert machines.bootstrapped == [FIRST, FIRST]
 
 
-def test_a_broken_connection_is_followed_by_a_refusal_that_is_proven():
+def test_a_refusal_after_a_broken_connection_is_proven_by_the_members():
     machines = Machines()
     machines.bootstraps = [
         Said(
-            stderr="error executing bootstrap: rpc error: code = Unavailable desc = error reading from server: EOF",
+            stderr=(
+                "error executing bootstrap: rpc error: code = Unavailable desc = error "
+                "reading from server: EOF"
+            ),
             exit_code=1,
         ),
         ALREADY_EXISTS,

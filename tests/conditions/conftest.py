@@ -1,4 +1,4 @@
-"""A tiny API server for each test, and the library's own client of it."""
+"""A small API server for each test, and a client of it."""
 
 from __future__ import annotations
 

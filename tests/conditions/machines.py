@@ -1,4 +1,4 @@
-"""Machines that answer talosctl as real ones do, in its own tables, and whose etcd is as a test says."""
+"""Machines that answer talosctl like real ones, with the etcd that a test sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ DOWN = captured("bootstrap-node-down")
 WRONG_CA = captured("bootstrap-wrong-ca")
 ALREADY_EXISTS = captured("bootstrap-already-exists")
 LEARNER = Said(
-    stderr="error getting members: rpc error: code = FailedPrecondition desc = etcdserver: rpc not supported for learner",
+    stderr=(
+        "error getting members: rpc error: code = FailedPrecondition desc = "
+        "etcdserver: rpc not supported for learner"
+    ),
     exit_code=1,
 )
 
@@ -24,12 +27,12 @@ class Machine:
     """One machine.
 
     Attributes:
-        etcd: The state of its etcd service, empty when the service has not been loaded yet, as early in a boot.
-        members: Whom its etcd lists, or what it says instead.
+        etcd: The state of its etcd service, empty if it is not loaded yet, as early in a boot.
+        members: The members that its etcd lists, or the answer instead.
         last: The last event of each of its services.
         other: States and healths of further services.
-        fails: What it says to everything, when it cannot be asked at all.
-        version, time, resources: What it says to these questions.
+        fails: Its answer to everything, if it does not work at all.
+        version, time, resources: Its answers to these requests.
     """
 
     etcd: str = "Preparing"
@@ -55,16 +58,16 @@ class Machines:
             for node in self.cluster.nodes
         }
         self.bootstraps: list[Said] = [Said()]
-        """What each further call of `bootstrap` is answered; the last for ever."""
+        """The answers to calls of `bootstrap`; the last one is repeated."""
         self.after_bootstrap: dict[str, Machine] = {}
-        """What machines are once `bootstrap` was called."""
+        """The state of machines after `bootstrap` was called."""
         self.healthy: Said = captured("health")
         self.runner = ScriptedRunner(self._answer)
         self.talosctl = Talosctl(self.runner, self.cluster.talosconfig)
 
     @property
     def asked(self) -> list[str]:
-        """The commands, without what they all have."""
+        """The commands, without their common arguments."""
         return [
             " ".join(called.argv[called.argv.index("--nodes") + 1 :])
             for called in self.runner.called
@@ -80,7 +83,7 @@ class Machines:
         ]
 
     def address(self, hostname: str) -> str:
-        """Return a machine's address."""
+        """Return the address of a machine."""
         return next(str(node.address) for node in self.cluster.nodes if node.hostname == hostname)
 
     def _answer(self, argv: list[str]) -> Said | None:
@@ -144,7 +147,7 @@ def version_text(address: str, version: str) -> str:
 
 
 def table(*rows: tuple[str, ...]) -> str:
-    """Align rows as Go's tabwriter does: each column three blanks wider than what is in it."""
+    """Align rows like Go's tabwriter: each column is three blanks wider than its widest cell."""
     widths = [max(len(cell) for cell in column) + 3 for column in zip(*rows, strict=True)]
     return "".join(
         "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"

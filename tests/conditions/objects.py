@@ -1,4 +1,4 @@
-"""Kubernetes objects in the least form in which conditions read them."""
+"""Minimal Kubernetes objects, as conditions read them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def pod(
 
 
 def leaving(made: Object) -> Object:
-    """Return a pod as it is while it is deleted: its readiness is what it was."""
+    """Return a pod that is being deleted; its readiness does not change."""
     made["metadata"]["deletionTimestamp"] = "2026-11-23T07:32:00Z"
     return made
 

@@ -1,4 +1,4 @@
-"""Cilium and cluster DNS as they run: every agent is asked, a lookup crosses nodes, and each scenario of the connectivity test counts."""
+"""Cilium and cluster DNS: every agent is asked, and a lookup crosses nodes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STATUS = {
 
 @pytest.fixture
 def agents(api: ApiServer) -> None:
-    """An agent that is ready on every node."""
+    """A ready agent on every node."""
     api.hold(PODS, *(agent(name) for name in NAMES))
     api.hold(SERVICES, item("kubernetes", "default", spec={"clusterIP": "10.43.0.1"}))
 
@@ -78,7 +78,7 @@ def test_cilium_status_is_judged_by_its_exit_code():
     )
 
 
-def test_the_agent_of_every_node_is_asked_for_the_clusters_id_and_name(
+def test_every_agent_is_asked_for_the_id_and_name_of_the_cluster(
     kubernetes: Kubernetes, agents: None
 ):
     asked = cilium(config=CONFIG)
@@ -103,7 +103,7 @@ def test_an_agent_of_another_identity_is_final(
     assert f"the agent of {NAMES[0]} runs with cluster id" in seen.seen
 
 
-def test_a_node_without_a_ready_agent_is_waited_for(
+def test_a_node_without_a_ready_agent_is_named(
     api: ApiServer, kubernetes: Kubernetes, agents: None
 ):
     api.hold(PODS, *(agent(name, well=name != NAMES[0]) for name in NAMES))
@@ -117,9 +117,7 @@ def test_a_node_without_a_ready_agent_is_waited_for(
         assert (seen.seen, seen.unsatisfiable) == (f"no agent is ready on {NAMES[0]}", False)
 
 
-def test_an_agent_on_a_node_that_nobody_defined_is_named(
-    api: ApiServer, kubernetes: Kubernetes, agents: None
-):
+def test_an_agent_on_an_unknown_node_is_named(api: ApiServer, kubernetes: Kubernetes, agents: None):
     api.hold(PODS, *(agent(name) for name in [*NAMES, "stranger"]))
 
     for condition in (
@@ -142,7 +140,7 @@ def test_an_agent_on_a_node_that_nobody_defined_is_named(
         ({"cilium": None}, False, False),
     ],
 )
-def test_the_datapath_is_judged_by_the_agents_own_words(
+def test_the_datapath_is_judged_by_what_the_agents_report(
     kubernetes: Kubernetes, agents: None, change: dict[str, Any], holds: bool, unsatisfiable: bool
 ):
     seen = datapath_operational(cilium(status={**STATUS, **change}), kubernetes, CLUSTER).probe()
@@ -150,7 +148,7 @@ def test_the_datapath_is_judged_by_the_agents_own_words(
     assert (seen.holds, seen.unsatisfiable) == (holds, unsatisfiable)
 
 
-def test_an_agent_that_cannot_be_asked_yet_is_waited_for(kubernetes: Kubernetes, agents: None):
+def test_an_agent_that_does_not_answer_yet_is_retried(kubernetes: Kubernetes, agents: None):
     starting = Said(stderr="error: unable to upgrade connection: container not found", exit_code=1)
 
     assert (
@@ -169,7 +167,9 @@ def test_an_agent_that_cannot_be_asked_yet_is_waited_for(kubernetes: Kubernetes,
 
 
 @pytest.mark.parametrize("bgp", [True, False])
-def test_bgp_is_on_by_what_the_agents_run_with(kubernetes: Kubernetes, agents: None, bgp: bool):
+def test_bgp_is_judged_by_the_configuration_of_the_agents(
+    kubernetes: Kubernetes, agents: None, bgp: bool
+):
     seen = bgp_control_plane_enabled(
         cilium(config={**CONFIG, "EnableBGPControlPlane": bgp}), kubernetes, CLUSTER
     ).probe()
@@ -178,7 +178,7 @@ def test_bgp_is_on_by_what_the_agents_run_with(kubernetes: Kubernetes, agents: N
 
 
 class Relay(Kubernetes):
-    """An API server through which Hubble Relay is reached, or not."""
+    """An API server that forwards a port to Hubble Relay."""
 
     def __init__(self, pods: list[dict[str, Any]], answer: bytes) -> None:
         self.pods, self.answer, self.asked = pods, answer, b""
@@ -212,7 +212,7 @@ HEARS_TWO = bytes([0x08, 0xFF, 0x1F, 0x2A, 2, 0x08, 2, 0x32, 2, 0x08, 4])
 RELAY = [pod("hubble-relay-5", owner="hubble-relay")]
 
 
-def test_hubble_relay_must_answer_and_hear_every_node():
+def test_hubble_relay_answers_and_is_connected_to_every_node():
     assert hubble_relay_answers(Relay(RELAY, answered(HEARS_ALL)), CLUSTER).probe().value == len(
         NAMES
     )
@@ -234,7 +234,7 @@ def test_hubble_relay_must_answer_and_hear_every_node():
     [b"", answered(b"")[:12], b"HTTP/1.1 400 Bad Request\r\n\r\n"],
     ids=["hangs up", "cut off", "no HTTP/2"],
 )
-def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
+def test_a_relay_that_does_not_answer_yet_is_retried(answer: bytes):
     with pytest.raises(NoAnswer) as caught:
         hubble_relay_answers(Relay(RELAY, answer), CLUSTER).probe()
 
@@ -242,7 +242,7 @@ def test_a_relay_that_does_not_answer_yet_is_waited_for(answer: bytes):
 
 
 class CoreDns(Kubernetes):
-    """An API server through which CoreDNS pods are reached, each with its own answer."""
+    """An API server that forwards ports to CoreDNS pods, each with its own answer."""
 
     def __init__(self, **answers: list[str]) -> None:
         self.answers = answers
@@ -312,7 +312,7 @@ DONE = {"terminated": {"exitCode": 0, "reason": "Completed"}}
 
 
 def kubectl(answer: Said, state: object = DONE, *, waited: Said = WELL) -> Kubectl:
-    """Return a kubectl whose pods come to this state, and then print this answer."""
+    """Return a kubectl whose pods reach this state and then print this answer."""
     made = Said(
         json.dumps(
             {
@@ -336,10 +336,13 @@ def kubectl(answer: Said, state: object = DONE, *, waited: Said = WELL) -> Kubec
     )
 
 
-ANSWER = "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1       DGRAM  \n10.43.0.1       RAW    \n"
+ANSWER = (
+    "10.43.0.1       STREAM kubernetes.default.svc.cluster.local\n10.43.0.1  "
+    "     DGRAM  \n10.43.0.1       RAW    \n"
+)
 
 
-def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, two_servers: None):
+def test_every_coredns_pod_is_queried_from_another_node(kubernetes: Kubernetes, two_servers: None):
     asked = kubectl(Said(ANSWER))
 
     seen = coredns_answers_across_nodes(kubernetes, asked).probe()
@@ -354,7 +357,7 @@ def test_every_coredns_pod_is_asked_from_another_node(kubernetes: Kubernetes, tw
     ]
 
 
-def test_a_coredns_pod_that_is_leaving_is_not_asked(
+def test_a_coredns_pod_that_is_being_deleted_is_not_queried(
     api: ApiServer, kubernetes: Kubernetes, two_servers: None
 ):
     gone = leaving(pod("coredns-9", node=NAMES[2], owner="coredns", podIP="10.42.2.7"))
@@ -366,7 +369,7 @@ def test_a_coredns_pod_that_is_leaving_is_not_asked(
     assert seen.value == {"coredns-0": NAMES[1], "coredns-1": NAMES[2]}
 
 
-def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwards(
+def test_client_pods_are_removed_before_and_after_a_lookup(
     kubernetes: Kubernetes, two_servers: None
 ):
     asked = kubectl(Said(ANSWER))
@@ -394,7 +397,7 @@ def test_a_pod_that_an_earlier_lookup_left_is_removed_first_and_its_own_afterwar
         ),
     ],
 )
-def test_another_answer_or_none_is_said_with_who_asked_whom(
+def test_a_wrong_or_missing_answer_is_named_with_both_pods(
     kubernetes: Kubernetes, two_servers: None, answer: Said, seen: str
 ):
     observation = coredns_answers_across_nodes(kubernetes, kubectl(answer)).probe()
@@ -437,7 +440,7 @@ LATE = Said(
     ],
     ids=["no answer", "words", "no such command", "no image", "nothing"],
 )
-def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(
+def test_a_failed_lookup_is_not_an_answer_of_dns(
     kubernetes: Kubernetes, two_servers: None, asked: Kubectl, seen: str
 ):
     observation = coredns_answers_across_nodes(kubernetes, asked).probe()
@@ -446,11 +449,13 @@ def test_a_lookup_that_could_not_be_taken_is_no_answer_of_dns(
     assert not observation.unsatisfiable
 
 
-def test_one_node_alone_cannot_show_it(api: ApiServer, kubernetes: Kubernetes, two_servers: None):
+def test_a_single_node_cannot_verify_dns_across_nodes(
+    api: ApiServer, kubernetes: Kubernetes, two_servers: None
+):
     api.hold(NODES, item(NAMES[0]))
 
     assert coredns_answers_across_nodes(kubernetes, kubectl(Said(ANSWER))).probe().unsatisfiable
 
 
-def test_a_plan_takes_no_lookup_that_makes_pods(kubernetes: Kubernetes):
+def test_a_plan_creates_no_client_pods(kubernetes: Kubernetes):
     assert not coredns_answers_across_nodes(kubernetes, kubectl(Said(ANSWER))).passive

@@ -1,4 +1,4 @@
-"""The connectivity test is judged scenario by scenario: nothing that was not tested counts, and nothing is left out without a word."""
+"""The connectivity test is judged by scenario: only tested ones count, each with a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Cilium version: 1.18.5
   [.] Action [no-policies/pod-to-pod:curl-ipv4-0: cilium-test-1/client-5 (10.42.3.5) -> cilium-test-1/echo-6 (10.42.4.6:8080)]
 .  [-] Scenario [no-policies/pod-to-world]
   [.] Action [no-policies/pod-to-world:http-to-one.-ipv4-0: cilium-test-1/client-5 (10.42.3.5) -> one.-http (one.:80)]
-"""
+"""  # noqa: E501
 REST = """\
   [-] Skipping Scenario [no-policies/pod-to-hostport] (Feature host-port is disabled)
 [=] [cilium-test-1] Skipping test [client-egress-l7] [2/4] (Feature l7-proxy is disabled)
@@ -33,19 +33,33 @@ REST = """\
 GOOD = (
     BEGUN
     + REST
-    + "\n✅ [cilium-test-1] All 2 tests (3 actions) successful, 2 tests skipped, 1 scenarios skipped.\n"
+    + (
+        "\n✅ [cilium-test-1] All 2 tests (3 actions) successful, 2 tests "
+        "skipped, 1 scenarios skipped.\n"
+    )
 )
-CURL = 'command "curl -w %{local_ip} --silent http://one.:80" failed: command failed (pod=cilium-test-1/client-5): command terminated with exit code 28'
+CURL = (
+    'command "curl -w %{local_ip} --silent http://one.:80" failed: command '
+    "failed (pod=cilium-test-1/client-5): command terminated with exit code "
+    "28"
+)
 BAD = (
     BEGUN
     + f".  ❌ .{CURL}\n"
     + REST
-    + "\n📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (1/3 actions), 2 tests skipped, 1 scenarios skipped:\nTest [no-policies]:\n"
-    + "  ❌ no-policies/pod-to-world:http-to-one.-ipv4-0: cilium-test-1/client-5 (10.42.3.5) -> one.-http (one.:80)\n"
+    + (
+        "\n📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (1/3 actions), 2 "
+        "tests skipped, 1 scenarios skipped:\nTest [no-policies]:\n"
+    )
+    + (
+        "  ❌ no-policies/pod-to-world:http-to-one.-ipv4-0: "
+        "cilium-test-1/client-5 (10.42.3.5) -> one.-http (one.:80)\n"
+    )
 )
 
 
-# The CLI on three real Talos machines of each kind, asked for one test, before the client's tcpdump stopped asking for names.
+# The CLI on three real Talos machines of each role, limited to one test, before the client's
+# tcpdump stopped resolving names.
 CAPTURED = (Path(__file__).parent / "captured" / "connectivity-one-failed.txt").read_text()
 
 
@@ -59,7 +73,7 @@ def judged(said: Said, *, removed: list[Said] | None = None):
     ).probe()
 
 
-def test_each_scenario_has_its_standing_and_its_words():
+def test_each_scenario_has_a_standing_and_a_reason():
     seen = judged(Said(GOOD))
 
     assert {one.name: (one.standing, one.words) for one in seen.scenarios} == {
@@ -76,8 +90,8 @@ def test_each_scenario_has_its_standing_and_its_words():
     assert (seen.value, seen.seen) == (3, "3 passed, 1 not verifiable here, 2 left out")
 
 
-def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
-    """The CLI says "skipped by user" for it, and that has another reason where the target skips too."""
+def test_a_scenario_that_every_bootstrap_skips_has_its_reason():
+    """The CLI reports "skipped by user", which has another reason if the target skips it too."""
     lacking = Connectivity(lacks={"skipped by user": "no network but their own"})
     skipped = GOOD.replace(
         "Skipping test [egress-gateway] [3/4] (skipped by condition)",
@@ -93,20 +107,20 @@ def test_what_a_bootstrap_leaves_out_everywhere_is_told_with_its_reason():
     assert "--test !check-log-errors" in found.called[1].line.replace("'", "")
 
 
-def test_a_failed_scenario_fails_the_criterion_in_the_tools_words():
+def test_a_failed_scenario_fails_the_criterion_with_the_message_of_the_tool():
     seen = judged(Said(BAD, exit_code=1))
 
     assert seen.unsatisfiable
-    assert (
-        seen.seen
-        == f"2 passed, 1 failed, 1 not verifiable here, 2 left out; first no-policies/pod-to-world: {CURL}"
+    assert seen.seen == (
+        "2 passed, 1 failed, 1 not verifiable here, 2 left out; first "
+        f"no-policies/pod-to-world: {CURL}"
     )
     assert [one.name for one in seen.scenarios if one.standing is ScenarioStanding.FAILED] == [
         "no-policies/pod-to-world"
     ]
 
 
-def test_a_test_that_fails_outside_its_scenarios_fails_all_the_same():
+def test_a_test_that_fails_outside_its_scenarios_fails_the_criterion():
     text = GOOD.replace(
         "✅ [cilium-test-1] All 2 tests (3 actions) successful",
         "📋 Test Report [cilium-test-1]\n❌ 1/2 tests failed (0/3 actions)",
@@ -118,7 +132,7 @@ def test_a_test_that_fails_outside_its_scenarios_fails_all_the_same():
     ] == [("all-ingress-deny", "failed outside its scenarios")]
 
 
-def test_words_of_failure_in_a_test_that_passed_are_no_failure():
+def test_an_error_message_in_a_passed_test_is_not_a_failure():
     assert judged(
         Said(
             GOOD.replace(
@@ -137,7 +151,10 @@ def test_words_of_failure_in_a_test_that_passed_are_no_failure():
                 stderr="\nError: connectivity test failed: context deadline exceeded\n",
                 exit_code=1,
             ),
-            "ended after 1 of 4 tests (exit code 1): Error: connectivity test failed: context deadline exceeded",
+            (
+                "ended after 1 of 4 tests (exit code 1): Error: connectivity test "
+                "failed: context deadline exceeded"
+            ),
         ),
         (
             Said(BEGUN, exit_code=-15, timed_out=True),
@@ -151,14 +168,14 @@ def test_words_of_failure_in_a_test_that_passed_are_no_failure():
     ],
     ids=["cut off", "timed out", "never began", "silent"],
 )
-def test_a_run_that_did_not_come_to_its_end_fails(said: Said, seen: str):
+def test_an_incomplete_run_fails(said: Said, seen: str):
     observation = judged(said)
 
     assert observation.unsatisfiable
     assert observation.seen.startswith(seen)
 
 
-def test_the_scenario_that_was_running_when_it_was_cut_off_has_not_passed():
+def test_the_scenario_that_was_running_at_a_timeout_has_not_passed():
     seen = judged(Said(BEGUN, exit_code=-15, timed_out=True))
 
     assert [(one.name, one.standing) for one in seen.scenarios] == [
@@ -167,7 +184,7 @@ def test_the_scenario_that_was_running_when_it_was_cut_off_has_not_passed():
     ]
 
 
-def test_a_run_in_which_nothing_was_tested_fails():
+def test_a_run_without_any_tested_scenario_fails():
     lines = [
         line
         for line in GOOD.splitlines(keepends=True)
@@ -179,11 +196,11 @@ def test_a_run_in_which_nothing_was_tested_fails():
     assert seen.seen == "nothing was tested: 1 not verifiable here, 2 left out"
 
 
-def test_an_exit_code_that_says_otherwise_is_believed():
+def test_a_failing_exit_code_overrides_passed_scenarios():
     assert judged(Said(GOOD, exit_code=3)).unsatisfiable
 
 
-def test_what_an_earlier_test_left_is_removed_first_and_its_own_afterwards():
+def test_the_test_namespace_is_removed_before_and_after_the_test():
     asked = runner(Said(GOOD))
 
     connectivity_test_passes(Cilium(asked, Path("k"), "c"), HERE).probe()
@@ -199,7 +216,7 @@ def test_what_an_earlier_test_left_is_removed_first_and_its_own_afterwards():
     assert test.endswith("--curl-insecure")
 
 
-def test_it_is_not_run_beside_what_an_earlier_test_left():
+def test_the_test_does_not_run_beside_leftovers_of_an_earlier_one():
     stuck = Said(
         stderr="error: timed out waiting for the condition on namespaces/cilium-test-1", exit_code=1
     )
@@ -212,7 +229,7 @@ def test_it_is_not_run_beside_what_an_earlier_test_left():
     assert len(asked.called) == 1
 
 
-def test_a_namespace_that_does_not_go_is_not_passed_over():
+def test_a_namespace_that_cannot_be_removed_fails_the_criterion():
     stuck = Said(stderr="error: timed out", exit_code=1)
 
     seen = judged(Said(GOOD), removed=[Said(), stuck])
@@ -221,13 +238,14 @@ def test_a_namespace_that_does_not_go_is_not_passed_over():
     assert seen.seen.endswith("but its namespace cannot be removed: error: timed out")
 
 
-def test_what_the_real_cli_printed_is_read():
+def test_the_output_of_the_real_cli_is_read():
     seen = judged(Said(CAPTURED, exit_code=1))
 
     (failed,) = [one for one in seen.scenarios if one.standing is ScenarioStanding.FAILED]
     assert failed.name == "pod-to-pod-encryption-v2/pod-to-pod-encryption-v2"
     assert failed.words.startswith(
-        "Failed to execute tcpdump on cilium-test-1/host-netns-n9n6v (infra-worker-2): failed to wait for tcpdump"
+        "Failed to execute tcpdump on cilium-test-1/host-netns-n9n6v "
+        "(infra-worker-2): failed to wait for tcpdump"
     )
     assert len({one.name.split("/")[0] for one in seen.scenarios}) == 121
     assert sum("l7-proxy" in one.words for one in seen.scenarios) == CAPTURED.count(

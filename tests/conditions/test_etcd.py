@@ -1,4 +1,4 @@
-"""etcd: no cluster but ours, no second one, and "none" only where every control plane node says so."""
+"""etcd: only one cluster, only ours, and "none" only if every control plane node reports so."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def look(condition: Condition[object]) -> Observation[object]:
     return condition.probe()
 
 
-def test_machines_that_wait_for_a_cluster_claim_none():
+def test_machines_that_wait_for_a_cluster_report_no_members():
     machines = Machines()
 
     assert etcd_claims(machines.talosctl, machines.cluster) == {}
@@ -43,7 +43,7 @@ def test_machines_that_wait_for_a_cluster_claim_none():
 
 
 @pytest.mark.parametrize("state", ["Initialized", "Waiting", "Preparing"])
-def test_members_are_not_asked_of_an_etcd_that_has_no_cluster(state: str):
+def test_an_etcd_without_a_cluster_is_not_asked_for_members(state: str):
     machines = Machines(cp_1=Machine(etcd=state))
 
     etcd_claims(machines.talosctl, machines.cluster)
@@ -51,7 +51,7 @@ def test_members_are_not_asked_of_an_etcd_that_has_no_cluster(state: str):
     assert not any("etcd members" in asked for asked in machines.asked)
 
 
-def test_every_control_plane_node_is_asked_and_no_worker():
+def test_every_control_plane_node_is_asked_but_no_worker():
     machines = Machines()
 
     etcd_claims(machines.talosctl, machines.cluster)
@@ -89,8 +89,8 @@ def test_every_control_plane_node_is_asked_and_no_worker():
         "empty answer",
     ],
 )
-def test_what_cannot_be_told_of_one_node_is_never_taken_for_no_etcd(name: str, machine: Machine):
-    """A cluster that has lost its quorum, or reboots, must not be taken for none: a second one would be made beside it."""
+def test_an_unknown_membership_never_counts_as_no_etcd(name: str, machine: Machine):
+    """A cluster without quorum or in a reboot must not count as none: a second would be created."""
     machines = Machines(**{name: machine})
 
     with pytest.raises(FirstlightError) as caught:
@@ -99,7 +99,7 @@ def test_what_cannot_be_told_of_one_node_is_never_taken_for_no_etcd(name: str, m
     assert is_retried(caught.value)
 
 
-def test_a_node_that_another_authority_signed_is_not_asked_again():
+def test_a_node_with_a_certificate_of_another_ca_is_not_retried():
     machines = Machines(cp_2=Machine(fails=WRONG_CA))
 
     with pytest.raises(ToolFailed) as caught:
@@ -108,30 +108,36 @@ def test_a_node_that_another_authority_signed_is_not_asked_again():
     assert not is_retried(caught.value)
 
 
-def test_an_etcd_that_is_neither_running_nor_waiting_says_why():
+def test_an_etcd_that_is_neither_running_nor_waiting_reports_why():
     machines = Machines(cp_2=Machine(etcd="Failed"))
 
     with pytest.raises(
         EtcdUnknown,
-        match="cannot tell whether infra-cp-2 has an etcd member: its etcd is Failed: Something happened",
+        match=(
+            "cannot tell whether infra-cp-2 has an etcd member: its etcd is Failed: "
+            "Something happened"
+        ),
     ):
         etcd_claims(machines.talosctl, machines.cluster)
 
 
 GAVE_UP = Machine(
     etcd="Failed",
-    last="Failed to run pre stage: failed to build initial etcd cluster: failed to build cluster arguments: 1 error(s) occurred:",
+    last=(
+        "Failed to run pre stage: failed to build initial etcd cluster: failed "
+        "to build cluster arguments: 1 error(s) occurred:"
+    ),
 )
 
 
-def test_an_etcd_that_gave_up_looking_for_a_cluster_has_none():
-    """So it is on every machine that was configured more than half an hour before its bootstrap."""
+def test_an_etcd_that_gave_up_joining_before_the_bootstrap_has_no_members():
+    """This applies to every machine that was configured half an hour before its bootstrap."""
     machines = Machines(cp_1=GAVE_UP, cp_2=GAVE_UP, cp_3=GAVE_UP)
 
     assert etcd_claims(machines.talosctl, machines.cluster) == {}
 
 
-def test_a_member_that_gave_up_joining_says_so():
+def test_a_member_that_gave_up_joining_reports_why():
     there = member_of("cp-1", "cp-3")
     machines = Machines(cp_1=there, cp_2=GAVE_UP, cp_3=there)
 
@@ -141,7 +147,7 @@ def test_a_member_that_gave_up_joining_says_so():
     assert "failed to build initial etcd cluster" in seen.seen
 
 
-def test_strangers_in_etcd_stop_the_run():
+def test_unknown_etcd_members_stop_the_run():
     machines = Machines(cp_1=member_of("cp-1", "old-1"))
 
     seen = look(no_foreign_etcd(machines.talosctl, machines.cluster))
@@ -159,13 +165,13 @@ def test_two_clusters_stop_the_run():
         seen = look(condition(machines.talosctl, machines.cluster))
 
         assert seen.unsatisfiable
-        assert (
-            seen.seen
-            == "more than one etcd cluster claims these machines: infra-cp-1 says infra-cp-1, infra-cp-3; infra-cp-2 says infra-cp-2"
+        assert seen.seen == (
+            "more than one etcd cluster claims these machines: infra-cp-1 says "
+            "infra-cp-1, infra-cp-3; infra-cp-2 says infra-cp-2"
         )
 
 
-def test_a_node_that_joins_knows_fewer_members_and_is_no_second_cluster():
+def test_a_joining_node_that_reports_fewer_members_is_not_a_second_cluster():
     machines = Machines(cp_1=member_of(*ALL), cp_2=member_of("cp-1", "cp-2"))
 
     seen = look(no_foreign_etcd(machines.talosctl, machines.cluster))
@@ -175,8 +181,8 @@ def test_a_node_that_joins_knows_fewer_members_and_is_no_second_cluster():
     assert seen.value.members == {"infra-cp-1", "infra-cp-2", "infra-cp-3"}  # type: ignore[attr-defined]
 
 
-def test_a_member_without_a_name_is_nobody_yet():
-    """It has been added and has not started: its name is empty, which is no stranger's."""
+def test_a_member_without_a_name_is_ignored():
+    """It was added but has not started, so its name is empty; it is not an unknown member."""
     machines = Machines(cp_1=Machine(etcd="Running", members=("infra-cp-1", "")))
 
     assert etcd_claims(machines.talosctl, machines.cluster) == {
@@ -185,8 +191,8 @@ def test_a_member_without_a_name_is_nobody_yet():
     assert look(no_foreign_etcd(machines.talosctl, machines.cluster)).holds
 
 
-def test_the_bootstrapped_node_alone_is_asked_whether_it_is_a_member():
-    """The others may be down: that is for the next criterion."""
+def test_only_the_bootstrapped_node_is_asked_whether_it_is_a_member():
+    """The others may be down, which the next criterion checks."""
     machines = Machines(cp_1=member_of("cp-1"), cp_2=Machine(fails=DOWN), cp_3=Machine(etcd=""))
 
     assert (
@@ -207,7 +213,7 @@ def test_a_node_that_is_not_bootstrapped_lists_no_member_yet():
     )
 
 
-def test_etcd_runs_when_all_three_say_so_and_are_healthy():
+def test_etcd_runs_if_all_nodes_report_all_members_and_are_healthy():
     machines = Machines(cp_1=member_of(*ALL), cp_2=member_of(*ALL), cp_3=member_of(*ALL))
 
     seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
@@ -218,20 +224,23 @@ def test_etcd_runs_when_all_three_say_so_and_are_healthy():
     )
 
 
-def test_who_is_behind_is_said_by_name_with_what_the_first_etcd_says_that_does_not_run():
+def test_nodes_that_are_behind_are_named_with_the_reason_of_the_first():
     machines = Machines(cp_1=member_of("cp-1", "cp-2"), cp_2=member_of("cp-1", "cp-2"))
 
     seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
     assert not seen.holds
-    agreement = "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
+    agreement = (
+        "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, "
+        "infra-cp-3 not in agreement"
+    )
     assert (
         seen.seen == f"{agreement}; etcd on infra-cp-3 is Preparing, health ?: Something happened"
     )
 
 
 @pytest.mark.parametrize("said", [DOWN, WRONG_CA], ids=["down", "another authority"])
-def test_a_machine_that_does_not_say_why_it_is_behind_does_not_hide_that_it_is(said: Said):
+def test_a_node_that_is_behind_is_named_without_a_known_reason(said: Said):
     machines = Machines(cp_1=member_of("cp-1", "cp-2"), cp_2=member_of("cp-1", "cp-2"))
     answer, asked_before = machines.runner.script, []
 
@@ -245,14 +254,14 @@ def test_a_machine_that_does_not_say_why_it_is_behind_does_not_hide_that_it_is(s
 
     seen = look(etcd_runs_on_every_control_plane_node(machines.talosctl, machines.cluster))
 
-    assert (
-        seen.seen
-        == "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, infra-cp-3 not in agreement"
+    assert seen.seen == (
+        "2 of 3 members (infra-cp-1, infra-cp-2); infra-cp-1, infra-cp-2, "
+        "infra-cp-3 not in agreement"
     )
     assert len(asked_before) == 2
 
 
-def test_a_member_that_is_unwell_is_not_waited_past():
+def test_an_unhealthy_member_is_named():
     machines = Machines(
         cp_1=member_of(*ALL),
         cp_2=Machine(etcd="Running", health="Fail", members=member_of(*ALL).members),

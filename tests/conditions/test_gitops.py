@@ -1,4 +1,4 @@
-"""Flux: Ready for what is wanted now, on the remote's head, and without a rollout when it takes over."""
+"""Flux: Ready for the current generation, at the remote's head, taking over without rollout."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ COMMIT = "100c4f48ed5a1cae8b844f449e376bc0484eb990"
         (item("x", conditions=ready("False", reason="BuildFailed")), "BuildFailed"),
     ],
 )
-def test_a_flux_object_is_ready_for_its_present_generation_alone(made: Object, why: str):
+def test_a_flux_object_is_ready_only_for_its_current_generation(made: Object, why: str):
     assert why_unready(made) == why
 
 
@@ -172,7 +172,7 @@ def test_the_kustomization_is_ready_with_the_path_of_the_cluster(
     ],
     ids=["head", "older", "none"],
 )
-def test_what_flux_has_cloned_is_the_remotes_head(
+def test_flux_has_cloned_the_head_of_the_remote(
     api: ApiServer, kubernetes: Kubernetes, artifact: Object | None, holds: bool, text: str
 ):
     api.hold(
@@ -233,7 +233,7 @@ def test_a_release_that_is_not_taken_over_is_named(api: ApiServer, kubernetes: K
     )
 
 
-def test_a_release_that_flux_has_given_up_is_called_so(api: ApiServer, kubernetes: Kubernetes):
+def test_a_release_that_flux_has_given_up_is_named_as_such(api: ApiServer, kubernetes: Kubernetes):
     given_up = (
         *ready("False", "Helm upgrade failed: context deadline exceeded"),
         condition("Stalled", "True", "Failed to upgrade after 1 attempt(s)"),
@@ -250,9 +250,9 @@ def test_a_release_that_flux_has_given_up_is_called_so(api: ApiServer, kubernete
 
     seen = every_helm_release_ready(kubernetes, CLUSTER).probe().seen
 
-    assert (
-        seen
-        == f"helmrelease {ALL[0]}: given up: Failed to upgrade after 1 attempt(s); Helm upgrade failed: context deadline exceeded"
+    assert seen == (
+        f"helmrelease {ALL[0]}: given up: Failed to upgrade after 1 attempt(s); "
+        "Helm upgrade failed: context deadline exceeded"
     )
 
 
@@ -294,7 +294,7 @@ def handed_off(api: ApiServer) -> ApiServer:
     )
     api.hold(DEPLOYMENTS, of_release(item("coredns", "kube-system"), "coredns"))
     api.hold(CONTROLLER_REVISIONS, owned("cilium-1", ("DaemonSet", "cilium"), "07:30:00"))
-    # A ReplicaSet has its Deployment's annotations.
+    # A ReplicaSet has the annotations of its Deployment.
     api.hold(
         REPLICA_SETS,
         of_release(owned("coredns-1", ("Deployment", "coredns"), "07:31:00"), "coredns"),
@@ -302,7 +302,7 @@ def handed_off(api: ApiServer) -> ApiServer:
     return api
 
 
-def test_a_hand_off_that_changes_nothing_rolls_nothing_out(
+def test_a_hand_off_without_changes_causes_no_rollout(
     handed_off: ApiServer, kubernetes: Kubernetes
 ):
     seen = handed_off_without_rollout(kubernetes, CLUSTER).probe()
@@ -344,9 +344,9 @@ def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(
 @pytest.mark.parametrize(
     ("kind", "made"),
     [
-        # Long after, it is an upgrade like any other.
+        # Much later, it is an ordinary upgrade.
         (CONTROLLER_REVISIONS, owned("cilium-2", ("DaemonSet", "cilium"), "09:00:00")),
-        # Nobody's release.
+        # Not part of a release.
         (CONTROLLER_REVISIONS, owned("handmade-1", ("DaemonSet", "handmade"), "08:00:09")),
         (CONTROLLER_REVISIONS, owned("database-1", ("StatefulSet", "database"), "08:00:09")),
         (REPLICA_SETS, owned("gone-1", ("Deployment", "gone"), "08:00:09")),
@@ -362,7 +362,7 @@ def test_a_rollout_by_the_hand_off_is_found_at_any_time_later(
     ],
     ids=["later", "handmade", "stateful set", "owner gone", "namesake"],
 )
-def test_what_the_hand_off_did_not_cause_is_not_counted(
+def test_rollouts_with_other_causes_are_not_counted(
     handed_off: ApiServer, kubernetes: Kubernetes, kind: Any, made: Object
 ):
     handed_off.kinds[kind.path()].append(made)
@@ -370,10 +370,10 @@ def test_what_the_hand_off_did_not_cause_is_not_counted(
     assert handed_off_without_rollout(kubernetes, CLUSTER).probe().value in (2, 3)
 
 
-def test_what_flux_installs_by_itself_later_was_never_handed_off(
+def test_a_release_that_flux_installed_itself_was_never_handed_off(
     handed_off: ApiServer, kubernetes: Kubernetes
 ):
-    """Its workloads are younger than its HelmRelease by nature."""
+    """Its workloads are always younger than its HelmRelease."""
     handed_off.kinds[HELM_RELEASES.path()].append(
         helm_release("rook", "rook-ceph", time="08:05:00")
     )
@@ -386,7 +386,7 @@ def test_what_flux_installs_by_itself_later_was_never_handed_off(
     assert handed_off_without_rollout(kubernetes, CLUSTER).probe().value == 2
 
 
-def test_a_cluster_whose_workloads_are_nobodys_proves_nothing(
+def test_a_cluster_without_workloads_of_releases_proves_nothing(
     handed_off: ApiServer, kubernetes: Kubernetes
 ):
     handed_off.hold(CONTROLLER_REVISIONS)
@@ -404,13 +404,19 @@ def real(entry: str) -> Said:
 
 
 NOTHING_OF_FLUX = (
-    'checking failed: customresourcedefinitions.apiextensions.k8s.io "gitrepositories.source.toolkit.fluxcd.io" not found; '
-    "no controllers found in the 'flux-system' namespace with the label selector 'app.kubernetes.io/part-of=flux'; "
+    "checking failed: customresourcedefinitions.apiextensions.k8s.io "
+    '"gitrepositories.source.toolkit.fluxcd.io" not found; '
+    "no controllers found in the 'flux-system' namespace with the label "
+    "selector 'app.kubernetes.io/part-of=flux'; "
     "no crds found with the label selector 'app.kubernetes.io/part-of=flux'"
 )
 ANOTHER_CA = (
-    'Kubernetes API call failed: Get "https://127.25.213.10:6443/version": tls: failed to verify certificate: x509: certificate signed by unknown authority; '
-    'checking failed: failed to get server groups: Get "https://127.25.213.10:6443/api": tls: failed to verify certificate: x509: certificate signed by '
+    'Kubernetes API call failed: Get "https://127.25.213.10:6443/version": '
+    "tls: failed to verify certificate: x509: certificate signed by unknown "
+    "authority; "
+    "checking failed: failed to get server groups: Get "
+    '"https://127.25.213.10:6443/api": tls: failed to verify certificate: '
+    "x509: certificate signed by "
     "unknown authority"
 )
 
@@ -434,7 +440,10 @@ ANOTHER_CA = (
             real("flux-check-crds-only"),
             False,
             False,
-            "no controllers found in the 'flux-system' namespace with the label selector 'app.kubernetes.io/part-of=flux'",
+            (
+                "no controllers found in the 'flux-system' namespace with the label "
+                "selector 'app.kubernetes.io/part-of=flux'"
+            ),
         ),
         (
             real("flux-check-other-ca"),
@@ -475,7 +484,7 @@ ANOTHER_CA = (
         "passes without saying so",
     ],
 )
-def test_a_flux_check_that_fails_for_good_is_not_waited_for(
+def test_a_flux_check_passes_is_retried_or_fails_for_good(
     said: Said, holds: bool, unsatisfiable: bool, text: str
 ):
     seen = flux_check_passes(flux_that_says(said)).probe()
@@ -490,14 +499,20 @@ def test_a_flux_check_that_fails_for_good_is_not_waited_for(
         (
             real("flux-get-handing-over"),
             False,
-            "5 of 14 not Ready; cert-manager/helmrelease/cert-manager: dependency 'kube-system/spegel' is not ready",
+            (
+                "5 of 14 not Ready; cert-manager/helmrelease/cert-manager: dependency "
+                "'kube-system/spegel' is not ready"
+            ),
         ),
         (real("flux-get-before-flux"), False, "Flux has no objects"),
-        # flux exits with zero, whatever became of its requests.
+        # flux exits with 0 even if its requests failed.
         (
             real("flux-get-api-down"),
             False,
-            'failed to get server groups: Get "https://127.25.213.99:6443/api": dial tcp 127.25.213.99:6443: connect: connection refused',
+            (
+                'failed to get server groups: Get "https://127.25.213.99:6443/api": dial '
+                "tcp 127.25.213.99:6443: connect: connection refused"
+            ),
         ),
         (
             Said(
@@ -511,9 +526,7 @@ def test_a_flux_check_that_fails_for_good_is_not_waited_for(
     ],
     ids=["ready", "handing over", "nothing", "API down", "half a list", "timed out"],
 )
-def test_flux_shows_no_failure_only_when_it_could_look_at_everything(
-    said: Said, holds: bool, text: str
-):
+def test_flux_shows_no_failure_only_if_it_could_list_everything(said: Said, holds: bool, text: str):
     seen = flux_has_no_failure(flux_that_says(said)).probe()
 
     assert (seen.holds, seen.seen) == (holds, text)

@@ -1,4 +1,4 @@
-"""The Git remote and the deploy key: what the key may do is proven, never guessed from a network that is down."""
+"""The Git remote and the deploy key: permissions are proven, never guessed from an outage."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def writes(said: Said, init: Said | None = None) -> Any:
     )
 
 
-def test_a_key_that_reads_names_the_commit():
+def test_a_key_that_can_read_returns_the_commit():
     assert reads(captured("git-head")).probe().value == "100c4f48ed5a1cae8b844f449e376bc0484eb990"
 
 
-def test_a_branch_that_is_not_there_is_told_from_a_key_that_is_not_registered():
+def test_a_missing_branch_is_not_confused_with_an_unregistered_key():
     with pytest.raises(
         FirstlightError, match=r"cannot read branch main of ssh://.*: the remote has no such branch"
     ) as caught:
@@ -62,7 +62,7 @@ def test_a_branch_that_is_not_there_is_told_from_a_key_that_is_not_registered():
         "git-no-host",
     ],
 )
-def test_a_remote_that_does_not_let_us_read_is_final(said: str):
+def test_a_remote_that_denies_reading_is_final(said: str):
     with pytest.raises(
         ToolFailed, match=r"cannot read branch main of ssh://.* with the deploy key: git exited 128"
     ) as caught:
@@ -72,7 +72,7 @@ def test_a_remote_that_does_not_let_us_read_is_final(said: str):
     assert "read-only" in caught.value.next_step
 
 
-def test_a_read_only_key_is_refused_in_the_remotes_own_words():
+def test_a_read_only_key_is_rejected_with_the_message_of_the_remote():
     seen = writes(captured("git-push-read-only")).probe()
 
     assert (seen.holds, seen.value) == (
@@ -86,13 +86,16 @@ def test_a_read_only_key_is_refused_in_the_remotes_own_words():
     [
         captured("git-push-writable"),
         Said(
-            stderr="error: unable to delete 'firstlight-write-probe': remote ref does not exist\nerror: failed to push some refs",
+            stderr=(
+                "error: unable to delete 'firstlight-write-probe': remote ref does not "
+                "exist\nerror: failed to push some refs"
+            ),
             exit_code=1,
         ),
     ],
     ids=["went through", "no such branch"],
 )
-def test_a_key_that_can_write_is_found_out(said: Said):
+def test_a_key_that_can_write_is_final(said: Said):
     seen = writes(said).probe()
 
     assert (seen.unsatisfiable, seen.seen) == (
@@ -131,21 +134,21 @@ def test_a_key_that_can_write_is_found_out(said: Said):
         "timed out",
     ],
 )
-def test_a_remote_that_was_not_reached_says_nothing_about_the_key(said: Said, retried: bool):
+def test_an_unreachable_remote_proves_nothing_about_the_key(said: Said, retried: bool):
     with pytest.raises(ToolFailed, match="cannot learn whether the deploy key can write") as caught:
         writes(said).probe()
 
     assert is_retried(caught.value) is retried
 
 
-def test_no_room_for_a_repository_is_no_verdict_on_the_key():
+def test_a_full_disk_proves_nothing_about_the_key():
     with pytest.raises(ToolFailed, match="cannot create an empty repository"):
         writes(
             captured("git-push-read-only"), Said(stderr="No space left on device", exit_code=128)
         ).probe()
 
 
-def test_the_key_exists_in_memory_alone_and_only_while_git_runs():
+def test_the_key_exists_only_in_memory_and_only_while_git_runs():
     seen: dict[str, Any] = {}
 
     def script(argv: list[str]) -> Said:
@@ -183,7 +186,7 @@ def held(api: ApiServer, name: str = CLUSTER.sync.secret, **data: str) -> None:
     )
 
 
-def test_the_key_in_the_cluster_is_compared_whole(api: ApiServer, kubernetes: Kubernetes):
+def test_the_whole_key_in_the_cluster_is_compared(api: ApiServer, kubernetes: Kubernetes):
     assert (
         deploy_key_in_cluster(kubernetes, CLUSTER, *KEY).probe().seen
         == "flux-system/flux-system does not exist"
@@ -200,9 +203,7 @@ def test_the_key_in_the_cluster_is_compared_whole(api: ApiServer, kubernetes: Ku
     )
 
 
-def test_bytes_that_are_no_text_are_another_key_and_no_crash(
-    api: ApiServer, kubernetes: Kubernetes
-):
+def test_a_binary_key_in_the_cluster_is_a_different_key(api: ApiServer, kubernetes: Kubernetes):
     api.hold(
         SECRETS,
         {
@@ -217,7 +218,7 @@ def test_bytes_that_are_no_text_are_another_key_and_no_crash(
     )
 
 
-def test_secrets_are_present_when_none_of_their_values_is_empty_or_a_reference(
+def test_secrets_are_present_unless_a_value_is_empty_or_a_reference(
     api: ApiServer, kubernetes: Kubernetes
 ):
     present = bootstrap_secrets_present(kubernetes, CLUSTER)

@@ -1,4 +1,4 @@
-"""The operator's own side, charts and releases: what 1Password, sops, Helm and helmfile say, and what of it is final."""
+"""The operator's side, charts and releases: which answers of the tools are final."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def sops(said: Said) -> Sops:
     return Sops(scripted({"sops": said}))
 
 
-def test_who_is_signed_in_is_said_and_nobody_is_final():
+def test_the_signed_in_account_is_the_value_and_a_missing_one_is_final():
     assert signed_in_to_1password(
         OnePassword(scripted({"op whoami": captured("op-whoami-signed-out")}))
     ).title
@@ -78,7 +78,7 @@ def test_who_is_signed_in_is_said_and_nobody_is_final():
 
 
 def injecting(values: dict[str, str]) -> ScriptedRunner:
-    """Return an op that replaces these references and leaves all others as they are."""
+    """Return an op that replaces these references and keeps all others."""
 
     def script(_: list[str]) -> Said:
         text = str(runner.called[-1].input)
@@ -131,7 +131,7 @@ def test_a_reference_that_1password_does_not_know_is_final(failure: str):
     assert not is_retried(caught.value)
 
 
-def test_a_quota_that_is_used_up_passes():
+def test_an_exhausted_quota_is_retried():
     limited = Said(
         stderr="[ERROR] 2026/11/23 07:32:00 Too many requests. Your client has been rate-limited.",
         exit_code=1,
@@ -143,7 +143,7 @@ def test_a_quota_that_is_used_up_passes():
     assert is_retried(caught.value)
 
 
-def test_what_the_age_key_opens_is_told_by_its_keys_alone():
+def test_the_age_key_opens_the_secrets_without_showing_values():
     seen = age_key_opens_talos_secrets(
         sops(Said("cluster: {id: hunter2}\nsecrets: {a: hunter2}\ncerts: {}\n")), CLUSTER
     ).probe()
@@ -162,7 +162,7 @@ def test_talos_secrets_that_lack_a_part_are_final():
 
 
 @pytest.mark.parametrize("text", ["hunter2", "- hunter2", ""])
-def test_a_file_that_decrypts_to_something_else_is_final(text: str):
+def test_secrets_that_are_not_a_mapping_are_final(text: str):
     seen = age_key_opens_talos_secrets(sops(Said(text)), CLUSTER).probe()
 
     assert (seen.unsatisfiable, seen.seen) == (
@@ -171,9 +171,10 @@ def test_a_file_that_decrypts_to_something_else_is_final(text: str):
     )
 
 
-def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
+def test_secrets_that_are_not_yaml_are_never_quoted():
     with pytest.raises(
-        Unreadable, match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is not valid YAML"
+        Unreadable,
+        match=r"cannot read what talsecret\.sops\.yaml decrypts to: it is not valid YAML",
     ) as caught:
         age_key_opens_talos_secrets(sops(Said("hunter2: hunter2: [")), CLUSTER).probe()
 
@@ -191,7 +192,7 @@ def test_a_file_that_decrypts_to_no_yaml_is_never_quoted():
         "sops-missing-file",
     ],
 )
-def test_a_key_that_does_not_open_it_is_final(failure: str):
+def test_a_key_that_does_not_open_the_secrets_is_final(failure: str):
     with pytest.raises(ToolFailed, match=r"cannot decrypt talsecret\.sops\.yaml") as caught:
         age_key_opens_talos_secrets(sops(captured(failure)), CLUSTER).probe()
 
@@ -199,7 +200,7 @@ def test_a_key_that_does_not_open_it_is_final(failure: str):
     assert "SOPS_AGE_KEY_FILE" in caught.value.next_step
 
 
-def test_the_kubeconfig_in_1password_is_the_one_on_disk(tmp_path: Path):
+def test_the_kubeconfig_in_1password_equals_the_one_on_disk(tmp_path: Path):
     path = tmp_path / "k"
     condition = kubeconfig_in_1password(
         OnePassword(
@@ -232,7 +233,7 @@ def helm(answers: dict[str, Any]) -> Helm:
     return Helm(scripted(answers), Path("kubeconfig"), CLUSTER.context)
 
 
-def test_a_release_is_deployed_by_helms_own_record():
+def test_a_release_is_deployed_if_helm_records_it_so():
     found = helm({"list": captured("helm-list-pending-upgrade")})
 
     assert (
@@ -302,7 +303,7 @@ def records(*times: str) -> Helm:
     return Helm(runner, Path("kubeconfig"), CLUSTER.context)
 
 
-def test_the_releases_were_installed_in_order_by_their_own_records():
+def test_the_order_of_installation_is_read_from_the_records_of_helm():
     seen = releases_installed_in_order(
         records("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER
     ).probe()
@@ -310,7 +311,7 @@ def test_the_releases_were_installed_in_order_by_their_own_records():
     assert seen.value == tuple(ALL)
 
 
-def test_another_order_is_said():
+def test_a_different_order_is_named():
     seen = releases_installed_in_order(
         records("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER
     ).probe()
@@ -319,8 +320,8 @@ def test_another_order_is_said():
     assert seen.seen.startswith(f"{ALL[0]} 07:30:01 -> {ALL[2]} 07:30:02 -> {ALL[1]} 07:30:03")
 
 
-def test_the_order_holds_though_flux_has_upgraded_since():
-    """Helm keeps a few revisions only; when a release was first deployed stays on record."""
+def test_an_upgrade_by_flux_does_not_change_the_order():
+    """Helm keeps only a few revisions, but also the time of the first deployment."""
     runner = scripted({"status": captured("helm-status")})
 
     assert (
@@ -334,7 +335,7 @@ def test_the_order_holds_though_flux_has_upgraded_since():
     ("first", "second", "same"),
     [("v1.19.2", "1.19.2", True), ("1.19.2", "1.19.2", True), ("1.19.2", "1.19.3", False)],
 )
-def test_a_leading_v_makes_no_other_version(first: str, second: str, same: bool):
+def test_a_leading_v_does_not_make_a_version_different(first: str, second: str, same: bool):
     assert same_version(first, second) is same
 
 
@@ -375,7 +376,7 @@ def test_a_value_that_its_chart_does_not_know_is_named():
 
 
 class Listing(Helmfile):
-    """A helmfile that would install what the definition says, but for what a test changes."""
+    """A helmfile that matches the definition, except for the changes of a test."""
 
     def __init__(self, **changes: Any) -> None:
         super().__init__(scripted({}), Path("bootstrap"), Path("k"), "c")
@@ -401,7 +402,7 @@ class Listing(Helmfile):
         return {each.name: dict(each.values) for each in CLUSTER.releases}
 
 
-def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
+def test_differences_between_helmfile_and_the_helmreleases_are_named():
     assert values_equal_the_helmreleases(Listing(), CLUSTER).probe().value == tuple(ALL)
     assert (
         values_equal_the_helmreleases(Listing(cilium=None), CLUSTER).probe().seen
@@ -419,7 +420,11 @@ def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
         (captured("kubectl-create-no-matches"), False, True),
         (
             Said(
-                stderr='Error from server (InternalError): Internal error occurred: failed calling webhook "webhook.cert-manager.io": x509: certificate signed by unknown authority',
+                stderr=(
+                    "Error from server (InternalError): Internal error occurred: failed "
+                    'calling webhook "webhook.cert-manager.io": x509: certificate signed by '
+                    "unknown authority"
+                ),
                 exit_code=1,
             ),
             False,
@@ -441,7 +446,7 @@ def test_helmfile_and_the_helm_releases_say_the_same_or_where_they_differ():
         "accepted",
     ],
 )
-def test_the_webhook_is_waited_for_as_long_as_it_may_come(
+def test_the_webhook_answers_is_retried_or_fails_for_good(
     said: Said, holds: bool, unsatisfiable: bool
 ):
     seen = cert_manager_webhook_answers(
@@ -451,7 +456,7 @@ def test_the_webhook_is_waited_for_as_long_as_it_may_come(
     assert (seen.holds, seen.unsatisfiable) == (holds, unsatisfiable)
 
 
-def test_a_bootstrap_was_in_time_or_says_what_is_missing():
+def test_a_bootstrap_is_within_its_budget_or_the_reason_is_named():
     assert (
         finished_within("50-flux", 843.0, why="", budget_s=1800).probe().seen
         == "14 m 03 s of 30 m 00 s"
@@ -469,7 +474,7 @@ def test_a_bootstrap_was_in_time_or_says_what_is_missing():
     )
 
 
-def test_nothing_is_left_to_do_when_no_action_is_needed_any_more():
+def test_nothing_is_left_to_do_if_no_action_is_needed():
     class Done:
         title = "install cilium"
 

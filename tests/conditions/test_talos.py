@@ -1,4 +1,4 @@
-"""Machines: their version, their configuration, their links, their clocks, their services and Talos's own checks."""
+"""Machines: version, configuration, links, clocks, services and Talos's own checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from tests.clocks import FakeClock
 from tests.conditions.machines import DOWN, Machine, Machines, member_of, table
 from tests.tools.scripted import CAPTURED, Said, ScriptedRunner, captured
 
-AS_WORKER = "---\nmetadata:\n    namespace: config\n    type: MachineTypes.config.talos.dev\n    id: machine-type\nspec: worker\n"
+AS_WORKER = (
+    "---\nmetadata:\n    namespace: config\n    type: "
+    "MachineTypes.config.talos.dev\n    id: machine-type\nspec: worker\n"
+)
 AS_DEFINED = AS_WORKER.replace("worker", "controlplane")
 BOOTING, RUNNING = (
     CAPTURED["machinestatus-booting"]["stdout"],
@@ -40,7 +43,7 @@ def test_a_machine_answers_with_its_version():
     assert machine_answers(machines.talosctl, machines.cluster.nodes[4]).probe().value == "v1.12.0"
 
 
-def test_the_vip_is_asked_for_a_node_behind_it():
+def test_the_vip_is_asked_about_the_first_node():
     machines = Machines()
 
     seen = talos_endpoint_answers(machines.talosctl, machines.cluster).probe()
@@ -59,8 +62,8 @@ def test_the_vip_is_asked_for_a_node_behind_it():
     ],
     ids=["answers", "runs"],
 )
-def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: object):
-    """It is no machine of another version."""
+def test_a_machine_that_does_not_report_its_version_is_retried(condition: object):
+    """A missing version is not a different version."""
     machines = Machines(cp_1=Machine(version=""))
 
     seen = condition(machines.talosctl, machines.cluster.nodes[0]).probe()  # type: ignore[operator]
@@ -122,7 +125,7 @@ def test_a_machine_that_does_not_say_its_version_is_asked_again(condition: objec
         "older",
     ],
 )
-def test_a_machine_runs_its_configuration_or_says_why_not(
+def test_a_machine_runs_its_configuration_or_the_reason_is_named(
     machine: Machine, holds: bool, unsatisfiable: bool, text: str
 ):
     machines = Machines(cp_1=machine)
@@ -158,7 +161,7 @@ def test_a_machine_runs_its_configuration_or_says_why_not(
     ],
     ids=["as defined", "MTU", "bond", "down", "missing", "no links"],
 )
-def test_a_link_is_as_defined_or_says_how_it_is(links: str, holds: bool, text: str):
+def test_a_link_is_as_defined_or_its_state_is_named(links: str, holds: bool, text: str):
     machines = Machines(cp_1=Machine(resources=links))
 
     seen = link_as_defined(machines.talosctl, machines.cluster.nodes[0]).probe()
@@ -178,7 +181,7 @@ def test_a_definition_without_an_mtu_accepts_any(links: str):
     assert condition.title == "bond0 of infra-cp-1 to be up"
 
 
-def test_a_bond_that_nobody_defined_is_not_accepted():
+def test_an_undefined_bond_is_not_accepted():
     machines = Machines(cp_1=Machine(resources=LINKS))
     node = replace(machines.cluster.nodes[0], bond_mode="")
 
@@ -214,7 +217,7 @@ def test_the_endpoint_answers_with_the_defined_version(
     ],
     ids=["valid", "invalid"],
 )
-def test_a_machine_config_is_valid_if_talos_says_so(said: Said):
+def test_a_machine_config_is_valid_if_talos_accepts_it(said: Said):
     talosctl = Talosctl(ScriptedRunner(lambda _: said), Path("talosconfig"))
     cluster = Machines().cluster
 
@@ -253,8 +256,8 @@ def test_clocks_agree_within_five_seconds_either_way(time: str, holds: bool, ske
         assert f"largest skew {skew_s:+.1f} s, infra-worker-2; at most 5 s" in seen.seen
 
 
-def test_the_time_that_the_question_took_is_no_skew():
-    """The machine read its clock somewhere between question and answer, which may lie far apart."""
+def test_the_duration_of_the_request_is_not_skew():
+    """The machine read its clock at some time between request and answer."""
     machines, clock = Machines(), FakeClock()
     script = machines.runner.script
 
@@ -277,7 +280,7 @@ def test_the_time_that_the_question_took_is_no_skew():
     assert set(seen.value.values()) == {0.0}
 
 
-def test_a_machine_that_does_not_say_its_time_is_asked_again():
+def test_a_machine_that_does_not_report_its_time_is_retried():
     machines = Machines(cp_2=Machine(time=""))
 
     seen = clocks_agree(machines.talosctl, machines.cluster.nodes, FakeClock()).probe()
@@ -298,7 +301,7 @@ def test_a_machine_that_does_not_say_its_time_is_asked_again():
         ),
     ],
 )
-def test_a_service_that_is_unwell_is_named_with_its_machine(
+def test_an_unhealthy_service_is_named_with_its_machine(
     services: dict[str, tuple[str, str]], text: str
 ):
     machines = Machines(
@@ -311,7 +314,7 @@ def test_a_service_that_is_unwell_is_named_with_its_machine(
     assert (seen.holds, seen.seen) == (False, text)
 
 
-def test_a_machine_that_lists_no_service_is_asked_again():
+def test_a_machine_that_lists_no_service_is_retried():
     machines = Machines(
         **{
             name: Machine(etcd="", other={"machined": ("Running", "?")})
@@ -326,7 +329,7 @@ def test_a_machine_that_lists_no_service_is_asked_again():
     assert is_retried(caught.value)
 
 
-def test_services_without_a_health_check_and_finished_ones_are_well():
+def test_services_without_a_health_check_and_finished_ones_are_healthy():
     machines = Machines(
         **{
             name: Machine(
@@ -339,7 +342,7 @@ def test_services_without_a_health_check_and_finished_ones_are_well():
     assert every_talos_service_healthy(machines.talosctl, machines.cluster).probe().value == 12
 
 
-def test_talos_health_is_asked_of_one_node_about_all():
+def test_talos_health_asks_one_node_about_all_nodes():
     machines = Machines(cp_1=member_of("cp-1"))
 
     seen = talos_health_passes(machines.talosctl, machines.cluster).probe()
@@ -350,7 +353,7 @@ def test_talos_health_is_asked_of_one_node_about_all():
     assert words[words.index("--worker-nodes") + 1].count(",") == 2
 
 
-def test_what_talos_health_got_stuck_at_is_said():
+def test_the_check_that_talos_health_is_stuck_at_is_named():
     machines = Machines(cp_1=member_of("cp-1"))
     machines.healthy = captured("health-before-cni")
 
@@ -362,8 +365,8 @@ def test_what_talos_health_got_stuck_at_is_said():
     )
 
 
-def test_talos_health_is_not_even_asked_before_etcd_runs():
-    """Its own checks would take their minute to say so."""
+def test_talos_health_is_not_called_before_etcd_runs():
+    """Its own checks would take a minute to report that."""
     machines = Machines()
 
     seen = talos_health_passes(machines.talosctl, machines.cluster).probe()
@@ -372,7 +375,7 @@ def test_talos_health_is_not_even_asked_before_etcd_runs():
     assert not any(" health " in asked for asked in machines.asked)
 
 
-def test_a_machine_that_is_down_is_a_failure_that_may_pass():
+def test_a_machine_that_is_down_is_retried():
     machines = Machines(cp_1=Machine(fails=DOWN))
 
     seen = machine_answers(machines.talosctl, machines.cluster.nodes[0]).probe()

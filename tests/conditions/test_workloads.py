@@ -1,4 +1,4 @@
-"""What runs in Kubernetes: by the objects of a real API answer, ready only when they say so of what is wanted now."""
+"""Workloads, pods and nodes are ready only if their status is about the current spec."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def deployment_of(replicas: int = 2, *, generation: int = 1, **status: Any) -> O
     [
         (deployment_of(readyReplicas=2, updatedReplicas=2), True, "web: 2 of 2 ready"),
         (deployment_of(readyReplicas=1, updatedReplicas=2), False, "web: 1 of 2 ready"),
-        # Two are ready, and only one of them is of the new template.
+        # Two are ready, but only one of them has the new template.
         (deployment_of(readyReplicas=2, updatedReplicas=1), False, "web: 1 of 2 ready"),
-        # The status is of the spec before.
+        # The status is about the previous spec.
         (
             deployment_of(readyReplicas=2, updatedReplicas=2, generation=2),
             False,
@@ -70,7 +70,7 @@ def deployment_of(replicas: int = 2, *, generation: int = 1, **status: Any) -> O
     ],
     ids=["all", "one short", "rolling out", "not seen yet", "none wanted", "no status"],
 )
-def test_a_deployment_runs_when_what_is_wanted_now_is_ready(
+def test_a_deployment_runs_if_its_current_replicas_are_ready(
     api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool, text: str
 ):
     api.hold(DEPLOYMENTS, made)
@@ -102,7 +102,7 @@ def set_of(wanted: int, **status: Any) -> Object:
     ],
     ids=["all", "old ones", "one short", "no node yet"],
 )
-def test_a_daemon_set_runs_on_all_nodes_that_it_wants(
+def test_a_daemon_set_runs_if_all_scheduled_pods_are_ready(
     api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool
 ):
     api.hold(DAEMON_SETS, made)
@@ -146,7 +146,7 @@ def test_a_daemon_set_runs_on_all_nodes_that_it_wants(
     ],
     ids=["pull", "crash", "name", "creating", "init", "unschedulable"],
 )
-def test_what_holds_a_workload_back_is_said_by_its_pods(
+def test_the_reason_why_a_workload_is_not_ready_comes_from_its_pods(
     api: ApiServer, kubernetes: Kubernetes, status: Object, unsatisfiable: bool, text: str
 ):
     api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
@@ -162,11 +162,13 @@ def test_what_holds_a_workload_back_is_said_by_its_pods(
     assert (seen.unsatisfiable, seen.seen) == (unsatisfiable, f"web: 1 of 2 ready; {text}")
 
 
-def test_of_a_long_message_the_beginning_and_the_reason_at_its_end_are_said(
-    api: ApiServer, kubernetes: Kubernetes
-):
+def test_a_long_message_keeps_its_beginning_and_its_end(api: ApiServer, kubernetes: Kubernetes):
     path = " failed to resolve reference:" * 20
-    message = f'Back-off pulling image "quay.io/x@sha256:{"0" * 64}": ErrImagePull:{path} dial tcp 10.25.11.14:29999: connect: connection refused'
+    message = (
+        f'Back-off pulling image "quay.io/x@sha256:{"0" * 64}": '
+        f"ErrImagePull:{path} dial tcp 10.25.11.14:29999: connect: connection "
+        "refused"
+    )
     api.hold(DEPLOYMENTS, deployment_of(readyReplicas=1, updatedReplicas=2))
     api.hold(
         PODS,
@@ -187,7 +189,7 @@ def test_of_a_long_message_the_beginning_and_the_reason_at_its_end_are_said(
     assert len(seen) < 450
 
 
-def test_a_workload_that_is_not_there_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
+def test_a_missing_workload_is_retried(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DEPLOYMENTS)
 
     assert workload_runs(kubernetes, deployment("x", "web")).probe().seen == "x/web does not exist"
@@ -221,7 +223,7 @@ def test_a_workload_that_is_not_there_is_waited_for(api: ApiServer, kubernetes: 
     ],
     ids=["established", "not yet", "names taken", "new"],
 )
-def test_a_crd_is_established_when_its_kind_is_served(
+def test_a_crd_is_established_if_its_kind_is_served(
     api: ApiServer, kubernetes: Kubernetes, conditions: tuple[Object, ...], holds: bool, text: str
 ):
     api.hold(CRDS, item(CRD, conditions=conditions))
@@ -245,9 +247,7 @@ def test_a_daemon_set_runs_on_every_node_of_the_definition(api: ApiServer, kuber
     )
 
 
-def test_a_daemon_set_on_a_node_that_nobody_defined_is_named(
-    api: ApiServer, kubernetes: Kubernetes
-):
+def test_a_daemon_set_on_an_unknown_node_is_named(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DAEMON_SETS, item("spegel", "kube-system"))
     api.hold(
         PODS, *(pod(f"spegel-{name}", node=name, owner="spegel") for name in [*NAMES, "stranger"])
@@ -259,7 +259,7 @@ def test_a_daemon_set_on_a_node_that_nobody_defined_is_named(
 
 
 @pytest.mark.parametrize("how", ["absent", "unready", "leaving", "another's"])
-def test_a_node_without_its_ready_pod_is_named(api: ApiServer, kubernetes: Kubernetes, how: str):
+def test_a_node_without_a_ready_pod_is_named(api: ApiServer, kubernetes: Kubernetes, how: str):
     pods = [pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES]
     if how == "absent":
         pods.pop(0)
@@ -281,7 +281,7 @@ def test_a_node_without_its_ready_pod_is_named(api: ApiServer, kubernetes: Kuber
     )
 
 
-def test_no_pod_fails_when_each_is_ready_or_has_succeeded(api: ApiServer, kubernetes: Kubernetes):
+def test_no_pod_fails_if_each_is_ready_or_has_succeeded(api: ApiServer, kubernetes: Kubernetes):
     api.hold(PODS, pod("a"), pod("job", well=False, phase="Succeeded"))
 
     assert no_pod_fails(kubernetes).probe().value == 2
@@ -301,7 +301,9 @@ def test_a_failing_pod_is_counted_and_named(api: ApiServer, kubernetes: Kubernet
     )
 
 
-def test_a_cluster_without_pods_is_not_one_without_failures(api: ApiServer, kubernetes: Kubernetes):
+def test_a_cluster_without_pods_does_not_count_as_one_without_failures(
+    api: ApiServer, kubernetes: Kubernetes
+):
     api.hold(PODS)
 
     assert not no_pod_fails(kubernetes).probe().holds
@@ -310,7 +312,7 @@ def test_a_cluster_without_pods_is_not_one_without_failures(api: ApiServer, kube
 @pytest.mark.parametrize(
     ("kind", "name"), [(PODS, "kube-proxy-x7k2p"), (DAEMON_SETS, "kube-proxy")]
 )
-def test_what_must_not_be_there_is_named(
+def test_a_pod_that_must_not_exist_is_named(
     api: ApiServer, kubernetes: Kubernetes, kind: Any, name: str
 ):
     api.hold(PODS, pod("cilium-1"))
@@ -323,7 +325,7 @@ def test_what_must_not_be_there_is_named(
     assert (seen.unsatisfiable, seen.seen) == (True, f"{name} exists in kube-system")
 
 
-def test_a_config_map_says_what_is_expected_or_what_it_says_instead(
+def test_a_config_map_contains_the_expected_values_or_the_others_are_named(
     api: ApiServer, kubernetes: Kubernetes
 ):
     api.hold(
@@ -361,7 +363,7 @@ def test_nodes_are_counted_by_name(api: ApiServer, kubernetes: Kubernetes):
     )
 
 
-def test_a_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kubernetes):
+def test_an_unknown_node_is_named(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *nodes(*NAMES, "talos-x1y-2z3"))
 
     assert (
@@ -370,7 +372,7 @@ def test_a_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kuberne
     )
 
 
-def test_why_a_node_is_not_ready_is_said(api: ApiServer, kubernetes: Kubernetes):
+def test_the_reason_why_a_node_is_not_ready_is_named(api: ApiServer, kubernetes: Kubernetes):
     api.hold(
         NODES,
         *nodes(*NAMES[1:]),
@@ -385,8 +387,8 @@ def test_why_a_node_is_not_ready_is_said(api: ApiServer, kubernetes: Kubernetes)
     assert every_node_ready(kubernetes, CLUSTER).probe().value == CLUSTER.node_names
 
 
-def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes: Kubernetes):
-    """The list is read anew at once, not when the watch's time is up."""
+def test_a_change_in_the_watch_triggers_the_next_check(api: ApiServer, kubernetes: Kubernetes):
+    """The list is read again at once, not at the end of the watch."""
     api.hold(
         NODES, *nodes(*NAMES, status="Unknown", message="Kubelet stopped posting node status.")
     )
@@ -405,7 +407,7 @@ def test_waiting_goes_on_when_the_watch_sees_a_change(api: ApiServer, kubernetes
     assert clock.seconds <= 0.1
 
 
-def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(
+def test_a_server_that_closes_every_watch_at_once_is_not_asked_without_pause(
     api: ApiServer, kubernetes: Kubernetes
 ):
     api.hold(NODES)
@@ -421,7 +423,7 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(
 @pytest.mark.parametrize(
     ("code", "final"), [(401, True), (403, True), (429, False), (500, False), (503, False)]
 )
-def test_a_refusal_ends_a_wait_when_no_time_can_mend_it(
+def test_a_permanent_refusal_ends_a_wait(
     api: ApiServer, kubernetes: Kubernetes, code: int, final: bool
 ):
     api.special["/api/v1/nodes"] = refusal(code, "you shall not pass")
@@ -433,7 +435,7 @@ def test_a_refusal_ends_a_wait_when_no_time_can_mend_it(
         wait_for(every_node_ready(kubernetes, CLUSTER), budget_s=2, clock=FakeClock())
 
 
-def test_an_api_server_that_restarts_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
+def test_a_restarting_api_server_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
     answers = [refusal(503), refusal(500)]
 
     def restart(handler: Any) -> None:
@@ -449,7 +451,7 @@ def test_an_api_server_that_restarts_is_waited_for(api: ApiServer, kubernetes: K
     assert (value, waited.attempts) == (CLUSTER.node_names, 3)
 
 
-def test_the_api_answers_when_readyz_says_ok(api: ApiServer, kubernetes: Kubernetes):
+def test_the_api_answers_if_readyz_returns_ok(api: ApiServer, kubernetes: Kubernetes):
     assert kubernetes_api_answers(kubernetes, CLUSTER).probe().value == "ok"
 
     api.special["/readyz"] = lambda handler: handler.send(
@@ -459,7 +461,7 @@ def test_the_api_answers_when_readyz_says_ok(api: ApiServer, kubernetes: Kuberne
     assert not kubernetes_api_answers(kubernetes, CLUSTER).probe().holds
 
 
-def test_a_vip_that_nobody_holds_says_why(api: ApiServer):
+def test_a_vip_without_an_owner_is_reported_with_the_reason(api: ApiServer):
     port = int(api.url.rsplit(":", 1)[1])
     here = CLUSTER.__class__(
         **{**{name: getattr(CLUSTER, name) for name in CLUSTER.__slots__}, "vip": "127.0.0.1"}
@@ -469,12 +471,12 @@ def test_a_vip_that_nobody_holds_says_why(api: ApiServer):
     assert vip_accepts_connections(here, 1).probe().seen == "127.0.0.1:1: Connection refused"
 
 
-def test_a_server_that_is_gone_is_an_observation(kubernetes: Kubernetes, api: ApiServer):
+def test_an_unreachable_server_is_an_observation(kubernetes: Kubernetes, api: ApiServer):
     api.special["/api/v1/nodes"] = lambda handler: handler.hang_up()
 
     with pytest.raises(ApiUnavailable):
         every_node_ready(kubernetes, CLUSTER).probe()
-    # Once: whoever waits decides about the next attempt.
+    # Only once: the wait decides about the next attempt.
     assert api.asked == ["/api/v1/nodes"]
 
 
@@ -495,7 +497,7 @@ def failing(container: str, *, init: bool = False, **last: Any) -> Object:
     return made
 
 
-def test_a_crash_loop_is_told_with_how_the_container_ended(api: ApiServer, kubernetes: Kubernetes):
+def test_a_crash_loop_is_reported_with_the_last_termination(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DEPLOYMENTS, deployment_of(1))
     api.hold(
         PODS,
@@ -507,12 +509,13 @@ def test_a_crash_loop_is_told_with_how_the_container_ended(api: ApiServer, kuber
     seen = workload_runs(kubernetes, deployment("x", "web")).probe().seen
 
     assert seen == (
-        "web: 0 of 1 ready; CrashLoopBackOff: back-off 10s restarting failed container=agent; agent ended with Error, exit code 1: "
+        "web: 0 of 1 ready; CrashLoopBackOff: back-off 10s restarting failed "
+        "container=agent; agent ended with Error, exit code 1: "
         "line one dial tcp 127.0.0.1:7445: connect: connection refused"
     )
 
 
-def test_a_container_that_never_started_is_told_with_the_runtimes_words(
+def test_a_container_that_never_started_is_reported_with_the_message_of_the_runtime(
     api: ApiServer, kubernetes: Kubernetes
 ):
     api.hold(DEPLOYMENTS, deployment_of(1))
@@ -529,7 +532,7 @@ def test_a_container_that_never_started_is_told_with_the_runtimes_words(
 
 
 def refused(kind: str, name: str, message: str, *, at: str = "2026-11-23T07:40:00Z") -> Object:
-    """Return the event of a controller that could not make a pod."""
+    """Return the event of a controller that could not create a pod."""
     about = {"kind": kind, "namespace": "x", "name": name}
     return {
         **item(f"{name}.{at}", "x"),
@@ -540,7 +543,7 @@ def refused(kind: str, name: str, message: str, *, at: str = "2026-11-23T07:40:0
     }
 
 
-def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kubernetes: Kubernetes):
+def test_rejected_pods_are_reported_from_their_events(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DEPLOYMENTS, deployment_of(1))
     api.hold(PODS)
     api.hold(
@@ -561,7 +564,7 @@ def test_pods_that_were_refused_are_told_from_their_events(api: ApiServer, kuber
     assert seen == 'web: 0 of 1 ready; FailedCreate: violates PodSecurity "baseline:latest"'
 
 
-def test_a_daemon_set_is_not_told_what_was_refused_to_others_of_a_longer_name(
+def test_events_of_a_daemon_set_with_a_longer_name_are_ignored(
     api: ApiServer, kubernetes: Kubernetes
 ):
     api.hold(DAEMON_SETS, set_of(6))
@@ -582,7 +585,7 @@ def test_a_daemon_set_is_not_told_what_was_refused_to_others_of_a_longer_name(
     )
 
 
-def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(
+def test_only_the_workloads_of_a_release_explain_why_it_is_not_ready(
     api: ApiServer, kubernetes: Kubernetes
 ):
     ours, other = deployment_of(2, readyReplicas=1, updatedReplicas=2), deployment_of(2)
@@ -596,7 +599,7 @@ def test_what_holds_a_release_back_is_told_for_its_own_workloads_alone(
     assert unready_workloads(kubernetes, "web", "y") == []
 
 
-def test_a_ready_node_that_nobody_defined_is_named(api: ApiServer, kubernetes: Kubernetes):
+def test_an_unknown_ready_node_is_named(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *(item(name, conditions=ready()) for name in [*NAMES, "stranger"]))
 
     seen = every_node_ready(kubernetes, CLUSTER).probe()
