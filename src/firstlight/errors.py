@@ -11,7 +11,8 @@ FirstlightError
 |- Blocked               something else has to be done first
 |- TargetError           the target cannot be brought up, reached or described
 |- JournalUnwritable     an action cannot be recorded before it begins
-`- ClusterLocked         another run holds this cluster, or the lock cannot be taken
+|- ClusterLocked         another run holds this cluster, or the lock cannot be taken
+`- LockHeld              another process holds a lock (firstlight.lock)
 """
 
 from __future__ import annotations
