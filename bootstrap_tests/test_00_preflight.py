@@ -1,4 +1,4 @@
-"""Stage 00: everything that the bootstrap will need is there, before anything is changed."""
+"""Stage 00: all prerequisites of the bootstrap are met, before anything changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RESOLVES = "every-secret-reference-resolves"
 
 
 @criterion(
-    Stage.PREFLIGHT, AC1, title="every tool is there at its pinned version", task=1, budget_s=30
+    Stage.PREFLIGHT, AC1, title="every tool is present in its pinned version", task=1, budget_s=30
 )
 def test_every_tool_is_there_at_its_pinned_version(run: Run, target: Target, wait: Waiter) -> None:
     wait(every_command_present(target))
@@ -54,7 +54,7 @@ def test_every_tool_is_there_at_its_pinned_version(run: Run, target: Target, wai
 @criterion(
     Stage.PREFLIGHT,
     AC1,
-    title="the definition is valid, and clashes with no other cluster's",
+    title="the definition is valid and does not conflict with another cluster's",
     task=1,
     budget_s=30,
 )
@@ -111,7 +111,7 @@ def test_every_machine_config_is_valid(
 @criterion(
     Stage.PREFLIGHT,
     AC1,
-    title="every node that can answer before the bootstrap does, with the definition's own CA",
+    title="every node that can answer before the bootstrap does so, by the definition's CA",
     task=1,
     budget_s=60,
     needs=(Capability.TALOS_API,),
@@ -215,7 +215,7 @@ def test_the_deploy_key_cannot_write_to_the_git_remote(
 
 
 @criterion(
-    Stage.PREFLIGHT, AC3, title="every chart resolves, in exactly its version", task=1, budget_s=120
+    Stage.PREFLIGHT, AC3, title="every chart resolves in exactly its version", task=1, budget_s=120
 )
 def test_every_chart_resolves(helm: Helm, cluster: Cluster, wait: Waiter) -> None:
     wait(every_chart_resolves(helm, cluster))

@@ -1,4 +1,4 @@
-"""Stage 10: etcd is bootstrapped, once, and all machines are well."""
+"""Stage 10: etcd is bootstrapped, once, and all machines are healthy."""
 
 from __future__ import annotations
 

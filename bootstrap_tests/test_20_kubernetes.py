@@ -1,4 +1,4 @@
-"""Stage 20: the Kubernetes API answers at the cluster endpoint, and every node has registered."""
+"""Stage 20: the Kubernetes API answers at the cluster endpoint, and every node is registered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from firstlight.tools.talosctl import Talosctl
 @criterion(
     Stage.KUBERNETES,
     AC2,
-    title="the kubeconfig is generated, private, with the cluster's context",
+    title="the kubeconfig is generated, private, and has the cluster's context",
     task=2,
     budget_s=60,
     needs=(Capability.TALOS_API,),
@@ -85,7 +85,7 @@ def test_every_node_is_registered_under_its_own_name(
 @criterion(
     Stage.KUBERNETES,
     AC1,
-    title="every machine runs its configuration, its link and its clock are as defined",
+    title="every machine runs its configuration, with link and clock as defined",
     task=1,
     budget_s=180,
     needs=(Capability.TALOS_API,),

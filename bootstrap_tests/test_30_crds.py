@@ -1,4 +1,4 @@
-"""Stage 30: secrets and CRDs, before anything that uses them."""
+"""Stage 30: secrets and CRDs are applied, before anything that uses them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CRDS = (
     "gateways.gateway.networking.k8s.io",
     "httproutes.gateway.networking.k8s.io",
 )
-"""The story's seven: what Cilium's operator and the first resources of Flux need on their first attempt."""
+"""The seven CRDs of the story, which Cilium's operator and Flux need on their first attempt."""
 
 
 @criterion(

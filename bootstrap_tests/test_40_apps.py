@@ -1,4 +1,4 @@
-"""Stage 40: Cilium, CoreDNS, Spegel, cert-manager and Flux, in this order, and what each of them makes true."""
+"""Stage 40: Cilium, CoreDNS, Spegel, cert-manager and Flux are installed, in this order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WORKLOADS = {
         for name in ("source", "kustomize", "helm", "notification")
     ),
 }
-"""What each release's pods belong to: the names that its chart gives them."""
+"""The Deployments and DaemonSets of each release, named by its chart."""
 
 BOXES = {
     "cilium": Box.CILIUM,
@@ -51,7 +51,14 @@ BOXES = {
 
 
 @pytest.mark.parametrize("name", WORKLOADS, ids=WORKLOADS)
-@criterion(Stage.APPS, AC3, title="{} is deployed, its pods run", task=4, budget_s=900, boxes=BOXES)
+@criterion(
+    Stage.APPS,
+    AC3,
+    title="{} is deployed and its pods are running",
+    task=4,
+    budget_s=900,
+    boxes=BOXES,
+)
 def test_release_runs(
     name: str, release_installed: Release, helm: Helm, kubernetes: Kubernetes, wait: Waiter
 ) -> None:
@@ -76,7 +83,9 @@ def test_cilium_has_the_clusters_id_and_name(
     wait(config_map_contains(kubernetes, "kube-system", "cilium-config", expected))
 
 
-@criterion(Stage.APPS, AC3, title="Cilium replaces kube-proxy, and none runs", task=7, budget_s=30)
+@criterion(
+    Stage.APPS, AC3, title="Cilium replaces kube-proxy, which does not run", task=7, budget_s=30
+)
 def test_cilium_replaces_kube_proxy(kubernetes: Kubernetes, wait: Waiter) -> None:
     expected = {"kube-proxy-replacement": "true"}
 

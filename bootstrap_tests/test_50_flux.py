@@ -1,4 +1,4 @@
-"""Stage 50: Flux reads the repository with the deploy key, and reconciles the cluster from it."""
+"""Stage 50: Flux reads the repository with the deploy key, and reconciles the cluster."""
 
 from __future__ import annotations
 

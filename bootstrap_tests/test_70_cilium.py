@@ -23,7 +23,7 @@ DATAPATH = (Capability.DATAPATH,)
 @criterion(
     Stage.CILIUM,
     AC6,
-    title="cilium status is well on every node",
+    title="cilium status is OK on every node",
     task=7,
     budget_s=600,
     needs=DATAPATH,

@@ -23,7 +23,7 @@ def printable(raw: str) -> str:
 
 
 def names_text(names: Iterable[str]) -> str:
-    """Return names in alphabetical order on one line, cut short after `NAMED_MAX`; `none` for none."""
+    """Return sorted names on one line, cut short after `NAMED_MAX`; `none` for an empty list."""
     ordered = sorted(names)
     if not ordered:
         return "none"

@@ -1,4 +1,4 @@
-"""Every condition has a test in this folder."""
+"""Every condition has a test in this folder, and actions do not borrow from conditions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+CONDITIONS_PACKAGE = "firstlight.conditions"
 CONDITIONS = Path(__file__).parents[2] / "src" / "firstlight" / "conditions"
 
 
@@ -42,3 +43,15 @@ def test_conditions_are_found() -> None:
 @pytest.mark.parametrize("name", conditions())
 def test_a_condition_has_a_test(name: str) -> None:
     assert name in used_in_tests()
+
+
+def test_actions_borrow_nothing_from_conditions_but_their_type() -> None:
+    """What both need to know lies below them, in `firstlight.tools`."""
+    imported = {
+        node.module
+        for path in (CONDITIONS.parent / "actions").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(CONDITIONS_PACKAGE)
+    }
+
+    assert imported == {f"{CONDITIONS_PACKAGE}.condition"}

@@ -1,6 +1,6 @@
-"""Conditions: what must be true of machines, Kubernetes, releases and Flux; functions that return a `Condition`.
+"""What must become true of machines, Kubernetes, releases and Flux.
 
-This package never changes anything.
+Every condition is a function that returns a `Condition`. This package never changes anything.
 """
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet

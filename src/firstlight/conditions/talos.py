@@ -204,8 +204,8 @@ def machine_config_valid(talosctl: Talosctl, cluster: Cluster, node: Node) -> Co
 def every_talos_service_healthy(talosctl: Talosctl, cluster: Cluster) -> Condition[int]:
     """Wait until all services of every machine run and are healthy; the value counts them.
 
-    A service without a health check only has to run. Every machine lists at least one, or its answer
-    is unreadable (`Talosctl.services`).
+    A service without a health check only has to run. An answer without any service is an error
+    (`Talosctl.services`).
     """
 
     def probe() -> Observation[int]:
