@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 from firstlight.actions.action import Action
@@ -14,8 +13,6 @@ from firstlight.tools.manifests import difference, read_manifests
 from firstlight.tools.objects import Object
 from firstlight.tools.op import OnePassword
 from firstlight.tools.runner import Runner
-
-Manifests = Callable[[], str]
 
 
 def apply_secrets(
@@ -38,7 +35,7 @@ def apply_secrets(
     return Action(
         title="apply the bootstrap secrets",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
-        act=lambda: _apply(kubectl, manifests, what, secret=True),
+        act=lambda: kubectl.apply(manifests(), what, secret=True),
         commands=lambda: (f"op inject <{template.relative_to(cluster.root)} | {apply}",),
     )
 
@@ -58,7 +55,7 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
     return Action(
         title="apply the GitRepository and the Kustomization",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
-        act=lambda: _apply(kubectl, manifests, what, secret=False),
+        act=lambda: kubectl.apply(manifests(), what, secret=False),
         commands=lambda: (
             f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {apply}",
         ),
@@ -71,7 +68,3 @@ def keep_manifest_secrets(runner: Runner, objects: list[Object]) -> None:
         if item.get("kind") == "Secret":
             for field in ("data", "stringData"):
                 runner.mask_secrets(*(str(value) for value in (item.get(field) or {}).values()))
-
-
-def _apply(kubectl: Kubectl, manifests: Manifests, what: str, *, secret: bool) -> None:
-    kubectl.apply(manifests(), what, secret=secret)
