@@ -32,10 +32,13 @@ def apply_secrets(
             injected.append(text)
         return injected[0]
 
+    def act() -> None:
+        kubectl.apply(manifests(), what, secret=True)
+
     return Action(
         title="apply the bootstrap secrets",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
-        act=lambda: kubectl.apply(manifests(), what, secret=True),
+        act=act,
         commands=lambda: (f"op inject <{template.relative_to(cluster.root)} | {apply}",),
     )
 
@@ -52,10 +55,13 @@ def apply_flux_resources(kubectl: Kubectl, kubernetes: Kubernetes, cluster: Clus
     def manifests() -> str:
         return "\n---\n".join(path.read_text() for path in files())
 
+    def act() -> None:
+        kubectl.apply(manifests(), what, secret=False)
+
     return Action(
         title="apply the GitRepository and the Kustomization",
         need=lambda: difference(kubernetes, read_manifests(manifests(), what)),
-        act=lambda: kubectl.apply(manifests(), what, secret=False),
+        act=act,
         commands=lambda: (
             f"cat {' '.join(str(path.relative_to(cluster.root)) for path in files())} | {apply}",
         ),
