@@ -1,4 +1,4 @@
-"""Collects diagnostics once a run has failed, and reports what came of it."""
+"""Collect diagnostics once a run has failed, and report the archive."""
 
 from __future__ import annotations
 

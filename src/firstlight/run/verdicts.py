@@ -1,4 +1,4 @@
-"""Verdicts: what became of each criterion, as a fold over the events of the run."""
+"""Verdicts: the result of each criterion, as a fold over the events of the run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CriterionRecord:
         skipped: Whether its action was found not to be needed.
         attempts: How many checks its longest wait took.
         last: What was seen last.
-        failure: The first failure, None as long as there is none.
+        failure: The first failure, None if nothing failed so far.
         left: Why it was left, None if it was not.
     """
 

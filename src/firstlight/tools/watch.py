@@ -14,7 +14,7 @@ class ListWatch:
         self._kind = kind
         self._namespace = namespace
         self._listed: tuple[str, str, str] = ("", "", "")
-        """Resource version, labels and name of the last list; without a version there is none."""
+        """Resource version, labels and name of the last list; all empty before the first."""
 
     def items(self, *, labels: str = "", name: str = "") -> list[Object]:
         """Return the selected objects, all by default.
