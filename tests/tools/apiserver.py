@@ -156,6 +156,14 @@ def silent(handler: Handler) -> None:
     handler.chunk("")
 
 
+def dripping(handler: Handler) -> None:
+    """Answer a watch with one byte at a time and never end a line."""
+    handler.begin_stream()
+    while not handler.server.api.released.wait(0.05):
+        handler.chunk(" ")
+    handler.chunk("")
+
+
 def mute(handler: Handler) -> None:
     """Accept the request and never answer."""
     handler.server.api.released.wait(5)

@@ -28,6 +28,7 @@ from firstlight.tools.watch import ListWatch
 from tests.tools.apiserver import (
     ApiServer,
     broken,
+    dripping,
     ended,
     event,
     mute,
@@ -332,9 +333,12 @@ def test_a_watch_returns_at_the_first_change(api: ApiServer, kubernetes: Kuberne
     assert time.monotonic() - started < 5
 
 
-def test_a_silent_watch_ends_at_its_time_limit(api: ApiServer, kubernetes: Kubernetes):
+@pytest.mark.parametrize("how", [silent, dripping], ids=["silent", "dripping"])
+def test_a_watch_without_events_ends_at_its_time_limit(
+    api: ApiServer, kubernetes: Kubernetes, how: Any
+):
     api.hold(NODES, thing("a"))
-    api.special["watch"] = silent
+    api.special["watch"] = how
     view = ListWatch(kubernetes, NODES)
     view.items()
 

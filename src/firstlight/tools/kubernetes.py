@@ -7,6 +7,7 @@ report can be repeated by hand.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -117,14 +118,14 @@ class Kubernetes:
 
         def request(
             *, watch: bool, resource_version: str, timeout_seconds: int, **_: object
-        ) -> urllib3.BaseHTTPResponse:
+        ) -> _Bounded:
             query = {
                 "watch": str(int(watch)),
                 "resourceVersion": resource_version,
                 "timeoutSeconds": str(timeout_seconds),
                 **selection,
             }
-            return self._open(path, query, timeout_s=longest_s)
+            return _Bounded(self._open(path, query, timeout_s=longest_s), longest_s)
 
         watch: Any = Watch()  # type: ignore[no-untyped-call]
         events = watch.stream(
@@ -236,6 +237,27 @@ class Kubernetes:
             self._client = connect(self._kubeconfig, self._context)
             self._stamp = stamp
         return self._client
+
+
+class _Bounded:
+    """A response whose stream ends at a deadline, however slowly its bytes arrive.
+
+    The client's time limit starts again with every read, and its Watch waits for the end of a line.
+    """
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, longest_s: float) -> None:
+        self._response = response
+        self._deadline = time.monotonic() + longest_s
+        self.status = response.status
+        self.close = response.close
+        self.release_conn = response.release_conn
+
+    def stream(self, amt: int | None, *, decode_content: bool) -> Iterator[bytes]:
+        """Yield what arrives before the deadline."""
+        for segment in self._response.stream(amt, decode_content=decode_content):
+            yield segment
+            if time.monotonic() >= self._deadline:
+                return
 
 
 def _selection(labels: str, name: str) -> dict[str, str]:
