@@ -1,4 +1,4 @@
-"""Table of contents: which plugins make up firstlight's pytest side. All of them are inert without --cluster."""
+"""The pytest plugins that make up firstlight; all of them are inert without --cluster."""
 
 pytest_plugins = (
     "fixtures.options",

@@ -45,8 +45,8 @@ class SystemClock:
 class SteadyClock(SystemClock):
     """The machine's clocks, except that the wall clock is read once and then only runs.
 
-    It stamps the events of one run: an operator or NTP may set the machine's clock in the meantime, and
-    no span may change because of that.
+    It stamps the events of one run: an operator or NTP may set the machine's clock in the meantime,
+    and no span may change because of that.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class SteadyClock(SystemClock):
         self._uptime = Uptime.now()
 
     def now(self) -> datetime:
-        """Return what the wall clock would show if it had not been set since."""
+        """Return the wall clock time, ignoring clock changes since the start."""
         return self._started + timedelta(seconds=Uptime.now().seconds - self._uptime.seconds)
 
 

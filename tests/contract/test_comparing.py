@@ -28,7 +28,7 @@ SAME = {
         "read tcp 127.27.3.11:59999->127.27.3.11:50000",
     ),
     "what etcd has written": (
-        "0f1e2d3c4b5a6978   21 MB   8.4 MB (40.00%)   0f1e2d3c4b5a6978   162   2   162   false   3.6.6",
+        "0f1e2d3c4b5a6978   21 MB   8.4 MB (40.00%)   0f1e2d3c4b5a6978   162   2   162   false   3.6.6",  # noqa: E501 - a line that talosctl printed
         "0f1e2d3c4b5a6970   900 kB   80 B (0.01%)   0f1e2d3c4b5a6971   1   12   1   false   3.6.6",
     ),
     "how often a resource has changed": (

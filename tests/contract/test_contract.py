@@ -1,4 +1,4 @@
-"""What real machines answered once, the simulated machines answer now: exit codes, gRPC status codes and texts."""
+"""The simulated machines answer as real ones did: exit codes, gRPC status codes and texts."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ def test_a_simulated_machine_answers_as_a_real_one_did(state: str, call: str, si
     comparison = compare(f"{state}/{call}", REAL[state][call], simulated[state][call])
 
     assert not comparison.unexplained, (
-        f"talosctl {call} in state {state} is answered otherwise than by real machines:\n{comparison.diff}\n"
-        "Mend lab/simulated/machines; a difference that must stay goes into lab/contract/differences.yaml with its reason."
+        f"talosctl {call} in state {state} is answered differently than by real machines:\n"
+        f"{comparison.diff}\n"
+        "Fix lab/simulated/machines; a difference that must stay belongs in "
+        "lab/contract/differences.yaml, with its reason."
     )
 
 
