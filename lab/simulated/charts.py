@@ -41,7 +41,7 @@ def package(paths: LabPaths, folders: list[Path], environment: Mapping[str, str]
     """Package the charts and their index into the lab; report whether anything changed.
 
     Raises:
-        TargetError: The CRDs that set-up assembles are missing.
+        TargetError: The CRDs that setup assembles are missing.
         ToolFailed: helm refused a chart.
     """
     crds = sorted((paths.tool_charts / FLUX_CRDS / "files").glob("*.yaml"))

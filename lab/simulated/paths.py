@@ -141,7 +141,7 @@ class LabPaths:
 
     @property
     def tool_charts(self) -> Path:
-        """The charts that set-up assembles from CRDs."""
+        """The charts that setup assembles from CRDs."""
         return self.checkout / ".tools" / "charts"
 
 

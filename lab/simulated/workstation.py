@@ -156,7 +156,7 @@ def register(keys_file: Path, title: str, public: str, *, read_only: bool) -> No
 
 
 def require_tools(paths: LabPaths, names: Sequence[str]) -> None:
-    """Check that set-up has installed these tools, and that git is installed.
+    """Check that setup has installed these tools, and that git is installed.
 
     Raises:
         ToolMissing: A tool is missing.

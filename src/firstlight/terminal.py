@@ -1,4 +1,4 @@
-"""Write to a terminal or a log, for the run's display and for the set-up of tools.
+"""Write to a terminal or a log, for the run's display and for the setup of tools.
 
 Output must never stop the work that it describes: when the stream goes away, writing falls silent.
 """

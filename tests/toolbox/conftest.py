@@ -95,7 +95,7 @@ esac
 
 @dataclass
 class Workshop:
-    """The checkout, its cache, the output of set-up, and the calls of Go."""
+    """The checkout, its cache, the output of setup, and the calls of Go."""
 
     paths: ToolboxPaths
     environ: dict[str, str]

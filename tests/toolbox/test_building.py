@@ -1,4 +1,4 @@
-"""A program exists completely or not at all, and set-up does no more than necessary."""
+"""A program exists completely or not at all, and setup does no more than necessary."""
 
 import os
 import re

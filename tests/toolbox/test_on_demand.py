@@ -1,4 +1,4 @@
-"""Single tools are built on demand, and set-up does not touch them."""
+"""Single tools are built on demand, and setup does not touch them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ binary = "chisel-server"
 
 @pytest.fixture
 def extended(workshop):
-    """Return the checkout with two more tools, which set-up does not build."""
+    """Return the checkout with two more tools, which setup does not build."""
     versions = workshop.paths.versions
     versions.write_text(versions.read_text() + EXTRA)
     return workshop
@@ -116,7 +116,7 @@ def test_set_up_neither_builds_nor_removes_an_on_demand_tool(extended):
 def test_an_unpinned_tool_is_refused_and_the_available_ones_are_listed(extended):
     with pytest.raises(
         FirstlightError,
-        match=r"cannot bring plain: versions\.toml pins no such tool\n  beyond set-up  plane, saw",
+        match=r"cannot bring plain: versions\.toml pins no such tool\n  beyond setup  plane, saw",
     ):
         brought(extended, "plane", "plain")
 

@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(
     not all((TOOLS / tool).exists() for tool in ("talosctl", "sops")),
-    reason="set-up has not built talosctl and sops yet (./task tools)",
+    reason="setup has not built talosctl and sops yet (./task tools)",
 )
 
 

@@ -40,7 +40,7 @@ def assemble(
         list(pin.files), module=module, go=go, environ=environ, display=display
     )
     chart = paths.charts / pin.name
-    # Set-up holds the lock, so leftovers belong to a process that is gone.
+    # Setup holds the lock, so leftovers belong to a process that is gone.
     partial = paths.charts / f".{pin.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     if pin.whole:

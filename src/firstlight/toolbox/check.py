@@ -31,7 +31,7 @@ class Checked(NamedTuple):
 
 
 def check(checkout: Path) -> list[Checked]:
-    """Ask every tool in `.tools/bin` for its version; set-up only trusts its stamp."""
+    """Ask every tool in `.tools/bin` for its version; setup only trusts its stamp."""
     paths = ToolboxPaths(root=checkout, cache=ToolboxPaths.of_this_checkout().cache)
     pins = load_pins(paths.versions).usual()
     with ThreadPoolExecutor(_WORKERS) as workers:

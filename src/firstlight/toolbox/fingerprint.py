@@ -1,6 +1,6 @@
-"""Detect changes: a digest of all inputs names each build, and a stamp marks a complete set-up.
+"""Detect changes: a digest of all inputs names each build, and a stamp marks a complete setup.
 
-So a build from other inputs is never used, and a set-up with nothing to do ends at once.
+So a build from other inputs is never used, and a setup with nothing to do ends at once.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def _input_files(build: Build, paths: ToolboxPaths) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Sizes and times of set-up's input files, and the times of its source folders."""
+    """Sizes and times of setup's input files, and the times of its source folders."""
 
     files: Mapping[str, list[int]]
     folders: Mapping[str, int]
 
 
 def is_fresh(paths: ToolboxPaths) -> bool:
-    """Report whether nothing has changed since the last complete set-up."""
+    """Report whether nothing has changed since the last complete setup."""
     try:
         stamp = json.loads(paths.stamp.read_text())
         if stamp["format"] != _STAMP_FORMAT or stamp["root"] != str(paths.root):
@@ -94,13 +94,13 @@ def is_fresh(paths: ToolboxPaths) -> bool:
         files = {path: _state(Path(path)) for path in stamp["files"]}
         folders = {folder: _newest(Path(folder)) for folder in stamp["folders"]}
     except (OSError, ValueError, KeyError, TypeError):
-        # No stamp, or not ours: a full set-up writes a good one.
+        # No stamp, or not ours: a full setup writes a good one.
         return False
     return bool(files == stamp["files"] and folders == stamp["folders"])
 
 
 def read_inputs(pins: Pins, paths: ToolboxPaths) -> Inputs:
-    """Return the state of all inputs, taken before set-up so that later changes are noticed."""
+    """Return the state of all inputs, taken before setup so that later changes are noticed."""
     files = {
         paths.versions,
         *(file for build in pins.builds.values() for file in _input_files(build, paths)),

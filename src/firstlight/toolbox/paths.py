@@ -46,7 +46,7 @@ class ToolboxPaths:
 
     @property
     def stamp(self) -> Path:
-        """The record of the last complete set-up."""
+        """The record of the last complete setup."""
         return self.root / ".tools" / "stamp.json"
 
     @property

@@ -26,7 +26,7 @@ class Build:
         sources: Folders of this checkout that belong to the build.
         placeholders: Module -> file to add to a copy of that module.
         tags: Go's build tags.
-        on_demand: Whether set-up skips it.
+        on_demand: Whether setup skips it.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Pins:
         return tuple(tool for tool in self.tools.values() if tool.build == build)
 
     def usual(self) -> Pins:
-        """Return the pins for set-up: all but what is built on demand."""
+        """Return the pins for setup: all but what is built on demand."""
         builds = {name: build for name, build in self.builds.items() if not build.on_demand}
         tools = {
             name: tool

@@ -1,4 +1,4 @@
-"""Show the progress of set-up: a live bar in a terminal, a few plain lines elsewhere."""
+"""Show the progress of setup: a live bar in a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REDRAW_S = 0.1
 
 
 class Display(Protocol):
-    """Shows the progress of set-up, step by step."""
+    """Shows the progress of setup, step by step."""
 
     def say(self, line: str) -> None:
         """Show a line that stays."""

@@ -40,7 +40,7 @@ class _Wanted:
 def lock_graphs(
     pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> None:
-    """Set each go.mod to the pinned versions, and reduce go.sum to the hashes that set-up needs.
+    """Set each go.mod to the pinned versions, and reduce go.sum to the hashes that setup needs.
 
     Raises:
         FirstlightError: The versions do not fit together, or a hash cannot be trusted.

@@ -59,7 +59,7 @@ def bring(
     environ: Mapping[str, str],
     display: Display,
 ) -> None:
-    """Put single tools in `.tools/bin`, including those that set-up does not build.
+    """Put single tools in `.tools/bin`, including those that setup does not build.
 
     Raises:
         FirstlightError: A tool is unknown, or its build failed.
@@ -70,7 +70,7 @@ def bring(
         extra = sorted(pins.tools.keys() - pins.usual().tools.keys())
         raise FirstlightError(
             f"cannot bring {', '.join(unknown)}: versions.toml pins no such tool\n"
-            f"  beyond set-up  {', '.join(extra)}"
+            f"  beyond setup  {', '.join(extra)}"
         )
     with _setup_lock(paths, display):
         found, failures = _provide(pins, paths, environ, display, names=names)

@@ -33,7 +33,7 @@ _NOT_OURS = (
     "GODEBUG",
     "GOENV_VERSION",
 )
-"""Variables with which a machine's own Go set-up would change what is built, or with which Go."""
+"""Variables with which a machine's own Go setup would change what is built, or with which Go."""
 
 
 def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
