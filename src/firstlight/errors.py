@@ -178,42 +178,26 @@ class NotReady(FirstlightError):
         attempts: int,
         rows: Iterable[Row | str] = (),
     ) -> None:
-        super().__init__(
-            f"cannot confirm {condition}: not so within {budget_s:.0f} s\n"
-            f"  last seen {last} (after {elapsed_s:.1f} s, {attempts} attempts)",
-            rows=rows,
-        )
         self.condition = condition
         self.last = last
         self.elapsed_s = elapsed_s
         self.budget_s = budget_s
         self.attempts = attempts
+        super().__init__(f"cannot confirm {condition}: {self._reason()}", rows=rows)
+
+    def _reason(self) -> str:
+        return (
+            f"not so within {self.budget_s:.0f} s\n"
+            f"  last seen {self.last} (after {self.elapsed_s:.1f} s, {self.attempts} attempts)"
+        )
 
 
 class Unsatisfiable(NotReady):
     """A condition can no longer become true, so waiting on would only hide the reason."""
 
-    def __init__(
-        self,
-        condition: str,
-        *,
-        last: str,
-        elapsed_s: float,
-        budget_s: float,
-        attempts: int,
-        rows: Iterable[Row | str] = (),
-    ) -> None:
-        super().__init__(
-            condition,
-            last=last,
-            elapsed_s=elapsed_s,
-            budget_s=budget_s,
-            attempts=attempts,
-            rows=rows,
-        )
-        self.message = (
-            f"cannot confirm {condition}: waiting longer will not help\n"
-            f"  last seen {last} (after {elapsed_s:.1f} s)"
+    def _reason(self) -> str:
+        return (
+            f"waiting longer will not help\n  last seen {self.last} (after {self.elapsed_s:.1f} s)"
         )
 
 
