@@ -73,7 +73,7 @@ class Instant:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Subscribe before and after the journal, once the first criterion has opened it."""
+    """Subscribe before and after the journal, which the run has opened by now."""
     run = item.config.stash.get(RUN, None)
     info = describe(item)
     if run is not None and info is not None:

@@ -111,26 +111,43 @@ def test_each_returns_every_value_in_order_after_one_check_of_each():
     assert fake.clock.pauses == []
 
 
+def first_checked_together(*conditions: Condition[str]) -> dict[int, Condition[str]]:
+    """Return conditions whose first checks all happen at the same time."""
+    together = threading.Barrier(len(conditions), timeout=60)
+
+    def meeting(condition: Condition[str]) -> Condition[str]:
+        checked: list[bool] = []
+
+        def probe() -> Observation[str]:
+            if not checked:
+                checked.append(True)
+                together.wait()
+            return condition.probe()
+
+        return Condition(condition.title, probe)
+
+    return dict(enumerate(map(meeting, conditions)))
+
+
 def test_each_waits_with_what_is_left_of_the_budget():
     fake = started()
-    first_checked = threading.Event()
-    first, second = from_(20, fake.clock, "one"), from_(1000, fake.clock, "two")
-
-    def check_first() -> Observation[str]:
-        first_checked.set()
-        return first.probe()
-
-    def check_second() -> Observation[str]:
-        first_checked.wait(60)
-        return second.probe()
+    conditions = from_(20, fake.clock, "one"), from_(1000, fake.clock, "two")
 
     with pytest.raises(NotReady, match="cannot confirm two to be on") as caught:
-        Waiter(fake.run).each(
-            {1: Condition(first.title, check_first), 2: Condition(second.title, check_second)}
-        )
+        Waiter(fake.run).each(first_checked_together(*conditions))
 
     assert 0 < caught.value.budget_s <= 10
     assert fake.clock.seconds == pytest.approx(BUDGET_S)
+
+
+def test_each_checks_the_rest_again_after_a_wait():
+    fake = started()
+    conditions = from_(20, fake.clock, "one"), from_(10, fake.clock, "two")
+
+    Waiter(fake.run).each(first_checked_together(*conditions))
+
+    assert [event.seen for event in fake.of(Observed)] == ["one is off", "one is on", "two is on"]
+    assert waits(fake)[-1] == ("two to be on", True, 1)
 
 
 def test_each_retries_a_check_that_failed_temporarily():
