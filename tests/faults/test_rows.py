@@ -1,4 +1,4 @@
-"""Every row of the failure catalogue is reproduced by a test, or rows.yaml explains why not."""
+"""The first 70 rows of the failure catalogue are reproduced, or rows.yaml explains why not."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_no_row_is_both_reproduced_and_explained():
 def test_the_documentation_has_the_number_of_reproduced_rows():
     runs = len(in_runs())
     sentence = (
-        f"**{len(reproduced())} of the {len(CATALOGUE)} rows in the failure catalogue** "
-        f"are reproduced: {runs} in runs, and {len(reproduced()) - runs} in definitions"
+        f"**{len(reproduced())} of the first {len(CATALOGUE)} rows in the failure catalogue** "
+        f"(FL-001 to FL-{len(CATALOGUE):03}) are reproduced: {runs} in runs, and {len(reproduced()) - runs} in definitions"
     )
 
     assert sentence in (HERE.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
