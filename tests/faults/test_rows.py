@@ -71,7 +71,8 @@ def test_the_documentation_has_the_number_of_reproduced_rows():
     runs = len(in_runs())
     sentence = (
         f"**{len(reproduced())} of the first {len(CATALOGUE)} rows in the failure catalogue** "
-        f"(FL-001 to FL-{len(CATALOGUE):03}) are reproduced: {runs} in runs, and {len(reproduced()) - runs} in definitions"
+        f"(FL-001 to FL-{len(CATALOGUE):03}) are reproduced: {runs} in runs, "
+        f"and {len(reproduced()) - runs} in definitions"
     )
 
     assert sentence in (HERE.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
