@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TypeVar
 
 from firstlight.actions import Action
@@ -101,7 +100,7 @@ class Performer:
     def _act(self, action: Action, reason: str) -> None:
         run = self.run
         run.bus.emit(ActionBegun(run.current, action.title, run.mask(reason)))
-        started = time.monotonic()
+        started = run.clock.monotonic()
         try:
             detail = action.act() or ""
         except BaseException as error:
@@ -112,7 +111,7 @@ class Performer:
 
     def _acted(self, action: Action, started: float, *, ok: bool, detail: str) -> None:
         run = self.run
-        elapsed_s = time.monotonic() - started
+        elapsed_s = run.clock.monotonic() - started
         run.bus.emit(
             ActionEnded(
                 run.current, action.title, ok=ok, elapsed_s=elapsed_s, detail=run.mask(detail)
