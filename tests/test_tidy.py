@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import io
 import os
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import grimp
 import pytest
 import yaml
 from pytest_html.basereport import BaseReport
@@ -574,3 +576,14 @@ def test_the_list_finds_archaic_words_and_no_others(sentence: str, words: list[s
 
 def test_documents_docstrings_and_messages_are_plain_english() -> None:
     assert archaic_words() == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Imports for types alone count too: a reader follows them as well."""
+    graph = grimp.build_graph("firstlight", "fixtures", "lab", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+    # Raises CycleError, which names the modules of a cycle.
+    order = tuple(graphlib.TopologicalSorter(imports).static_order())
+
+    assert len(order) == len(imports) > 100

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from firstlight.definition import document, network, schema
+from firstlight.definition import addresses, document, schema
 from firstlight.definition.model import Node, Role
 
 if TYPE_CHECKING:
@@ -103,10 +103,10 @@ def read_inventory(root: Path, path: Path, findings: Findings) -> Inventory | No
         endpoint_host=_endpoint_host(path, data["endpoint"], findings),
         talos_version=data["talosVersion"],
         kubernetes_version=data["kubernetesVersion"],
-        pod_networks=network.read_networks(
+        pod_networks=addresses.read_networks(
             path, "clusterPodNets", data, _DEFAULT_POD_NETWORK, findings
         ),
-        service_networks=network.read_networks(
+        service_networks=addresses.read_networks(
             path, "clusterSvcNets", data, _DEFAULT_SERVICE_NETWORK, findings
         ),
         nodes=tuple(node for node in nodes if node is not None),
@@ -172,9 +172,9 @@ def _node(
     # As talhelper does: a setting of the node replaces that of its group, except for patches.
     merged = {**group, **{key: value for key, value in own.items() if value not in ([], {}, "")}}
     field = f"nodes[{index}]"
-    address = network.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
+    address = addresses.read_address(path, f"{field}.ipAddress", own["ipAddress"], findings)
     _check_hostname(path, f"{field}.hostname", own["hostname"], findings)
-    network.check_routing(path, field, {"nameservers": merged.get("nameservers", [])}, findings)
+    addresses.check_routing(path, field, {"nameservers": merged.get("nameservers", [])}, findings)
     interfaces = merged.get("networkInterfaces", [])
     links = list(_links(path, f"{field}.networkInterfaces", interfaces, findings))
     if address is None:
@@ -221,7 +221,7 @@ def _links(
             for number, vlan in enumerate(interface.get("vlans", []))
         ]
         for part_field, part_name, part in parts:
-            network.check_routing(path, part_field, part, findings)
+            addresses.check_routing(path, part_field, part, findings)
             yield _Link(
                 field=part_field,
                 name=part_name,
@@ -229,5 +229,5 @@ def _links(
                 mtu=part.get("mtu", interface.get("mtu", 0)),
                 bond_mode=interface.get("bond", {}).get("mode", ""),
                 vip=part.get("vip", {}).get("ip", ""),
-                addresses=network.read_interfaces(path, part_field, part, findings),
+                addresses=addresses.read_interfaces(path, part_field, part, findings),
             )
