@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight.checklist import Capability
+from firstlight.checklist import Capability, Stage
 from firstlight.clock import SystemClock
 from firstlight.definition import load
 from firstlight.diagnostics import Collected, FailedCriterion, Failure, collect
@@ -112,7 +112,7 @@ class Workstation:
         )
         return Failure(
             "0123456789ab",
-            stage,
+            Stage(stage),
             (FailedCriterion("a-criterion", "a criterion", needs, said),),
             load(CHECKOUT, "infra"),
             target,

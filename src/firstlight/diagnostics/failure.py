@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstlight.checklist import Capability
+from firstlight.checklist import Capability, Stage
 from firstlight.definition.model import Cluster, Node
 from firstlight.target import Target
 
@@ -37,14 +37,14 @@ class Failure:
 
     Attributes:
         run_id: The run's id.
-        stage: The stage's key, such as `40-apps`.
+        stage: The stage.
         criteria: The failed criteria, in order.
         cluster: The target's copy of the definition.
         target: Where it failed.
     """
 
     run_id: str
-    stage: str
+    stage: Stage
     criteria: tuple[FailedCriterion, ...]
     cluster: Cluster
     target: Target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from firstlight.checklist import Stage
 from firstlight.diagnostics import cilium, flux, helm, kubernetes, record, talos
 from firstlight.diagnostics.archive import Entries, Omitted
 from firstlight.diagnostics.deadline import Deadline
@@ -11,16 +12,16 @@ from firstlight.diagnostics.failure import Failure
 
 Subject = Callable[[Failure, Deadline], Entries]
 
-SUBJECTS: dict[str, tuple[Subject, ...]] = {
-    "00-preflight": (),
-    "10-talos": (talos.machines,),
-    "20-kubernetes": (talos.machines, kubernetes.objects),
-    "30-crds": (kubernetes.crds, helm.releases, kubernetes.events),
-    "40-apps": (kubernetes.objects, helm.releases),
-    "50-flux": (flux.objects, kubernetes.objects),
-    "60-flux-health": (flux.objects, kubernetes.objects, helm.releases),
-    "70-cilium": (cilium.status, kubernetes.objects),
-    "90-timing": (),
+SUBJECTS: dict[Stage, tuple[Subject, ...]] = {
+    Stage.PREFLIGHT: (),
+    Stage.TALOS: (talos.machines,),
+    Stage.KUBERNETES: (talos.machines, kubernetes.objects),
+    Stage.CRDS: (kubernetes.crds, helm.releases, kubernetes.events),
+    Stage.APPS: (kubernetes.objects, helm.releases),
+    Stage.FLUX: (flux.objects, kubernetes.objects),
+    Stage.FLUX_HEALTH: (flux.objects, kubernetes.objects, helm.releases),
+    Stage.CILIUM: (cilium.status, kubernetes.objects),
+    Stage.TIMING: (),
 }
 """Nothing else needs collecting: errors of 1Password, sops or a registry already say it all."""
 

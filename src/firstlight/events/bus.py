@@ -25,11 +25,11 @@ class Bus:
         self._emitting = threading.RLock()
 
     def add(self, listener: Listener) -> None:
-        """Pass every further event to this listener, after the listeners that were added before."""
+        """Pass every later event to this listener, after the listeners that were added before it."""
         self._listeners.append(listener)
 
     def add_first(self, listener: Listener) -> None:
-        """Pass every further event to this listener, before all others."""
+        """Pass every later event to this listener, before all others."""
         self._listeners.insert(0, listener)
 
     def emit(self, event: Event) -> None:

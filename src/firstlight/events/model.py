@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from firstlight.checklist import CriterionInfo
+from firstlight.checklist import CriterionInfo, Stage
 
 
 class Verdict(StrEnum):
@@ -273,7 +273,7 @@ class CriterionEnded:
 class DiagnosticsBegun:
     """The run failed, and diagnostics are being collected, for at most so many seconds."""
 
-    stage: str
+    stage: Stage
     longest_s: float
 
 
