@@ -71,7 +71,7 @@ def require_clean_host(mounts: Path = Path("/proc/mounts")) -> str:
         return f"{root} cannot be checked without root"
     if foreign := [name for name in programs if name.startswith("cil_")]:
         raise TargetError(
-            "cannot go on: Cilium's programs are attached to this computer's own control group "
+            "cannot continue: Cilium's programs are attached to this computer's own control group "
             f"{root}: {', '.join(foreign)}",
             next_step="./task docker:down CLUSTER=<cluster> removes the agents; then remove the "
             "links under /sys/fs/bpf/cilium/socketlb/links/cgroup",

@@ -98,7 +98,7 @@ def engine_of(paths: LabPaths, *, was_used: bool) -> Engine | None:
         seen = "no container engine answers"
     if found is None and was_used:
         raise TargetError(
-            f"cannot end the lab of {paths.cluster}: {seen}, and its containers run in an engine",
+            f"cannot end the lab of {paths.cluster}: its containers run in an engine, but {seen}",
             next_step=f"start Docker, then ./task {paths.target}:down CLUSTER={paths.cluster}",
         )
     return found

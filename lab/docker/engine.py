@@ -124,13 +124,13 @@ def ask(environment: Mapping[str, str], *, is_ours: bool) -> Engine | None:
     version = str(server.get("Version", "?"))
     if api < API_MIN:
         raise TargetError(
-            f"cannot use Docker Engine {version}: its API is {server['ApiVersion']}, containers "
-            f"with a control group namespace need {'.'.join(map(str, API_MIN))}",
+            f"cannot use Docker Engine {version}: its API is {server['ApiVersion']}, but "
+            f"containers with a control group namespace need {'.'.join(map(str, API_MIN))}",
             next_step="install Docker Engine 20.10 or later",
         )
     if server.get("Os") != "linux":
         raise TargetError(
-            f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, and Talos "
-            "is Linux"
+            f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, but Talos "
+            "needs Linux"
         )
     return Engine(environment, version, is_ours=is_ours)

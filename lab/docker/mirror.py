@@ -199,7 +199,7 @@ def connectivity(pins: Pins) -> dict[str, Any]:
     """Return how Cilium's connectivity test runs on mirrored images.
 
     Returns:
-        The CLI's flags, and for each thing that this target lacks, in the CLI's words, the reason.
+        The CLI's flags, and the reason for each thing that this target lacks, by the CLI's words.
     """
     flags = {
         "--curl-image": pins.images["client"],

@@ -75,8 +75,8 @@ def require_startable(paths: LabPaths, host: Host, environ: dict[str, str]) -> N
         raise TargetError(
             "cannot find a container engine: none answers "
             f"({environ.get('DOCKER_HOST') or 'unix:///var/run/docker.sock'}), and {reason}",
-            next_step="start Docker (20.10 or later) and give this user access; or as root install "
-            "dockerd, containerd and runc (Debian: docker.io)",
+            next_step="start Docker (20.10 or later) and give this user access; or, as root, "
+            "install dockerd, containerd and runc (Debian: docker.io)",
         )
     if len(str(_socket(paths))) > _SOCKET_CHARS_MAX:
         raise TargetError(

@@ -107,8 +107,8 @@ def _require_endpoint(cluster: Cluster, control_planes: int) -> None:
     # plane nodes.
     if control_planes < 2:  # noqa: PLR2004 - kind needs two for a load balancer
         raise TargetError(
-            f"cannot make {cluster.name} with kind: with {control_planes} control plane node its "
-            f"endpoint {cluster.vip} has no address of its own",
+            f"cannot create {cluster.name} with kind: with {control_planes} control plane node, "
+            f"the endpoint {cluster.vip} has no address of its own",
             next_step="use the docker target, whose machines share a real VIP",
         )
 

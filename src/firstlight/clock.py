@@ -77,9 +77,9 @@ class Uptime:
         return cls(_boot(), time.clock_gettime(clock))
 
     def before(self, moment: datetime, current: Uptime) -> datetime | None:
-        """Return when this was, by a wall clock that shows `moment` at `current`.
+        """Return the time of this uptime, by a wall clock that shows `moment` at `current`.
 
-        Returns None if it was in another boot.
+        Return None if the two are from different boots.
         """
         if not self.boot or self.boot != current.boot:
             return None

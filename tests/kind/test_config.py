@@ -99,7 +99,7 @@ def test_a_single_control_plane_node_is_refused(cluster: Cluster) -> None:
 
     with pytest.raises(
         TargetError,
-        match=r"with 1 control plane node its endpoint 10\.25\.11\.10 has no address of its own",
+        match=r"with 1 control plane node, the endpoint 10\.25\.11\.10 has no address of its own",
     ):
         kind_config(small, "firstlight-infra", ADDRESSES)
 

@@ -31,7 +31,7 @@ _TEXT_FILES = {*_YAML_FILES, ".env", ".txt", ""}
 
 
 def read_references(root: Path, path: Path, findings: Findings) -> tuple[SecretReference, ...]:
-    """Return every op:// reference of a template, and add a problem for each incomplete one."""
+    """Return every op:// reference of a template, and add a finding for each incomplete one."""
     text = document.read_text(root, path, findings)
     references = []
     # `op inject` also replaces references in comments, so every line counts.
@@ -88,7 +88,7 @@ def check_bootstrap_secrets(root: Path, path: Path, sync: FluxSync, findings: Fi
 
 
 def check_secrets(root: Path, config: sops.SopsConfig, findings: Findings) -> None:
-    """Add a problem for every plain secret below clusters/ and bootstrap/."""
+    """Add a finding for every unencrypted secret under clusters/ and bootstrap/."""
     for folder in ("clusters", "bootstrap"):
         for path in document.files_below(root, Path(folder)):
             if path.suffix in _TEXT_FILES:
@@ -96,7 +96,7 @@ def check_secrets(root: Path, config: sops.SopsConfig, findings: Findings) -> No
 
 
 def check_file(root: Path, path: Path, config: sops.SopsConfig, findings: Findings) -> None:
-    """Add a problem for every plain secret of one file."""
+    """Add a finding for every unencrypted secret in one file."""
     raw = _read(root, path)
     _check_private_key(path, raw, findings)
     # .sops.yaml matches *.sops.yaml too, but holds only public keys.

@@ -55,7 +55,7 @@ class LiveDisplay:
             self._output.update(map(_styled, lines_for(stamped.event, self._state, self._glyphs)))
 
     def tick(self) -> None:
-        """Redraw: elapsed time goes on between events."""
+        """Redraw: elapsed time keeps counting between events."""
         with self._lock:
             self._output.update()
 

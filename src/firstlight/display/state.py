@@ -27,8 +27,8 @@ from firstlight.formatting import budget_text, duration_text
 class DisplayState:
     """What the run is doing now.
 
-    Attributes named `*_s` are moments of the display's clock, so elapsed time goes on between
-    events; budgets are in seconds.
+    Attributes named `*_s` are moments of the display's clock, so elapsed time keeps counting
+    between events; budgets are in seconds.
     """
 
     run: RunStarted | None = None
@@ -69,7 +69,7 @@ class DisplayState:
         )
 
     def doing(self, now_s: float) -> tuple[bool, str]:
-        """Return whether the run waits (or else acts), and for what, what it saw, and how long."""
+        """Return whether the run waits (otherwise, it acts), and a line that describes it."""
         seen = f": last seen {self.last_seen}" if self.last_seen else ""
         if self.condition:
             budget = f" of {budget_text(self.wait_budget_s)}" if self.wait_budget_s else ""

@@ -25,7 +25,7 @@ class Bus:
         self._emitting = threading.RLock()
 
     def add(self, listener: Listener) -> None:
-        """Pass every later event to this listener, after the listeners that were added before it."""
+        """Pass every later event to this listener, after the listeners added before it."""
         self._listeners.append(listener)
 
     def add_first(self, listener: Listener) -> None:

@@ -76,7 +76,7 @@ class BootstrapRecord:
             self.was_bootstrapped = True
 
     def take(self, at: datetime, event: Event) -> None:
-        """Add one event of the bootstrap that is on record."""
+        """Add one event of the recorded bootstrap."""
         match event:
             case ActionBegun():
                 self.first_action_at = self.first_action_at or at

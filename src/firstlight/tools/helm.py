@@ -241,7 +241,7 @@ def parse_values(text: str) -> dict[str, Any]:
     """Read `helm get values --output json`, which is `null` for a release without values.
 
     Raises:
-        Unreadable: It is something else.
+        Unreadable: The text is neither a mapping nor `null`.
     """
     values = read_json(text, "the values of a release") or {}
     if not isinstance(values, dict):

@@ -32,7 +32,7 @@ _PREFIX = struct.Struct("!BI")
 
 
 class NoAnswer(FirstlightError):
-    """The server did not answer, or not with gRPC; it may be starting."""
+    """The server did not answer, or did not answer with gRPC; it may be starting."""
 
     failure_class = FailureClass.RETRY
 
@@ -95,7 +95,7 @@ def read_status(message: bytes) -> RelayStatus:
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield number and value of each field of a protobuf message; a value is a number or bytes.
+    """Yield the number and value of each field in a protobuf message; a value is an int or bytes.
 
     Raises:
         NoAnswer: It is not a valid message.
