@@ -184,7 +184,7 @@ def commands_in(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "commands"),
     [
-        ("./task kind:down, then again", ["./task kind:down"]),
+        ("./task kind:down, then try again", ["./task kind:down"]),
         (
             "run ./task bootstrap CLUSTER={} TARGET={} -- --stage {}",
             ["./task bootstrap CLUSTER={} TARGET={} -- --stage"],

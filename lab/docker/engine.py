@@ -131,6 +131,7 @@ def ask(environment: Mapping[str, str], *, is_ours: bool) -> Engine | None:
     if server.get("Os") != "linux":
         raise TargetError(
             f"cannot use Docker Engine {version}: it runs {server.get('Os')} containers, but Talos "
-            "needs Linux"
+            "needs Linux",
+            next_step="switch the engine to Linux containers, or set DOCKER_HOST to another engine",
         )
     return Engine(environment, version, is_ours=is_ours)

@@ -210,7 +210,7 @@ def route_pods(pods: IPv4Network, via: IPv4Address, host: Host) -> bool:
         raise TargetError(
             f"cannot give this computer a route to the pods ({pods} via {via}): only root can, and "
             "passwordless sudo is not available",
-            next_step=f"sudo {' '.join(words)}, then again",
+            next_step=f"sudo {' '.join(words)}, then try again",
         )
     return True
 
@@ -233,7 +233,7 @@ def _require_ours(
     if subnets != [str(subnet)]:
         raise TargetError(
             f"cannot use the network {name}: it is {', '.join(subnets)}, not {subnet}",
-            next_step=f"{ended_by}, then again",
+            next_step=f"{ended_by}, then try again",
         )
 
 

@@ -115,7 +115,7 @@ def ensure(kind: Kind, config: str, paths: LabPaths, say: Callable[[str], None])
         if made.read_text(encoding="ascii") != wanted:
             raise TargetError(
                 f"cannot use the kind cluster {kind.name}: it was created from another definition",
-                next_step=f"./task kind:down CLUSTER={paths.cluster}, then again",
+                next_step=f"./task kind:down CLUSTER={paths.cluster}, then try again",
             )
         return False
     if exists:
@@ -166,7 +166,7 @@ def find_nodes(engine: Engine, name: str, network: str) -> Found:
         seen = f"{', '.join(stopped)} not running" if stopped else "it has no containers"
         raise TargetError(
             f"cannot use the kind cluster {name}: {seen}",
-            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then again: "
+            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then try again: "
             "kind's nodes do not survive a restart",
         )
     nodes = [
@@ -180,7 +180,7 @@ def find_nodes(engine: Engine, name: str, network: str) -> Found:
     if not endpoints:
         raise TargetError(
             f"cannot use the kind cluster {name}: it has no load balancer",
-            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then again",
+            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then try again",
         )
     ordered = sorted(
         (node for role, node in nodes if role != _ENDPOINT),
@@ -210,7 +210,7 @@ def require_all(found: Found, name: str, wanted: Sequence[bool]) -> None:
         raise TargetError(
             f"cannot use the kind cluster {name}: it has {there[0]}+{there[1]} nodes, "
             f"the definition {defined[0]}+{defined[1]}",
-            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then again",
+            next_step=f"./task kind:down CLUSTER={_cluster_of(name)}, then try again",
         )
 
 
@@ -234,7 +234,7 @@ def _address(container: Mapping[str, Any], network: str) -> IPv4Address:
         raise TargetError(
             f"cannot use the container {_name(container)}: it has no address on the network "
             f"{network}",
-            next_step="./task kind:down CLUSTER=<cluster>, then again",
+            next_step="./task kind:down CLUSTER=<cluster>, then try again",
         ) from error
 
 

@@ -61,7 +61,7 @@ def renamed(text: str, cluster: Cluster) -> str:
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise TargetError(
             f"cannot read the kubeconfig that kind made: {type(error).__name__}",
-            next_step=f"./task kind:down CLUSTER={cluster.name}, then again",
+            next_step=f"./task kind:down CLUSTER={cluster.name}, then try again",
         ) from error
     context = {
         "name": cluster.context,

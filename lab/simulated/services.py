@@ -118,7 +118,8 @@ def begin(paths: LabPaths, service: Service, say: Callable[[str], None]) -> None
         left = processes.end(tuple(old), paths.state, terminate_s=STOP_S, kill_s=KILL_S)
         if left:
             raise TargetError(
-                f"cannot restart {service.name}: process {left[0]} is still running after SIGKILL"
+                f"cannot restart {service.name}: process {left[0]} is still running after SIGKILL",
+                next_step=f"./task simulated:down CLUSTER={paths.cluster}, then try again",
             )
     if service.ready is not None:
         service.ready.unlink(missing_ok=True)

@@ -87,7 +87,7 @@ def test_a_cluster_from_another_definition_is_not_touched(fake: FakeKind, paths:
     with pytest.raises(TargetError, match="it was created from another definition") as caught:
         ensure(fake.kind, CONFIG + "nodes: []\n", paths, print_nothing)
 
-    assert caught.value.next_step == "./task kind:down CLUSTER=infra, then again"
+    assert caught.value.next_step == "./task kind:down CLUSTER=infra, then try again"
     assert fake.calls()[-1] == "get clusters"
 
 

@@ -87,5 +87,5 @@ def read_lab(path: Path, target: str, cluster: str) -> Target:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(
             f"cannot read the lab's description in {path}: {error}",
-            next_step=f"./task {target}:down CLUSTER={cluster}, then again",
+            next_step=f"./task {target}:down CLUSTER={cluster}, then try again",
         ) from error
