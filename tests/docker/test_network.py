@@ -65,5 +65,6 @@ def test_without_root_and_without_sudo_the_error_names_the_command(
     for _ in ("sudo refuses", "sudo is missing"):
         with pytest.raises(TargetError, match="only root can") as caught:
             route_pods(PODS, MACHINE, ANYBODY)
-        assert caught.value.next_step == "sudo ip route add 10.42.0.0/16 via 10.5.0.11, then try again"
+        command = "sudo ip route add 10.42.0.0/16 via 10.5.0.11"
+        assert caught.value.next_step == f"{command}, then try again"
         (tmp_path / "sudo").unlink(missing_ok=True)
