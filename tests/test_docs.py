@@ -134,7 +134,11 @@ def section(anchor: str) -> str:
 
 
 def test_every_criterion_has_a_runbook_section_and_every_section_a_criterion() -> None:
-    assert sorted(found.name for found in criteria()) == sorted(anchors(RUNBOOK))
+    names, sections = {found.name for found in criteria()}, anchors(RUNBOOK)
+
+    assert names - set(sections) == set(), "criteria without a section"
+    assert set(sections) - names == set(), "sections without a criterion"
+    assert len(sections) == len(names), "a section occurs twice"
 
 
 def test_the_runbook_lists_the_criteria_in_the_order_of_the_checklist() -> None:

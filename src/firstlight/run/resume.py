@@ -10,11 +10,14 @@ from firstlight.process import run
 
 def resume_command(cluster: str, target: str, selection: Selection) -> str:
     """Return the command that runs the same part of the checklist again on the same cluster."""
-    if target == "simulated" and not selection:
-        return "./task rehearse" if cluster == "infra" else f"./task rehearse CLUSTER={cluster}"
-    where = f" TARGET={target}" if target != "simulated" else ""
-    part = f" -- --stage {selection.text}" if selection else ""
-    return f"./task bootstrap CLUSTER={cluster}{where}{part}"
+    if target != "simulated":
+        command = f"./task bootstrap CLUSTER={cluster} TARGET={target}"
+    elif cluster != "infra":
+        command = f"./task rehearse CLUSTER={cluster}"
+    else:
+        # The infra cluster is the one that a rehearsal bootstraps by default.
+        command = "./task rehearse"
+    return f"{command} -- --stage {selection.text}" if selection else command
 
 
 def revision_of(checkout: Path) -> str:
