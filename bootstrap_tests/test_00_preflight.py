@@ -111,7 +111,7 @@ def test_every_machine_config_is_valid(
 @criterion(
     Stage.PREFLIGHT,
     AC1,
-    title="every node that can answer before the bootstrap does so, by the definition's CA",
+    title="every node that can answer before the bootstrap does, with the definition's own CA",
     task=1,
     budget_s=60,
     needs=(Capability.TALOS_API,),
