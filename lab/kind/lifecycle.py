@@ -64,7 +64,7 @@ def require_platform(paths: LabPaths, host: Host | None = None) -> None:
     if (host or read_host()).cgroup_version != 2:  # noqa: PLR2004 - the version of control groups
         raise TargetError(
             "cannot bring up the kind target: Kubernetes 1.35 requires control groups of version 2",
-            next_step="./task rehearse needs none",
+            next_step="use the simulated target, which does not need them: ./task rehearse",
         )
     if not (paths.tools / "kind").exists():
         raise ToolMissing(
