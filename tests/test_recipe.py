@@ -27,7 +27,7 @@ from firstlight.tools.objects import NAMESPACES, name_of
 from firstlight.tools.watch import ListWatch
 
 
-def every_namespace_active(kubernetes: Kubernetes) -> Condition[int]:
+def recipe_namespaces_active(kubernetes: Kubernetes) -> Condition[int]:
     """Wait until every namespace is Active; the value counts them."""
     view = ListWatch(kubernetes, NAMESPACES)
 
@@ -49,7 +49,7 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.conditions.namespaces import every_namespace_active
+from firstlight.conditions.recipe_example import recipe_namespaces_active
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import NAMESPACES
 from tests.conditions.objects import item
@@ -60,28 +60,28 @@ from tests.tools.apiserver import ApiServer
     ("phase", "seen"),
     [("Active", "2 namespaces are Active"), ("Terminating", "not Active: old")],
 )
-def test_every_namespace_is_active(
+def test_the_recipes_namespaces_are_active(
     api: ApiServer, kubernetes: Kubernetes, phase: str, seen: str
 ) -> None:
     api.hold(NAMESPACES, item("default", phase="Active"), item("old", phase=phase))
 
-    observation = every_namespace_active(kubernetes).probe()
+    observation = recipe_namespaces_active(kubernetes).probe()
 
     assert (observation.holds, observation.seen) == (phase == "Active", seen)
 '''
 
-IMPORT = "from firstlight.conditions.namespaces import every_namespace_active\n"
+IMPORT = "from firstlight.conditions.recipe_example import recipe_namespaces_active\n"
 
 CRITERION = """
 
-@criterion(Stage.APPS, AC3, title="every namespace is Active", task=4, budget_s=60)
-def test_every_namespace_is_active(kubernetes: Kubernetes, wait: Waiter) -> None:
-    wait(every_namespace_active(kubernetes))
+@criterion(Stage.APPS, AC3, title="the recipe's namespaces are Active", task=4, budget_s=60)
+def test_the_recipes_namespaces_are_active(kubernetes: Kubernetes, wait: Waiter) -> None:
+    wait(recipe_namespaces_active(kubernetes))
 """
 
-SECTION = """<a id="every-namespace-is-active"></a>
+SECTION = """<a id="the-recipes-namespaces-are-active"></a>
 
-### Every namespace is Active
+### The recipe's namespaces are Active
 
 - **Checks.** No namespace is being deleted.
 - **By hand.** `kubectl get namespaces`
@@ -126,9 +126,9 @@ def follow(copied: Path) -> Iterator[Callable[[set[str]], None]]:
 
     def perform(steps: set[str]) -> None:
         if "condition" in steps:
-            write("src/firstlight/conditions/namespaces.py", CONDITION)
+            write("src/firstlight/conditions/recipe_example.py", CONDITION)
         if "test" in steps:
-            write("tests/conditions/test_namespaces.py", TEST)
+            write("tests/conditions/test_recipe_example.py", TEST)
         if "criterion" in steps:
             insert("bootstrap_tests/test_40_apps.py", "from firstlight.conditions.nodes", IMPORT)
             with (copied / "bootstrap_tests/test_40_apps.py").open("a") as file:
@@ -176,10 +176,10 @@ def test_the_recipe_is_all_that_a_criterion_needs(
     follow(set(STEPS))
 
     collected, output = passes(copied, *COLLECT)
-    checked, report = passes(copied, *DOCUMENTS, "tests/conditions/test_namespaces.py")
+    checked, report = passes(copied, *DOCUMENTS, "tests/conditions/test_recipe_example.py")
 
     assert collected, output
-    assert "test_every_namespace_is_active" in output
+    assert "test_the_recipes_namespaces_are_active" in output
     assert checked, report
 
 
