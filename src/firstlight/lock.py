@@ -12,7 +12,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from firstlight.clock import Clock, SystemClock
@@ -90,10 +90,9 @@ def cluster_lock(path: Path, cluster: str, clock: Clock) -> Iterator[None]:
     Raises:
         ClusterLocked: Another run holds the cluster, or the lock file cannot be created.
     """
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             stack.enter_context(locked(path, clock=clock))
         except LockHeld as held:
             raise _cluster_is_locked(cluster, held.holder) from None
