@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from firstlight.errors import ActionFailed, NotReady
-from firstlight.events import ActionBegun, ActionEnded, ActionSkipped, Observed, WaitEnded
+from firstlight.events import (
+    ActionBegun,
+    ActionEnded,
+    ActionSkipped,
+    Observed,
+    Verdict,
+    WaitEnded,
+)
 from firstlight.run import Performer
 from tests.run.runs import LAMP, Busy, FakeRun, Lamp, criterion, started
 
@@ -116,6 +123,16 @@ def test_the_check_of_an_action_is_retried_and_reported_as_a_wait():
         3,
     )
     assert lamp.made
+
+
+def test_a_retried_check_is_not_taken_for_the_wait_of_the_criterion():
+    fake = started()
+    lamp = Lamp(dark=[Busy("cannot check the lamp: it is dark")] * 2, made=True)
+
+    Performer(fake.run)(lamp.action)
+    end = fake.run.record.conclusion()
+
+    assert (end.verdict, end.evidence) == (Verdict.ALREADY_MET, ())
 
 
 @pytest.mark.parametrize(

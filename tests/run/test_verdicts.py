@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,7 @@ ENDED = ActionEnded("c", "make it", ok=True, elapsed_s=1.0)
 SKIPPED = ActionSkipped("c", "make it")
 AT_ONCE = WaitEnded("c", "it to be there", ok=True, elapsed_s=0.1, last="it is there", attempts=1)
 IN_TIME = WaitEnded("c", "it to be there", ok=True, elapsed_s=9.0, last="it is there", attempts=4)
+CHECKED = replace(IN_TIME, condition="a check whether to make it", verifies=False)
 FAILED = CriterionFailed("c", Verdict.NOT_READY, "cannot confirm it")
 LEFT = CriterionLeft("c", Verdict.NOT_VERIFIABLE, "datapath: not available here")
 
@@ -50,6 +53,7 @@ def ended(*events: Event, acted_before: bool = False, resumed: bool = False) -> 
         ((SKIPPED, AT_ONCE), False, False, Verdict.ALREADY_MET),
         ((SKIPPED, AT_ONCE), True, True, Verdict.ALREADY_MET),
         ((SKIPPED, IN_TIME), False, True, Verdict.MET),
+        ((CHECKED, SKIPPED, AT_ONCE), False, True, Verdict.ALREADY_MET),
         ((AT_ONCE,), False, False, Verdict.MET),
         ((AT_ONCE,), False, True, Verdict.ALREADY_MET),
         ((AT_ONCE,), True, True, Verdict.MET),

@@ -58,14 +58,14 @@ class CriterionInfo:
 
     id: str
     nodeid: str
-    acceptance: tuple[str, ...]
+    acceptance: tuple[AcceptanceCriterion, ...]
     title: str
     task: int
     stage: Stage
-    boxes: tuple[str, ...]
+    boxes: tuple[Box, ...]
     budget_s: float
     anchor: str
-    needs: tuple[str, ...] = ()
+    needs: tuple[Capability, ...] = ()
     steps: tuple[Step, ...] = ()
 
 

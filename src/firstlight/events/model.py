@@ -187,7 +187,18 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """A wait for a condition ended."""
+    """A wait for a condition ended.
+
+    Attributes:
+        criterion: The criterion.
+        condition: The title of the condition.
+        ok: Whether it held.
+        elapsed_s: How long the wait took.
+        last: What was seen last.
+        attempts: How many checks it took, 0 if it did not hold.
+        verifies: Whether the wait verifies the criterion. The retried check whether its action is
+            needed does not.
+    """
 
     criterion: str
     condition: str
@@ -195,6 +206,7 @@ class WaitEnded:
     elapsed_s: float
     last: str
     attempts: int
+    verifies: bool = True
 
 
 @dataclass(frozen=True, slots=True)

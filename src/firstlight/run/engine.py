@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from firstlight.checklist import Criterion, CriterionInfo, Selection, Stage
 from firstlight.clock import Clock, SteadyClock
@@ -189,7 +189,7 @@ class Run:
         if lacking is not None:
             self.leave(Verdict.NOT_VERIFIABLE, f"{lacking}: {self.target.reasons[lacking]}")
 
-    def leave(self, verdict: Verdict, reason: str) -> None:
+    def leave(self, verdict: Verdict, reason: str) -> NoReturn:
         """Leave the running criterion without verifying it.
 
         Raises:
@@ -302,7 +302,7 @@ class Run:
             self.journal_trouble = f"{error.summary}; the next run checks everything again"
 
     def _verifiable(self, info: CriterionInfo) -> bool:
-        return all(need in self.target.capabilities for need in info.needs)
+        return self.target.lacks(info.needs) is None
 
     def _started(self) -> RunStarted:
         cluster = self.definition

@@ -78,7 +78,7 @@ class Performer:
         first: Check[tuple[str | None]] = Check(error)
         condition = Condition(f"a check whether to {action.title}", first.then(probe))
         longest_s = max(CHECK_S * run.settings.budget_factor, run.info.budget_s)
-        (reason,) = reported_wait(run, condition, longest_s)
+        (reason,) = reported_wait(run, condition, longest_s, verifies=False)
         return reason
 
     def until_accepted(self, condition: Condition[T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from firstlight.actions import Action
 from firstlight.checklist import Capability, CriterionInfo, Stage
@@ -106,7 +106,7 @@ class Plan:
         run.bus.emit(CriterionFailed(record.id, Verdict.BLOCKED, text, f"by: {first}", hints))
         return True
 
-    def will(self, action: str, description: str) -> None:
+    def will(self, action: str, description: str) -> NoReturn:
         """Leave the running criterion, because a run would act.
 
         Raises:

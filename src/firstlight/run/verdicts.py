@@ -86,7 +86,7 @@ class CriterionRecord:
                 self.skipped = True
             case Observed():
                 self.last = event.seen
-            case WaitEnded() if event.ok:
+            case WaitEnded() if event.ok and event.verifies:
                 self.attempts = max(self.attempts, event.attempts)
                 self.evidence.append((event.condition, event.last))
             case ScenariosJudged():

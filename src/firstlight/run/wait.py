@@ -72,8 +72,16 @@ class Waiter:
         return reported_wait(self.run, condition, budget_s)
 
 
-def reported_wait(run: Run, condition: Condition[T], budget_s: float) -> T:
+def reported_wait(
+    run: Run, condition: Condition[T], budget_s: float, *, verifies: bool = True
+) -> T:
     """Wait for a condition and emit events for its start, observations and end.
+
+    Args:
+        run: The run.
+        condition: What to wait for.
+        budget_s: How long at most, in seconds.
+        verifies: Whether the wait verifies the running criterion.
 
     Raises:
         NotReady: It did not hold within the budget.
@@ -100,7 +108,7 @@ def reported_wait(run: Run, condition: Condition[T], budget_s: float) -> T:
     finally:
         elapsed_s = run.clock.monotonic() - started
         ok = attempts > 0
-        run.bus.emit(WaitEnded(criterion, condition.title, ok, elapsed_s, last, attempts))
+        run.bus.emit(WaitEnded(criterion, condition.title, ok, elapsed_s, last, attempts, verifies))
     return value
 
 
