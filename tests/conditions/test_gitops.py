@@ -138,6 +138,7 @@ def test_a_ready_git_repository_of_another_source_is_final(
     seen = git_repository_ready(kubernetes, CLUSTER).probe()
 
     assert (seen.unsatisfiable, seen.seen) == (True, f"{SYNC.repository}: {wrong}")
+    assert git_repository_ready(kubernetes, CLUSTER).rows(seen) == (), "advice about the deploy key"
 
 
 @pytest.mark.parametrize(("path", "holds"), [(SYNC.path, True), ("./elsewhere", False)])

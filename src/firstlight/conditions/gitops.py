@@ -28,6 +28,9 @@ from firstlight.tools.objects import (
 )
 from firstlight.tools.watch import ListWatch
 
+UNREADY = "FL-113"
+"""The row of the failure catalogue for Flux that cannot get the repository."""
+
 HAND_OFF_S = 900.0
 """How long after the creation of a HelmRelease a rollout still counts as the hand-off's.
 
@@ -70,10 +73,10 @@ def flux_object_ready(
     def probe() -> Observation[Object]:
         item = view.named(name)
         if item is None:
-            return not_yet(f"{namespace}/{name} does not exist")
+            return not_yet(f"{namespace}/{name} does not exist", rows=(UNREADY,))
         why = why_unready(item)
         if why:
-            return not_yet(f"{name}: {why}")
+            return not_yet(f"{name}: {why}", rows=(UNREADY,))
         wrong = [
             f"spec.{field} is {found or 'unset'}, not {value}"
             for field, value in expected.items()
@@ -83,9 +86,8 @@ def flux_object_ready(
             return never(f"{name}: {'; '.join(wrong)}")
         return holds(f"{name}: {condition_of(item, 'Ready').get('message', 'Ready')}", item)
 
-    return Condition(
-        f"{kind.plural} {namespace}/{name} to be Ready", probe, view.changed, row="FL-113"
-    )
+    # The row is about keys, so an object with another spec must not show it.
+    return Condition(f"{kind.plural} {namespace}/{name} to be Ready", probe, view.changed)
 
 
 def flux_has_cloned(kubernetes: Kubernetes, cluster: Cluster, commit: str) -> Condition[str]:
@@ -105,7 +107,7 @@ def flux_has_cloned(kubernetes: Kubernetes, cluster: Cluster, commit: str) -> Co
             )
         )
 
-    return Condition(f"Flux to have cloned {commit[:12]}", probe, view.changed, row="FL-113")
+    return Condition(f"Flux to have cloned {commit[:12]}", probe, view.changed, row=UNREADY)
 
 
 def every_helm_release_ready(
