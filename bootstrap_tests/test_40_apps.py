@@ -7,7 +7,11 @@ import pytest
 from firstlight.checklist import AC1, AC3, Box, Capability, Stage, Step, criterion
 from firstlight.conditions.dns import coredns_answers_across_nodes, coredns_resolves
 from firstlight.conditions.nodes import every_node_ready
-from firstlight.conditions.releases import release_deployed, releases_installed_in_order
+from firstlight.conditions.releases import (
+    release_deployed,
+    release_has_value,
+    releases_installed_in_order,
+)
 from firstlight.conditions.talos import talos_health_passes
 from firstlight.conditions.workloads import (
     cert_manager_webhook_answers,
@@ -100,12 +104,13 @@ def test_cilium_replaces_kube_proxy(kubernetes: Kubernetes, wait: Waiter) -> Non
     task=7,
     budget_s=60,
 )
-def test_cilium_routes_natively(kubernetes: Kubernetes, cluster: Cluster, wait: Waiter) -> None:
+def test_cilium_routes_natively(
+    kubernetes: Kubernetes, helm: Helm, cluster: Cluster, wait: Waiter
+) -> None:
     expected = {"routing-mode": "native", "ipv4-native-routing-cidr": str(cluster.node_network)}
 
     wait(config_map_contains(kubernetes, "kube-system", "cilium-config", expected))
-
-    assert cluster.release("cilium").values["k8sServiceHost"] == str(cluster.vip)
+    wait(release_has_value(helm, "cilium", "kube-system", "k8sServiceHost", str(cluster.vip)))
 
 
 @criterion(Stage.APPS, AC3, title="every node is Ready", task=2, budget_s=600, boxes=(Box.NODES,))

@@ -27,6 +27,7 @@ from firstlight.conditions.releases import (
     every_crd_release_deployed,
     no_unknown_value_keys,
     release_deployed,
+    release_has_value,
     releases_installed_in_order,
     same_version,
     values_equal_the_helmreleases,
@@ -301,6 +302,32 @@ def records(*times: str) -> Helm:
         )
     )
     return Helm(runner, Path("kubeconfig"), CLUSTER.context)
+
+
+@pytest.mark.parametrize(
+    ("values", "holds", "seen"),
+    [
+        ({"k8sServiceHost": "10.25.11.10"}, True, "k8sServiceHost of cilium is 10.25.11.10"),
+        (
+            {"k8sServiceHost": "localhost"},
+            False,
+            "k8sServiceHost of cilium is localhost, not 10.25.11.10",
+        ),
+        ({}, False, "k8sServiceHost of cilium is unset, not 10.25.11.10"),
+    ],
+    ids=["the VIP", "another host", "unset"],
+)
+def test_a_release_has_a_value_if_it_was_installed_with_it(
+    values: dict[str, str], holds: bool, seen: str
+):
+    installed = helm({"get values": Said(json.dumps(values))})
+
+    observation = release_has_value(
+        installed, "cilium", "kube-system", "k8sServiceHost", str(CLUSTER.vip)
+    ).probe()
+
+    assert (observation.holds, observation.unsatisfiable) == (holds, not holds)
+    assert observation.seen == seen
 
 
 def test_the_order_of_installation_is_read_from_the_records_of_helm():

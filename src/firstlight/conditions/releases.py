@@ -138,6 +138,19 @@ def releases_installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple
     return Condition("the releases to have been installed in order", probe, row="FL-234")
 
 
+def release_has_value(
+    helm: Helm, name: str, namespace: str, key: str, expected: str
+) -> Condition[str]:
+    """Check that a release was installed with a value; an installed release does not change."""
+
+    def probe() -> Observation[str]:
+        value = helm.values(name, namespace).get(key)
+        seen = f"{key} of {name} is {'unset' if value is None else value}"
+        return holds(seen, expected) if value == expected else never(f"{seen}, not {expected}")
+
+    return Condition(f"release {name} to have {key} {expected}", probe)
+
+
 def same_version(first: str, second: str) -> bool:
     """Report whether two chart versions are equal, with or without a leading v."""
     return first.removeprefix("v") == second.removeprefix("v")
