@@ -13,6 +13,7 @@ from pathlib import Path
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
 from firstlight.lock import LockHeld, locked
+from firstlight.target.model import kubeconfig_path
 
 MARK = "FIRSTLIGHT_LAB"
 """The environment variable that marks every process of a lab. Its value is the state folder."""
@@ -67,7 +68,7 @@ class LabPaths:
     @property
     def kubeconfig(self) -> Path:
         """Where the bootstrap writes the kubeconfig."""
-        return self.home / ".kube" / f"k8s-ops-{self.cluster}"
+        return kubeconfig_path(self.home, self.cluster)
 
     @property
     def known_hosts(self) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.definition import Cluster, Role, cluster_names, load, load_all
+from firstlight.target import kubeconfig_path
 from tests.definition.trees import CHECKOUT, TWO_CLUSTERS, VALID, edited
 
 
@@ -166,4 +167,5 @@ def test_paths_follow_from_the_cluster_name():
     assert cluster.machine_config(cluster.nodes[0]).relative_to(TWO_CLUSTERS).as_posix() == (
         "clusters/infra/talos/clusterconfig/infra-infra-cp-1.yaml"
     )
-    assert (cluster.context, cluster.kubeconfig_name) == ("admin@infra", "k8s-ops-infra")
+    assert cluster.context == "admin@infra"
+    assert kubeconfig_path(Path("/home/carol"), "infra") == Path("/home/carol/.kube/k8s-ops-infra")

@@ -209,11 +209,6 @@ class Cluster:
         return f"admin@{self.name}"
 
     @property
-    def kubeconfig_name(self) -> str:
-        """The file name under `~/.kube`."""
-        return f"k8s-ops-{self.name}"
-
-    @property
     def talos_dir(self) -> Path:
         """The folder of the inventory and its patches."""
         return self.root / "clusters" / self.name / "talos"

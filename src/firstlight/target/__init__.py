@@ -4,7 +4,15 @@ This package never decides what to do with a cluster, and never contacts a machi
 """
 
 from firstlight.target.lab import open_lab
-from firstlight.target.model import REASONS, Connectivity, Target, state_folder
+from firstlight.target.model import REASONS, Connectivity, Target, kubeconfig_path, state_folder
 from firstlight.target.nodes import open_nodes
 
-__all__ = ["REASONS", "Connectivity", "Target", "open_lab", "open_nodes", "state_folder"]
+__all__ = [
+    "REASONS",
+    "Connectivity",
+    "Target",
+    "kubeconfig_path",
+    "open_lab",
+    "open_nodes",
+    "state_folder",
+]

@@ -86,7 +86,12 @@ class Target:
     @property
     def kubeconfig(self) -> Path:
         """The path of the cluster's kubeconfig."""
-        return self.home / ".kube" / f"k8s-ops-{self.cluster}"
+        return kubeconfig_path(self.home, self.cluster)
+
+
+def kubeconfig_path(home: Path, cluster: str) -> Path:
+    """Return the path of a cluster's kubeconfig, as the story names it."""
+    return home / ".kube" / f"k8s-ops-{cluster}"
 
 
 def state_folder(target: str, cluster: str) -> Path:
