@@ -21,7 +21,6 @@ from firstlight.events.model import (
     DiagnosticsBegun,
     DiagnosticsEnded,
     Event,
-    HintInfo,
     Observed,
     PhaseEnded,
     RunEnded,
@@ -35,6 +34,7 @@ from firstlight.events.model import (
     WaitEnded,
     WaitStarted,
 )
+from firstlight.failures import HintInfo
 
 __all__ = [
     "DONE_BEFORE",

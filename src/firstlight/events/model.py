@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from firstlight.checklist import CriterionInfo, Stage
+from firstlight.failures import HintInfo
 
 
 class Verdict(StrEnum):
@@ -38,17 +39,6 @@ class StandInInfo:
     name: str
     stands_for: str
     cannot_show: str
-
-
-@dataclass(frozen=True, slots=True)
-class HintInfo:
-    """A row of the failure catalogue that explains a failure."""
-
-    id: str
-    cause: str
-    remedy: str
-    commands: tuple[str, ...] = ()
-    anchor: str = ""
 
 
 class ScenarioStanding(StrEnum):

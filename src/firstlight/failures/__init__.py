@@ -15,13 +15,14 @@ from firstlight.failures.catalogue import (
     match,
     rows_for_rule,
 )
-from firstlight.failures.row import FailureClass, Row
+from firstlight.failures.row import FailureClass, HintInfo, Row
 
 __all__ = [
     "BY_ID",
     "ROWS",
     "SUBJECTS",
     "FailureClass",
+    "HintInfo",
     "Row",
     "classify",
     "find",

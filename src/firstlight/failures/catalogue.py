@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from firstlight.events import HintInfo
 from firstlight.failures import (
     cilium,
     connection,
@@ -18,7 +17,7 @@ from firstlight.failures import (
     releases,
     talos,
 )
-from firstlight.failures.row import Row
+from firstlight.failures.row import HintInfo, Row
 
 RUNBOOK: Final = "docs/runbooks/bootstrap.md"
 

@@ -69,5 +69,16 @@ class Row:
         return rule in self.rules or f"{field.rpartition('.')[2]}/{rule}" in self.rules
 
 
+@dataclass(frozen=True, slots=True)
+class HintInfo:
+    """A row of the failure catalogue that explains a failure."""
+
+    id: str
+    cause: str
+    remedy: str
+    commands: tuple[str, ...] = ()
+    anchor: str = ""
+
+
 def _found(pattern: str, text: str) -> bool:
     return re.search(pattern, text, re.IGNORECASE) is not None
