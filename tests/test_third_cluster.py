@@ -96,7 +96,8 @@ def would_run(checkout: Path, command: str) -> list[str]:
     words = shlex.split(command)
     assert words[0] == "./task"
     done = subprocess.run(
-        [TASK, "--dry", "--verbose", *words[1:]],
+        # Where CI=true is set, task colours even what goes into a pipe.
+        [TASK, "--color=false", "--dry", "--verbose", *words[1:]],
         cwd=checkout,
         capture_output=True,
         text=True,
