@@ -209,6 +209,32 @@ def test_the_projects_own_tests_do_not_sleep() -> None:
     )
 
 
+def joins_tools(node: ast.AST) -> bool:
+    """Report whether code makes a path of the folder of the pinned tools."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div)
+        and isinstance(node.right, ast.Constant)
+        and node.right.value == ".tools"
+    )
+
+
+# Neither is a hermetic test: one names the folder for those that are not, one makes a rehearsal,
+# and one is part of ./task faults.
+WITH_TOOLS = {"tests/conftest.py", "tests/rehearsals.py", "tests/faults/faults_1_preflight.py"}
+
+
+def test_only_tests_of_the_other_ring_use_the_pinned_tools() -> None:
+    used = {place.rpartition(":")[0] for place in places(joins_tools, "tests")}
+
+    assert {name for name in used if not name.startswith("tests/with_tools/")} == WITH_TOOLS
+    assert used > WITH_TOOLS
+
+
+def test_a_hermetic_test_finds_only_the_systems_programs() -> None:
+    assert os.environ["PATH"] == os.defpath
+
+
 def test_nothing_prints() -> None:
     assert places(calls("print"), but=PRINTERS) == []
 

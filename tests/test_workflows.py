@@ -87,18 +87,32 @@ def test_report_journal_and_logs_are_kept_however_a_run_ends(name: str) -> None:
     assert done.index(gather) < done.index(upload)
 
 
-def test_pull_requests_run_checks_tests_and_a_rehearsal() -> None:
-    runs = [
-        step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yaml") if "run" in step
+def test_pull_requests_run_what_is_quick_before_what_needs_the_tools() -> None:
+    local = re.findall(r"^\./task .+", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    hosted = [
+        # The composite action ends with the setup of the tools.
+        "./task tools:setup" if step.get("uses") == "./.github/actions/setup" else step.get("run")
+        for step in steps(ROOT / ".github" / "workflows" / "ci.yaml")
     ]
 
-    assert [
-        command for command in runs if command in ("./task check", "./task test", "./task rehearse")
-    ] == [
+    assert local == [
         "./task check",
         "./task test",
+        "./task tools:setup",
+        "./task rehearse FRESH=1",
         "./task rehearse",
+        "./task test:lab",
     ]
+    assert [command for command in hosted if command in local] == local
+
+
+def test_checks_and_hermetic_tests_need_no_tool() -> None:
+    quick = yaml.safe_load((ROOT / "Taskfile.yaml").read_text())["tasks"]
+
+    for task in (quick["check"], quick["test"]):
+        assert "deps" not in task
+        assert all(isinstance(command, str) for command in task["cmds"])
+        assert not any(".tools" in command for command in task["cmds"])
 
 
 @pytest.mark.parametrize(("name", "target"), [("talos", "docker"), ("kind", "kind")])

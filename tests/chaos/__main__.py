@@ -35,7 +35,7 @@ from tests.chaos.plan import (
     random_chain,
     timeline_of,
 )
-from tests.rehearsal.conftest import CHECKOUT
+from tests.rehearsals import CHECKOUT
 
 FIRST_NETWORK = 40
 """First of the loopback networks for rehearsals; nothing else uses them."""

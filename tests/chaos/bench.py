@@ -20,7 +20,7 @@ from typing import Any
 from firstlight.events import Verdict
 from tests.chaos.moments import PLUGIN, PROGRESS, Instant
 from tests.chaos.terminations import Termination, command, marked, terminate
-from tests.rehearsal.conftest import CHECKOUT, Rehearsal, copy_of_the_checkout
+from tests.rehearsals import CHECKOUT, Rehearsal, copy_of_the_checkout
 
 RUN_S = 1200.0
 """A whole rehearsal takes 70 s on a quiet machine.

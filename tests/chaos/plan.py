@@ -27,7 +27,7 @@ ACTIONS = (
 )
 """Every action that changes a cluster, in run order, by the beginning of its title.
 
-A whole rehearsal has exactly these (`tests/rehearsal`).
+A whole rehearsal has exactly these (`tests/with_tools/rehearsal`).
 """
 
 AWAITED = tuple(action for action in ACTIONS if action != "generate the kubeconfig")

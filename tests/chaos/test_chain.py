@@ -20,7 +20,7 @@ from tests.chaos.chain import Outcome, run_chain
 from tests.chaos.moments import Instant, Moment
 from tests.chaos.plan import Interruption
 from tests.chaos.terminations import Termination
-from tests.rehearsal.conftest import Rehearsal
+from tests.rehearsals import Rehearsal
 
 ETCD = "etcd-runs"
 AT_RANDOM = Interruption(Termination.KILL, "10-talos", ETCD, 1.0)

@@ -16,7 +16,7 @@ from typing import Any
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from tests.faults.event_log import FILE, PAUSE
-from tests.rehearsal.conftest import CHECKOUT, Rehearsal
+from tests.rehearsals import CHECKOUT, Rehearsal
 from tests.waiting import until
 
 FACTOR = "0.02"

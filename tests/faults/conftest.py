@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.bench import Bench, bench_of
-from tests.rehearsal.conftest import rehearsal_on
+from tests.rehearsals import rehearsal_on
 
 NETWORK = int(os.environ.get("FIRSTLIGHT_FAULTS_NETWORK", "230"))
 """The third octet of the lab's addresses. With another one, a second session can run at once."""

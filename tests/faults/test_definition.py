@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from lab.simulated.faults import Faults
-from tests.rehearsal.conftest import Rehearsal, copy_of_the_checkout
+from tests.rehearsals import Rehearsal, copy_of_the_checkout
 
 
 @dataclass(frozen=True)

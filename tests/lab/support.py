@@ -1,4 +1,4 @@
-"""Helpers of the lab's tests: start real processes, and skip tests whose tools are missing."""
+"""Helpers of the lab's tests: start real processes, and find programs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ Call = Callable[..., CommandResult]
 
 
 def search_path() -> str:
-    """A PATH that includes the test environment's tools, because sops is installed as a wheel."""
-    return os.pathsep.join(
-        [str(ROOT / ".tools" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    )
+    """A PATH that includes the test environment's programs: sops is installed as a wheel."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def python_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -64,7 +62,7 @@ def git(*words: str | Path, env: Mapping[str, str] | None = None) -> CommandResu
 
 
 def require(*tools: str) -> None:
-    """Skip a test whose tools are neither built nor on PATH. The reason names them."""
-    missing = [tool for tool in tools if shutil.which(tool, path=search_path()) is None]
+    """Skip a test whose programs are not on PATH. The reason names them."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
-        pytest.skip(f"needs {', '.join(missing)}: ./task tools:setup")
+        pytest.skip(f"needs {', '.join(missing)} on PATH")

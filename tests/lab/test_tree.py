@@ -13,7 +13,7 @@ from firstlight.process import run
 from lab.simulated import tree, workstation
 from lab.simulated.checkout import read_checkout
 from lab.simulated.paths import LabPaths
-from tests.lab.support import CALL_S, ROOT, git, python_environment, require
+from tests.lab.support import CALL_S, ROOT, git, python_environment
 
 STORY_KEY = "age1j3hsfptdfsfwvkf504etjkrtmajny9csrfh5s24uqh6fchmg5dgqg087ek"
 CANARY = "canary-4e1d0b2a"
@@ -22,7 +22,6 @@ CANARY = "canary-4e1d0b2a"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A small definition in a Git checkout, with one secret encrypted to the real key."""
-    require("git", "sops")
     folder = tmp_path / "checkout"
     for part in (
         "clusters/infra/flux/config/cilium",
@@ -182,19 +181,6 @@ def test_an_unencrypted_secret_is_refused_with_its_path(paths: LabPaths, checkou
         TargetError, match=r"cannot copy clusters/infra/flux/app.sops.yaml: it is not encrypted"
     ):
         refresh(paths, checkout)
-
-
-def test_talos_secrets_are_generated_by_talosctl(paths: LabPaths, checkout: Path):
-    require("talosctl")
-    shutil.copy(
-        ROOT / "clusters/infra/talos/talsecret.sops.yaml", checkout / "clusters/infra/talos"
-    )
-
-    refresh(paths, checkout)
-
-    assert {"cluster", "secrets", "trustdinfo", "certs"} <= set(
-        decrypted(paths, "clusters/infra/talos/talsecret.sops.yaml")
-    )
 
 
 def test_a_folder_without_a_definition_is_an_error(tmp_path: Path):

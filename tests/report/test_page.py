@@ -23,7 +23,7 @@ from tests.report.test_comparison import later
 CHECKOUT = Path(__file__).parents[2]
 PLUGINS = ("-p", "no:cacheprovider", "-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin")
 ENVIRONMENT = {
-    "PATH": os.environ["PATH"],
+    "PATH": os.defpath,
     "PYTHONPATH": f"{CHECKOUT}/src:{CHECKOUT}:.",
     "PYTHONIOENCODING": "utf-8",
     # Loading only what the page needs makes each run several times faster.

@@ -91,6 +91,13 @@ def test_a_second_run_only_runs_go_task(checkout):
     assert result.stderr == ""
 
 
+def test_python_keeps_what_it_compiles(checkout, program):
+    shown = '#!/bin/sh\necho "${PYTHONDONTWRITEBYTECODE-kept}"\n'
+    program(checkout.home / "go-task", shown)
+
+    assert checkout.task("x", PYTHONDONTWRITEBYTECODE="1").stdout == "kept\n"
+
+
 def test_the_exit_code_is_passed_on(checkout):
     assert checkout.task("x", CODE="7").returncode == 7
 

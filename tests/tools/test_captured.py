@@ -32,7 +32,7 @@ UNSEEN = {
     },
     "helm": {
         "FL-030": "the registry of the simulated target has no limit",
-        "FL-047": "tests/rehearsal covers it",
+        "FL-047": "tests/with_tools/rehearsal covers it",
         "FL-053": "no webhook runs on the simulated target",
         "FL-054": "it takes as long as Helm waits",
         "FL-241": "it takes as long as Helm waits",

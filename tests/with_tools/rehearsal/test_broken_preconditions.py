@@ -15,8 +15,8 @@ import pytest
 from firstlight.run import CHANGES_AHEAD
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
-from tests.rehearsal.conftest import Rehearsal, rehearsal_on
-from tests.rehearsal.traces import (
+from tests.rehearsals import Rehearsal, rehearsal_on
+from tests.with_tools.rehearsal.traces import (
     LAB_KEEPS,
     changes_by_the_operator,
     files_under,

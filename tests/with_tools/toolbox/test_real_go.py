@@ -10,7 +10,7 @@ from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.setup import set_up
 from firstlight.toolbox.toolchain import find_go
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MAIN = """package main
 
 import "os"

@@ -20,7 +20,7 @@ from lab.simulated.ending import down
 from lab.simulated.lifecycle import up
 from lab.simulated.paths import MARK, LabPaths
 from lab.simulated.vault import read_account, resolve_for_read
-from tests.lab.support import CALL_S, ROOT, git, require
+from tests.lab.support import CALL_S, ROOT, git
 
 NUMBER = 200 + 2 * (os.getpid() % 25)
 NETWORKS = {"10.25.11.": f"10.25.{NUMBER}.", "10.25.13.": f"10.25.{NUMBER + 1}."}
@@ -35,9 +35,6 @@ def quietly(_text: str) -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    require("talosctl", "sops", "helm", "simulated-machines", "git", "ssh")
-    if not (ROOT / ".tools" / "charts" / "flux-crds").exists():
-        pytest.skip("needs .tools/charts: ./task tools:setup")
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("lab", "src", ".tools"):
         (folder / name).symlink_to(ROOT / name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.rehearsal.conftest import Rehearsal
+from tests.rehearsals import Rehearsal
 
 LOOKS = ("get", "list", "watch")
 

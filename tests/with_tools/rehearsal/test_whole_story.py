@@ -19,9 +19,10 @@ from firstlight.failures import match
 from firstlight.run import CHANGES_AHEAD
 from firstlight.tools.orphans import _marked as marked
 from tests.chaos.plan import ACTIONS
-from tests.rehearsal.conftest import Rehearsal, rehearsal_on
-from tests.rehearsal.obstacles import canaries_of
-from tests.rehearsal.traces import (
+from tests.rehearsals import Rehearsal, rehearsal_on
+from tests.waiting import until
+from tests.with_tools.rehearsal.obstacles import canaries_of
+from tests.with_tools.rehearsal.traces import (
     LAB_KEEPS,
     changes_by_the_operator,
     files_under,
@@ -29,7 +30,6 @@ from tests.rehearsal.traces import (
     mutating_talos_calls,
     talos_calls,
 )
-from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("first")]
 

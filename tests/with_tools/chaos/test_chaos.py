@@ -26,7 +26,7 @@ from tests.chaos.plan import (
     timeline_of,
 )
 from tests.chaos.terminations import Termination
-from tests.rehearsal.conftest import CHECKOUT
+from tests.rehearsals import CHECKOUT
 
 pytestmark = pytest.mark.timeout(900)
 

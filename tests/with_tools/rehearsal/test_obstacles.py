@@ -18,10 +18,10 @@ import pytest
 from firstlight.diagnostics.collect import LONGEST_S
 from firstlight.run import CHANGES_AHEAD
 from lab.simulated.processes import marked
-from tests.rehearsal.conftest import rehearsal_on
-from tests.rehearsal.obstacles import LEAKY_TOOLS, Outcome, Story, canaries_of
+from tests.rehearsals import rehearsal_on
 from tests.secrets import execs
 from tests.secrets.canaries import Canaries, texts_in
+from tests.with_tools.rehearsal.obstacles import LEAKY_TOOLS, Outcome, Story, canaries_of
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.order("last")]
 

@@ -22,7 +22,7 @@ import yaml
 from lab.simulated.faults import Faults
 from lab.simulated.paths import LabPaths
 from lab.simulated.workstation import new_deploy_key
-from tests.rehearsal.conftest import RUN_S, Rehearsal
+from tests.rehearsals import RUN_S, Rehearsal
 from tests.secrets import execs
 from tests.secrets.canaries import Canaries, canaries
 from tests.secrets.execs import Exec

@@ -21,15 +21,10 @@ from firstlight.events import Bus
 from firstlight.process import ToolFailed, run
 from firstlight.tools.machineconfig import generate_machine_configs, why_stale
 from firstlight.tools.runner import Runner
+from tests.definitions import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 TOOLS = CHECKOUT / ".tools" / "bin"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-pytestmark = pytest.mark.skipif(
-    not all((TOOLS / tool).exists() for tool in ("talosctl", "sops")),
-    reason="setup has not built talosctl and sops yet (./task tools)",
-)
 
 
 class Place:
