@@ -65,13 +65,25 @@ def named(path: Path) -> str:
 
 
 @cache
-def modules(*folders: str) -> tuple[tuple[str, ast.Module], ...]:
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
+
+
+def python_files(*folders: str) -> tuple[Path, ...]:
     inside = tuple(f"{folder}/" for folder in folders)
     return tuple(
-        (named(path), ast.parse(path.read_text()))
-        for path in files()
-        if path.suffix == ".py" and named(path).startswith(inside)
+        path for path in files() if path.suffix == ".py" and named(path).startswith(inside)
     )
+
+
+@cache
+def modules(*folders: str) -> tuple[tuple[str, ast.Module], ...]:
+    return tuple((named(path), parsed(path)) for path in python_files(*folders))
 
 
 def places(
@@ -79,10 +91,10 @@ def places(
 ) -> list[str]:
     """Return the file and line of everything that a rule forbids."""
     return [
-        f"{name}:{getattr(node, 'lineno', 1)}"
-        for name, tree in modules(*(folders or SOURCES))
-        if name not in but
-        for node in ast.walk(tree)
+        f"{named(path)}:{getattr(node, 'lineno', 1)}"
+        for path in python_files(*(folders or SOURCES))
+        if named(path) not in but
+        for node in nodes(path)
         if holds(node)
     ]
 
@@ -130,6 +142,7 @@ def swallows_everything(node: ast.AST) -> bool:
     return wide and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
 
 
+@cache
 def private_names_of_pytest_html() -> set[str]:
     return {name for name in dir(BaseReport) if re.match(r"_[^_]", name)}
 
@@ -571,7 +584,7 @@ def english(path: Path) -> Iterator[tuple[int, str]]:
     if path.suffix == ".py":
         yield from comments(text)
         in_tests = named(path).startswith("tests/")
-        for line, said in strings(ast.parse(text), docstrings_only=in_tests):
+        for line, said in strings(parsed(path), docstrings_only=in_tests):
             yield from enumerate(said.splitlines(), line)
     elif path.suffix in ENGLISH and not named(path).startswith("tests/"):
         yield from enumerate(text.splitlines(), 1)
