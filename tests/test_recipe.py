@@ -100,12 +100,15 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout, without what tools and runs generate."""
+    """A copy of the checkout, without what tools and runs generate except compiled modules."""
     root = tmp_path_factory.mktemp("recipe")
     for path in files():
         copy = root / named(path)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
+    for folder in {path.parent / "__pycache__" for path in files() if path.suffix == ".py"}:
+        if folder.is_dir():
+            shutil.copytree(folder, root / named(folder), dirs_exist_ok=True)
     return root
 
 
@@ -189,9 +192,8 @@ def test_a_step_that_is_left_out_is_noticed(
 ) -> None:
     follow(set(STEPS) - {missing})
 
-    collected, output = passes(copied, *COLLECT)
     # Those of the checks that are about criteria and conditions; the rest takes longer.
     about = "criterion or criteria or condition or section"
     checked, report = passes(copied, *DOCUMENTS, "-x", "-k", about)
 
-    assert not (collected and checked), output + report
+    assert not checked, report
