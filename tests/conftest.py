@@ -7,9 +7,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 WITH_TOOLS = Path(__file__).parent / "with_tools"
 TOOLS = str(Path(__file__).parents[1] / ".tools" / "bin")
+
+# Property tests: a few examples in the first ring, many in the second (--hypothesis-profile).
+settings.register_profile("quick", max_examples=50, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile("quick")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -119,7 +119,6 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(inventory=inventories())
-@settings(max_examples=25, deadline=None)
 def test_any_valid_inventory_loads(tree: Path, inventory: dict[str, Any]):
     vip, mtu = (
         inventory["additionalMachineCertSans"][0],
@@ -208,7 +207,7 @@ PLACES = [
 
 
 @given(where=st.sampled_from(PLACES), value=st.just(ABSENT) | odd_values)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_an_odd_value_raises_only_a_definition_error(
     tree: Path, where: tuple[Path, tuple[Any, ...]], value: Any
 ):
@@ -220,7 +219,7 @@ def test_an_odd_value_raises_only_a_definition_error(
 
 
 @given(path=st.sampled_from(FILES), data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_a_damaged_file_raises_only_a_definition_error(tree: Path, path: Path, data: st.DataObject):
     content = (tree / path).read_bytes()
     start = data.draw(st.integers(0, len(content)))

@@ -275,19 +275,22 @@ def test_preflight_asks_machines_only_if_a_failed_criterion_needs_them(workstati
     assert [call[0] for call in workstation.calls] == ["talosctl"]
 
 
-def test_a_command_that_hangs_is_limited_and_reported(workstation: Workstation):
+def test_a_command_that_hangs_is_limited_and_reported(
+    workstation: Workstation, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("firstlight.process.TERMINATE_WAIT_S", 0.2)
     workstation.program(
         "kubectl",
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('half', flush=True); time.sleep(600)",  # noqa: E501
     )
     started_s = time.monotonic()
 
-    collected = workstation.collect(workstation.failure("30-crds"), longest_s=2.0)
+    collected = workstation.collect(workstation.failure("30-crds"), longest_s=1.0)
 
-    assert time.monotonic() - started_s < 2.0 + 10.0 + 5.0
-    assert collected.trouble == "it was ended after 2 s"
+    assert time.monotonic() - started_s < 1.0 + 10.0 + 5.0
+    assert collected.trouble == "it was ended after 1 s"
     files = unpacked(collected)
-    assert "NOT WHOLE: it was ended after 2 s" in files["README.txt"]
+    assert "NOT WHOLE: it was ended after 1 s" in files["README.txt"]
     assert "half" in files["kubernetes/crds.txt"]
     assert "no answer within" in files["README.txt"]
     assert "errors.txt" in files

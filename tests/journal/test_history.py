@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firstlight.clock import Uptime
@@ -88,7 +88,6 @@ def distance(one: datetime | None, other: datetime | None) -> timedelta:
     return abs(one - other) if one is not None and other is not None else timedelta()
 
 
-@settings(deadline=None, max_examples=200)
 @example([bootstrapped("accepted"), bootstrapped("accepted")])
 @example([bootstrapped("accepted"), bootstrapped(DONE_BEFORE)])
 @example([bootstrapped("accepted"), bootstrapped("accepted")[:1], bootstrapped("accepted")])
@@ -106,7 +105,6 @@ def test_a_journal_that_is_read_back_gives_the_record_that_heard_the_events_live
     assert_same(after_reboot, live)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(happening, max_size=10), st.lists(happening, max_size=10))
 def test_a_resumed_run_gives_the_same_record_as_one_that_was_never_interrupted(
     before: list[Event], after: list[Event]

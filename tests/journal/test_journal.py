@@ -239,9 +239,7 @@ def trusted(path: Path, whole: bytes, *, up_to: int) -> None:
     assert (again.events[-1][1].action, again.damage) == ("next", "")
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_truncated_journal_keeps_its_complete_lines_and_reports_the_rest(
     tmp_path: Path, data: st.DataObject
@@ -258,9 +256,7 @@ def test_a_truncated_journal_keeps_its_complete_lines_and_reports_the_rest(
     trusted(path, whole, up_to=cut)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_changed_byte_is_detected(tmp_path: Path, data: st.DataObject):
     path = tmp_path / "j"
@@ -275,9 +271,7 @@ def test_every_changed_byte_is_detected(tmp_path: Path, data: st.DataObject):
     trusted(path, whole, up_to=place)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_lost_moved_or_duplicated_block_is_detected(tmp_path: Path, data: st.DataObject):
     """A disk loses a block, an editor moves a line, a backup is appended to its original."""

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.errors import TargetError
@@ -50,14 +50,12 @@ def test_everything_else_stays_unchanged(text: str):
     assert map_addresses(text, [NETWORK]) == text
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("0123456789. :/-\nabc\"'"), max_size=200))
 def test_a_text_without_the_network_prefix_never_changes(text: str):
     if "10.25.11." not in text:
         assert map_addresses(text, [NETWORK]) == text
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40), st.integers(0, 255), st.text(max_size=40))
 def test_mapping_twice_equals_mapping_once(before: str, host: int, after: str):
     once = map_addresses(f"{before} 10.25.11.{host} {after}", [NETWORK])
@@ -66,7 +64,6 @@ def test_mapping_twice_equals_mapping_once(before: str, host: int, after: str):
     assert map_addresses(once, [NETWORK]) == once
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
 def test_only_the_first_octet_of_an_address_changes(address: IPv4Address):
     moved = on_loopback(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.simulated.vault import Account, Item, Refused, render, resolve_for_inject, resolve_for_read
@@ -121,7 +121,6 @@ def test_an_unset_variable_is_refused():
         render("$NOWHERE", str, {})
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_a_template_without_references_or_variables_stays_unchanged(text: str):
     if "op://" not in text and "$" not in text and "{{" not in text:

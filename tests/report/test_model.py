@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.checklist import Box
@@ -262,7 +262,6 @@ def test_the_checklist_always_has_every_box_of_the_story():
 
 
 # The time of one example means nothing on a busy computer.
-@settings(deadline=None)
 @given(run=st.sampled_from(RUNS), cut=st.floats(0, 1))
 def test_no_part_of_a_run_counts_as_met_what_was_not_verified(run, cut):
     stream = run()
@@ -295,7 +294,6 @@ def test_no_part_of_a_run_counts_as_met_what_was_not_verified(run, cut):
 
 
 # The time of one example means nothing on a busy computer.
-@settings(deadline=None)
 @given(run=st.sampled_from(RUNS), data=st.data())
 def test_events_lost_from_the_middle_never_break_the_report(run, data):
     stream = run()
