@@ -15,12 +15,15 @@ from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.progress import PlainDisplay
 
 VERSIONS = """
+go = "9.9.9"
+
 [builds.small]
 module = "tools/small"
-go = "9.9.9"
 sources = ["lab/machines"]
+sources_s = 5
 expected_s = 120
 disk_mb = 10
+kept_mb = 10
 
 [tools.hammer]
 version = "1.2.3"
@@ -42,13 +45,11 @@ binary = "chisel-server"
 [charts.wood-crds]
 version = "3.0.0"
 module = "tools/small"
-go = "9.9.9"
 files = { "example.com/wood" = ["crds/*.yaml"] }
 
 [charts.shed]
 version = "2.0.0"
 module = "tools/small"
-go = "9.9.9"
 source = "example.com/wood"
 whole = "charts/shed"
 """

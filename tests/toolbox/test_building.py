@@ -47,8 +47,10 @@ def test_the_plan_is_shown_before_the_build(workshop):
     )
     before = "\n".join(lines[:building])
     assert "hammer, chisel" in before
-    assert str(workshop.paths.built) in before
+    assert str(workshop.paths.cache) in before
     assert "GB of disk" in before
+    assert "to build from their Go modules: " in before
+    assert re.search(r"tools: about \d+ (s|m)", before)
 
 
 def test_a_second_set_up_runs_nothing_and_prints_nothing(workshop):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -13,10 +14,11 @@ from firstlight.toolbox.setup import bring, set_up
 EXTRA = """
 [builds.extra]
 module = "tools/small"
-go = "9.9.9"
 on_demand = true
+sources_s = 5
 expected_s = 1
 disk_mb = 1
+kept_mb = 1
 
 [tools.plane]
 version = "1.2.3"
@@ -73,8 +75,10 @@ def test_the_plan_is_shown_before_the_build(extended):
 
     before, _, _ = extended.shown.getvalue().partition("tools: building")
     assert "plane" in before
-    assert str(extended.paths.built) in before
+    assert str(extended.paths.cache) in before
     assert "GB of disk" in before
+    assert "to build from their Go modules: " in before
+    assert re.search(r"tools: about \d+ (s|m)", before)
 
 
 def test_a_build_whose_sources_change_meanwhile_is_repeated(extended):

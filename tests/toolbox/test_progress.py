@@ -3,7 +3,7 @@
 import io
 import re
 
-from firstlight.toolbox.progress import LiveDisplay, PlainDisplay, display_for, seconds
+from firstlight.toolbox.progress import LiveDisplay, PlainDisplay, _Steps, display_for, seconds
 
 
 class Hand:
@@ -75,3 +75,47 @@ def test_a_terminal_shows_a_bar_that_one_line_replaces():
     assert "240 of 4649 packages, " in drawn
     assert "1 m 00 s of about 8 m 00 s" in drawn
     assert shown.getvalue().endswith("building 11 tools: 4649 packages compiled in 1 m 00 s\n")
+
+
+def test_planned_steps_share_one_bar_and_tell_the_time_left():
+    shown, clock = io.StringIO(), Hand()
+    display = PlainDisplay(shown, clock=clock, every_s=15)
+    display.plan(400)
+    display.begin("sources", 100)
+    clock.now += 20  # of 100 s expected: this network is fast
+    display.end("downloaded")
+    display.begin("building", 300)
+    clock.now += 30
+    display.update(20, 100, "packages, example.com/p")
+
+    # Expected are 300 - 60 s; 50 s went by where 160 s were expected, and 40 s are taken on trust.
+    assert shown.getvalue().splitlines()[-1] == (
+        "tools: building: 20 of 100 packages, example.com/p, about 1 m 48 s left"
+    )
+
+
+def test_the_bar_of_planned_steps_never_goes_back():
+    clock = Hand()
+    steps = _Steps(clock)
+    steps.plan(400)
+    seen = []
+    for name, expected_s in (("sources", 100), ("building", 300)):
+        steps.begin(name, expected_s)
+        for done in range(11):
+            steps.step.done, steps.step.total = done, 10
+            clock.now += 50  # much slower than expected
+            seen.append(steps.whole.fraction(steps.step, clock.now))
+        steps.end()
+
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 1)
+
+
+def test_a_slow_step_without_a_count_is_not_shown_as_finished():
+    clock = Hand()
+    steps = _Steps(clock)
+    steps.plan(100)
+    steps.begin("charts", 100)
+    clock.now += 1000
+
+    assert steps.whole.fraction(steps.step, clock.now) < 1

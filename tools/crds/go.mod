@@ -1,6 +1,6 @@
 module firstlight.dev/tools/crds
 
-go 1.25.5
+go 1.26.6
 
 require (
 	github.com/cert-manager/cert-manager v1.19.2

@@ -1,6 +1,6 @@
 module firstlight.dev/tools/extras
 
-go 1.25.5
+go 1.26.6
 
 require (
 	github.com/rhysd/actionlint v1.7.12

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # Setup builds these for its own use; the set uses them as they are.
 _SHARED = (
+    "etcd",
     "kube-apiserver",
     "kube-controller-manager",
     "kube-scheduler",
@@ -97,12 +98,12 @@ def _find_modules(
     pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> dict[str, Path]:
     """Return the modules whose files go into images, verified against their graphs' hashes."""
+    go = bring_go(pins.go, paths, environ, display)
     found: dict[str, Path] = {}
     for name, modules in (("node", (TALOS, MACHINERY)), ("cilium", (CILIUM,))):
-        build = pins.builds[name]
-        go = bring_go(build.go, paths, environ, display)
+        module = paths.root / pins.builds[name].module
         found |= module_folders(
-            modules, module=paths.root / build.module, go=go, environ=environ, display=display
+            modules, module=module, go=go, paths=paths, environ=environ, display=display
         )
     return found
 

@@ -127,9 +127,9 @@ def _kubernetes(pins: Pins) -> list[Recipe]:
             Start(("/usr/local/bin/kubelet",)),
         ),
         Recipe(
-            f"registry.k8s.io/etcd:v{version['node-etcd']}",
+            f"registry.k8s.io/etcd:v{version['etcd']}",
             Under.STATIC,
-            {"usr/local/bin/etcd": "node-etcd"},
+            {"usr/local/bin/etcd": "etcd"},
             Start(),
         ),
         *(

@@ -1,6 +1,6 @@
 module firstlight.dev/lab/machines
 
-go 1.25.3
+go 1.26.6
 
 require (
 	github.com/cosi-project/runtime v1.12.0

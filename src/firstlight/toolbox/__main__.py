@@ -1,4 +1,4 @@
-"""The toolbox's command line: `python -m firstlight.toolbox setup|bring|list|env|lock`."""
+"""The toolbox's command line: `python -m firstlight.toolbox setup|bring|list|env|lock|clean|go`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from firstlight.toolbox.progress import display_for
 from firstlight.toolbox.relock import lock_graphs
 from firstlight.toolbox.resolve import resolve, table
 from firstlight.toolbox.setup import bring, set_up
+from firstlight.toolbox.toolchain import bring_go, go_environment, remove_caches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str] | None = None, paths: ToolboxPaths | None = No
     commands.add_parser("list", help="show each tool, its version and where it comes from")
     commands.add_parser("env", help="print the line that puts the tools on this shell's PATH")
     commands.add_parser("lock", help="regenerate go.mod and go.sum from versions.toml")
+    commands.add_parser("clean", help="remove the caches of Go that builds have left")
+    commands.add_parser("go", help="run the pinned Go").add_argument(
+        "names", nargs=argparse.REMAINDER
+    )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     paths = paths or ToolboxPaths.of_this_checkout()
@@ -62,6 +67,10 @@ def _run(command: str, names: Sequence[str], paths: ToolboxPaths) -> int:
         folders = ":".join(shlex.quote(str(folder)) for folder in (paths.venv_bin, paths.bin))
         sys.stdout.write(f'export PATH={folders}:"$PATH"\n')
         return 0
+    if command == "clean":
+        size = remove_caches(os.environ, paths)
+        sys.stdout.write(f"removed {size / 1e9:.1f} GB of {paths.cache}\n")
+        return 0
     # Usually nothing has changed, and then only the stamp is read.
     if command == "setup" and is_fresh(paths):
         return 0
@@ -70,6 +79,9 @@ def _run(command: str, names: Sequence[str], paths: ToolboxPaths) -> int:
         sys.stdout.write(f"{table(resolve(pins.usual(), paths, os.environ).values())}\n")
     elif command == "bring":
         bring(names, pins, paths, os.environ, display_for(sys.stderr))
+    elif command == "go":
+        go = bring_go(pins.go, paths, os.environ, display_for(sys.stderr))
+        os.execve(go, [str(go), *names], go_environment(os.environ, paths))  # noqa: S606 - no shell
     elif command == "lock":
         lock_graphs(pins, paths, os.environ, display_for(sys.stderr))
     else:

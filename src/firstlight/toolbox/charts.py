@@ -37,7 +37,7 @@ def assemble(
     """
     module = paths.root / pin.module
     folders = module_folders(
-        list(pin.files), module=module, go=go, environ=environ, display=display
+        list(pin.files), module=module, go=go, paths=paths, environ=environ, display=display
     )
     chart = paths.charts / pin.name
     # Setup holds the lock, so leftovers belong to a process that is gone.

@@ -41,7 +41,7 @@ def digest_of(build: Build, pins: Pins, paths: ToolboxPaths) -> str:
     for word in (
         sys.platform,
         platform.machine(),
-        build.go,
+        pins.go,
         *sorted(f"{k}={v}" for k, v in build.placeholders.items()),
         *build.tags,
     ):

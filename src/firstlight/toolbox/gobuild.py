@@ -28,6 +28,9 @@ _BUILD_S = 7200.0
 _KEPT = 4
 """Builds of one name that are kept, because other checkouts and branches use the older ones."""
 
+_AT_ONCE = 4
+"""Programs of one command: all at once would need 3 GB more disk for a while."""
+
 _CORES_MAX = 8
 """A build does not get faster with more cores."""
 
@@ -58,7 +61,7 @@ def build_tools(
         missing = [tool for tool in tools if not (folder / tool.name).is_file()]
         if not missing:
             return
-        go = bring_go(build.go, paths, environ, display)
+        go = bring_go(pins.go, paths, environ, display)
         # The lock is ours, so leftovers belong to a process that is gone.
         staging = folder.parent.with_name(f"{build.name}.partial")
         shutil.rmtree(staging, ignore_errors=True)
@@ -76,7 +79,7 @@ def build_tools(
                 environ=environ,
                 display=display,
             )
-            command = _Command(go, modfile, module, environ, display, lock)
+            command = _Command(go, modfile, module, go_environment(environ, paths), display, lock)
             total = command.download(build, missing)
             command.compile(build, missing, total)
             for tool in missing:
@@ -94,7 +97,7 @@ class _Command:
         go: Path,
         modfile: Path,
         module: Path,
-        environ: Mapping[str, str],
+        environ: dict[str, str],
         display: Display,
         lock: int,
     ) -> None:
@@ -102,7 +105,7 @@ class _Command:
         self._modfile = modfile
         self._module = module
         # Go's scratch folder is inside ours, so a killed build leaves nothing elsewhere.
-        self._environ = go_environment(environ) | {"GOTMPDIR": str(modfile.parent / "tmp")}
+        self._environ = environ | {"GOTMPDIR": str(modfile.parent / "tmp")}
         self._display = display
         self._lock = lock
 
@@ -116,7 +119,7 @@ class _Command:
                 done += 1
                 self._display.update(done, 0, f"modules, {line.split()[2]}")
 
-        self._display.begin(f"sources of {_count(tools)}", 0)
+        self._display.begin(f"sources of {_count(tools)}", build.sources_s)
         arguments = ["list", f"-modfile={self._modfile}", *tag_words(build.tags), "-deps"]
         result = self._run([*arguments, *(tool.package for tool in tools)], on_line)
         packages = len(result.stdout.splitlines())
@@ -125,7 +128,7 @@ class _Command:
         return packages
 
     def compile(self, build: Build, tools: Sequence[Tool], total: int) -> None:
-        """Compile and link all tools with one command, which compiles shared packages once."""
+        """Compile and link all tools; what they share is compiled once."""
         done = 0
 
         def on_line(line: str) -> None:
@@ -138,12 +141,19 @@ class _Command:
         stamps = {stamp: None for tool in tools for stamp in tool.stamps}
         linker = " ".join(["-s", "-w", *(f"-X '{stamp}'" for stamp in stamps)])
         self._display.begin(f"building {_count(tools)}", expected_here(build))
+        # Without debug information, which the linker would drop anyway, Go compiles faster.
         arguments = ["build", f"-modfile={self._modfile}", "-v", "-trimpath"]
+        arguments += ["-gcflags=all=-dwarf=false"]
         arguments += [*tag_words(build.tags), f"-ldflags={linker}"]
-        output = f"{self._modfile.parent / 'bin'}{os.sep}"
-        result = self._run([*arguments, "-o", output, *(tool.package for tool in tools)], on_line)
+        arguments += ["-o", f"{self._modfile.parent / 'bin'}{os.sep}"]
+        # Until a command ends, Go keeps a second copy of whatever it compiles.
+        parts = [tools[first : first + _AT_ONCE] for first in range(0, len(tools), _AT_ONCE)]
+        for part in parts:
+            result = self._run([*arguments, *(tool.package for tool in part)], on_line)
+            if not result.ok:
+                break
         self._display.end(f"{done} packages compiled" if result.ok else "failed")
-        _require(result, "build", tools)
+        _require(result, "build", part)
 
     def _run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> CommandResult:
         return run(

@@ -45,7 +45,7 @@ def make_modfile(
     text = (module / "go.mod").read_text()
     if placeholders:
         folders = module_folders(
-            list(placeholders), module=module, go=go, environ=environ, display=display
+            list(placeholders), module=module, go=go, paths=paths, environ=environ, display=display
         )
         for name, file in placeholders.items():
             # Quoted, because the path of a home may contain blanks; Go reads JSON's quotes.
@@ -57,7 +57,13 @@ def make_modfile(
 
 
 def module_folders(
-    modules: Sequence[str], *, module: Path, go: Path, environ: Mapping[str, str], display: Display
+    modules: Sequence[str],
+    *,
+    module: Path,
+    go: Path,
+    paths: ToolboxPaths,
+    environ: Mapping[str, str],
+    display: Display,
 ) -> dict[str, Path]:
     """Download modules of a graph, check them against its go.sum, and return their folders.
 
@@ -72,7 +78,7 @@ def module_folders(
         result = run(
             [str(go), "mod", "download", f"-modfile={modfile}", "-json", *modules],
             timeout_s=_DOWNLOAD_S,
-            env=go_environment(environ),
+            env=go_environment(environ, paths),
             cwd=module,
             on_tick=display.tick,
         )

@@ -20,9 +20,10 @@ class Build:
     Attributes:
         name: Its name in versions.toml.
         module: The folder of go.mod and go.sum, relative to the checkout.
-        go: The version of the Go toolchain.
-        expected_s: How long it takes from scratch on two cores, in seconds.
-        disk_mb: Disk space in Go's caches and in ours.
+        sources_s: How long the download of its sources takes, in seconds.
+        expected_s: How long it takes to compile from scratch on two cores, in seconds.
+        disk_mb: Disk space that it needs while it builds, in Go's caches and in ours.
+        kept_mb: Disk space of its programs.
         sources: Folders of this checkout that belong to the build.
         placeholders: Module -> file to add to a copy of that module.
         tags: Go's build tags.
@@ -31,9 +32,10 @@ class Build:
 
     name: str
     module: str
-    go: str
+    sources_s: float
     expected_s: float
     disk_mb: int
+    kept_mb: int
     sources: tuple[str, ...]
     placeholders: Mapping[str, str]
     tags: tuple[str, ...]
@@ -84,7 +86,6 @@ class ChartPin:
     name: str
     version: str
     module: str
-    go: str
     files: Mapping[str, tuple[str, ...]]
     whole: str
 
@@ -94,12 +95,14 @@ class Pins:
     """All pinned versions.
 
     Attributes:
+        go: The version of the Go toolchain that builds everything.
         builds: Groups of programs that are built together.
         tools: Command-line tools, and programs for images.
         charts: Helm charts.
         images: Names of images in the offline set whose versions are not those of a tool.
     """
 
+    go: str
     builds: Mapping[str, Build]
     tools: Mapping[str, Tool]
     charts: Mapping[str, ChartPin]
@@ -117,7 +120,7 @@ class Pins:
             for name, tool in self.tools.items()
             if not tool.build or tool.build in builds
         }
-        return Pins(builds, tools, self.charts, self.images)
+        return Pins(self.go, builds, tools, self.charts, self.images)
 
 
 def load_pins(path: Path) -> Pins:
@@ -129,6 +132,7 @@ def load_pins(path: Path) -> Pins:
     try:
         data = tomllib.loads(path.read_text())
         return Pins(
+            go=data["go"],
             builds={name: _build(name, entry) for name, entry in data["builds"].items()},
             tools={name: _tool(name, entry) for name, entry in data["tools"].items()},
             charts={name: _chart(name, entry) for name, entry in data["charts"].items()},
@@ -145,9 +149,10 @@ def _build(name: str, entry: Mapping[str, Any]) -> Build:
     return Build(
         name=name,
         module=entry["module"],
-        go=entry["go"],
+        sources_s=float(entry["sources_s"]),
         expected_s=float(entry["expected_s"]),
         disk_mb=int(entry["disk_mb"]),
+        kept_mb=int(entry["kept_mb"]),
         sources=tuple(entry.get("sources", ())),
         placeholders=dict(entry.get("placeholders", {})),
         tags=tuple(entry.get("tags", ())),
@@ -182,7 +187,6 @@ def _chart(name: str, entry: Mapping[str, Any]) -> ChartPin:
         name=name,
         version=entry["version"],
         module=entry["module"],
-        go=entry["go"],
         files={entry["source"]: ()}
         if whole
         else {module: tuple(patterns) for module, patterns in entry["files"].items()},

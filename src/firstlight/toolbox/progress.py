@@ -18,12 +18,21 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+_ALMOST = 0.95
+"""A step without a count is never shown as finished before it is."""
+
+_TRUST = 0.1
+"""The part of the work whose expected time counts as measured."""
+
 _REDRAW_S = 0.1
 """Time between two drawings; Go may compile hundreds of packages a second."""
 
 
 class Display(Protocol):
     """Shows the progress of setup, step by step."""
+
+    def plan(self, expected_s: float) -> None:
+        """Expect the following steps to take this long together, in seconds."""
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
@@ -61,6 +70,7 @@ class _Step:
 
     def __init__(self, name: str, expected_s: float, begun_s: float) -> None:
         self.name = name
+        self.expected_s = expected_s
         self.begun_s = begun_s
         self.done = 0
         self.total = 0
@@ -73,6 +83,73 @@ class _Step:
         if not self.detail:
             return ""
         return f"{self.done} of {self.total}" if self.total else f"{self.done}"
+
+    def done_s(self, now: float) -> float:
+        """Return how much of the expected time its progress stands for, in seconds."""
+        elapsed = now - self.begun_s
+        if self.total:
+            return self.expected_s * self.done / self.total
+        return min(elapsed, self.expected_s * _ALMOST)
+
+
+class _Whole:
+    """All steps together: how far they are, and how long the rest takes."""
+
+    def __init__(self, expected_s: float, begun_s: float) -> None:
+        self._expected_s = expected_s
+        self._begun_s = begun_s
+        self._finished_s = 0.0
+
+    def finish(self, step: _Step) -> None:
+        """Count a step that has ended."""
+        self._finished_s += step.expected_s
+
+    def fraction(self, step: _Step, now: float) -> float:
+        """Return how much of the work is done, from 0 to 1."""
+        return min(self._done_s(step, now) / self._expected_s, 1.0)
+
+    def left(self, step: _Step, now: float) -> str:
+        """Return how long the rest takes if this machine goes on as it has begun."""
+        done_s = self._done_s(step, now)
+        # The expectation counts as much as the first part of the work, so that a slow first
+        # second does not multiply it.
+        trusted_s = self._expected_s * _TRUST
+        pace = (now - self._begun_s + trusted_s) / (done_s + trusted_s)
+        return f"about {seconds(max(self._expected_s - done_s, 0.0) * pace)} left"
+
+    def _done_s(self, step: _Step, now: float) -> float:
+        return self._finished_s + step.done_s(now)
+
+
+class _Steps:
+    """What a display knows: the current step, and the whole if it has been planned."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.step = _Step("", 0.0, clock())
+        self.whole: _Whole | None = None
+
+    def plan(self, expected_s: float) -> None:
+        self.whole = _Whole(expected_s, self.clock()) if expected_s > 0 else None
+
+    def begin(self, name: str, expected_s: float) -> None:
+        self.step = _Step(name, expected_s, self.clock())
+
+    def end(self) -> None:
+        if self.whole:
+            self.whole.finish(self.step)
+
+    @property
+    def time(self) -> str:
+        """The time left of the whole, else the time of the step so far."""
+        if self.whole:
+            return self.whole.left(self.step, self.clock())
+        expected = f" of {self.step.expected}" if self.step.expected else ""
+        return f"{self.elapsed}{expected}"
+
+    @property
+    def elapsed(self) -> str:
+        return seconds(self.clock() - self.step.begun_s)
 
 
 class PlainDisplay:
@@ -88,9 +165,12 @@ class PlainDisplay:
     ) -> None:
         self._output = PlainOutput(stream, clock)
         self._label = label
-        self._clock = clock
         self._every_s = every_s
-        self._step = _Step("", 0.0, clock())
+        self._steps = _Steps(clock)
+
+    def plan(self, expected_s: float) -> None:
+        """Expect the following steps to take this long together, in seconds."""
+        self._steps.plan(expected_s)
 
     def say(self, line: str) -> None:
         """Write the line."""
@@ -98,28 +178,28 @@ class PlainDisplay:
 
     def begin(self, step: str, expected_s: float) -> None:
         """Write that the step begins."""
-        self._step = _Step(step, expected_s, self._clock())
-        self.say(f"{step} ({self._step.expected})" if self._step.expected else step)
+        self._steps.begin(step, expected_s)
+        expected = self._steps.step.expected
+        self.say(f"{step} ({expected})" if expected else step)
 
     def update(self, done: int, total: int, detail: str) -> None:
         """Set the progress, and write it if the last line is old."""
-        self._step.done, self._step.total, self._step.detail = done, total, detail
+        step = self._steps.step
+        step.done, step.total, step.detail = done, total, detail
         self.tick()
 
     def tick(self) -> None:
         """Write the progress if the last line is old."""
         if self._output.silent_for_s < self._every_s:
             return
-        step = self._step
+        step = self._steps.step
         progress = f"{step.count} {step.detail}, " if step.count else ""
-        expected = f" of {step.expected}" if step.expected else ""
-        elapsed = seconds(self._clock() - step.begun_s)
-        self.say(f"{step.name}: {progress}{elapsed}{expected}")
+        self.say(f"{step.name}: {progress}{self._steps.time}")
 
     def end(self, result: str) -> None:
         """Write the result of the step and how long it took."""
-        elapsed = seconds(self._clock() - self._step.begun_s)
-        self.say(f"{self._step.name}: {result} in {elapsed}")
+        self._steps.end()
+        self.say(f"{self._steps.step.name}: {result} in {self._steps.elapsed}")
 
 
 class LiveDisplay:
@@ -127,9 +207,13 @@ class LiveDisplay:
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._output = LiveOutput(stream, self._draw)
+        self._steps = _Steps(clock)
         self._clock = clock
-        self._step = _Step("", 0.0, clock())
         self._drawn_s = clock()
+
+    def plan(self, expected_s: float) -> None:
+        """Expect the following steps to take this long together, in seconds."""
+        self._steps.plan(expected_s)
 
     def say(self, line: str) -> None:
         """Print the line above the bar."""
@@ -137,13 +221,14 @@ class LiveDisplay:
 
     def begin(self, step: str, expected_s: float) -> None:
         """Draw the bar."""
-        self._step = _Step(step, expected_s, self._clock())
+        self._steps.begin(step, expected_s)
         self._output.begin()
         self.tick()
 
     def update(self, done: int, total: int, detail: str) -> None:
         """Move the bar."""
-        self._step.done, self._step.total, self._step.detail = done, total, detail
+        step = self._steps.step
+        step.done, step.total, step.detail = done, total, detail
         if self._clock() - self._drawn_s >= _REDRAW_S:
             self.tick()
 
@@ -154,22 +239,19 @@ class LiveDisplay:
 
     def end(self, result: str) -> None:
         """Remove the bar and leave one line."""
+        self._steps.end()
         self._output.end()
-        elapsed = seconds(self._clock() - self._step.begun_s)
-        self.say(f"{self._step.name}: {result} in {elapsed}")
+        self.say(f"{self._steps.step.name}: {result} in {self._steps.elapsed}")
 
     def _draw(self) -> RenderableType:
-        step = self._step
-        expected = f" of {step.expected}" if step.expected else ""
-        elapsed = f"{seconds(self._clock() - step.begun_s)}{expected}"
-        bar = ProgressBar(
-            total=step.total or None,
-            completed=step.done,
-            width=BAR_WIDTH,
-            pulse=not step.total,
-        )
+        step, whole = self._steps.step, self._steps.whole
+        if whole:
+            done, total = whole.fraction(step, self._clock()), 1.0
+        else:
+            done, total = float(step.done), float(step.total)
+        bar = ProgressBar(total=total or None, completed=done, width=BAR_WIDTH, pulse=not total)
         head = Table.grid(padding=(0, 1))
-        head.add_row(Text(step.name), bar, Text(elapsed, style="dim"))
+        head.add_row(Text(step.name), bar, Text(self._steps.time, style="dim"))
         progress = f"  {step.count} {step.detail}"
         # A line that wraps would make the bar jump.
         return Group(head, Text(progress, style="dim", no_wrap=True, overflow="ellipsis"))

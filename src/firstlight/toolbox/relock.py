@@ -29,7 +29,6 @@ _PLATFORMS = (("linux", "amd64"), ("linux", "arm64"), ("darwin", "amd64"), ("dar
 class _Wanted:
     """What a graph must contain: tools, modules for charts, modules with a placeholder."""
 
-    go: str
     tools: tuple[Tool, ...]
     modules: tuple[str, ...]
     placeholders: Mapping[str, str]
@@ -45,12 +44,12 @@ def lock_graphs(
     Raises:
         FirstlightError: The versions do not fit together, or a hash cannot be trusted.
     """
+    go = bring_go(pins.go, paths, environ, display)
     modules = {build.module for build in pins.builds.values()} | {
         chart.module for chart in pins.charts.values()
     }
     for module in sorted(modules):
         wanted = _wanted(module, pins)
-        go = bring_go(wanted.go, paths, environ, display)
         display.begin(f"locking {module}", 60)
         with tempfile.TemporaryDirectory() as scratch:
             folder = paths.root / module
@@ -63,21 +62,15 @@ def lock_graphs(
                 environ=environ,
                 display=display,
             )
-            _lock(_Graph(folder, modfile, go, environ, display), wanted)
+            graph = _Graph(folder, modfile, go, go_environment(environ, paths), display)
+            _lock(graph, wanted)
         display.end("done")
 
 
 def _wanted(module: str, pins: Pins) -> _Wanted:
     builds = [build for build in pins.builds.values() if build.module == module]
     charts = [chart for chart in pins.charts.values() if chart.module == module]
-    toolchains = {build.go for build in builds} | {chart.go for chart in charts}
-    if len(toolchains) > 1:
-        raise FirstlightError(
-            f"cannot lock {module}: its builds name several Go versions, "
-            f"{' and '.join(sorted(toolchains))}"
-        )
     return _Wanted(
-        go=toolchains.pop(),
         tools=tuple(tool for build in builds for tool in pins.tools_of(build.name)),
         modules=tuple(name for chart in charts for name in chart.files),
         placeholders={name: file for build in builds for name, file in build.placeholders.items()},
@@ -93,13 +86,13 @@ class _Graph:
     """A graph that is being locked: a copy of its go.mod, and the Go that edits it."""
 
     def __init__(
-        self, module: Path, modfile: Path, go: Path, environ: Mapping[str, str], display: Display
+        self, module: Path, modfile: Path, go: Path, environ: dict[str, str], display: Display
     ) -> None:
         self.module = module
         self.modfile = modfile
         self.sums = modfile.with_name("go.sum")
         self._go = go
-        self._environ = go_environment(environ)
+        self._environ = environ
         self._display = display
 
     def run(self, *arguments: str, **extra: str) -> str:

@@ -13,7 +13,7 @@ from firstlight.toolbox.gobuild import build_tools, expected_here
 from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.progress import seconds
 from firstlight.toolbox.resolve import Origin, Resolved, resolve
-from firstlight.toolbox.toolchain import bring_go
+from firstlight.toolbox.toolchain import bring_go, remove_caches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Build, Pins, Tool
     from firstlight.toolbox.progress import Display
+
+
+_WAYS = {
+    Origin.PATH: "from PATH",
+    Origin.MISE: "from mise",
+    Origin.WHEEL: "from wheels",
+    Origin.BUILT: "built before",
+    Origin.MISSING: "to build from their Go modules",
+}
 
 
 def set_up(pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display) -> None:
@@ -47,6 +56,9 @@ def set_up(pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display:
         _require(found, failures)
         _assemble_all(pins, paths, environ, display)
         write_stamp(inputs, pins, paths)
+        removed = remove_caches(environ, paths)
+        if removed:
+            display.say(f"removed {removed / 1e9:.1f} GB of Go's caches")
         display.say(
             f"{len(found)} tools in {paths.bin}, {len(pins.charts)} charts in {paths.charts}"
         )
@@ -156,7 +168,7 @@ def _build_missing(
     builds = [build for build in pins.builds.values() if build.name in missing]
     if not builds:
         return []
-    _announce(builds, missing, paths, display)
+    _announce(found, builds, paths, display)
     failures = []
     for build in builds:
         try:
@@ -175,44 +187,40 @@ def _build_missing(
     return failures
 
 
+_CHARTS_S = 20.0
+"""Measured: the download of the modules that contain the charts, and their assembly."""
+
+
 def _announce(
-    builds: list[Build],
-    missing: Mapping[str, list[Tool]],
-    paths: ToolboxPaths,
-    display: Display,
+    found: Mapping[str, Resolved], builds: list[Build], paths: ToolboxPaths, display: Display
 ) -> None:
-    display.say("these tools are built once from their Go modules:")
-    for build in builds:
-        names = ", ".join(tool.name for tool in missing[build.name])
-        display.say(f"  about {seconds(expected_here(build))}: {names}")
-    total_s = sum(expected_here(build) for build in builds)
-    needed_mb = sum(build.disk_mb for build in builds)
+    """Say which way set-up takes, how long that takes and how much disk it needs."""
+    for origin, way in _WAYS.items():
+        names = [name for name, entry in found.items() if entry.origin is origin]
+        if names:
+            display.say(f"{len(names)} {way}: {', '.join(names)}")
+    total_s = sum(build.sources_s + expected_here(build) for build in builds) + _CHARTS_S
     paths.built.mkdir(parents=True, exist_ok=True)
     free_mb = shutil.disk_usage(paths.built).free // 1_000_000
+    needed_mb = sum(build.disk_mb for build in builds)
+    kept_mb = sum(build.kept_mb for build in builds)
     display.say(
-        f"about {seconds(total_s)} in all, less if Go has compiled them before; "
-        "an interrupted build continues where it stopped"
-    )
-    display.say(
-        f"into {paths.built}; up to {needed_mb / 1000:.1f} GB of disk, "
-        f"{free_mb / 1000:.1f} GB are free"
+        f"about {seconds(total_s)}, and {needed_mb / 1000:.1f} GB of disk in {paths.cache}, "
+        f"of which {kept_mb / 1000:.1f} GB stay; {free_mb / 1000:.1f} GB are free"
     )
     if free_mb < needed_mb:
-        display.say(
-            "that may not be enough: set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk"
-        )
+        display.say("that may not be enough: set XDG_CACHE_HOME to a folder on a larger disk")
+    display.say("Ctrl+C is safe: the same command continues where it stopped")
+    display.plan(total_s)
 
 
 def _assemble_all(
     pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> None:
-    toolchains = {
-        version: bring_go(version, paths, environ, display)
-        for version in {chart.go for chart in pins.charts.values()}
-    }
-    display.begin(f"charts {', '.join(pins.charts)}", 0)
+    go = bring_go(pins.go, paths, environ, display)
+    display.begin(f"charts {', '.join(pins.charts)}", _CHARTS_S)
     for chart in pins.charts.values():
-        assemble(chart, go=toolchains[chart.go], paths=paths, environ=environ, display=display)
+        assemble(chart, go=go, paths=paths, environ=environ, display=display)
     display.end("assembled")
 
 

@@ -1,4 +1,4 @@
-"""Bring the Go toolchain of a build: exactly that version, never one that Go itself downloads."""
+"""Bring the Go toolchain: exactly the pinned version, never one that Go itself downloads."""
 
 from __future__ import annotations
 
@@ -36,30 +36,52 @@ _NOT_OURS = (
 """Variables with which a machine's own Go setup would change what is built, or with which Go."""
 
 
-def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a Go command: the user's caches and proxy, our settings."""
+_CACHES = {"GOCACHE": "go-build", "GOMODCACHE": "go-mod"}
+"""Go's caches, and our folder for each, which is used unless the user has named one."""
+
+
+def go_environment(environ: Mapping[str, str], paths: ToolboxPaths) -> dict[str, str]:
+    """Return the environment of a Go command: the user's proxy and caches, our settings."""
     env = {name: value for name, value in environ.items() if name not in _NOT_OURS}
     env.setdefault("HOME", str(Path.home()))
+    for name, folder in _our_caches(environ, paths).items():
+        env[name] = str(folder)
     return env | {
         "CGO_ENABLED": "0",
         "GO111MODULE": "on",
-        "GOFLAGS": "-mod=readonly -buildvcs=false",
+        # Go makes its module cache read-only by default; ours is removed afterwards.
+        "GOFLAGS": "-mod=readonly -buildvcs=false -modcacherw",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
 
 
+def remove_caches(environ: Mapping[str, str], paths: ToolboxPaths) -> int:
+    """Remove Go's caches, unless the user has named them, and return their size in bytes.
+
+    They are several times larger than the programs, and only save time if the same sources are
+    compiled again.
+    """
+    removed = 0
+    for folder in _our_caches(environ, paths).values():
+        removed += sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder, ignore_errors=True)
+    return removed
+
+
+def _our_caches(environ: Mapping[str, str], paths: ToolboxPaths) -> dict[str, Path]:
+    return {name: paths.cache / folder for name, folder in _CACHES.items() if not environ.get(name)}
+
+
 def find_go(version: str, paths: ToolboxPaths, environ: Mapping[str, str]) -> Path | None:
     """Return a Go of exactly this version: ours if there is one, else the one on PATH, or None."""
     cached = _home(version, paths) / "go" / "bin" / "go"
-    library = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    wheel = library / "site-packages" / "go" / "bin" / "go"
     on_path = shutil.which("go", path=environ.get("PATH", ""))
-    for candidate in (cached, wheel, Path(on_path) if on_path else None):
+    for candidate in (cached, Path(on_path) if on_path else None):
         if (
             candidate is not None
             and candidate.is_file()
-            and _version_of(candidate, environ) == version
+            and _version_of(candidate, environ, paths) == version
         ):
             return candidate
     return None
@@ -97,7 +119,7 @@ def bring_go(
 def _install(
     version: str, home: Path, *, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> None:
-    lock = paths.root / "tools" / f"go-{version}.lock"
+    lock = paths.root / "tools" / "go.lock"
     if not lock.is_file():
         raise FirstlightError(
             f"cannot install Go {version}: {lock} does not exist", next_step="./task tools:lock"
@@ -125,9 +147,9 @@ def _install(
     partial.rename(home)
 
 
-def _version_of(go: Path, environ: Mapping[str, str]) -> str:
+def _version_of(go: Path, environ: Mapping[str, str], paths: ToolboxPaths) -> str:
     try:
-        result = run([str(go), "version"], timeout_s=_VERSION_S, env=go_environment(environ))
+        result = run([str(go), "version"], timeout_s=_VERSION_S, env=go_environment(environ, paths))
     except FirstlightError:
         return ""
     answer = re.search(r"go version go(\S+)", result.stdout)

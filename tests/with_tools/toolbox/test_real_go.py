@@ -22,10 +22,10 @@ func main() { os.Stdout.WriteString("plane v" + version + "\\n") }
 
 
 def test_a_program_is_built_stamped_and_found_at_its_version(workshop):
-    go = load_pins(ROOT / "tools/versions.toml").tools["go"].version
+    go = load_pins(ROOT / "tools/versions.toml").go
     root = workshop.paths.root
     (root / "tools/versions.toml").write_text(
-        f'[builds.small]\nmodule = "tools/small"\ngo = "{go}"\nsources = ["lab/machines"]\nexpected_s = 20\ndisk_mb = 100\n'  # noqa: E501
+        f'go = "{go}"\n[builds.small]\nmodule = "tools/small"\nsources = ["lab/machines"]\nsources_s = 1\nexpected_s = 20\ndisk_mb = 100\nkept_mb = 5\n'  # noqa: E501
         '[tools.plane]\nversion = "5.6.7"\nbuild = "small"\npackage = "example.com/machines"\nbinary = "machines"\n'  # noqa: E501
         "stamps = ['main.version={version}']\nask = ['x']\nanswer = 'plane v(\\S+)'\n[charts]\n"
     )

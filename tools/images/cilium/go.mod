@@ -1,6 +1,6 @@
 module firstlight.dev/tools/images/cilium
 
-go 1.25.5
+go 1.26.6
 
 require (
 	github.com/AdaLogics/go-fuzz-headers v0.0.0-20240806141605-e8a1dd7889d6

@@ -1,6 +1,6 @@
 module firstlight.dev/tools/images/containerd
 
-go 1.25.5
+go 1.26.6
 
 require (
 	dario.cat/mergo v1.0.1

@@ -2,7 +2,7 @@ module firstlight.dev/tools/images/coredns
 
 // Note this minimum version requirement. CoreDNS supports the last two
 // Go versions. This follows the upstream Go project support.
-go 1.25.5
+go 1.26.6
 
 require (
 	github.com/Azure/azure-sdk-for-go v68.0.0+incompatible

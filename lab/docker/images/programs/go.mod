@@ -1,6 +1,6 @@
 module firstlight.dev/lab/images
 
-go 1.25.5
+go 1.26.6
 
 tool (
 	firstlight.dev/lab/images/cmd/json-mock
