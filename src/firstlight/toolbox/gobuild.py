@@ -31,6 +31,9 @@ _KEPT = 4
 _AT_ONCE = 4
 """Programs of one command: all at once would need 3 GB more disk for a while."""
 
+_GOGC = "400"
+"""Compiler and linker collect garbage less often: a sixth less CPU time, for more memory."""
+
 _CORES_MAX = 8
 """A build does not get faster with more cores."""
 
@@ -105,7 +108,7 @@ class _Command:
         self._modfile = modfile
         self._module = module
         # Go's scratch folder is inside ours, so a killed build leaves nothing elsewhere.
-        self._environ = environ | {"GOTMPDIR": str(modfile.parent / "tmp")}
+        self._environ = environ | {"GOTMPDIR": str(modfile.parent / "tmp"), "GOGC": _GOGC}
         self._display = display
         self._lock = lock
 

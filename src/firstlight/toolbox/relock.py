@@ -97,10 +97,11 @@ class _Graph:
 
     def run(self, *arguments: str, **extra: str) -> str:
         """Run Go on the copy, and return its standard output."""
+        flags = f"-modfile={self.modfile} -mod=mod"
         result = run(
             [str(self._go), *arguments],
             timeout_s=_RESOLVE_S,
-            env=self._environ | {"GOFLAGS": f"-modfile={self.modfile} -mod=mod"} | extra,
+            env=self._environ | {"GOFLAGS": f"{flags} -modcacherw"} | extra,
             cwd=self.module,
             on_tick=self._display.tick,
         )

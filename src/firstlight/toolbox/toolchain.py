@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -64,7 +65,12 @@ def remove_caches(environ: Mapping[str, str], paths: ToolboxPaths) -> int:
     """
     removed = 0
     for folder in _our_caches(environ, paths).values():
-        removed += sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        # Not Path.rglob, which takes ten times as long for the 200,000 files of these caches.
+        removed += sum(
+            os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - as above
+            for parent, _, names in os.walk(folder)
+            for name in names
+        )
         shutil.rmtree(folder, ignore_errors=True)
     return removed
 
