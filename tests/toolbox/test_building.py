@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from firstlight.errors import FirstlightError
 from firstlight.toolbox.charts import kept_by_helm
 from firstlight.toolbox.fingerprint import digest_of
+from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.setup import set_up
 
@@ -241,3 +243,29 @@ def test_a_changed_or_added_source_is_built_by_the_next_set_up(workshop, name):
     run_setup(workshop)
 
     assert workshop.go_calls.count("build") == builds + 1
+
+
+def test_a_second_checkout_links_the_charts_that_the_first_has_assembled(workshop, tmp_path):
+    run_setup(workshop)
+    second = ToolboxPaths(tmp_path / "second", workshop.paths.cache)
+    shutil.copytree(workshop.paths.root, second.root, ignore=shutil.ignore_patterns(".tools"))
+    # As an earlier version left it.
+    (second.charts / "shed").mkdir(parents=True)
+    calls = len(workshop.go_calls)
+
+    set_up(load_pins(second.versions), second, workshop.environ, workshop.display)
+
+    assert "mod" not in workshop.go_calls[calls:]
+    for name in ("shed", "wood-crds"):
+        assert (second.charts / name).resolve() == (workshop.paths.charts / name).resolve()
+
+
+def test_another_version_of_a_module_is_another_chart(workshop):
+    run_setup(workshop)
+    before = (workshop.paths.charts / "wood-crds").resolve()
+    sums = workshop.paths.root / "tools/small/go.sum"
+    sums.write_text(sums.read_text() + "example.com/wood v3.0.0 h1:other=\n")
+
+    run_setup(workshop)
+
+    assert (workshop.paths.charts / "wood-crds").resolve() != before

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
@@ -10,7 +13,6 @@ from firstlight.toolbox.graph import module_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import ChartPin
@@ -27,10 +29,19 @@ _TEMPLATE = """{{- range $path, $content := .Files.Glob "files/*.yaml" }}
 """
 
 
+def chart_folder(pin: ChartPin, paths: ToolboxPaths) -> Path:
+    """Return the folder in the user's cache for a chart from these modules."""
+    digest = hashlib.sha256(f"{pin}\0{_KEEP}\0{_TEMPLATE}\0".encode())
+    for line in (paths.root / pin.module / "go.sum").read_text().splitlines():
+        if line.split()[0] in pin.files:
+            digest.update(f"{line}\0".encode())
+    return paths.built / "charts" / f"{pin.name}-{digest.hexdigest()[:16]}"
+
+
 def assemble(
     pin: ChartPin, *, go: Path, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
-) -> Path:
-    """Assemble a chart, replace the old one as a whole, and return its folder.
+) -> None:
+    """Assemble a chart into its folder in the user's cache, as a whole.
 
     Raises:
         FirstlightError: A module does not contain what the pin names.
@@ -39,17 +50,16 @@ def assemble(
     folders = module_folders(
         list(pin.files), module=module, go=go, paths=paths, environ=environ, display=display
     )
-    chart = paths.charts / pin.name
-    # Setup holds the lock, so leftovers belong to a process that is gone.
-    partial = paths.charts / f".{pin.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    if pin.whole:
-        _copy(pin, folders, partial)
-    else:
-        _gather(pin, folders, partial)
-    shutil.rmtree(chart, ignore_errors=True)
-    partial.rename(chart)
-    return chart
+    chart = chart_folder(pin, paths)
+    chart.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=chart.parent) as scratch:
+        partial = Path(scratch) / "chart"
+        if pin.whole:
+            _copy(pin, folders, partial)
+        else:
+            _gather(pin, folders, partial)
+        if not chart.is_dir():
+            partial.rename(chart)
 
 
 def _copy(pin: ChartPin, folders: Mapping[str, Path], partial: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.lock import locked
-from firstlight.toolbox.charts import assemble
+from firstlight.toolbox.charts import assemble, chart_folder
 from firstlight.toolbox.fingerprint import is_fresh, read_inputs, write_stamp
 from firstlight.toolbox.gobuild import build_tools, expected_here
 from firstlight.toolbox.paths import LOCK_WAIT_S
@@ -217,11 +217,26 @@ def _announce(
 def _assemble_all(
     pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display: Display
 ) -> None:
-    go = bring_go(pins.go, paths, environ, display)
-    display.begin(f"charts {', '.join(pins.charts)}", _CHARTS_S)
-    for chart in pins.charts.values():
-        assemble(chart, go=go, paths=paths, environ=environ, display=display)
-    display.end("assembled")
+    """Assemble the charts that this user's cache lacks, and link all of them."""
+    missing = [pin for pin in pins.charts.values() if not chart_folder(pin, paths).is_dir()]
+    if missing:
+        # The charts of all checkouts are in one folder.
+        with locked(
+            paths.built / "charts.lock",
+            doing="assembling the charts",
+            wait_s=LOCK_WAIT_S,
+            on_wait=display.say,
+        ):
+            go = bring_go(pins.go, paths, environ, display)
+            display.begin(f"charts {', '.join(pin.name for pin in missing)}", _CHARTS_S)
+            for pin in missing:
+                assemble(pin, go=go, paths=paths, environ=environ, display=display)
+            display.end("assembled")
+    for pin in pins.charts.values():
+        link = paths.charts / pin.name
+        if link.is_dir() and not link.is_symlink():
+            shutil.rmtree(link)  # assembled in the checkout by an earlier version
+        point(link, chart_folder(pin, paths))
 
 
 def _link(found: Mapping[str, Resolved], paths: ToolboxPaths, *, keep: AbstractSet[str]) -> None:
