@@ -185,7 +185,10 @@ def _time(change: TimeChange) -> Json:
 
 
 def _plain(value: Any) -> Any:
-    # dataclasses.asdict deep-copies every leaf, which takes seconds over a whole run.
+    # dataclasses.asdict deep-copies every leaf, which takes seconds over a whole run. Most values
+    # are leaves, and this is the quickest question about them.
+    if value is None or isinstance(value, str | int | float):
+        return value
     if is_dataclass(value):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, tuple):
