@@ -197,7 +197,7 @@ def test_a_journal_disk_that_fills_up_during_an_action_is_reported_and_does_not_
     path = tiny.root / "bootstrap_tests" / "test_10_first.py"
     path.write_text(path.read_text() + FILLING)
 
-    result = tiny.run()
+    result = tiny.finish(tiny.start())
 
     assert (tiny.world / "lamp").exists()
     assert result.code == 0, result.output

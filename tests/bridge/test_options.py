@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.definitions import CHECKOUT
+from tests.warm import run_pytest
 
 
 def pytest_run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
-    return subprocess.run(
-        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+    return run_pytest(
+        "-p", "no:cacheprovider", *words, folder=CHECKOUT, environment=dict(os.environ)
     )
 
 

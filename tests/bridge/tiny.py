@@ -17,6 +17,7 @@ from typing import Any
 
 from firstlight.checklist import Stage
 from tests.definitions import CHECKOUT
+from tests.warm import RUN_S, run_pytest
 
 CONFTEST = '''
 """The real plugins, on a target that lacks one capability and a clock that never waits."""
@@ -76,7 +77,10 @@ from tests.bridge.world import *
 STAGE = Stage("{stage}")
 """
 
-RUN_S = 240
+WORDS = (
+    *("bootstrap_tests", "--cluster", "infra", "--target", "nodes"),
+    *("-p", "no:hypothesispytest"),
+)
 
 
 @dataclass
@@ -117,6 +121,22 @@ class Tiny:
         """The folder of journal and lock."""
         return self.root / "state" / "firstlight" / "nodes" / "infra"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a run: the machine's, without its configuration."""
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PYTEST", "KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))
+        }
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.root / "state"),
+            "FIRSTLIGHT_TEST_WORLD": str(self.world),
+            "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}",
+        }
+
     def start(
         self,
         *words: str,
@@ -125,34 +145,10 @@ class Tiny:
         stdout: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """Start a run, wrapped in another command if one is given."""
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("PYTEST", "KUBE", "TALOS", "SOPS", "OP_", "FIRSTLIGHT"))
-        }
-        environment |= {
-            "HOME": str(self.home),
-            "XDG_STATE_HOME": str(self.root / "state"),
-            "FIRSTLIGHT_TEST_WORLD": str(self.world),
-        }
-        environment["PYTHONPATH"] = f"{CHECKOUT / 'src'}:{CHECKOUT}"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "bootstrap_tests",
-            "--cluster",
-            "infra",
-            "--target",
-            "nodes",
-            "-p",
-            "no:hypothesispytest",
-            *words,
-        ]
         return subprocess.Popen(
-            [*within, *command],
+            [*within, sys.executable, "-m", "pytest", *WORDS, *words],
             cwd=self.root,
-            env=environment,
+            env=self.environment,
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.STDOUT,
@@ -161,7 +157,10 @@ class Tiny:
 
     def run(self, *words: str, within: Sequence[str] = ()) -> Result:
         """Run the checklist to its end."""
-        return self.finish(self.start(*words, within=within))
+        if within:
+            return self.finish(self.start(*words, within=within))
+        done = run_pytest(*WORDS, *words, folder=self.root, environment=self.environment)
+        return self.left(done.returncode, done.stdout)
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Wait for the end of a run, and return what it left."""
@@ -169,13 +168,17 @@ class Tiny:
             output, _ = process.communicate(timeout=RUN_S)
         finally:
             process.kill()
+        return self.left(process.returncode, output)
+
+    def left(self, code: int, output: str) -> Result:
+        """Return what a run left."""
         # A plan writes its own report next to that of the last run.
         written = sorted(
             self.root.glob("reports/infra-nodes*/report.json"),
             key=lambda path: path.stat().st_mtime_ns,
         )
         document = json.loads(written[-1].read_text())["extra"] if written else {}
-        return Result(process.returncode, output, document, self.journal())
+        return Result(code, output, document, self.journal())
 
     def journal(self) -> list[dict[str, Any]]:
         """Return every line of the journal."""

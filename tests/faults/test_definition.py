@@ -8,6 +8,7 @@ import pytest
 
 from lab.simulated.faults import Faults
 from tests.rehearsals import Rehearsal, copy_of_the_checkout
+from tests.warm import run_pytest
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,15 @@ def test_a_mistake_is_refused_with_its_failure_row_before_anything_is_touched(
     rehearsal: Rehearsal, mistake: Mistake
 ):
     with Faults.changed(rehearsal.root / mistake.file, mistake.right, mistake.wrong):
-        result = rehearsal.run()
+        result = run_pytest(
+            "bootstrap_tests",
+            "--cluster",
+            "infra",
+            folder=rehearsal.root,
+            environment=rehearsal.environment,
+        )
 
-    output = result.stdout + result.stderr
+    output = result.stdout
     assert result.returncode == 4, output
     assert f"[{mistake.rule}]" in output
     assert f"FL-{mistake.row:03}: " in output

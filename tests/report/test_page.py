@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from firstlight.report import ReportWriter
+from tests import warm
 from tests.report import streams
 from tests.report.replay import write_suite
 from tests.report.test_comparison import later
@@ -28,7 +28,6 @@ ENVIRONMENT = {
     "PYTHONIOENCODING": "utf-8",
     # Loading only what the page needs makes each run several times faster.
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
 }
 
 
@@ -70,14 +69,14 @@ def played(tmp_path_factory):
 
 def pytest_on(root: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run real pytest on the suite with a stream."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "bootstrap_tests", *PLUGINS, *options, "--replay", name],
-        cwd=root,
-        env=ENVIRONMENT,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
+    return warm.run_pytest(
+        "bootstrap_tests",
+        *PLUGINS,
+        *options,
+        "--replay",
+        name,
+        folder=root,
+        environment=ENVIRONMENT,
     )
 
 
@@ -395,15 +394,7 @@ def test_without_a_cluster_the_plugins_do_nothing(tmp_path):
     )
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n", encoding="utf-8")
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *PLUGINS],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    done = warm.run_pytest(*PLUGINS, folder=tmp_path, environment=ENVIRONMENT)
 
     assert done.returncode == 0
     assert "1 passed" in done.stdout
