@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from firstlight.checklist import AC3, Box, Stage, Step, criterion
-from firstlight.conditions.releases import every_crd_release_deployed
+from firstlight.conditions.releases import CRDS_NAMESPACE, every_crd_release_deployed
 from firstlight.conditions.secrets import bootstrap_secrets_present
-from firstlight.conditions.workloads import crd_established
+from firstlight.conditions.workloads import crd_established, every_crd_established
 from firstlight.definition.model import Cluster
 from firstlight.run import Waiter
 from firstlight.tools.helm import Helm
@@ -40,8 +40,12 @@ def test_bootstrap_secrets_are_applied(
 
 
 @criterion(Stage.CRDS, AC3, title="the CRDs are applied", task=3, budget_s=120, steps=(Step.CRDS,))
-def test_crds_are_applied(crds_applied: None, helm: Helm, cluster: Cluster, wait: Waiter) -> None:
-    wait(every_crd_release_deployed(helm, cluster))
+def test_crds_are_applied(
+    crds_applied: None, kubernetes: Kubernetes, helm: Helm, cluster: Cluster, wait: Waiter
+) -> None:
+    names = wait(every_crd_release_deployed(helm, cluster))
+    releases = [(name, CRDS_NAMESPACE) for name in names]
+    wait(every_crd_established(kubernetes, helm, releases, some=True))
 
 
 @pytest.mark.parametrize("name", CRDS, ids=CRDS)

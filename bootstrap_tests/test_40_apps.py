@@ -18,6 +18,7 @@ from firstlight.conditions.workloads import (
     config_map_contains,
     daemon_set,
     deployment,
+    every_crd_established,
     no_pod_fails,
     no_pod_named,
     runs_on_every_node,
@@ -66,7 +67,9 @@ BOXES = {
 def test_release_runs(
     name: str, release_installed: Release, helm: Helm, kubernetes: Kubernetes, wait: Waiter
 ) -> None:
-    wait(release_deployed(helm, release_installed.name, release_installed.namespace))
+    release = (release_installed.name, release_installed.namespace)
+    wait(release_deployed(helm, *release))
+    wait(every_crd_established(kubernetes, helm, (release,), some=False))
     for workload in WORKLOADS[name]:
         wait(workload_runs(kubernetes, workload))
 

@@ -15,8 +15,10 @@ from firstlight.run.retry import is_retried
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import SYNC_S, Helmfile
 from firstlight.tools.kubernetes import Kubernetes
+from firstlight.tools.objects import CRDS
 from firstlight.tools.reading import Unreadable
 from tests.definitions import CHECKOUT, infra
+from tests.tools.apiserver import ApiServer
 from tests.tools.scripted import CAPTURED, Said, captured, scripted
 
 CLUSTER = infra()
@@ -67,12 +69,17 @@ def history(*statuses: str) -> Said:
 
 
 def cluster_with(
-    *rows: dict[str, str], values: object = None, past: Said | None = None, sync: Said | None = None
+    *rows: dict[str, str],
+    values: object = None,
+    past: Said | None = None,
+    sync: Said | None = None,
+    manifests: Said | None = None,
 ):
     runner = scripted(
         {
             "list --all-namespaces": listed(*rows),
             "get values": Said(json.dumps(values)),
+            "get all": manifests or Said("---\nkind: ConfigMap\n"),
             "history": past or history("deployed"),
             "rollback": Said(),
             "uninstall": Said(),
@@ -149,6 +156,40 @@ def test_the_notation_of_a_chart_version_makes_no_difference(chart: str):
     _, action = install(CILIUM, deployed("cilium", chart=chart), values=dict(CILIUM.values))
 
     assert action.need() is None
+
+
+BROUGHT = captured("helm-get-manifests")
+IDENTITIES, POOLS = CAPTURED["helm-get-manifests"]["expected"]
+
+
+def holding(api: ApiServer, *crds: str) -> None:
+    api.hold(CRDS, *({"metadata": {"name": name}} for name in crds))
+
+
+@pytest.mark.parametrize(
+    ("present", "why"),
+    [
+        ([IDENTITIES, POOLS, "others.example.org"], None),
+        ([POOLS], f"the cluster lacks {IDENTITIES}, which cilium brought"),
+        ([IDENTITIES], f"the cluster lacks {POOLS}, which cilium brought"),
+        ([], f"the cluster lacks {IDENTITIES}, {POOLS}, which cilium brought"),
+    ],
+    ids=["all", "a template is missing", "one of crds/ is missing", "both are missing"],
+)
+def test_a_release_whose_crd_is_gone_is_installed_again(
+    api: ApiServer, kubernetes: Kubernetes, present: list[str], why: str | None
+):
+    """Helm's record says deployed, whatever was deleted since."""
+    holding(api, *present)
+    runner, helm, helmfile = cluster_with(
+        deployed("cilium"), values=dict(CILIUM.values), manifests=BROUGHT
+    )
+    action = install_release(helmfile, helm, kubernetes, CLUSTER, CILIUM)
+
+    assert action.need() == why
+    action.act()
+
+    assert [" sync " in line for line in runner.changed] == [True], "nothing is uninstalled"
 
 
 def test_different_values_require_an_installation():
@@ -315,7 +356,14 @@ def test_helm_times_out_before_we_terminate_it():
     assert max(timeouts) + 30 <= SYNC_S
 
 
-def crds(tmp_path: Path, version: str, *rows: dict[str, str], missing: str = ""):
+def crds(
+    tmp_path: Path,
+    version: str,
+    *rows: dict[str, str],
+    missing: str = "",
+    kubernetes: Kubernetes = NO_CLUSTER,
+    **how: Any,
+):
     """Return the action for charts of a version, with these releases installed."""
     names = [name for name in CLUSTER.crd_releases if name != missing]
     listing = []
@@ -326,12 +374,12 @@ def crds(tmp_path: Path, version: str, *rows: dict[str, str], missing: str = "")
         listing.append(
             {"name": name, "namespace": "kube-system", "chart": str(folder), "version": ""}
         )
-    runner, helm, helmfile = cluster_with(*rows)
+    runner, helm, helmfile = cluster_with(*rows, **how)
     script = runner.script
     runner.script = lambda argv: (
         Said(json.dumps(listing)) if "--skip-charts" in argv else script(argv)
     )
-    return runner, apply_crds(helmfile, helm, CLUSTER)
+    return runner, apply_crds(helmfile, helm, kubernetes, CLUSTER)
 
 
 def crd_rows(version: str, **changes: Any) -> list[dict[str, str]]:
@@ -342,6 +390,20 @@ def test_crds_of_the_right_version_are_not_applied_again(tmp_path: Path):
     _, action = crds(tmp_path, "1.18.5", *crd_rows("1.18.5"))
 
     assert action.need() is None
+
+
+def test_a_crd_that_was_deleted_is_applied_again(
+    tmp_path: Path, api: ApiServer, kubernetes: Kubernetes
+):
+    holding(api, POOLS)
+    runner, action = crds(
+        tmp_path, "1.18.5", *crd_rows("1.18.5"), kubernetes=kubernetes, manifests=BROUGHT
+    )
+
+    assert action.need() == f"the cluster lacks {IDENTITIES}, which gateway-api-crds brought"
+    action.act()
+
+    assert ["uninstall" in line for line in runner.changed] == [False], "its objects would go too"
 
 
 def test_crds_of_an_older_chart_are_applied_again(tmp_path: Path):

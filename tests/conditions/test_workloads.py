@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from firstlight.conditions.workloads import (
     crd_established,
     daemon_set,
     deployment,
+    every_crd_established,
     no_pod_fails,
     no_pod_named,
     runs_on_every_node,
@@ -24,6 +26,7 @@ from firstlight.conditions.workloads import (
 )
 from firstlight.errors import NotReady
 from firstlight.run.retry import wait_for
+from firstlight.tools.helm import Helm
 from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import (
     CONFIG_MAPS,
@@ -41,6 +44,7 @@ from tests.clocks import FakeClock
 from tests.conditions.objects import Object, condition, item, leaving, pod, ready, waiting
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer, ended, event, refusal
+from tests.tools.scripted import CAPTURED, Said, captured, scripted
 
 CLUSTER = infra()
 NAMES = sorted(CLUSTER.node_names)
@@ -256,6 +260,78 @@ def test_a_daemon_set_on_an_unknown_node_is_named(api: ApiServer, kubernetes: Ku
     seen = runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe()
 
     assert (seen.holds, seen.seen) == (False, "spegel runs on unknown nodes: stranger")
+
+def brings(crds: dict[str, Said]) -> Helm:
+    """Return a Helm in whose record these releases brought these manifests."""
+    return Helm(scripted({f"get all {name}": said for name, said in crds.items()}), Path("k"), "c")
+
+
+BROUGHT = captured("helm-get-manifests")
+IDENTITIES, POOLS = CAPTURED["helm-get-manifests"]["expected"]
+SERVED = (condition("NamesAccepted", "True"), condition("Established", "True"))
+
+
+def crds_established(kubernetes: Kubernetes, *, some: bool = True, **crds: Said) -> Any:
+    releases = [(name, "kube-system") for name in crds]
+    return every_crd_established(kubernetes, brings(crds), releases, some=some)
+
+
+def test_every_crd_that_a_release_brought_has_to_be_established(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    api.hold(CRDS, item(IDENTITIES, conditions=SERVED), item(POOLS, conditions=SERVED))
+
+    seen = crds_established(kubernetes, one=BROUGHT, other=BROUGHT).probe()
+
+    assert (seen.value, seen.seen) == (4, "CRDs established: one 2, other 2")
+
+
+@pytest.mark.parametrize(
+    ("crds", "text"),
+    [
+        ([], f"2 of 2 not established; {IDENTITIES} does not exist"),
+        (
+            [item(IDENTITIES, conditions=SERVED)],
+            f"1 of 2 not established; {POOLS} does not exist",
+        ),
+        (
+            [item(IDENTITIES, conditions=SERVED), leaving(item(POOLS, conditions=SERVED))],
+            (
+                f"1 of 2 not established; {POOLS} is being deleted, "
+                "once the last object of its kind is gone"
+            ),
+        ),
+        (
+            [
+                item(IDENTITIES, conditions=SERVED),
+                item(POOLS, conditions=(condition("NamesAccepted", "False", "in use"),)),
+            ],
+            f"1 of 2 not established; {POOLS} NamesAccepted=False: in use",
+        ),
+    ],
+    ids=["none", "one missing", "being deleted", "names taken"],
+)
+def test_a_crd_that_a_release_brought_and_that_is_not_served_is_named(
+    api: ApiServer, kubernetes: Kubernetes, crds: list[Object], text: str
+):
+    api.hold(CRDS, *crds)
+
+    seen = crds_established(kubernetes, one=BROUGHT).probe()
+
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (False, False, text)
+
+
+def test_a_release_of_crds_that_brought_none_proves_nothing(kubernetes: Kubernetes):
+    seen = crds_established(kubernetes, one=Said("---\nkind: ConfigMap\n")).probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (True, "release one brought no CRD")
+
+
+def test_any_other_release_may_bring_no_crd(kubernetes: Kubernetes):
+    seen = crds_established(kubernetes, some=False, one=Said("")).probe()
+
+    assert (seen.value, seen.seen) == (0, "CRDs established: one 0")
+
 
 
 @pytest.mark.parametrize("how", ["absent", "unready", "leaving", "another's"])

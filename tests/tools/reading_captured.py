@@ -32,6 +32,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "flux_failures": flux.parse_failures,
     "helm_releases": rows(helm.parse_releases),
     "helm_values": helm.parse_values,
+    "helm_crds": helm.parse_crds,
     "helm_first_deployed": moment(helm.parse_first_deployed),
     "helm_last_good_revision": helm.parse_last_good_revision,
     "helmfile_listed": helmfile.parse_listed,

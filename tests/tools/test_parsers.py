@@ -20,6 +20,7 @@ MAY_REFUSE = {
     "resources",
     "helm_releases",
     "helm_values",
+    "helm_crds",
     "helm_first_deployed",
     "helm_last_good_revision",
     "helmfile_listed",

@@ -9,6 +9,7 @@ from firstlight.actions.action import Action
 from firstlight.definition.model import Cluster, Release
 from firstlight.errors import ActionFailed, FirstlightError
 from firstlight.process import ToolFailed
+from firstlight.tools.crds import why_crds_lack
 from firstlight.tools.helm import Helm, InstalledRelease, local_chart_version
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubernetes import Kubernetes
@@ -24,8 +25,11 @@ CRDS_FILE = "00-crds.yaml"
 APPS_FILE = "01-apps.yaml"
 
 
-def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
-    """Install the CRD releases, which everything else depends on."""
+def apply_crds(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster) -> Action:
+    """Install the CRD releases, which everything else depends on.
+
+    Their CRDs are templates, so installing a release again brings back those that were deleted.
+    """
 
     def wanted() -> dict[Identity, tuple[str, str]]:
         """Return chart and version of each release; only the local charts know their version."""
@@ -46,10 +50,12 @@ def apply_crds(helmfile: Helmfile, helm: Helm, cluster: Cluster) -> Action:
 
     def need() -> str | None:
         found = {(release.name, release.namespace): release for release in helm.releases()}
+        charts = wanted()
         reasons = (
-            _why(found.get(identity), identity[0], *chart) for identity, chart in wanted().items()
+            _why(found.get(identity), identity[0], *chart) for identity, chart in charts.items()
         )
-        return next((why for why in reasons if why), None)
+        why = next((why for why in reasons if why), None)
+        return why or why_crds_lack(helm, kubernetes, charts)
 
     def act() -> None:
         _repair(helm, tuple(wanted()))
@@ -79,11 +85,9 @@ def install_release(
         why = _why(found, release.name, release.chart, release.version)
         if why:
             return why
-        return (
-            None
-            if helm.values(release.name, release.namespace) == release.values
-            else f"the values of {release.name} differ from its HelmRelease"
-        )
+        if helm.values(release.name, release.namespace) != release.values:
+            return f"the values of {release.name} differ from its HelmRelease"
+        return why_crds_lack(helm, kubernetes, (identity,))
 
     def act() -> None:
         earlier = cluster.releases[: cluster.releases.index(release)]

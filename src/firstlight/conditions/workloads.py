@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.failures import FailureClass, classify
 from firstlight.printable import names_text
+from firstlight.tools.crds import crds_of
+from firstlight.tools.helm import Helm
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import (
@@ -16,6 +18,7 @@ from firstlight.tools.objects import (
     DAEMON_SETS,
     DEPLOYMENTS,
     PODS,
+    Object,
     condition_of,
     counts,
     is_ready,
@@ -55,17 +58,56 @@ def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
     view = ListWatch(kubernetes, CRDS)
 
     def probe() -> Observation[str]:
-        crd = view.named(name)
-        if crd is None:
-            return not_yet(f"{name} does not exist")
-        for type_ in ("NamesAccepted", "Established"):
-            condition = condition_of(crd, type_)
-            if condition.get("status") != "True":
-                status = condition.get("status", "unset")
-                return not_yet(f"{name} {type_}={status}: {condition.get('message', 'no message')}")
-        return holds(f"{name} is established", name)
+        why = _why_unestablished(name, view.named(name))
+        return not_yet(why) if why else holds(f"{name} is established", name)
 
     return Condition(f"CRD {name} to be established", probe, view.changed, row="FL-225")
+
+
+def every_crd_established(
+    kubernetes: Kubernetes, helm: Helm, releases: Sequence[tuple[str, str]], *, some: bool
+) -> Condition[int]:
+    """Wait until every CRD that Helm releases brought is established; the value counts them.
+
+    Args:
+        kubernetes: The cluster.
+        helm: Where the releases are recorded.
+        releases: Name and namespace of each.
+        some: Whether each has to bring some, as a release of CRDs has.
+    """
+    view = ListWatch(kubernetes, CRDS)
+    brought: dict[str, tuple[str, ...]] = {}
+
+    def probe() -> Observation[int]:
+        # A record does not change while nothing is installed.
+        brought.update({} if brought else crds_of(helm, releases))
+        if some and not all(brought.values()):
+            empty = next(name for name, crds in brought.items() if not crds)
+            return never(f"release {empty} brought no CRD")
+        names = [name for crds in brought.values() for name in crds]
+        present = {name_of(crd): crd for crd in view.items()} if names else {}
+        wrong = [why for name in names if (why := _why_unestablished(name, present.get(name)))]
+        if wrong:
+            return not_yet(f"{len(wrong)} of {len(names)} not established; {wrong[0]}")
+        counts_ = ", ".join(f"{name} {len(crds)}" for name, crds in brought.items())
+        return holds(f"CRDs established: {counts_}", len(names))
+
+    title = f"every CRD of {names_text([name for name, _ in releases])} to be established"
+    return Condition(title, probe, view.changed, row="FL-225")
+
+
+def _why_unestablished(name: str, crd: Object | None) -> str:
+    """Return why the API server does not serve a CRD, or soon will not, empty if it does."""
+    if crd is None:
+        return f"{name} does not exist"
+    if "deletionTimestamp" in crd["metadata"]:
+        return f"{name} is being deleted, once the last object of its kind is gone"
+    for type_ in ("NamesAccepted", "Established"):
+        condition = condition_of(crd, type_)
+        if condition.get("status") != "True":
+            status = condition.get("status", "unset")
+            return f"{name} {type_}={status}: {condition.get('message', 'no message')}"
+    return ""
 
 
 def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:

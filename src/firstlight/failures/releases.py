@@ -220,12 +220,14 @@ ROWS = (
         failure_class=FailureClass.WAIT,
         where="the criterion's last observation",
         cause=(
-            "The CRD is missing, its names conflict with another CRD, "
+            "The CRD is missing, is being deleted, its names conflict with another CRD, "
             "or the API server has not processed it yet."
         ),
         remedy=(
-            "The last observation says which. Describe the CRD; if it is missing, "
-            "install the CRDs again."
+            "The last observation says which. The next run applies a missing one again and "
+            "uninstalls nothing: `bootstrap:crds` those of 00-crds.yaml, `bootstrap:releases` "
+            "Flux's. The objects of its kind are gone: Flux applies those in Git again, "
+            "any others have to be created again."
         ),
         anchor="crd-is-established",
         commands=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 from firstlight.definition.model import ChartSource, Release
 from firstlight.process import CommandResult
-from firstlight.tools.reading import Unreadable, read_json, read_yaml
+from firstlight.tools.reading import Unreadable, read_json, read_yaml, read_yaml_documents
 from firstlight.tools.runner import Runner
 
 LOOK_S = 30.0
@@ -18,6 +19,17 @@ CHART_S = 60.0
 
 MEND_S = 600.0
 """A rollback or uninstall waits for pods; Helm's own limit is five minutes."""
+
+CRD = "CustomResourceDefinition"
+
+_MANIFESTS = (
+    "{{.Release.Manifest}}"
+    '{{range .Release.Chart.CRDObjects}}\n---\n{{printf "%s" .File.Data}}{{end}}'
+)
+"""Everything that Helm installed: rendered templates, and the files of the chart's `crds/`."""
+
+_SCHEMA = re.compile(r"^(?:spec|status):.*\n(?:(?:[ #].*)?\n)*", re.MULTILINE)
+"""The part of a CRD without its name; parsing it takes seconds, because it has megabytes."""
 
 _OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -92,6 +104,24 @@ class Helm:
         )
         result.raise_on_failure(f"read the record of release {name}")
         return parse_first_deployed(result.stdout)
+
+    def crds(self, name: str, namespace: str) -> tuple[str, ...]:
+        """Return the names of the CRDs that a release brought, from Helm's record of it.
+
+        Raises:
+            ToolFailed: The cluster did not answer, or has no such release.
+            Unreadable: The record is not valid YAML.
+        """
+        result = self._runner.run(
+            [
+                *(*self._base, "get", "all", name, "--namespace", namespace),
+                *("--template", _MANIFESTS),
+            ],
+            timeout_s=LOOK_S,
+            quiet=True,
+        )
+        result.raise_on_failure(f"read the record of release {name}")
+        return tuple(parse_crds(result.stdout))
 
     def last_good_revision(self, release: InstalledRelease) -> int | None:
         """Return the newest revision of a release that was ever deployed, or None.
@@ -264,6 +294,27 @@ def parse_first_deployed(text: str) -> datetime:
         raise Unreadable(
             "the record of a release", "it does not say when it was first deployed"
         ) from None
+
+
+def parse_crds(text: str) -> list[str]:
+    """Read the names of the CRDs in manifests.
+
+    Raises:
+        Unreadable: The head of one is not valid YAML, or has no name.
+    """
+    names = []
+    for manifest in re.split(r"^---.*$", text, flags=re.MULTILINE):
+        if CRD not in manifest:
+            continue
+        head = _SCHEMA.sub("", f"{manifest}\n")
+        for found in read_yaml_documents(head, "the record of a release"):
+            if not isinstance(found, dict) or found.get("kind") != CRD:
+                continue
+            metadata = found.get("metadata")
+            if not isinstance(metadata, dict) or not metadata.get("name"):
+                raise Unreadable("the record of a release", "it has a CRD without a name")
+            names.append(str(metadata["name"]))
+    return names
 
 
 def parse_last_good_revision(text: str) -> int | None:

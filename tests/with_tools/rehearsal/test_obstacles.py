@@ -56,7 +56,7 @@ OBSTACLES = {
     "etcd stalls": ("10-talos", "etcd-runs-on-every-control-plane-node", "not ready in time"),
     "a CRD is claimed": (
         "30-crds",
-        "crd-is-established-certificates.cert-manager.io",
+        "crds-are-applied",
         "not ready in time",
     ),
     "a chart does not install": ("40-apps", "release-runs-coredns", "action failed"),
@@ -120,9 +120,7 @@ def test_each_obstacle_stops_the_run_at_its_criterion(story: Story, name: str):
 
 
 def test_the_errors_hold_the_observation_and_the_failure_row(story: Story):
-    claimed = story.runs["a CRD is claimed"].criterion(
-        "crd-is-established-certificates.cert-manager.io"
-    )
+    claimed = story.runs["a CRD is claimed"].criterion("crds-are-applied")
     refused = story.runs["a chart does not install"].criterion("release-runs-coredns")
 
     assert "certificates.cert-manager.io NamesAccepted=False" in claimed["error"]
