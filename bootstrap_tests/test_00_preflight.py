@@ -31,7 +31,7 @@ from firstlight.conditions.talos import (
 from firstlight.definition.model import Cluster
 from firstlight.run import Run, Waiter
 from firstlight.target import Target
-from firstlight.tools.git import Git
+from firstlight.tools.git import Git, RemoteBranch
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.op import OnePassword
@@ -194,10 +194,8 @@ def test_every_secret_reference_resolves(op: OnePassword, cluster: Cluster, wait
     budget_s=60,
     after=(SIGNED_IN, RESOLVES),
 )
-def test_the_deploy_key_can_read_the_git_remote(
-    git: Git, deploy_key: tuple[str, str], cluster: Cluster, wait: Waiter
-) -> None:
-    wait(deploy_key_can_read(git, cluster, *deploy_key))
+def test_the_deploy_key_can_read_the_git_remote(remote_branch: RemoteBranch, wait: Waiter) -> None:
+    wait(deploy_key_can_read(remote_branch))
 
 
 @criterion(

@@ -8,7 +8,7 @@ from firstlight.conditions.gitremote import deploy_key_cannot_write
 from firstlight.conditions.secrets import deploy_key_in_cluster
 from firstlight.definition.model import Cluster
 from firstlight.run import Waiter
-from firstlight.tools.git import Git
+from firstlight.tools.git import Git, RemoteBranch
 from firstlight.tools.kubernetes import Kubernetes
 
 
@@ -37,13 +37,9 @@ def test_the_gitrepository_is_ready(
 
 @criterion(Stage.FLUX, AC4, title="Flux has cloned the head of the branch", task=5, budget_s=180)
 def test_flux_has_cloned_the_head_of_the_branch(
-    git: Git, deploy_key: tuple[str, str], kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
+    remote_branch: RemoteBranch, kubernetes: Kubernetes, cluster: Cluster, wait: Waiter
 ) -> None:
-    head = git.head(
-        cluster.sync.url, cluster.sync.branch, identity=deploy_key[0], known_hosts=deploy_key[1]
-    )
-
-    wait(flux_has_cloned(kubernetes, cluster, head))
+    wait(flux_has_cloned(kubernetes, cluster, remote_branch))
 
 
 @criterion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from firstlight.conditions.gitops import (
     why_unready,
 )
 from firstlight.tools.flux import Flux
+from firstlight.tools.git import Git, RemoteBranch
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import (
     CONTROLLER_REVISIONS,
@@ -160,29 +162,143 @@ def test_the_kustomization_is_ready_with_the_path_of_the_cluster(
     assert (seen.holds, seen.unsatisfiable) == (holds, not holds)
 
 
+OLDER, NEWER = "a1" * 20, "b2" * 20
+
+
+def remote_at(*heads: str) -> RemoteBranch:
+    """Return the remote's branch, which is at another head at each look, and stays at the last."""
+    looks = [Said(f"{head}\trefs/heads/{SYNC.branch}\n") for head in heads]
+    git = Git(scripted({"git ls-remote": looks}))
+    return RemoteBranch(git, SYNC.url, SYNC.branch, identity="key", known_hosts="hosts")
+
+
+def artifact_of(commit: str) -> Object:
+    artifact = {"revision": f"main@sha1:{commit}"} if commit else None
+    return item(SYNC.repository, SYNC.namespace, artifact=artifact)
+
+
 @pytest.mark.parametrize(
     ("artifact", "holds", "text"),
     [
-        ({"revision": f"main@sha1:{COMMIT}"}, True, f"main@sha1:{COMMIT}"),
-        (
-            {"revision": "main@sha1:0000"},
-            False,
-            f"artifact main@sha1:0000, remote main@sha1:{COMMIT}",
-        ),
-        (None, False, f"artifact none, remote main@sha1:{COMMIT}"),
+        (COMMIT, True, f"main@sha1:{COMMIT}"),
+        (OLDER, False, f"artifact main@sha1:{OLDER}, remote main@sha1:{COMMIT}"),
+        ("", False, f"artifact none, remote main@sha1:{COMMIT}"),
     ],
     ids=["head", "older", "none"],
 )
 def test_flux_has_cloned_the_head_of_the_remote(
-    api: ApiServer, kubernetes: Kubernetes, artifact: Object | None, holds: bool, text: str
+    api: ApiServer, kubernetes: Kubernetes, artifact: str, holds: bool, text: str
 ):
-    api.hold(
-        GIT_REPOSITORIES, item(CLUSTER.sync.repository, CLUSTER.sync.namespace, artifact=artifact)
-    )
+    api.hold(GIT_REPOSITORIES, artifact_of(artifact))
 
-    seen = flux_has_cloned(kubernetes, CLUSTER, COMMIT).probe()
+    seen = flux_has_cloned(kubernetes, CLUSTER, remote_at(COMMIT)).probe()
 
     assert (seen.holds, seen.seen) == (holds, text)
+
+
+def test_a_commit_that_is_pushed_while_waiting_is_the_head_then(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    api.hold(GIT_REPOSITORIES, artifact_of(OLDER))
+    cloned = flux_has_cloned(kubernetes, CLUSTER, remote_at(COMMIT, NEWER))
+    assert not cloned.probe().holds
+
+    api.hold(GIT_REPOSITORIES, artifact_of(NEWER))
+
+    assert cloned.probe().value == f"main@sha1:{NEWER}"
+
+
+def test_an_artifact_may_be_a_head_that_the_remote_has_left_since_the_first_look(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    api.hold(GIT_REPOSITORIES, artifact_of(COMMIT))
+    branch = remote_at(COMMIT, NEWER)
+    branch.look()
+
+    seen = flux_has_cloned(kubernetes, CLUSTER, branch).probe()
+
+    assert (seen.holds, seen.seen) == (
+        True,
+        f"main@sha1:{COMMIT}; the remote is at {NEWER[:12]} by now",
+    )
+
+
+def suspended(made: Object) -> Object:
+    made["spec"]["suspend"] = True
+    return made
+
+
+IGNORED = "is suspended, so Flux ignores every change"
+
+
+@pytest.mark.parametrize(
+    ("kind", "wait_for_it", "text"),
+    [
+        (
+            GIT_REPOSITORIES,
+            git_repository_ready,
+            (
+                "gitrepository/flux-system in flux-system {}: "
+                "flux resume source git flux-system --namespace flux-system"
+            ),
+        ),
+        (
+            KUSTOMIZATIONS,
+            kustomization_ready,
+            (
+                "kustomization/flux-system in flux-system {}: "
+                "flux resume kustomization flux-system --namespace flux-system"
+            ),
+        ),
+        (
+            GIT_REPOSITORIES,
+            lambda kubernetes, cluster: flux_has_cloned(kubernetes, cluster, remote_at(COMMIT)),
+            (
+                "gitrepository/flux-system in flux-system {}: "
+                "flux resume source git flux-system --namespace flux-system"
+            ),
+        ),
+    ],
+    ids=["git repository", "kustomization", "its artifact"],
+)
+def test_a_suspended_object_is_final_however_ready_it_is(
+    api: ApiServer, kubernetes: Kubernetes, kind: Any, wait_for_it: Any, text: str
+):
+    made = repository()
+    made["spec"]["path"] = SYNC.path
+    made["status"]["artifact"] = {"revision": f"main@sha1:{COMMIT}"}
+    api.hold(kind, suspended(made))
+    condition = wait_for_it(kubernetes, CLUSTER)
+
+    seen = condition.probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (True, text.format(IGNORED))
+    assert condition.rows(seen) == ("FL-250",)
+
+
+def test_a_suspended_helm_release_is_named_before_one_that_waits_for_it(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    first, last = ALL[0], ALL[-1]
+    waiting = helm_release(first, status="False", message="dependency is not ready")
+    api.hold(HELM_RELEASES, waiting, suspended(helm_release(last)))
+
+    seen = every_helm_release_ready(kubernetes, CLUSTER).probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (
+        True,
+        (
+            f"helmrelease/{last} in flux-system {IGNORED}: "
+            f"flux resume helmrelease {last} --namespace flux-system"
+        ),
+    )
+
+
+def test_an_object_that_is_being_deleted_is_not_ready():
+    made = repository()
+    made["metadata"]["deletionTimestamp"] = "2026-11-23T07:32:00Z"
+
+    assert why_unready(made) == "is being deleted"
 
 
 def created(made: Object, time: str) -> Object:
@@ -531,3 +647,44 @@ def test_flux_shows_no_failure_only_if_it_could_list_everything(said: Said, hold
     seen = flux_has_no_failure(flux_that_says(said)).probe()
 
     assert (seen.holds, seen.seen) == (holds, text)
+
+
+def shown(*names: str) -> Said:
+    """Return what `flux get all` shows once these objects are suspended."""
+    text = CAPTURED["flux-get-all"]["stdout"]
+    for name in names:
+        text, found = re.subn(rf"({name} *\t[^\t]*\t)False ", r"\1True  ", text)
+        assert found == 1
+    return Said(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "command"),
+    [
+        ("gitrepository/flux-system", "flux-system", "source git flux-system"),
+        ("ocirepository/coredns", "kube-system", "source oci coredns"),
+        ("helmrepository/cilium", "kube-system", "source helm cilium"),
+        ("helmchart/kube-system-cilium", "kube-system", "source chart kube-system-cilium"),
+        ("kustomization/flux-system", "flux-system", "kustomization flux-system"),
+        ("helmrelease/spegel", "kube-system", "helmrelease spegel"),
+    ],
+)
+def test_whatever_flux_lists_as_suspended_is_final(name: str, namespace: str, command: str):
+    condition = flux_has_no_failure(flux_that_says(shown(name)))
+
+    seen = condition.probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (
+        True,
+        f"{name} in {namespace} {IGNORED}: flux resume {command} --namespace {namespace}",
+    )
+    assert condition.rows(seen) == ("FL-250",)
+
+
+def test_three_suspended_objects_are_named_and_the_others_counted():
+    names = [f"helmrelease/{name}" for name in ALL]
+
+    seen = flux_has_no_failure(flux_that_says(shown(*names))).probe().seen
+
+    assert seen.count("flux resume helmrelease ") == 3
+    assert seen.endswith("; and 2 more")

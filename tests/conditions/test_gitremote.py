@@ -17,9 +17,10 @@ from firstlight.conditions.secrets import (
 from firstlight.errors import FirstlightError
 from firstlight.process import ToolFailed
 from firstlight.run.retry import is_retried
-from firstlight.tools.git import Git
+from firstlight.tools.git import Git, RemoteBranch
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import SECRETS
+from firstlight.tools.runner import Runner
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer
 from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scripted
@@ -28,8 +29,15 @@ CLUSTER = infra()
 KEY = ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n", "github.com ssh-ed25519 AAAA")
 
 
+def branch(runner: Runner, identity: str, known_hosts: str) -> RemoteBranch:
+    sync = CLUSTER.sync
+    return RemoteBranch(
+        Git(runner), sync.url, sync.branch, identity=identity, known_hosts=known_hosts
+    )
+
+
 def reads(said: Said) -> Any:
-    return deploy_key_can_read(Git(scripted({"git ls-remote": said})), CLUSTER, *KEY)
+    return deploy_key_can_read(branch(scripted({"git ls-remote": said}), *KEY))
 
 
 def writes(said: Said, init: Said | None = None) -> Any:
@@ -164,7 +172,7 @@ def test_the_key_exists_only_in_memory_and_only_while_git_runs():
 
     runner = ScriptedRunner(script)
 
-    deploy_key_can_read(Git(runner), CLUSTER, KEY[0].rstrip(), KEY[1]).probe()
+    deploy_key_can_read(branch(runner, KEY[0].rstrip(), KEY[1])).probe()
 
     assert (seen["text"], seen["mode"]) == (KEY[0], 0o600)
     assert seen["target"].startswith("/memfd:")

@@ -19,6 +19,7 @@ from firstlight.conditions.dns import coredns_resolves
 from firstlight.conditions.etcd import etcd_runs_on_every_control_plane_node, no_foreign_etcd
 from firstlight.conditions.finish import finished_within, nothing_left_to_do
 from firstlight.conditions.gitops import (
+    every_helm_release_ready,
     flux_has_cloned,
     git_repository_ready,
     handed_off_without_rollout,
@@ -55,7 +56,7 @@ from firstlight.errors import ActionFailed, DefinitionError, FirstlightError, Pr
 from firstlight.failures import BY_ID, ROWS, FailureClass, classify
 from firstlight.process import CommandResult, ToolFailed
 from firstlight.run.retry import is_retried, wait_for
-from firstlight.tools.git import Git
+from firstlight.tools.git import Git, RemoteBranch
 from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubernetes import ApiUnavailable, Kubernetes
@@ -554,7 +555,21 @@ def test_a_repository_that_flux_has_not_cloned(api: ApiServer, kubernetes: Kuber
 
     older = {"revision": "main@sha1:0000"}
     api.hold(GIT_REPOSITORIES, item(sync.repository, sync.namespace, artifact=older))
-    assert unmet(flux_has_cloned(kubernetes, CLUSTER, "0123")) == ["FL-113"]
+    assert unmet(flux_has_cloned(kubernetes, CLUSTER, branch)) == ["FL-113"]
+
+
+def test_flux_objects_that_are_suspended(api: ApiServer, kubernetes: Kubernetes):
+    sync = CLUSTER.sync
+    api.hold(GIT_REPOSITORIES, item(sync.repository, sync.namespace, spec={"suspend": True}))
+
+    assert unmet(git_repository_ready(kubernetes, CLUSTER)) == ["FL-250"]
+
+
+def test_a_helm_release_that_is_gone(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(HELM_RELEASES)
+
+    assert unmet(every_helm_release_ready(kubernetes, CLUSTER)) == ["FL-253"]
+    assert unmet(handed_off_without_rollout(kubernetes, CLUSTER)) == ["FL-253"]
 
 
 def test_a_hand_off_that_restarted_pods(api: ApiServer, kubernetes: Kubernetes):
@@ -563,6 +578,8 @@ def test_a_hand_off_that_restarted_pods(api: ApiServer, kubernetes: Kubernetes):
         for release in CLUSTER.releases
     ]
     for release in releases:
+    git = Git(scripted({"git ls-remote": captured("git-head")}))
+    branch = RemoteBranch(git, sync.url, sync.branch, identity="key", known_hosts="hosts")
         release["metadata"]["creationTimestamp"] = "2026-11-23T07:31:00Z"
     revision = item("cilium-2", "kube-system")
     revision["metadata"]["annotations"] = {

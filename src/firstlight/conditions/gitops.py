@@ -9,7 +9,8 @@ from typing import Any
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.failures import FailureClass, classify
-from firstlight.tools.flux import Flux, parse_failures, parse_objects
+from firstlight.tools.flux import Flux, parse_failures, parse_objects, resume_command
+from firstlight.tools.git import RemoteBranch
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import (
     CONTROLLER_REVISIONS,
@@ -24,6 +25,7 @@ from firstlight.tools.objects import (
     Kind,
     Object,
     condition_of,
+    is_suspended,
     name_of,
 )
 from firstlight.tools.watch import ListWatch
@@ -31,11 +33,20 @@ from firstlight.tools.watch import ListWatch
 UNREADY = "FL-113"
 """The row of the failure catalogue for Flux that cannot get the repository."""
 
+SUSPENDED = "FL-250"
+"""The row of the failure catalogue for an object that somebody suspended."""
+
+GONE = "FL-253"
+"""The row of the failure catalogue for a HelmRelease that does not exist."""
+
 HAND_OFF_S = 900.0
 """How long after the creation of a HelmRelease a rollout still counts as the hand-off's.
 
 Flux reconciles at once, and this is its longest timeout.
 """
+
+
+_SINGULAR = {GIT_REPOSITORIES: "gitrepository", KUSTOMIZATIONS: "kustomization"}
 
 
 def git_repository_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[Object]:
@@ -74,6 +85,8 @@ def flux_object_ready(
         item = view.named(name)
         if item is None:
             return not_yet(f"{namespace}/{name} does not exist", rows=(UNREADY,))
+        if is_suspended(item):
+            return _suspended((namespace, f"{_SINGULAR[kind]}/{name}"))
         why = why_unready(item)
         if why:
             return not_yet(f"{name}: {why}", rows=(UNREADY,))
@@ -90,24 +103,33 @@ def flux_object_ready(
     return Condition(f"{kind.plural} {namespace}/{name} to be Ready", probe, view.changed)
 
 
-def flux_has_cloned(kubernetes: Kubernetes, cluster: Cluster, commit: str) -> Condition[str]:
-    """Wait until Flux's Git artifact is the commit that the remote's branch points at."""
-    view = ListWatch(kubernetes, GIT_REPOSITORIES, namespace=cluster.sync.namespace)
+def flux_has_cloned(
+    kubernetes: Kubernetes, cluster: Cluster, branch: RemoteBranch
+) -> Condition[str]:
+    """Wait until Flux's Git artifact is the head of the remote's branch.
+
+    The branch may move while this waits, and Flux looks once a minute. So the artifact may be any
+    head that this run saw, from its first look on.
+    """
+    sync = cluster.sync
+    view = ListWatch(kubernetes, GIT_REPOSITORIES, namespace=sync.namespace)
 
     def probe() -> Observation[str]:
-        item = view.named(cluster.sync.repository) or {}
+        item = view.named(sync.repository) or {}
+        if is_suspended(item):
+            return _suspended((sync.namespace, f"gitrepository/{sync.repository}"))
         revision = str(((item.get("status") or {}).get("artifact") or {}).get("revision", ""))
-        wanted = f"{cluster.sync.branch}@sha1:{commit}"
-        return (
-            holds(revision, revision)
-            if revision == wanted
-            else not_yet(
-                f"artifact {revision or 'none'}, remote {wanted}",
-                rows=() if revision else ("FL-104",),
-            )
+        now = branch.look()
+        heads = {f"{branch.name}@sha1:{head}" for head in branch.heads}
+        if revision in heads:
+            moved = "" if revision.endswith(now) else f"; the remote is at {now[:12]} by now"
+            return holds(f"{revision}{moved}", revision)
+        return not_yet(
+            f"artifact {revision or 'none'}, remote {branch.name}@sha1:{now}",
+            rows=(UNREADY,) if revision else ("FL-104", UNREADY),
         )
 
-    return Condition(f"Flux to have cloned {commit[:12]}", probe, view.changed, row=UNREADY)
+    return Condition(f"Flux to have cloned the head of {branch.name}", probe, view.changed)
 
 
 def every_helm_release_ready(
@@ -118,11 +140,22 @@ def every_helm_release_ready(
 
     def probe() -> Observation[Mapping[str, str]]:
         items = {_identity(item): item for item in view.items()}
+        owned = [items.get((release.namespace, release.name)) for release in cluster.releases]
+        # First, because a release that depends on a suspended one is not Ready either.
+        suspended = [each for each in owned if each is not None and is_suspended(each)]
+        if suspended:
+            return _suspended(
+                *(
+                    (each["metadata"]["namespace"], f"helmrelease/{name_of(each)}")
+                    for each in suspended
+                )
+            )
         messages: dict[str, str] = {}
-        for release in cluster.releases:
-            item = items.get((release.namespace, release.name))
-            why = why_unready(item) if item else "does not exist"
-            if item is None or why:
+        for release, item in zip(cluster.releases, owned, strict=True):
+            if item is None:
+                return not_yet(f"helmrelease {release.name}: does not exist", rows=(GONE,))
+            why = why_unready(item)
+            if why:
                 return not_yet(f"helmrelease {release.name}: {why}")
             messages[release.name] = str(condition_of(item, "Ready").get("message", ""))
         return holds(f"{len(messages)} HelmReleases Ready", messages)
@@ -147,7 +180,7 @@ def handed_off_without_rollout(kubernetes: Kubernetes, cluster: Cluster) -> Cond
         begun = {identity: created[identity] for identity in wanted if identity in created}
         missing = [name for namespace, name in wanted if (namespace, name) not in begun]
         if missing:
-            return not_yet(f"Flux has no HelmRelease {', '.join(missing)}")
+            return not_yet(f"Flux has no HelmRelease {', '.join(missing)}", rows=(GONE,))
         rolled: list[str] = []
         checked = 0
         for kind in (REPLICA_SETS, CONTROLLER_REVISIONS):
@@ -200,7 +233,10 @@ def flux_check_passes(flux: Flux) -> Condition[str]:
 
 
 def flux_has_no_failure(flux: Flux) -> Condition[int]:
-    """Wait until `flux get all -A` lists objects and all are Ready; the value counts them."""
+    """Wait until `flux get all -A` lists objects and all are Ready; the value counts them.
+
+    A suspended object keeps the readiness that it had, so it is named whatever that is.
+    """
 
     def probe() -> Observation[int]:
         result = flux.get_all()
@@ -208,6 +244,9 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
         if failures or not result.ok:
             return not_yet(failures[0] if failures else result.last_line)
         objects = parse_objects(result.stdout)
+        suspended = [each for each in objects if each.suspended]
+        if suspended:
+            return _suspended(*((each.namespace, each.name) for each in suspended))
         unready = [
             f"{each.namespace}/{each.name}: {each.message or each.ready}"
             for each in objects
@@ -224,6 +263,8 @@ def flux_has_no_failure(flux: Flux) -> Condition[int]:
 
 def why_unready(item: Object) -> str:
     """Return why a Flux object is not Ready for its current spec, empty if it is."""
+    if "deletionTimestamp" in item["metadata"]:
+        return "is being deleted"
     ready = condition_of(item, "Ready")
     status = item.get("status") or {}
     generation = int(item["metadata"].get("generation", 1))
@@ -241,6 +282,22 @@ def why_unready(item: Object) -> str:
         int(ready.get("observedGeneration", generation)),
     )
     return "not reconciled since its last change" if seen < generation else ""
+
+
+def _suspended(*objects: tuple[str, str]) -> Observation[Any]:
+    """Return which objects are suspended, and how to resume them: nothing but a person does.
+
+    Args:
+        objects: Namespace of each, and kind and name in one word, as `flux get` shows them.
+    """
+    named = [
+        f"{name} in {namespace} is suspended, so Flux ignores every change: "
+        f"{resume_command(name, namespace)}"
+        for namespace, name in objects
+    ]
+    more = len(named) - FAILURES_MAX
+    seen = "; ".join(named[:FAILURES_MAX]) + (f"; and {more} more" if more > 0 else "")
+    return never(seen, rows=(SUSPENDED,))
 
 
 def _identity(item: Object) -> tuple[str, str]:

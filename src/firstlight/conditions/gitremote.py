@@ -5,24 +5,20 @@ from __future__ import annotations
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.failures import classify
-from firstlight.tools.git import Git, accepts_push
+from firstlight.tools.git import Git, RemoteBranch, accepts_push
 
 REFUSED = "FL-062"
 """The row of the catalogue for a key that can only read, which is what a deploy key has to be."""
 
 
-def deploy_key_can_read(
-    git: Git, cluster: Cluster, identity: str, known_hosts: str
-) -> Condition[str]:
+def deploy_key_can_read(branch: RemoteBranch) -> Condition[str]:
     """Wait until the deploy key can read the branch; the value is the commit."""
 
     def probe() -> Observation[str]:
-        head = git.head(
-            cluster.sync.url, cluster.sync.branch, identity=identity, known_hosts=known_hosts
-        )
-        return holds(f"{cluster.sync.branch} is at {head[:12]}", head)
+        head = branch.look()
+        return holds(f"{branch.name} is at {head[:12]}", head)
 
-    return Condition(f"the deploy key to read {cluster.sync.url}", probe)
+    return Condition(f"the deploy key to read {branch.url}", probe)
 
 
 def deploy_key_cannot_write(

@@ -234,6 +234,43 @@ ROWS = (
         ),
     ),
     Row(
+        id="FL-250",
+        title="something of Flux is suspended",
+        failure_class=FailureClass.FATAL,
+        where="the criterion's last observation",
+        cause=(
+            "Somebody suspended it, by hand or with `spec.suspend: true` in Git. "
+            "Flux keeps showing it as Ready, and ignores every new commit for it."
+        ),
+        remedy=(
+            "Resume it; the last observation has the command. "
+            "If Git says `spec.suspend: true`, remove that first: Flux would suspend it again."
+        ),
+        anchor="the-gitrepository-is-ready",
+        commands=(
+            "flux get all --all-namespaces",
+            "flux resume source git <name> --namespace <namespace>",
+            "flux resume kustomization <name> --namespace <namespace>",
+            "flux resume helmrelease <name> --namespace <namespace>",
+        ),
+    ),
+    Row(
+        id="FL-253",
+        title="a HelmRelease is gone",
+        failure_class=FailureClass.WAIT,
+        where="the criterion's last observation",
+        cause=(
+            "Somebody deleted it, or its CRD and with that every object of its kind. "
+            "The Kustomization applies it again, but only at its next interval."
+        ),
+        remedy="Have Flux apply what is in Git now, then run the same command again.",
+        anchor="flux-has-taken-over-every-release",
+        commands=(
+            "flux reconcile kustomization flux-system --namespace flux-system --with-source",
+            "flux get helmreleases --all-namespaces",
+        ),
+    ),
+    Row(
         id="FL-066",
         title="Flux has given up on a release",
         failure_class=FailureClass.FATAL,

@@ -11,6 +11,16 @@ from firstlight.tools.runner import Runner
 CHECK_S = 60.0
 
 
+_SOURCES = {
+    "gitrepository": "source git",
+    "ocirepository": "source oci",
+    "helmrepository": "source helm",
+    "helmchart": "source chart",
+    "bucket": "source bucket",
+}
+"""What `flux resume` calls the kinds of sources; it knows the others by their own names."""
+
+
 class Flux:
     """Runs flux on one cluster."""
 
@@ -37,13 +47,26 @@ class FluxObject:
         namespace: Its namespace.
         name: Its kind and name, such as `helmrelease/cilium`.
         ready: `True`, `False` or `Unknown`.
+        suspended: Whether Flux ignores it for now.
         message: The message of its controller.
     """
 
     namespace: str
     name: str
     ready: str
+    suspended: bool
     message: str
+
+
+def resume_command(name: str, namespace: str) -> str:
+    """Return the command that lets Flux reconcile a suspended object again.
+
+    Args:
+        name: Its kind and name, such as `helmrelease/cilium`.
+        namespace: Its namespace.
+    """
+    kind, _, own_name = name.partition("/")
+    return f"flux resume {_SOURCES.get(kind, kind)} {own_name} --namespace {namespace}"
 
 
 def parse_objects(text: str) -> list[FluxObject]:
@@ -65,7 +88,13 @@ def parse_objects(text: str) -> list[FluxObject]:
         ):
             row = dict(zip(heading, cells, strict=False))
             objects.append(
-                FluxObject(row["NAMESPACE"], row["NAME"], row["READY"], row.get("MESSAGE", ""))
+                FluxObject(
+                    row["NAMESPACE"],
+                    row["NAME"],
+                    row["READY"],
+                    row.get("SUSPENDED") == "True",
+                    row.get("MESSAGE", ""),
+                )
             )
     return objects
 

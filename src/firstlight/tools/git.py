@@ -72,6 +72,36 @@ class Git:
             return self._runner.run(words, env=env, timeout_s=REMOTE_S)
 
 
+class RemoteBranch:
+    """The branch that Flux follows, read with the deploy key.
+
+    Attributes:
+        name: Its name.
+        heads: Every commit that it was seen at, in the order of the looks; it may move at any time.
+    """
+
+    def __init__(self, git: Git, url: str, name: str, *, identity: str, known_hosts: str) -> None:
+        self.name = name
+        self.url = url
+        self.heads: list[str] = []
+        self._git = git
+        self._identity = identity
+        self._known_hosts = known_hosts
+
+    def look(self) -> str:
+        """Return the commit that the branch is at now, and keep it.
+
+        Raises:
+            ToolFailed: The remote refused, or did not answer.
+            FirstlightError: The remote has no such branch.
+        """
+        head = self._git.head(
+            self.url, self.name, identity=self._identity, known_hosts=self._known_hosts
+        )
+        self.heads.append(head)
+        return head
+
+
 def parse_head(text: str) -> str:
     """Read the commit from the output of `git ls-remote`.
 

@@ -67,6 +67,11 @@ def is_ready(item: Object) -> bool:
     )
 
 
+def is_suspended(item: Object) -> bool:
+    """Report whether a Flux object is suspended, so that Flux ignores all changes of it."""
+    return bool((item.get("spec") or {}).get("suspend"))
+
+
 def is_well(pod: Object) -> bool:
     """Report whether a pod is ready or has succeeded."""
     return is_ready(pod) or (pod.get("status") or {}).get("phase") == "Succeeded"
