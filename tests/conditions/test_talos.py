@@ -17,6 +17,7 @@ from firstlight.conditions.talos import (
     talos_endpoint_answers,
     talos_health_passes,
 )
+from firstlight.failures import hints
 from firstlight.process import ToolFailed
 from firstlight.run.retry import is_retried
 from firstlight.tools.reading import Unreadable
@@ -363,6 +364,20 @@ def test_the_check_that_talos_health_is_stuck_at_is_named():
     assert seen.seen.startswith(
         "waiting for all k8s nodes to report ready: some nodes are not ready: [infra-cp-1 "
     )
+
+
+def test_talos_health_that_meets_a_cordoned_node_is_not_explained_by_time_limits():
+    machines = Machines(cp_1=member_of("cp-1"))
+    stuck = "waiting for all k8s nodes to report schedulable: some nodes are not schedulable: [x]"
+    machines.healthy = Said(
+        stderr=f"{stuck}\nhealthcheck error: context deadline exceeded\n", exit_code=1
+    )
+    passes = talos_health_passes(machines.talosctl, machines.cluster)
+
+    seen = passes.probe()
+
+    assert (seen.holds, seen.seen) == (False, stuck)
+    assert [hint.id for hint in hints(seen.seen, passes.rows(seen))] == ["FL-252"]
 
 
 def test_talos_health_is_not_called_before_etcd_runs():

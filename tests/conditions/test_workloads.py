@@ -69,10 +69,9 @@ def deployment_of(replicas: int = 2, *, generation: int = 1, **status: Any) -> O
             False,
             "web: 2 of 2 ready",
         ),
-        (deployment_of(0, readyReplicas=0, updatedReplicas=0), False, "web: 0 of 0 ready"),
         (item("web", "x", spec={"selector": {}}), False, "web: 0 of 1 ready"),
     ],
-    ids=["all", "one short", "rolling out", "not seen yet", "none wanted", "no status"],
+    ids=["all", "one short", "rolling out", "not seen yet", "no status"],
 )
 def test_a_deployment_runs_if_its_current_replicas_are_ready(
     api: ApiServer, kubernetes: Kubernetes, made: Object, holds: bool, text: str
@@ -83,6 +82,31 @@ def test_a_deployment_runs_if_its_current_replicas_are_ready(
     seen = workload_runs(kubernetes, deployment("x", "web")).probe()
 
     assert (seen.holds, seen.unsatisfiable, seen.seen) == (holds, False, text)
+
+
+def test_a_deployment_that_is_scaled_to_zero_is_final(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DEPLOYMENTS, deployment_of(0))
+
+    seen = workload_runs(kubernetes, deployment("x", "web")).probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (
+        True,
+        "web is scaled to 0: kubectl --namespace x scale deployment web --replicas <number>",
+    )
+    assert seen.rows == ("FL-251",)
+
+
+def test_a_daemon_set_that_no_node_is_to_run_is_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DAEMON_SETS, set_of(0, numberReady=0))
+
+    seen = workload_runs(kubernetes, daemon_set("x", "agent")).probe()
+
+    assert (seen.holds, seen.unsatisfiable, seen.seen) == (
+        False,
+        False,
+        "agent: no node matches its node selector and tolerations",
+    )
+    assert seen.rows == ("FL-251",)
 
 
 def set_of(wanted: int, **status: Any) -> Object:
@@ -237,30 +261,6 @@ def test_a_crd_is_established_if_its_kind_is_served(
     assert (seen.holds, seen.seen) == (holds, text)
 
 
-def test_a_daemon_set_runs_on_every_node_of_the_definition(api: ApiServer, kubernetes: Kubernetes):
-    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
-    api.hold(
-        PODS,
-        *(pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES),
-        pod("other", node="elsewhere", owner="other"),
-    )
-
-    assert (
-        runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().value
-        == CLUSTER.node_names
-    )
-
-
-def test_a_daemon_set_on_an_unknown_node_is_named(api: ApiServer, kubernetes: Kubernetes):
-    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
-    api.hold(
-        PODS, *(pod(f"spegel-{name}", node=name, owner="spegel") for name in [*NAMES, "stranger"])
-    )
-
-    seen = runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe()
-
-    assert (seen.holds, seen.seen) == (False, "spegel runs on unknown nodes: stranger")
-
 def brings(crds: dict[str, Said]) -> Helm:
     """Return a Helm in whose record these releases brought these manifests."""
     return Helm(scripted({f"get all {name}": said for name, said in crds.items()}), Path("k"), "c")
@@ -332,6 +332,30 @@ def test_any_other_release_may_bring_no_crd(kubernetes: Kubernetes):
 
     assert (seen.value, seen.seen) == (0, "CRDs established: one 0")
 
+
+def test_a_daemon_set_runs_on_every_node_of_the_definition(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
+    api.hold(
+        PODS,
+        *(pod(f"spegel-{name}", node=name, owner="spegel") for name in NAMES),
+        pod("other", node="elsewhere", owner="other"),
+    )
+
+    assert (
+        runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe().value
+        == CLUSTER.node_names
+    )
+
+
+def test_a_daemon_set_on_an_unknown_node_is_named(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(DAEMON_SETS, item("spegel", "kube-system"))
+    api.hold(
+        PODS, *(pod(f"spegel-{name}", node=name, owner="spegel") for name in [*NAMES, "stranger"])
+    )
+
+    seen = runs_on_every_node(kubernetes, CLUSTER, daemon_set("kube-system", "spegel")).probe()
+
+    assert (seen.holds, seen.seen) == (False, "spegel runs on unknown nodes: stranger")
 
 
 @pytest.mark.parametrize("how", ["absent", "unready", "leaving", "another's"])
@@ -461,6 +485,34 @@ def test_the_reason_why_a_node_is_not_ready_is_named(api: ApiServer, kubernetes:
     )
     api.hold(NODES, *nodes(*NAMES))
     assert every_node_ready(kubernetes, CLUSTER).probe().value == CLUSTER.node_names
+
+
+def cordoned(name: str, **annotations: str) -> Object:
+    node = item(name, conditions=ready(), spec={"unschedulable": True})
+    node["metadata"]["annotations"] = annotations
+    return node
+
+
+def test_a_node_that_somebody_cordoned_is_final(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *nodes(*NAMES[2:]), *map(cordoned, NAMES[:2]))
+
+    seen = every_node_ready(kubernetes, CLUSTER).probe()
+
+    assert (seen.unsatisfiable, seen.seen) == (
+        True,
+        f"cordoned, so no new pod runs there: kubectl uncordon {NAMES[0]} {NAMES[1]}",
+    )
+    assert seen.rows == ("FL-252",)
+
+
+def test_a_node_that_talos_cordoned_is_waited_for(api: ApiServer, kubernetes: Kubernetes):
+    by_talos = cordoned(NAMES[0], **{"talos.dev/cordoned": "true"})
+    api.hold(NODES, *nodes(*NAMES[1:]), by_talos)
+
+    seen = every_node_ready(kubernetes, CLUSTER).probe()
+
+    assert (seen.holds, seen.unsatisfiable, seen.rows) == (False, False, ("FL-252",))
+    assert f"kubectl uncordon {NAMES[0]}" in seen.seen
 
 
 def test_a_change_in_the_watch_triggers_the_next_check(api: ApiServer, kubernetes: Kubernetes):

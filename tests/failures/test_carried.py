@@ -471,6 +471,13 @@ def test_nodes_that_are_not_ready(
     assert unmet(every_node_ready(kubernetes, CLUSTER)) == rows
 
 
+def test_a_cordoned_node(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *nodes(6, ""))
+    api.kinds[NODES.path()][0]["spec"]["unschedulable"] = True
+
+    assert unmet(every_node_ready(kubernetes, CLUSTER)) == ["FL-252"]
+
+
 def test_an_unknown_node(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *nodes(6, ""), item("talos-x7q", conditions=ready()))
 
@@ -482,6 +489,13 @@ def test_a_kube_proxy_next_to_cilium(api: ApiServer, kubernetes: Kubernetes):
     api.hold(DAEMON_SETS)
 
     assert unmet(no_pod_named(kubernetes, "kube-system", "kube-proxy")) == ["FL-226"]
+
+
+def test_a_deployment_that_is_scaled_to_zero(api: ApiServer, kubernetes: Kubernetes):
+    status = {"observedGeneration": 1}
+    api.hold(DEPLOYMENTS, item("web", "x", spec={"replicas": 0}, **status))
+
+    assert unmet(workload_runs(kubernetes, deployment("x", "web"))) == ["FL-251"]
 
 
 def test_an_object_of_a_release_that_is_gone(api: ApiServer, kubernetes: Kubernetes):
@@ -550,8 +564,10 @@ def test_flux_objects_that_are_not_ready(api: ApiServer, kubernetes: Kubernetes)
 
 def test_a_repository_that_flux_has_not_cloned(api: ApiServer, kubernetes: Kubernetes):
     sync = CLUSTER.sync
+    git = Git(scripted({"git ls-remote": captured("git-head")}))
+    branch = RemoteBranch(git, sync.url, sync.branch, identity="key", known_hosts="hosts")
     api.hold(GIT_REPOSITORIES)
-    assert unmet(flux_has_cloned(kubernetes, CLUSTER, "0123")) == ["FL-104", "FL-113"]
+    assert unmet(flux_has_cloned(kubernetes, CLUSTER, branch)) == ["FL-104", "FL-113"]
 
     older = {"revision": "main@sha1:0000"}
     api.hold(GIT_REPOSITORIES, item(sync.repository, sync.namespace, artifact=older))
@@ -578,8 +594,6 @@ def test_a_hand_off_that_restarted_pods(api: ApiServer, kubernetes: Kubernetes):
         for release in CLUSTER.releases
     ]
     for release in releases:
-    git = Git(scripted({"git ls-remote": captured("git-head")}))
-    branch = RemoteBranch(git, sync.url, sync.branch, identity="key", known_hosts="hosts")
         release["metadata"]["creationTimestamp"] = "2026-11-23T07:31:00Z"
     revision = item("cilium-2", "kube-system")
     revision["metadata"]["annotations"] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from firstlight.conditions.condition import Condition, Observation, holds, not_yet
+from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.printable import names_text
 from firstlight.tools.kubernetes import Kubernetes
@@ -13,6 +13,13 @@ from firstlight.tools.watch import ListWatch
 
 NO_CNI = "cni plugin not initialized"
 """The kubelet's words for a node that waits for its CNI."""
+
+
+CORDONED = "FL-252"
+"""The row of the failure catalogue for a cordoned node."""
+
+CORDONED_BY_TALOS = "talos.dev/cordoned"
+"""Talos's annotation on a node that it cordoned itself, and uncordons after its reboot."""
 
 
 def kubernetes_api_answers(kubernetes: Kubernetes, cluster: Cluster) -> Condition[str]:
@@ -63,14 +70,15 @@ def every_node_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition
 
 
 def every_node_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[frozenset[str]]:
-    """Wait until exactly the nodes of the definition are Ready.
+    """Wait until exactly the nodes of the definition are Ready, and none of them is cordoned.
 
     They are compared by name, so a missing node is never overlooked.
     """
     view = ListWatch(kubernetes, NODES)
 
     def probe() -> Observation[frozenset[str]]:
-        reasons = {name_of(node): _unready(node) for node in view.items()}
+        nodes = view.items()
+        reasons = {name_of(node): _unready(node) for node in nodes}
         ready = frozenset(name for name, reason in reasons.items() if not reason)
         waiting = sorted(cluster.node_names - ready)
         if waiting:
@@ -81,9 +89,26 @@ def every_node_ready(kubernetes: Kubernetes, cluster: Cluster) -> Condition[froz
         unknown = ready - cluster.node_names
         if unknown:
             return not_yet(f"unknown nodes are Ready: {names_text(unknown)}")
+        cordoned = [node for node in nodes if (node.get("spec") or {}).get("unschedulable")]
+        if cordoned:
+            return _cordoned(cordoned)
         return holds(f"all {len(ready)} nodes Ready", ready)
 
     return Condition("every node to be Ready", probe, view.changed)
+
+
+def _cordoned(nodes: list[Object]) -> Observation[frozenset[str]]:
+    """Return which nodes take no new pods; only those that Talos cordoned recover by themselves."""
+    by_hand = [
+        node
+        for node in nodes
+        if CORDONED_BY_TALOS not in (node["metadata"].get("annotations") or {})
+    ]
+    names = sorted(name_of(node) for node in by_hand or nodes)
+    verdict = never if by_hand else not_yet
+    return verdict(
+        f"cordoned, so no new pod runs there: kubectl uncordon {' '.join(names)}", rows=(CORDONED,)
+    )
 
 
 def _unready(node: Object) -> str:

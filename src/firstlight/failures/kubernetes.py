@@ -112,6 +112,20 @@ ROWS = (
         commands=(NODES, "kubectl delete node <name>"),
     ),
     Row(
+        id="FL-252",
+        title="a node is cordoned",
+        failure_class=FailureClass.FATAL,
+        where="the criterion's last observation, talosctl health, a pod's PodScheduled condition",
+        cause=(
+            "Somebody cordoned or drained it, or Talos did, which it undoes after its reboot. "
+            "New pods are not scheduled there."
+        ),
+        remedy="Uncordon it, unless somebody still works on it.",
+        anchor="every-node-is-ready",
+        commands=("kubectl uncordon <node>", NODES),
+        patterns=(r"some nodes are not schedulable: |node\(s\) were unschedulable",),
+    ),
+    Row(
         id="FL-228",
         title="no node can run a pod",
         failure_class=FailureClass.WAIT,

@@ -231,8 +231,10 @@ ROWS = (
         ),
         anchor="crd-is-established",
         commands=(
-            "kubectl describe crd <name>",
             "./task bootstrap:crds CLUSTER=<cluster> TARGET=<target>",
+            "./task bootstrap:releases CLUSTER=<cluster> TARGET=<target>",
+            "flux reconcile kustomization flux-system --namespace flux-system --with-source",
+            "kubectl describe crd <name>",
         ),
     ),
     Row(
@@ -351,6 +353,26 @@ ROWS = (
         ),
         anchor="release-runs",
         commands=("flux reconcile helmrelease <release> --namespace <namespace> --force",),
+    ),
+    Row(
+        id="FL-251",
+        title="no pod of a workload is to run",
+        failure_class=FailureClass.FATAL,
+        where="the criterion's last observation",
+        cause=(
+            "Somebody scaled the Deployment to 0, or gave the DaemonSet a node selector "
+            "that no node has. Helm's record does not show it."
+        ),
+        remedy=(
+            "Scale it up by hand, or have Flux correct it, "
+            "which it otherwise does only once an hour. `helm get values` shows what was wanted."
+        ),
+        anchor="release-runs",
+        commands=(
+            "kubectl --namespace <namespace> scale deployment <name> --replicas <number>",
+            "flux reconcile helmrelease <release> --namespace <namespace>",
+            "kubectl --namespace <namespace> describe daemonset <name>",
+        ),
     ),
     Row(
         id="FL-241",

@@ -23,6 +23,9 @@ from firstlight.tools.objects import (
 PERMANENT_REASONS = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
 """Waiting reasons that time does not cure; image pull back-offs and crash loops may recover."""
 
+NOTHING_WANTED = "FL-251"
+"""The row of the failure catalogue for a workload of which no pod is to run."""
+
 MESSAGE_CHARACTERS_MAX = 360
 """Messages of registries and runtimes start with what was tried and end with the reason.
 
@@ -60,7 +63,9 @@ def why_workload_unready(kubernetes: Kubernetes, item: Object, workload: Workloa
     Raises:
         FirstlightError: The API server does not answer.
     """
-    wanted, ready, _ = counts(item)
+    wanted, ready, current = counts(item)
+    if wanted == 0 and current:
+        return _nothing_wanted(workload)
     seen = f"{workload.name}: {ready} of {wanted} ready"
     labels = ",".join(
         f"{key}={value}"
@@ -79,6 +84,16 @@ def why_workload_unready(kubernetes: Kubernetes, item: Object, workload: Workloa
         reasons = _rejections(kubernetes, workload)
     reason = reasons[0] if reasons else ""
     return Unready(f"{seen}; {reason}" if reason else seen, rows=_rows(workload, ready, reason))
+
+
+def _nothing_wanted(workload: Workload) -> Unready:
+    """Return that no pod of a workload is to run, which only a DaemonSet's nodes can change."""
+    namespace, name = workload.namespace, workload.name
+    if workload.kind == DEPLOYMENTS:
+        command = f"kubectl --namespace {namespace} scale deployment {name} --replicas <number>"
+        return Unready(f"{name} is scaled to 0: {command}", permanent=True, rows=(NOTHING_WANTED,))
+    seen = f"{name}: no node matches its node selector and tolerations"
+    return Unready(seen, rows=(NOTHING_WANTED,))
 
 
 def _rows(workload: Workload, ready: int, reason: str) -> tuple[str, ...]:
