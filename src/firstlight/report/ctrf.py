@@ -35,6 +35,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from firstlight.events import ScenarioInfo, ScenarioStanding, Verdict
@@ -185,12 +186,13 @@ def _time(change: TimeChange) -> Json:
 
 
 def _plain(value: Any) -> Any:
-    # dataclasses.asdict deep-copies every leaf, which takes seconds over a whole run. Most values
-    # are leaves, and this is the quickest question about them.
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    # dataclasses.asdict deep-copies every leaf, which takes seconds over a whole run.
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return value
+    names = _field_names(type(value))
+    return {name: _plain(getattr(value, name)) for name in names} if names is not None else value
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else None
