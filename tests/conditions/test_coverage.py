@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def conditions() -> list[str]:
     ]
 
 
+@cache
 def used_in_tests() -> set[str]:
     """Return every name that a test of this folder uses."""
     return {
