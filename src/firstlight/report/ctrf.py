@@ -189,7 +189,7 @@ def _plain(value: Any) -> Any:
     # dataclasses.asdict deep-copies every leaf, which takes seconds over a whole run.
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    names = _field_names(type(value))
+    names = _field_names(value.__class__)
     return {name: _plain(getattr(value, name)) for name in names} if names is not None else value
 
 
