@@ -8,11 +8,15 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from firstlight.checklist import Capability
 from firstlight.errors import TargetError
 from firstlight.files import write_atomically
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import FLUX_CONTROLLERS
 from lab.simulated.paths import MARK, LabPaths
+
+CAPABILITIES = (Capability.TALOS_API, Capability.HELM_CONTROLLER)
+"""What can be verified on this target if each of Flux's controllers runs."""
 
 STAND_INS = (
     {
@@ -182,7 +186,11 @@ def write(paths: LabPaths, machines: Mapping[str, object], lab: Endpoints, recip
         "talos_calls": str(paths.state / "talos-calls.jsonl"),
         "faults": machines["faults_file"],
         "stand_ins": list(STAND_INS),
-        "capabilities": ["talos-api", *(["helm-controller"] if has_helm_controller else [])],
+        "capabilities": [
+            capability
+            for capability in CAPABILITIES
+            if has_helm_controller or capability is not Capability.HELM_CONTROLLER
+        ],
         "environment": variables,
     }
     save(paths, content)

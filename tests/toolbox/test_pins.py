@@ -82,7 +82,9 @@ def test_each_build_makes_at_least_one_tool_and_each_tool_has_its_build():
     assert {tool.build for tool in PINS.tools.values() if tool.build} == set(PINS.builds)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "tools/go.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "tools/go.lock", "docs/pictures/requirements.lock"]
+)
 def test_a_lock_names_no_address_and_hashes_everything(name):
     text = (ROOT / name).read_text()
     packages = (
