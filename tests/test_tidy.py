@@ -245,6 +245,7 @@ def test_only_tests_of_the_other_ring_use_the_pinned_tools() -> None:
 
 
 def test_a_hermetic_test_finds_only_the_systems_programs() -> None:
+    """tests/conftest.py hides the pinned tools, so that no test can need them unnoticed."""
     assert os.environ["PATH"] == os.defpath
 
 
