@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from firstlight.events import CriterionEnded, RunEnded, RunStarted, Verdict
-from firstlight.report import ReportWriter
 from firstlight.report.comparison import HISTORY, KEPT, update_history
 from tests.report import streams
+from tests.report.writing import write_once
 
 
 def later(stream, hours, target="nodes"):
@@ -62,9 +62,7 @@ def idle(stream):
 def played(folder, *runs, targets=()):
     """Play runs into one folder, one after another, and return the comparison of the last."""
     for hours, run in enumerate(runs, start=1):
-        writer = ReportWriter(folder)
-        for stamped in later(run, hours, *targets[hours - 1 : hours]):
-            writer.hear(stamped)
+        writer = write_once(folder, later(run, hours, *targets[hours - 1 : hours]))
     return writer.report().comparison
 
 

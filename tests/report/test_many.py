@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from firstlight.events import CommandEnded, CommandStarted
-from firstlight.report import ReportWriter, page
+from firstlight.report import page
 from firstlight.report.fold import COMMANDS_MAX, WAITS_MAX, Gathered, fold
 from tests.report.many import CRITERIA, PER_MACHINE, run_on
+from tests.report.writing import write_once
 
 MACHINES = 300
 
@@ -72,9 +73,7 @@ def test_the_one_unhealthy_machine_is_never_left_off(unwell: int):
 def test_fifty_times_as_many_machines_make_the_files_less_than_three_times_as_large(tmp_path: Path):
     sizes = {}
     for machines in (6, MACHINES):
-        writer = ReportWriter(tmp_path / str(machines))
-        for stamped in run_on(machines):
-            writer.hear(stamped)
+        writer = write_once(tmp_path / str(machines), run_on(machines))
         sizes[machines] = {
             path.name: path.stat().st_size for path in (tmp_path / str(machines)).iterdir()
         }
