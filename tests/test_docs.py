@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,11 +14,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pyrage.x25519 import Identity
 
 from firstlight.actions.runbook import BEGIN, END, HEAD
 from firstlight.checklist import AcceptanceCriterion, Box, Criterion, Stage, Step
 from firstlight.conditions.gitops import HAND_OFF_S
 from firstlight.conditions.talos import CLOCK_SKEW_S_MAX
+from firstlight.definition import load, load_all
+from firstlight.errors import DefinitionError
 from firstlight.events import Verdict
 from firstlight.printable import NAMED_MAX
 from firstlight.report.comparison import KEPT
@@ -81,12 +86,14 @@ class Declared:
         name: The name of the test without `test_`, with dashes.
         source: The text of the file that holds it.
         boxes: The boxes that it ticks, for all its parameters together.
+        number: How many criteria of a run it is: one for each parameter.
     """
 
     name: str
     source: str
     criterion: Criterion
     boxes: frozenset[str]
+    number: int
 
 
 @cache
@@ -108,13 +115,14 @@ def criteria_of(file: Path) -> Iterator[Declared]:
         if name.startswith("test_"):
             criterion = Criterion.of(test)
             assert criterion is not None, f"{file.name}::{name} is not a criterion"
+            parameters = parameters_of(test)
             boxes = {
                 box
-                for parameter in parameters_of(test)
+                for parameter in parameters
                 for box in criterion.info(name, name, parameter).boxes
             }
             anchor = name.removeprefix("test_").replace("_", "-")
-            yield Declared(anchor, file.read_text(), criterion, frozenset(boxes))
+            yield Declared(anchor, file.read_text(), criterion, frozenset(boxes), len(parameters))
 
 
 def parameters_of(test: object) -> list[str]:
@@ -258,6 +266,11 @@ def test_tasks_select_only_stages_and_steps_that_exist() -> None:
     assert selected <= {stage.word for stage in Stage} | set(Step)
 
 
+def for_infra(text: str) -> str:
+    """Fill in the placeholder for a cluster."""
+    return re.sub("<(cluster|name)>", "infra", text)
+
+
 def expanded(word: str) -> list[str]:
     """Return the words that a shell makes of one pair of braces (`a:{b,c}`)."""
     found = re.fullmatch(r"(.*)\{([^}]*)\}(.*)", word)
@@ -266,7 +279,7 @@ def expanded(word: str) -> list[str]:
 
 @every_document
 def test_a_document_names_only_tasks_that_exist(document: Path) -> None:
-    text = re.sub("<(cluster|name)>", "infra", document.read_text()).replace("<step>", "crds")
+    text = for_infra(document.read_text()).replace("<step>", "crds")
     mentioned = [
         word
         for found in re.findall(r"\./task ([a-z][\w:{},-]*)", text)
@@ -274,6 +287,73 @@ def test_a_document_names_only_tasks_that_exist(document: Path) -> None:
     ]
 
     assert [task for task in mentioned if task not in tasks()] == []
+
+
+def test_task_alone_shows_five_commands_that_exist() -> None:
+    shown = subprocess.run(
+        [ROOT / ".venv" / "bin" / "task", "--color=false"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    commands = re.findall(r"^  (\./task .+)$", shown, re.MULTILINE)
+    words = [command.split() for command in commands]
+
+    assert [word[1] for word in words if word[1] not in tasks()] == []
+    assert len(words) == 5
+    assert {pair for word in words for pair in word[2:]} == {"CLUSTER=infra", "TARGET=nodes"}
+    assert re.findall(r"^(?! |\./task --list|firstlight|and)(.+)$", shown, re.MULTILINE) == [
+        "Try it",
+        "Bootstrap your machines",
+        "Change firstlight",
+    ]
+    assert "./task --list shows all tasks" in shown
+
+
+def own_cluster(language: str) -> str:
+    """Return the first block in a language in the README's section about one's own cluster."""
+    text = (ROOT / "README.md").read_text().split("\n## Start with your own cluster\n", 1)[1]
+    return text.split(f"```{language}\n", 1)[1].split("```", 1)[0]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A checkout's definitions after the README's commands."""
+    *commands, rehearse = own_cluster("bash").splitlines()
+    assert rehearse == "./task rehearse CLUSTER=home"
+    for name in ("clusters", "bootstrap", ".sops.yaml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_the_readmes_commands_make_a_cluster_that_loads(home: Path) -> None:
+    with pytest.raises(DefinitionError) as shared:
+        load_all(home)
+
+    assert load(home, "home").name == "home"
+    assert {found.rule for found in shared.value.problems} == {
+        "address-clash",
+        "cluster-id-clash",
+        "network-clash",
+    }
+
+
+def test_the_readmes_rules_give_only_the_own_cluster_another_key(home: Path) -> None:
+    rules = own_cluster("yaml").replace("<your public key>", str(Identity.generate().to_public()))
+    file = home / ".sops.yaml"
+    file.write_text(file.read_text().replace("creation_rules:\n", rules, 1))
+
+    with pytest.raises(DefinitionError) as found:
+        load(home, "home")
+
+    assert [(problem.path.name, problem.rule) for problem in found.value.problems] == [
+        ("cluster-secrets.sops.yaml", "recipient-differs"),
+        ("talsecret.sops.yaml", "recipient-differs"),
+    ]
+    assert {problem.path.parts[1] for problem in found.value.problems} == {"home"}
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -334,7 +414,7 @@ def test_a_document_names_only_paths_that_exist(document: Path) -> None:
     """Check the paths in code spans, except placeholders and what a run generates."""
     spans = re.findall(
         r"`((?:src|fixtures|lab|tools|tests|docs|clusters|bootstrap|bootstrap_tests|\.taskfiles|\.ci)/[\w./-]*)`",
-        document.read_text(),
+        for_infra(document.read_text()).replace("<release>", "cilium"),
     )
 
     assert [
@@ -441,6 +521,7 @@ def test_the_changelog_groups_changes_and_has_one_line_for_each() -> None:
         ("docs/runbooks/bootstrap.md", f"within {HAND_OFF_S / 60:.0f} minutes after"),
         ("docs/runbooks/bootstrap.md", f"must stay below {BUDGET_S / 60:.0f} minutes"),
         ("reports/README.md", f"at most {KEPT} |"),
+        ("README.md", f"one for each criterion; {BUDGET_S / 60:.0f} minutes for all"),
     ],
 )
 def test_a_document_states_the_limits_of_the_code(document: str, text: str) -> None:

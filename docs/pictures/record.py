@@ -5,6 +5,8 @@
 The rehearsal has its own state and its own report folder. Chromium takes the pictures of the
 report; without it, only the recording is made. Each picture carries the run's conclusion as text,
 which `tests/test_pictures.py` compares with the checklist.
+
+The recording shows paths of this computer: make it from a clone in `/tmp` for a commit.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ RENDER_S: Final = 120.0
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 SCHEMES: Final = {"dark": 0, "light": 1}
-"""Chromium's numbers of the color schemes that a page can be told to prefer."""
+"""Chromium's numbers of the color schemes."""
 
 PAGE_SIZE: Final = (1180, 1305)
 """Up to the end of the validation checklist, in pixels."""
