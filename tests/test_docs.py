@@ -7,6 +7,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -291,7 +292,7 @@ def test_a_document_names_only_tasks_that_exist(document: Path) -> None:
 
 def test_task_alone_shows_five_commands_that_exist() -> None:
     shown = subprocess.run(
-        [ROOT / ".venv" / "bin" / "task", "--color=false"],
+        [Path(sys.executable).with_name("task"), "--color=false"],
         cwd=ROOT,
         capture_output=True,
         text=True,
