@@ -11,7 +11,7 @@ from firstlight.toolbox.fingerprint import bin_folder
 from firstlight.toolbox.gobuild import build_tools
 from firstlight.toolbox.graph import module_folders
 from firstlight.toolbox.paths import LOCK_WAIT_S
-from firstlight.toolbox.toolchain import bring_go
+from firstlight.toolbox.toolchain import bring_go, remove_caches
 from lab.docker.images import debian, storage
 from lab.docker.images.contents import CILIUM, MACHINERY, TALOS, Ingredients
 from lab.docker.images.image_set import Image, ImageSet, NodeImage, write_record
@@ -74,6 +74,7 @@ def build(
         found = _assemble(recipes(pins, got), got, here, display, lock)
         write_record(found, here)
         _forget_old(found, here, display)
+        remove_caches(environ, paths)
     return found
 
 
