@@ -62,7 +62,7 @@ def _run(target: str, options: argparse.Namespace, paths: LabPaths) -> int:
     match options.command:
         case "up":
             lifecycle = import_module(f"lab.{target}.lifecycle")
-            acted = lifecycle.up(paths, _say, fresh=options.fresh)
+            acted = lifecycle.up(paths, _say, fresh=options.fresh, take_over=options.take_over)
             summarize("up" if acted else "up, nothing to do")
         case "down":
             found = import_module(f"lab.{target}.ending").down(paths, _say)
@@ -103,6 +103,11 @@ def _parser(target: str) -> argparse.ArgumentParser:
         if name == "up":
             command.add_argument(
                 "--fresh", action="store_true", help="remove an existing lab first"
+            )
+            command.add_argument(
+                "--take-over",
+                action="store_true",
+                help="continue with a lab that belongs to another checkout",
             )
         if name == "logs":
             command.add_argument("name", nargs="?", default="", help="a single log or machine")

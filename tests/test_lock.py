@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -123,6 +124,66 @@ def test_a_lock_file_that_is_removed_while_held_does_not_let_two_in(tmp_path: Pa
         (tmp_path / "lock").unlink()
         with locked(tmp_path / "lock"), pytest.raises(LockHeld), locked(tmp_path / "lock"):
             pass
+
+
+class Removed:
+    """A lock file that its holder removes after another process has opened it."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, *, folder: bool) -> None:
+        self.path = path
+        self.folder = folder
+        self.times = 0
+        self._flock = fcntl.flock
+        monkeypatch.setattr(fcntl, "flock", self)
+
+    def __call__(self, descriptor: int, operation: int) -> None:
+        if not self.times:
+            self.path.unlink()
+            if self.folder:
+                self.path.parent.rmdir()
+        self.times += 1
+        self._flock(descriptor, operation)
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_a_lock_that_was_removed_in_the_same_instant_is_taken_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+):
+    path = tmp_path / "state" / "lock"
+    removed = Removed(path, monkeypatch, folder=folder)
+
+    with locked(path), pytest.raises(LockHeld), locked(path):
+        pass
+
+    assert removed.times == 3
+
+
+def test_a_lock_file_whose_folder_cannot_exist_is_an_error(tmp_path: Path):
+    (tmp_path / "lock").symlink_to(tmp_path / "nowhere" / "lock")
+
+    with pytest.raises(FileNotFoundError), locked(tmp_path / "lock"):
+        pass
+
+
+def test_a_run_learns_what_task_holds_the_cluster_and_a_task_which_run(tmp_path: Path):
+    with (
+        cluster_lock(tmp_path / "lock", "infra", SystemClock(), doing="end the lab of infra"),
+        pytest.raises(ClusterLocked) as run,
+        cluster_lock(tmp_path / "lock", "infra", SystemClock()),
+    ):
+        pass
+    with (
+        cluster_lock(tmp_path / "lock", "infra", SystemClock()),
+        pytest.raises(ClusterLocked) as task,
+        cluster_lock(tmp_path / "lock", "infra", SystemClock(), doing="end the lab of infra"),
+    ):
+        pass
+
+    assert run.value.message.startswith("cannot run on infra: another task holds it\n  held by   ")
+    assert f"process {os.getpid()} (end the lab of infra), since 20" in run.value.message
+    assert task.value.message.startswith(
+        "cannot end the lab of infra: another run holds it\n  held by   "
+    )
 
 
 def test_a_second_run_learns_who_holds_the_cluster(tmp_path: Path):

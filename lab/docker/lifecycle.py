@@ -36,7 +36,14 @@ LOCK_S = 600.0
 _NEEDED = ("talosctl", "sops", "helm", "simulated-machines")
 
 
-def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = None) -> bool:
+def up(
+    paths: LabPaths,
+    say: Say,
+    *,
+    fresh: bool = False,
+    take_over: bool = False,
+    clock: Clock | None = None,
+) -> bool:
     """Bring the lab up; report whether anything had to be done.
 
     Raises:
@@ -45,9 +52,10 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
     clock = clock or SystemClock()
     require_linux(paths.target)
     require_tools(paths, _NEEDED)
-    with lab_lock(paths, "bring up", clock, wait_s=LOCK_S):
+    with lab_lock(paths, "bring up", clock, wait_s=LOCK_S, without_runs=fresh or take_over):
         if fresh and paths.state.exists():
             end_lab(paths, say, clock)
+        description.require_own(paths, say, take_over=take_over)
         source = read_checkout(paths.checkout)
         source.network(paths.cluster)  # refuses an unknown cluster before anything else
         chosen = settings.choose(paths, os.environ, fresh=fresh)

@@ -120,6 +120,7 @@ def heading(
     return [
         f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
         f"  state      {paths.state}{'' if paths.state.exists() else ' (does not exist)'}",
+        f"  owner      {description.owner_line(paths)}",
         f"  engine     {f'{engine.version}, {_whose(engine)}' if engine else 'not reachable'}",
         *(
             f"  process    {name:<12} "

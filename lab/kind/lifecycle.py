@@ -38,7 +38,14 @@ _NEEDED = ("talosctl", "sops")
 """Tools of the lab itself: talosctl generates the stand-ins of the encrypted secrets."""
 
 
-def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = None) -> bool:
+def up(
+    paths: LabPaths,
+    say: Say,
+    *,
+    fresh: bool = False,
+    take_over: bool = False,
+    clock: Clock | None = None,
+) -> bool:
     """Bring the lab up; report whether anything had to be done.
 
     Raises:
@@ -47,9 +54,10 @@ def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = 
     clock = clock or SystemClock()
     require_platform(paths)
     cluster = load(paths.checkout, paths.cluster)
-    with lab_lock(paths, "bring up", clock, wait_s=LOCK_S):
+    with lab_lock(paths, "bring up", clock, wait_s=LOCK_S, without_runs=fresh or take_over):
         if fresh and paths.state.exists():
             end_lab(paths, say)
+        description.require_own(paths, say, take_over=take_over)
         return _Up(paths, cluster, say, clock).run()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from firstlight.checklist import Capability
@@ -146,6 +147,46 @@ def common_content(paths: LabPaths, lab: Endpoints, recipient: str) -> dict[str,
         "age_recipient": recipient,
         "logs": str(paths.logs),
     }
+
+
+def owner(paths: LabPaths) -> Path | None:
+    """Return the checkout that a lab belongs to, or None if it was never up."""
+    try:
+        return Path(json.loads(paths.description.read_text(encoding="utf-8"))["checkout"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def owner_line(paths: LabPaths) -> str:
+    """Return whose lab it is, for people."""
+    found = owner(paths)
+    if found is None:
+        return "nobody yet"
+    if found == paths.checkout:
+        return f"{found} (this checkout)"
+    return f"{found} ({'another checkout' if found.exists() else 'which is no longer there'})"
+
+
+def require_own(paths: LabPaths, say: Callable[[str], None], *, take_over: bool) -> None:
+    """Make sure that a lab belongs to this checkout, or take it over.
+
+    What another checkout bootstrapped must not pass for the work of this one.
+
+    Raises:
+        TargetError: It belongs to another checkout.
+    """
+    if owner(paths) in (None, paths.checkout):
+        return
+    if take_over:
+        say(f"taking over the lab of {paths.cluster} from the checkout {owner(paths)}")
+        return
+    raise TargetError(
+        f"cannot bring up the lab of {paths.cluster}: it belongs to another checkout\n"
+        f"  owner     {owner_line(paths)}",
+        next_step="to continue with it here: "
+        f"./task {paths.target}:up CLUSTER={paths.cluster} TAKE_OVER=1, then run the same again; "
+        f"to start over: ./task {paths.target}:down CLUSTER={paths.cluster}",
+    )
 
 
 def save(paths: LabPaths, content: Mapping[str, Any]) -> None:

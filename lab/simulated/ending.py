@@ -8,7 +8,9 @@ from contextlib import suppress
 
 from firstlight.clock import Clock, SystemClock
 from firstlight.errors import TargetError
-from lab.simulated import processes
+from firstlight.target import run_lock
+from firstlight.tools.orphans import end_orphans
+from lab.simulated import description, processes
 from lab.simulated.paths import LabPaths, lab_lock
 
 TERMINATE_S = 2.0
@@ -38,9 +40,11 @@ def down(
     """
     if not paths.lock.parent.exists() and not any(True for _ in processes.marked(paths.state)):
         return False
-    with lab_lock(paths, "end", clock or SystemClock()):
+    with lab_lock(paths, "end", clock or SystemClock(), without_runs=True):
         found = end() if end else end_lab(paths, say)
-        paths.lock.unlink(missing_ok=True)
+        # Both are held until the block ends, and whoever waits for one notices that it is gone.
+        for lock in (paths.lock, run_lock(paths.state)):
+            lock.unlink(missing_ok=True)
     for folder in (paths.lock.parent, paths.lock.parent.parent):
         # The folder stays if it holds another cluster's lab or a journal.
         with suppress(OSError):
@@ -49,11 +53,16 @@ def down(
 
 
 def end_lab(paths: LabPaths, say: Callable[[str], None]) -> bool:
-    """End every process of the lab, then remove its state. The caller holds the lock.
+    """End every process of the lab, then remove its state. The caller holds both locks.
 
     Raises:
         TargetError: A process does not end, or a file cannot be removed.
     """
+    owner = description.owner(paths)
+    if owner not in (None, paths.checkout):
+        say(f"the lab of {paths.cluster} belonged to the checkout {owner}")
+    for command in end_orphans(str(paths.state), SystemClock()):
+        say(f"ended {command}, which an earlier run left running")
     ended = _end_processes(paths)
     if ended:
         say(f"ended {ended} {'process' if ended == 1 else 'processes'}")

@@ -34,17 +34,32 @@ Say = Callable[[str], None]
 _NEEDED = ("talosctl", "sops", "helm", machines.BINARY)
 
 
-def up(paths: LabPaths, say: Say, *, fresh: bool = False, clock: Clock | None = None) -> bool:
+def up(
+    paths: LabPaths,
+    say: Say,
+    *,
+    fresh: bool = False,
+    take_over: bool = False,
+    clock: Clock | None = None,
+) -> bool:
     """Bring the lab up if it is not; report whether anything had to be done.
+
+    Args:
+        paths: The lab.
+        say: Receives a line for each thing that is done.
+        fresh: Whether to remove an existing lab first.
+        take_over: Whether to continue with a lab that belongs to another checkout.
+        clock: The clock.
 
     Raises:
         FirstlightError: The lab cannot be brought up.
     """
     clock = clock or SystemClock()
     _require_platform(paths)
-    with lab_lock(paths, "bring up", clock):
+    with lab_lock(paths, "bring up", clock, without_runs=fresh or take_over):
         if fresh and paths.state.exists():
             end_lab(paths, say)
+        description.require_own(paths, say, take_over=take_over)
         source = _read(paths)
         return _Up(paths, source, endpoints(source.network(paths.cluster)), say, clock).run()
 

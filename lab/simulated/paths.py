@@ -12,8 +12,8 @@ from pathlib import Path
 
 from firstlight.clock import Clock
 from firstlight.errors import TargetError
-from firstlight.lock import LockHeld, locked
-from firstlight.target.model import kubeconfig_path
+from firstlight.lock import LockHeld, cluster_lock, locked
+from firstlight.target.model import kubeconfig_path, run_lock
 
 MARK = "FIRSTLIGHT_LAB"
 """The environment variable that marks every process of a lab. Its value is the state folder."""
@@ -182,15 +182,34 @@ def lab_paths(
 
 @contextmanager
 def lab_lock(
-    paths: LabPaths, doing: str, clock: Clock, *, wait_s: float = LOCK_WAIT_S
+    paths: LabPaths,
+    doing: str,
+    clock: Clock,
+    *,
+    wait_s: float = LOCK_WAIT_S,
+    without_runs: bool = False,
 ) -> Iterator[None]:
     """Hold the lab while the block runs; one process at a time changes a lab.
 
+    Args:
+        paths: The lab.
+        doing: What is done to the lab; completes "cannot ... the lab".
+        clock: The source of time.
+        wait_s: How long to wait for another process that changes the lab, in seconds.
+        without_runs: Whether no run may use the lab either, because it is about to be removed.
+
     Raises:
+        ClusterLocked: A run uses the lab.
         TargetError: Another process still holds the lab after `wait_s` seconds.
     """
-    private_dir(paths.lock.parent)
     with ExitStack() as stack:
+        if without_runs:
+            # A run holds its lock while it brings the lab up, so this one comes first here too.
+            whole = f"{doing} the lab of {paths.cluster}"
+            stack.enter_context(
+                cluster_lock(run_lock(paths.state), paths.cluster, clock, doing=whole)
+            )
+        private_dir(paths.lock.parent)
         try:
             stack.enter_context(locked(paths.lock, doing=doing, wait_s=wait_s, clock=clock))
         except LockHeld as held:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight.errors import TargetError
-from lab.simulated import machines, processes
+from lab.simulated import description, machines, processes
 from lab.simulated.addresses import GIT_PORT
 from lab.simulated.paths import LabPaths
 from lab.simulated.ports import Listener
@@ -46,6 +46,7 @@ def observe(paths: LabPaths) -> Status:
     lines = [
         f"lab of {paths.cluster}: {'up' if is_up else 'down'}",
         f"  state      {paths.state}{'' if paths.state.exists() else ' (does not exist)'}",
+        f"  owner      {description.owner_line(paths)}",
     ]
     for name, service in found.items():
         lines.append(

@@ -6,13 +6,14 @@ creating the file, and does not expose the descriptor that a child must inherit 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import getpass
 import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from firstlight.clock import Clock, SystemClock
@@ -20,6 +21,9 @@ from firstlight.errors import ClusterLocked, FirstlightError
 
 PAUSE_S = 0.1
 """Time between two attempts to take a lock that another process holds."""
+
+_REMOVALS_MAX = 100
+"""A lock file that is missing so often after it was created is not removed by a holder."""
 
 SYSTEM_CLOCK = SystemClock()
 
@@ -49,7 +53,7 @@ def locked(
     A child that inherits the descriptor keeps the lock after we die.
 
     Args:
-        path: The lock file; it is created if necessary and never removed.
+        path: The lock file; it is created if necessary. Only its holder may remove it.
         doing: What the lock is held for, for those who wait.
         wait_s: How long to wait for another holder, in seconds.
         on_wait: Called once with a line that names the holder, if there is one to wait for.
@@ -59,7 +63,6 @@ def locked(
         LockHeld: Another process holds the lock.
         OSError: The lock file cannot be created.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     deadline_s, waiting = clock.monotonic() + wait_s, False
     while (descriptor := _take(path)) is None:
         if clock.monotonic() >= deadline_s:
@@ -84,18 +87,24 @@ def locked(
 
 
 @contextmanager
-def cluster_lock(path: Path, cluster: str, clock: Clock) -> Iterator[None]:
-    """Hold a cluster: one run at a time per cluster and target.
+def cluster_lock(path: Path, cluster: str, clock: Clock, *, doing: str = "") -> Iterator[None]:
+    """Hold a cluster: one run, or one task that removes it, at a time per cluster and target.
+
+    Args:
+        path: The lock file, outside every folder that is removed with the cluster.
+        cluster: The cluster.
+        clock: The source of time.
+        doing: What a task does with the cluster (`remove the lab of infra`); empty for a run.
 
     Raises:
-        ClusterLocked: Another run holds the cluster, or the lock file cannot be created.
+        ClusterLocked: A run or such a task holds the cluster, or the lock file cannot be created.
     """
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            stack.enter_context(locked(path, clock=clock))
-        except LockHeld as held:
-            raise _cluster_is_locked(cluster, held.holder) from None
+            stack.enter_context(locked(path, doing=doing, clock=clock))
+        except LockHeld:
+            raise _cluster_is_locked(path, cluster, doing) from None
         except OSError as error:
             raise ClusterLocked(
                 f"cannot lock {cluster}: {path}: {error.strerror or error}",
@@ -105,10 +114,10 @@ def cluster_lock(path: Path, cluster: str, clock: Clock) -> Iterator[None]:
 
 
 def require_unlocked(path: Path, cluster: str) -> None:
-    """Refuse if a run holds the cluster; nothing is created or held.
+    """Refuse if the cluster is held; nothing is created or held.
 
     Raises:
-        ClusterLocked: A run holds the cluster.
+        ClusterLocked: A run, or a task that removes the cluster, holds it.
     """
     try:
         file = path.open(encoding="utf-8")
@@ -118,43 +127,59 @@ def require_unlocked(path: Path, cluster: str) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _cluster_is_locked(cluster, _holder(path)) from None
+            raise _cluster_is_locked(path, cluster) from None
 
 
-def _cluster_is_locked(cluster: str, holder: str) -> ClusterLocked:
+def _cluster_is_locked(path: Path, cluster: str, doing: str = "") -> ClusterLocked:
+    # A run says nothing about what it does; everything else does.
+    other = "task" if _record(path).get("doing") else "run"
     return ClusterLocked(
-        f"cannot run on {cluster}: another run holds it\n  held by   {holder}",
+        f"cannot {doing or f'run on {cluster}'}: another {other} holds it\n"
+        f"  held by   {_holder(path)}",
         next_step="wait for it to end, or end it by its process id; a dead run holds nothing",
     )
 
 
 def _take(path: Path) -> int | None:
-    # The file names a user and a host, which are nobody else's business.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Return the descriptor of the lock, or None if another process holds it."""
+    for _ in range(_REMOVALS_MAX):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # its holder has just removed it, or its folder
+            # The file names a user and a host, which are nobody else's business.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A lock on a file that was removed since it was opened excludes nobody.
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _record(path: Path) -> dict[str, object]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The file may have been removed since it was opened; a lock on that one excludes nobody.
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _holder(path: Path) -> str:
     """Describe the holder that a lock file records."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = _record(path)
         doing = f" ({record['doing']})" if record.get("doing") else ""
         return (
             f"{record['owner']} on {record['host']}, process {record['pid']}{doing}, "
             f"since {record['since']}"
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except KeyError:
         return "a process that has not recorded its name yet"
 
 

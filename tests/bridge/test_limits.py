@@ -12,11 +12,13 @@ import pty
 import select
 import signal
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from firstlight.run.engine import TEMPORARY_BYTES_MAX
 from tests.bridge.tiny import Tiny
 from tests.waiting import until
 
@@ -103,7 +105,7 @@ def test_the_content_of_a_lock_file_does_not_lock_the_cluster(tiny: Tiny, pid: i
     The process that has the process ID of a dead run by now is neither asked nor ended.
     """
     tiny.state.mkdir(parents=True)
-    (tiny.state / "run.lock").write_text(
+    tiny.lock.write_text(
         json.dumps(
             {"owner": "carol", "host": "desk-3", "pid": pid, "since": "2026-11-23T07:32:00+00:00"}
         )
@@ -112,7 +114,7 @@ def test_the_content_of_a_lock_file_does_not_lock_the_cluster(tiny: Tiny, pid: i
     result = tiny.run()
 
     assert (result.code, result.verdicts) == (0, {"there-is-a-lamp": "met"}), result.output
-    assert json.loads((tiny.state / "run.lock").read_text())["pid"] not in (pid, None)
+    assert json.loads(tiny.lock.read_text())["pid"] not in (pid, None)
 
 
 def on_small_disks(*places: tuple[Path, str]) -> list[str]:
@@ -151,8 +153,8 @@ def test_a_full_report_disk_is_reported_and_does_not_stop_the_run(tiny: Tiny):
 
 def test_no_action_begins_while_the_journal_disk_is_full(tiny: Tiny):
     tiny.state.mkdir(parents=True)
-    # Disks are filled in pages: run.lock takes one, the first line of the journal the other.
-    filled = f'dd if=/dev/zero of={tiny.state}/other bs=4096 count=14 2>/dev/null; exec "$@"'
+    # Disks are filled in pages, and there is none left for the journal.
+    filled = f'dd if=/dev/zero of={tiny.state}/other bs=4096 count=15 2>/dev/null; exec "$@"'
 
     result = tiny.run(within=[*on_small_disks((tiny.state, "60k")), "sh", "-c", filled, "sh"])
 
@@ -380,3 +382,104 @@ def test_nohup_is_respected(acting: tuple[Tiny, Callable[..., subprocess.Popen[s
 
     assert continues
     assert result.code == 2
+
+
+SCRATCH = """
+import tempfile
+
+@pytest.fixture
+def lamp_made(perform, runner):
+    def act():
+        made = [tempfile.mkdtemp(), runner.run(["mktemp", "-d"], timeout_s=10).stdout.strip()]
+        (WORLD / "made").write_text("\\n".join(made))
+        {then}
+
+    perform(Action("make the lamp", lambda: "it is missing", act))
+
+@criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
+def test_there_is_a_lamp(lamp_made):
+    pass
+"""
+"""Makes a temporary folder in the run, and one in a command of it."""
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path, like an operator's: pytest's own is too long for a socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def scratching(root: Path, then: str) -> Tiny:
+    root.mkdir()
+    return Tiny(root, {"test_10_first.py": SCRATCH.format(then=then)})
+
+
+def test_temporary_files_of_a_run_and_of_its_tools_end_with_it(short: Path):
+    tiny = scratching(short / "tiny", "")
+
+    result = tiny.run()
+
+    made = [Path(line) for line in (tiny.world / "made").read_text().splitlines()]
+    assert result.code == 0, result.output
+    assert [path.parent for path in made] == [tiny.state / "tmp"] * 2
+    assert sorted(path.name for path in tiny.state.iterdir()) == ["journal.jsonl"]
+
+
+def test_temporary_files_of_a_killed_run_are_removed_by_the_next_one(short: Path):
+    tiny = scratching(short / "tiny", "import os; os.kill(os.getpid(), 9)")
+    killed = tiny.finish(tiny.start())
+    left = [Path(line) for line in (tiny.world / "made").read_text().splitlines()]
+    assert killed.code == -9
+    assert [path.is_dir() for path in left] == [True, True]
+
+    path = tiny.root / "bootstrap_tests" / "test_10_first.py"
+    path.write_text(path.read_text().replace("os.kill(os.getpid(), 9)", ""))
+    again = tiny.run()
+
+    assert again.code == 0, again.output
+    assert [path.exists() for path in (*left, tiny.state / "tmp")] == [False] * 3
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_whatever_is_in_the_place_of_the_temporary_folder_is_replaced(short: Path, kind: str):
+    tiny = scratching(short / "tiny", "")
+    tiny.state.mkdir(parents=True)
+    (tiny.root / "kept").mkdir()
+    place = tiny.state / "tmp"
+    place.write_text("") if kind == "file" else place.symlink_to(tiny.root / "kept")
+
+    result = tiny.run()
+
+    assert result.code == 0, result.output
+    assert not os.path.lexists(place)
+    assert (tiny.root / "kept").is_dir()
+
+
+def test_tools_get_no_folder_whose_path_leaves_no_room_for_a_socket(tmp_path: Path):
+    folder = tmp_path / ("a" * (TEMPORARY_BYTES_MAX - len(str(tmp_path))))
+    folder.mkdir()
+    tiny = scratching(folder / "tiny", "")
+
+    result = tiny.run()
+
+    mine, theirs = map(Path, (tiny.world / "made").read_text().splitlines())
+    theirs.rmdir()
+    assert result.code == 0, result.output
+    assert mine.parent == tiny.state / "tmp"
+    assert theirs.parent == Path(tempfile.gettempdir())
+
+
+def test_a_plan_keeps_temporary_files_out_of_the_clusters_state(short: Path):
+    text = SCRATCH.format(then="").replace('lambda: "it is missing", act', "lambda: act(), act")
+    root = short / "tiny"
+    root.mkdir()
+    tiny = Tiny(root, {"test_10_first.py": text})
+
+    result = tiny.run("--plan")
+
+    made = [Path(line) for line in (tiny.world / "made").read_text().splitlines()]
+    assert result.code == 0, result.output
+    assert {path.parent.parent.name.startswith("firstlight-plan-") for path in made} == {True}
+    assert [path.exists() for path in made] == [False, False]
+    assert not tiny.state.exists()

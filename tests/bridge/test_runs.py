@@ -395,15 +395,15 @@ def test_a_plan_neither_repairs_nor_trusts_a_damaged_journal(tmp_path: Path):
 def test_a_plan_is_refused_while_a_run_holds_the_cluster(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
-    (tiny.state / "run.lock").write_text("{}")
+    tiny.lock.write_text("{}")
 
-    with (tiny.state / "run.lock").open() as held:
+    with tiny.lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         result = tiny.run("--plan")
 
     assert result.code == 1
     assert "cannot run on infra: another run holds it" in result.output
-    assert (tiny.state / "run.lock").read_text() == "{}"
+    assert tiny.lock.read_text() == "{}"
 
 
 def test_a_plan_with_nothing_to_do_exits_with_zero(tmp_path: Path):
@@ -496,7 +496,7 @@ def test_the_next_run_reports_a_killed_run_ends_its_children_and_continues(tmp_p
 def test_a_cluster_that_another_run_holds_is_not_touched(tmp_path: Path):
     tiny = failing(tmp_path, "make('lamp')")
     tiny.state.mkdir(parents=True)
-    with (tiny.state / "run.lock").open("w") as held:
+    with tiny.lock.open("w") as held:
         held.write(
             '{"owner": "carol", "host": "desk-3", "pid": 4711, '
             '"since": "2026-11-23T07:32:00+00:00"}'

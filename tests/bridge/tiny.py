@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.checklist import Stage
+from firstlight.target import run_lock
 from tests.definitions import CHECKOUT
 from tests.warm import RUN_S, run_pytest
 
@@ -118,8 +119,13 @@ class Tiny:
 
     @property
     def state(self) -> Path:
-        """The folder of journal and lock."""
+        """The folder of the journal."""
         return self.root / "state" / "firstlight" / "nodes" / "infra"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the run."""
+        return run_lock(self.state)
 
     @property
     def environment(self) -> dict[str, str]:

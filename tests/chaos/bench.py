@@ -335,7 +335,7 @@ class Bench:
         return []
 
     def _leftover_files(self) -> list[str]:
-        """Return temporary files that killed runs left beside secrets."""
+        """Return what killed runs left in their temporary folder and beside secrets."""
         places = (
             self.state / "home" / ".kube",
             *self.state.glob("tree/clusters/*/talos/clusterconfig"),
@@ -347,6 +347,8 @@ class Bench:
             for path in place.iterdir()
             if path.name.startswith(".") and path.name not in KNOWN
         ]
+        if (temporary := self.state / "tmp").exists():
+            found.append(temporary)
         return [f"{path} was left behind" for path in found]
 
 

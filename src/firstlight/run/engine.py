@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ from firstlight.checklist import Criterion, CriterionInfo, Selection, Stage
 from firstlight.clock import Clock, SteadyClock
 from firstlight.definition import load
 from firstlight.definition.model import Cluster
-from firstlight.errors import JournalUnwritable
+from firstlight.errors import JournalUnwritable, TargetError
 from firstlight.events import (
     ActionBegun,
     Bus,
@@ -32,9 +34,15 @@ from firstlight.masking import Masker
 from firstlight.run.resume import resume_command, revision_of
 from firstlight.run.timing import BUDGET_S, READY_AFTER, VERIFIED_AFTER, Span, span
 from firstlight.run.verdicts import LeaveCriterion, RunRecord, failure_of
-from firstlight.target import Target, open_lab, open_nodes, state_folder
+from firstlight.target import Target, open_lab, open_nodes, run_lock, state_folder
 from firstlight.toolbox import versions as tool_versions
 from firstlight.tools.orphans import end_orphans, find_orphans
+
+TEMPORARY_BYTES_MAX: Final = 80
+"""The longest path, in bytes, of a folder for the temporary files of tools.
+
+A tool may create a Unix socket there. The kernel allows 107 bytes for the path of one.
+"""
 
 INTERRUPTED: Final = 2
 """pytest's exit code of an interrupted run."""
@@ -239,11 +247,13 @@ class Run:
     def _open(self, state: Path, stack: contextlib.ExitStack) -> None:
         """Lock the cluster, end what a killed run left behind, and open the journal."""
         # Before the target opens: opening may change it, and another run may be using it.
-        stack.enter_context(cluster_lock(state / "run.lock", self.definition.name, self.clock))
+        stack.enter_context(cluster_lock(run_lock(state), self.definition.name, self.clock))
         self._target = self._open_target()
         self._redirect_tool_files(state / "helm", caches=False)
-        for command in end_orphans(str(state), self.clock):
+        for command in end_orphans(str(self.target.state), self.clock):
             self.say(f"ended {command}, which an earlier run left running")
+        # Only now: a command that was left running could still write into the old one.
+        self._redirect_temporary_files(state / "tmp", stack)
         self._read_history(state, repair=True)
         self._journal = stack.enter_context(Journal(state / "journal.jsonl"))
         # The first listener: an event is on disk before anything else hears of it.
@@ -251,13 +261,14 @@ class Run:
 
     def _open_for_plan(self, state: Path, stack: contextlib.ExitStack) -> None:
         """Read lock and journal without changing them, and keep tools' caches out of the home."""
-        require_unlocked(state / "run.lock", self.definition.name)
+        require_unlocked(run_lock(state), self.definition.name)
         self._target = self._open_target()
-        for command in find_orphans(str(state)):
+        for command in find_orphans(str(self.target.state)):
             self.say(f"{command}, which an earlier run left running, would be ended first by a run")
         self._read_history(state, repair=False)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstlight-plan-"))
         self._redirect_tool_files(Path(folder), caches=True)
+        self._redirect_temporary_files(Path(folder) / "tmp", stack)
 
     def _open_target(self) -> Target:
         target, cluster = self.settings.target, self.definition.name
@@ -279,6 +290,33 @@ class Run:
             }
         environment = {**self.target.environment, **{key: str(path) for key, path in files.items()}}
         self._target = replace(self.target, environment=environment)
+
+    def _redirect_temporary_files(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        """Keep temporary files in a folder of the run's own, which is empty and ends with it.
+
+        A tool that is killed leaves its files there, and so does a run; the next run removes them.
+
+        Raises:
+            TargetError: The folder cannot be emptied or created.
+        """
+        try:
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
+            else:
+                folder.unlink(missing_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise TargetError(
+                f"cannot keep temporary files in {folder}: {error.strerror or error}",
+                next_step=f"let this user write there: ls -ld {folder.parent}",
+            ) from error
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+        tempfile.tempdir = str(folder)
+        if len(os.fsencode(folder)) <= TEMPORARY_BYTES_MAX:
+            environment = {**self.target.environment, "TMPDIR": str(folder)}
+            self._target = replace(self.target, environment=environment)
 
     def _read_history(self, state: Path, *, repair: bool) -> None:
         history = read_history(state / "journal.jsonl", repair=repair)

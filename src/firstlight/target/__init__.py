@@ -4,7 +4,14 @@ This package never decides what to do with a cluster, and never contacts a machi
 """
 
 from firstlight.target.lab import open_lab
-from firstlight.target.model import REASONS, Connectivity, Target, kubeconfig_path, state_folder
+from firstlight.target.model import (
+    REASONS,
+    Connectivity,
+    Target,
+    kubeconfig_path,
+    run_lock,
+    state_folder,
+)
 from firstlight.target.nodes import open_nodes
 
 __all__ = [
@@ -14,5 +21,6 @@ __all__ = [
     "kubeconfig_path",
     "open_lab",
     "open_nodes",
+    "run_lock",
     "state_folder",
 ]

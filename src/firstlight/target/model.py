@@ -60,7 +60,7 @@ class Target:
         cluster: The cluster's name.
         root: The folder that holds `clusters/` and `bootstrap/`: the checkout, or a copy of it.
         home: The operator's home, which holds the kubeconfig and the AGE key.
-        state: Holds the journal and the lock.
+        state: Holds the journal; the lock is beside it.
         environment: The environment of every command.
         capabilities: What can be verified here.
         stand_ins: What replaces the real thing here; listed in every report.
@@ -95,6 +95,14 @@ def kubeconfig_path(home: Path, cluster: str) -> Path:
 
 
 def state_folder(target: str, cluster: str) -> Path:
-    """Return the folder for a cluster's state on a target: lock, journal, and its lab."""
+    """Return the folder for a cluster's state on a target: journal, and its lab."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "firstlight" / target / cluster
+
+
+def run_lock(state: Path) -> Path:
+    """Return the lock that a run holds, given the cluster's state folder.
+
+    It is beside the folder, because what removes the folder holds the lock until it is gone.
+    """
+    return state.with_name(f"{state.name}.run.lock")

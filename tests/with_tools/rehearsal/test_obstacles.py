@@ -377,7 +377,7 @@ def shut_off(path: Path, within: Path) -> bool:
 
 MODES = {
     "journal.jsonl": 0o600,
-    "run.lock": 0o600,
+    "../infra.run.lock": 0o600,
     "home/.kube/k8s-ops-infra": 0o600,
     "tree/clusters/infra/talos/clusterconfig/talosconfig": 0o600,
     "tree/clusters/infra/talos/clusterconfig/infra-infra-cp-1.yaml": 0o600,
