@@ -192,3 +192,34 @@ def test_the_check_accepts_the_pinned_version(workshop, program):
 
     assert found["hammer"].problem == ""
     assert "not what is built from the pinned sources" in found["chisel"].problem
+
+
+MISE = tomllib.loads((ROOT / "mise.toml").read_text())["tools"]
+
+
+def test_mise_toml_has_the_pinned_version_of_every_tool_that_mise_installs():
+    pinned = {tool.mise: tool.version for tool in PINS.usual().tools.values() if tool.mise}
+
+    assert {
+        name: entry if isinstance(entry, str) else entry["version"] for name, entry in MISE.items()
+    } == pinned
+
+
+def test_every_address_in_mise_toml_has_a_hash_and_no_version():
+    addresses = {name: entry for name, entry in MISE.items() if not isinstance(entry, str)}
+
+    assert sorted(addresses) == ["http:kwok", "http:kwokctl"]
+    for name, entry in addresses.items():
+        assert entry["platforms"].keys() == {"linux-x64", "linux-arm64"}
+        assert entry["bin"] == name.removeprefix("http:")
+        for platform in entry["platforms"].values():
+            assert re.fullmatch(r"sha256:[0-9a-f]{64}", platform["checksum"])
+            assert "/v{{ version }}/" in platform["url"]
+
+
+def test_an_image_of_a_controller_is_the_one_of_this_flux():
+    images = {tool.name: tool.image for tool in PINS.tools.values() if tool.image}
+
+    assert len(images) == 3
+    for name, image in images.items():
+        assert image.partition("@")[0] == PINS.images[name]

@@ -8,7 +8,7 @@ def say(version):
     return f'#!/bin/sh\n[ "$1" = --version ] && echo "hammer v{version}"\n'
 
 
-def resolve_hammer(workshop, *folders, said=None):
+def resolve_hammer(workshop, *folders, download=False):
     environ = workshop.environ | {
         "PATH": ":".join(str(folder) for folder in folders) + ":/usr/bin:/bin"
     }
@@ -16,7 +16,7 @@ def resolve_hammer(workshop, *folders, said=None):
         load_pins(workshop.paths.versions),
         workshop.paths,
         environ,
-        install=said.append if said is not None else None,
+        download=workshop.display if download else None,
     )["hammer"]
 
 
@@ -88,26 +88,48 @@ def test_the_list_shows_the_origin_of_each_tool_and_wrong_versions(workshop, pro
     assert lines[-1] == f"  hammer: {wrong} has version 7.0.0, not 1.2.3: not used"
 
 
+# As mise 2026.9.15 writes to a file; `install` is the reason that it fails for, if it does.
 MISE = """#!/bin/sh
+echo "$*" >>{home}/asked
 case "$1 $2" in
   "where hammer@1.2.3") [ -d {home}/installed ] && echo {home}/installed ;;
-  "install --yes") {install} ;;
+  "install --yes")
+    shift 2
+    {install}
+    for tool; do
+      echo "mise ✗ $tool                                       63ms · failed: $reason" >&2
+    done
+    echo "mise ERROR Run with --verbose or MISE_VERBOSE=1 for more information" >&2
+    exit 1
+    ;;
 esac
 """
 
 
+def asked(tmp_path):
+    return (tmp_path / "asked").read_text().splitlines()
+
+
 def test_mise_installs_a_tool_that_is_not_on_path(workshop, program, tmp_path):
     program(tmp_path / "stock" / "hammer", say("1.2.3"))
-    install = (
-        f"mkdir -p {tmp_path}/installed/bin && cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/"
-    )
+    install = f"mkdir -p {tmp_path}/installed/bin; cp {tmp_path}/stock/hammer {tmp_path}/installed/bin/; exit 0"  # noqa: E501
     program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=install))
 
-    said = []
-    found = resolve_hammer(workshop, tmp_path / "a", said=said)
+    found = resolve_hammer(workshop, tmp_path / "a", download=True)
 
-    assert said == ["mise install hammer@1.2.3"]
+    assert "tools: download of hammer with mise" in workshop.shown.getvalue()
     assert (found.origin, found.path) == (Origin.MISE, tmp_path / "installed" / "bin" / "hammer")
+
+
+def test_mise_may_read_the_file_of_the_checkout(workshop, program, tmp_path):
+    program(
+        tmp_path / "a" / "mise",
+        f'#!/bin/sh\necho "$PWD $MISE_TRUSTED_CONFIG_PATHS" >{tmp_path}/seen; exit 1\n',
+    )
+
+    resolve_hammer(workshop, tmp_path / "a")
+
+    assert (tmp_path / "seen").read_text() == f"{workshop.paths.root} {workshop.paths.root}\n"
 
 
 def test_a_tool_from_mise_is_not_used_if_it_prints_another_version(workshop, program, tmp_path):
@@ -121,37 +143,42 @@ def test_a_tool_from_mise_is_not_used_if_it_prints_another_version(workshop, pro
 
 
 def test_a_failed_download_of_mise_is_reported_and_the_tool_is_built(workshop, program, tmp_path):
-    program(
-        tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="echo no network >&2; exit 1")
-    )
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="reason='no network'"))
 
-    found = resolve_hammer(workshop, tmp_path / "a", said=[])
+    found = resolve_hammer(workshop, tmp_path / "a", download=True)
 
     assert found.origin is Origin.MISSING
     assert found.remarks == ("mise cannot install hammer@1.2.3: no network",)
 
 
+def test_a_mise_that_does_not_start_is_reported(workshop, program, tmp_path):
+    program(tmp_path / "a" / "mise", "#!/bin/sh\necho 'mise ERROR no config' >&2; exit 1\n")
+
+    found = resolve_hammer(workshop, tmp_path / "a", download=True)
+
+    assert found.remarks == ("mise cannot install hammer@1.2.3: mise ERROR no config",)
+
+
 def test_listing_the_tools_never_installs_anything(workshop, program, tmp_path):
-    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install=f"touch {tmp_path}/asked"))
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="exit 0"))
 
     found = resolve_hammer(workshop, tmp_path / "a")
 
     assert found.remarks == ("mise does not have hammer@1.2.3",)
-    assert not (tmp_path / "asked").exists()
+    assert asked(tmp_path) == ["where hammer@1.2.3"]
 
 
-def test_after_one_failed_download_mise_is_not_asked_for_another(workshop, program, tmp_path):
+def test_all_missing_tools_are_installed_at_once(workshop, program, tmp_path):
     file = workshop.paths.versions
     file.write_text(
         file.read_text().replace(
             'binary = "chisel-server"', 'mise = "chisel"\nask = ["x"]\nanswer = "x"'
         )
     )
-    program(
-        tmp_path / "a" / "mise",
-        MISE.format(home=tmp_path, install=f'echo "$3" >>{tmp_path}/asked; exit 1'),
-    )
+    program(tmp_path / "a" / "mise", MISE.format(home=tmp_path, install="reason=x"))
 
-    resolve_hammer(workshop, tmp_path / "a", said=[])
+    resolve_hammer(workshop, tmp_path / "a", download=True)
 
-    assert (tmp_path / "asked").read_text() == "hammer@1.2.3\n"
+    assert [line for line in asked(tmp_path) if line.startswith("install")] == [
+        "install --yes hammer@1.2.3 chisel@0.4.0"
+    ]

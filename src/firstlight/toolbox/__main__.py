@@ -1,4 +1,4 @@
-"""The toolbox's command line: `python -m firstlight.toolbox setup|bring|list|env|lock|clean|go`."""
+"""The toolbox on the command line: `python -m firstlight.toolbox COMMAND`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError
@@ -16,7 +17,7 @@ from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.progress import display_for
 from firstlight.toolbox.relock import lock_graphs
 from firstlight.toolbox.resolve import resolve, table
-from firstlight.toolbox.setup import bring, set_up
+from firstlight.toolbox.setup import bring, make_wheel, set_up
 from firstlight.toolbox.toolchain import bring_go, go_environment, remove_caches
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None, paths: ToolboxPaths | None = No
     commands.add_parser("clean", help="remove the caches of Go that builds have left")
     commands.add_parser("go", help="run the pinned Go").add_argument(
         "names", nargs=argparse.REMAINDER
+    )
+    commands.add_parser("wheel", help="build all tools and charts into a wheel").add_argument(
+        "names", nargs=1, metavar="folder"
     )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
@@ -82,6 +86,8 @@ def _run(command: str, names: Sequence[str], paths: ToolboxPaths) -> int:
     elif command == "go":
         go = bring_go(pins.go, paths, os.environ, display_for(sys.stderr))
         os.execve(go, [str(go), *names], go_environment(os.environ, paths))  # noqa: S606 - no shell
+    elif command == "wheel":
+        make_wheel(pins, Path(names[0]), paths, os.environ, display_for(sys.stderr))
     elif command == "lock":
         lock_graphs(pins, paths, os.environ, display_for(sys.stderr))
     else:

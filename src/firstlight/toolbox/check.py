@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight.toolbox.fingerprint import bin_folder
+from firstlight.toolbox.oci import image_program, image_version
 from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.pins import load_pins
 from firstlight.toolbox.resolve import Origin
 from firstlight.toolbox.search import version_of
+from firstlight.toolbox.wheels import is_from_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +42,21 @@ def check(checkout: Path) -> list[Checked]:
 
 def versions() -> dict[str, str]:
     """Return the pinned version of each tool of this checkout, by name."""
-    pins = load_pins(ToolboxPaths.of_this_checkout().versions).usual()
-    return {tool.name: tool.version for tool in pins.tools.values()}
+    paths = ToolboxPaths.of_this_checkout()
+    pins = load_pins(paths.versions).usual()
+    return {tool.name: _version(tool, paths) for tool in pins.tools.values()}
+
+
+def _version(tool: Tool, paths: ToolboxPaths) -> str:
+    """Return the pinned version on the way that set-up has taken."""
+    return image_version(tool) if _is_from_image(tool, paths) else tool.version
+
+
+def _is_from_image(tool: Tool, paths: ToolboxPaths) -> bool:
+    # The program's folder is named after the digest that it was checked against.
+    return bool(tool.image) and (
+        (paths.bin / tool.name).resolve() == image_program(tool, paths).resolve()
+    )
 
 
 def _checked(tool: Tool, pins: Pins, paths: ToolboxPaths) -> Checked:
@@ -50,6 +65,8 @@ def _checked(tool: Tool, pins: Pins, paths: ToolboxPaths) -> Checked:
     if not (program.is_file() and os.access(program, os.X_OK)):
         problem = f"{link} does not exist"
         return Checked(tool.name, tool.version, Origin.MISSING.value, str(link), problem)
+    if _is_from_image(tool, paths):
+        return Checked(tool.name, image_version(tool), Origin.IMAGE.value, str(program), "")
     source = _source(program, paths).value
     problem = _problem(tool, link, pins, paths)
     return Checked(tool.name, tool.version, source, str(program), problem)
@@ -72,7 +89,7 @@ def _problem(tool: Tool, link: Path, pins: Pins, paths: ToolboxPaths) -> str:
 
 def _source(program: Path, paths: ToolboxPaths) -> Origin:
     if program.is_relative_to(paths.built.resolve()):
-        return Origin.BUILT
+        return Origin.WHEEL if is_from_wheel(program) else Origin.BUILT
     if program.is_relative_to((paths.root / ".venv").resolve()):
         return Origin.WHEEL
     return Origin.MISE if "mise" in program.parts else Origin.PATH

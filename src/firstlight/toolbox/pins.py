@@ -58,6 +58,8 @@ class Tool:
         ask: Arguments that make it print its version, empty if it cannot.
         answer: A pattern whose first group is the version in that output.
         mise: Its name in mise, empty if mise cannot install it.
+        image: An image by digest that contains it in `/usr/local/bin`, for machines with mise;
+            the image's tag is its version there. Empty if there is none.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Tool:
     ask: tuple[str, ...]
     answer: str
     mise: str
+    image: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ def _tool(name: str, entry: Mapping[str, Any]) -> Tool:
         ask=tuple(entry.get("ask", ())),
         answer=entry.get("answer", ""),
         mise=entry.get("mise", ""),
+        image=entry.get("image", ""),
     )
 
 

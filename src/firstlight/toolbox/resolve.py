@@ -1,22 +1,25 @@
-"""Decide which program to use for each tool: from PATH, a wheel, an earlier build, or mise."""
+"""Decide which program to use for each tool: from PATH, a wheel, a build, mise or an image."""
 
 from __future__ import annotations
 
 import enum
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from firstlight.errors import ToolMissing
+from firstlight.errors import FirstlightError, ToolMissing
 from firstlight.toolbox.fingerprint import bin_folder
-from firstlight.toolbox.search import candidates, find_mise, find_with_mise, program_of_wheel
+from firstlight.toolbox.oci import bring_from_image, image_program, image_version
+from firstlight.toolbox.search import Mise, candidates, program_of_wheel
+from firstlight.toolbox.wheels import is_from_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Pins, Tool
+    from firstlight.toolbox.progress import Display
 
 _WORKERS = 8
 """They mostly wait for programs to print their versions."""
@@ -29,6 +32,7 @@ class Origin(enum.Enum):
 
     PATH = "path"
     MISE = "mise"
+    IMAGE = "image"
     WHEEL = "wheel"
     BUILT = "built"
     MISSING = "missing"
@@ -50,6 +54,11 @@ class Resolved:
     path: Path
     remarks: tuple[str, ...]
 
+    @property
+    def version(self) -> str:
+        """The version of this program, which another way may have another pin for."""
+        return image_version(self.tool) if self.origin is Origin.IMAGE else self.tool.version
+
 
 def resolve(
     pins: Pins,
@@ -57,7 +66,7 @@ def resolve(
     environ: Mapping[str, str],
     *,
     names: Iterable[str] | None = None,
-    install: Callable[[str], None] | None = None,
+    download: Display | None = None,
 ) -> dict[str, Resolved]:
     """Return the program for each tool.
 
@@ -66,8 +75,8 @@ def resolve(
         paths: Where tools are built and linked.
         environ: The environment whose PATH is searched.
         names: The tools to find; all by default.
-        install: Allows mise to install what is neither on PATH nor built; called with a line
-            about each installation.
+        download: Shows the download of what is neither on PATH nor built, if there is a mise.
+            Without it, nothing is downloaded.
     """
     folders = {build.name: bin_folder(build, pins, paths) for build in pins.builds.values()}
 
@@ -79,23 +88,58 @@ def resolve(
     tools = [pins.tools[name] for name in (pins.tools if names is None else names)]
     with ThreadPoolExecutor(_WORKERS) as workers:
         found = {entry.tool.name: entry for entry in workers.map(resolve_one, tools)}
-    mise = find_mise(environ.get("PATH", ""))
+    missing = [entry for entry in found.values() if entry.origin is Origin.MISSING]
+    mise = Mise.on_path(paths.root, environ) if missing else None
     if mise is None:
         return found
-    missing = [
-        entry for entry in found.values() if entry.origin is Origin.MISSING and entry.tool.mise
-    ]
-    # One after another, because mise locks its own state.
-    for entry in missing:
-        program, reason = find_with_mise(entry.tool, mise, environ, install=install)
-        if program is not None:
-            found[entry.tool.name] = Resolved(entry.tool, Origin.MISE, program, entry.remarks)
-            continue
-        remarks = (*entry.remarks, reason)
-        found[entry.tool.name] = Resolved(entry.tool, entry.origin, entry.path, remarks)
-        # If one download fails, the next usually fails too, after the same long wait.
-        install = None
+    found |= _from_mise([entry for entry in missing if entry.tool.mise], mise, download)
+    if download is not None:
+        found |= _from_images([entry for entry in missing if entry.tool.image], paths, download)
     return found
+
+
+def _from_mise(
+    missing: Sequence[Resolved], mise: Mise, download: Display | None
+) -> dict[str, Resolved]:
+    """Take tools from mise, which installs them first if it may."""
+    found = {entry.tool.name: mise.find(entry.tool) for entry in missing}
+    absent = [entry.tool for entry in missing if found[entry.tool.name][0] is None]
+    if absent and download is not None:
+        download.begin(f"download of {', '.join(tool.name for tool in absent)} with mise", 60)
+        refused = mise.install(absent, download.tick)
+        download.end("failed" if refused else "installed")
+        for tool in absent:
+            reason = refused.get(tool.name, "")
+            found[tool.name] = (None, reason) if reason else mise.find(tool)
+    return {
+        entry.tool.name: _changed(entry, Origin.MISE, *found[entry.tool.name]) for entry in missing
+    }
+
+
+def _from_images(
+    missing: Sequence[Resolved], paths: ToolboxPaths, download: Display
+) -> dict[str, Resolved]:
+    """Take tools from their images, one after the other."""
+    found: dict[str, Resolved] = {}
+    for entry in missing:
+        tool = entry.tool
+        download.begin(f"download of {tool.name} {image_version(tool)} from its image", 10)
+        try:
+            program, reason = bring_from_image(tool, paths, download.tick), ""
+        except FirstlightError as error:
+            program, reason = None, error.summary
+        download.end("failed" if reason else "verified")
+        found[tool.name] = _changed(entry, Origin.IMAGE, program, reason)
+        if reason:
+            # If one download fails, the next usually fails too, after the same long wait.
+            break
+    return found
+
+
+def _changed(entry: Resolved, origin: Origin, program: Path | None, reason: str) -> Resolved:
+    if program is None:
+        return replace(entry, remarks=(*entry.remarks, reason))
+    return replace(entry, origin=origin, path=program)
 
 
 def table(resolved: Iterable[Resolved]) -> str:
@@ -103,7 +147,7 @@ def table(resolved: Iterable[Resolved]) -> str:
     entries = sorted(resolved, key=lambda entry: entry.tool.name)
     rows = [
         _HEADINGS,
-        *((e.tool.name, e.tool.version, e.origin.value, str(e.path)) for e in entries),
+        *((e.tool.name, e.version, e.origin.value, str(e.path)) for e in entries),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = [
@@ -132,5 +176,9 @@ def _from_path_or_build(
         seen = f"version {candidate.version}" if candidate.version else "no readable version"
         remarks.append(f"{candidate.path} has {seen}, not {tool.version}: not used")
     built = folder / tool.name
-    origin = Origin.BUILT if built.is_file() else Origin.MISSING
-    return Resolved(tool, origin, built, tuple(remarks))
+    if built.is_file():
+        origin = Origin.WHEEL if is_from_wheel(built) else Origin.BUILT
+        return Resolved(tool, origin, built, tuple(remarks))
+    if tool.image and image_program(tool, paths).is_file():
+        return Resolved(tool, Origin.IMAGE, image_program(tool, paths), tuple(remarks))
+    return Resolved(tool, Origin.MISSING, built, tuple(remarks))

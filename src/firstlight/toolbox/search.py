@@ -11,13 +11,13 @@ import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import FirstlightError, ToolMissing
-from firstlight.process import run
+from firstlight.process import CommandResult, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from firstlight.toolbox.paths import ToolboxPaths
     from firstlight.toolbox.pins import Tool
@@ -27,8 +27,11 @@ _VERSION_S = 20.0
 
 _MISE_WHERE_S = 30.0
 
-_MISE_INSTALL_S = 300.0
-"""Time for a download of some tens of megabytes; a missing release fails much sooner."""
+_MISE_INSTALL_S = 1800.0
+"""Time for a download of half a gigabyte; a missing release fails much sooner."""
+
+_FAILED = "failed: "
+"""Precedes the reason in mise's line about a tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,45 +69,78 @@ def version_of(program: Path, tool: Tool) -> str:
     return answer.group(1).removeprefix("v") if result.ok and answer else ""
 
 
-def find_mise(path: str) -> Path | None:
-    """Return the mise on PATH, or None."""
-    found = shutil.which("mise", path=path)
-    return Path(found) if found else None
+class Mise:
+    """The mise on PATH; it reads the checkout's mise.toml."""
 
+    def __init__(self, program: str, root: Path, environ: Mapping[str, str]) -> None:
+        self._program = program
+        self._root = root
+        # Without this, mise reads no mise.toml that the user has not approved.
+        trusted = [str(root), *filter(None, [environ.get("MISE_TRUSTED_CONFIG_PATHS")])]
+        self._environ = {**environ, "MISE_TRUSTED_CONFIG_PATHS": os.pathsep.join(trusted)}
 
-def find_with_mise(
-    tool: Tool, mise: Path, environ: Mapping[str, str], *, install: Callable[[str], None] | None
-) -> tuple[Path | None, str]:
-    """Return the program that mise has installed, or None and the reason.
+    @classmethod
+    def on_path(cls, root: Path, environ: Mapping[str, str]) -> Mise | None:
+        """Return the mise on PATH, or None."""
+        found = shutil.which("mise", path=environ.get("PATH", ""))
+        return cls(found, root, environ) if found else None
 
-    Args:
-        tool: The pinned tool.
-        mise: The mise to ask.
-        environ: The environment of mise.
-        install: Allows mise to install the tool; called with a line about it.
-    """
-    wanted = f"{tool.mise}@{tool.version}"
-    try:
-        where = run([str(mise), "where", wanted], timeout_s=_MISE_WHERE_S, env=environ)
-        if not where.ok and install is not None:
-            install(f"mise install {wanted}")
-            installed = run(
-                [str(mise), "install", "--yes", wanted], timeout_s=_MISE_INSTALL_S, env=environ
+    def find(self, tool: Tool) -> tuple[Path | None, str]:
+        """Return the program that mise has installed, or None and the reason."""
+        wanted = _in_mise(tool)
+        try:
+            where = self._run("where", wanted, timeout_s=_MISE_WHERE_S)
+        except FirstlightError as error:
+            return None, error.summary
+        if not where.ok:
+            return None, f"mise does not have {wanted}"
+        program = _program_in(Path(where.stdout.strip()), tool.name)
+        if program is None:
+            return None, f"mise has {wanted} without a program called {tool.name}"
+        version = version_of(program, tool)
+        if version != tool.version:
+            return None, f"mise installed {wanted}, but it says version {version or 'nothing'}"
+        return program, ""
+
+    def install(self, tools: Sequence[Tool], on_tick: Callable[[], None]) -> dict[str, str]:
+        """Install tools at once, and return the reason for each that could not be installed."""
+        wanted = {tool.name: _in_mise(tool) for tool in tools}
+        try:
+            result = self._run(
+                "install",
+                "--yes",
+                *dict.fromkeys(wanted.values()),
+                timeout_s=_MISE_INSTALL_S,
+                on_tick=on_tick,
             )
-            if not installed.ok:
-                return None, f"mise cannot install {wanted}: {installed.tail(1)}"
-            where = run([str(mise), "where", wanted], timeout_s=_MISE_WHERE_S, env=environ)
-    except FirstlightError as error:
-        return None, error.summary
-    if not where.ok:
-        return None, f"mise does not have {wanted}"
-    program = _program_in(Path(where.stdout.strip()), tool.name)
-    if program is None:
-        return None, f"mise has {wanted} without a program called {tool.name}"
-    version = version_of(program, tool)
-    if version != tool.version:
-        return None, f"mise installed {wanted}, but it says version {version or 'nothing'}"
-    return program, ""
+        except FirstlightError as error:
+            return dict.fromkeys(wanted, error.summary)
+        if result.ok:
+            return {}
+        lines = [line for line in result.stderr.splitlines() if _FAILED in line]
+        return {
+            name: f"mise cannot install {spec}: {_reason(spec, lines) or result.last_line}"
+            for name, spec in wanted.items()
+            if _reason(spec, lines) or not lines
+        }
+
+    def _run(self, *words: str, timeout_s: float, **options: Any) -> CommandResult:
+        return run(
+            [self._program, *words],
+            timeout_s=timeout_s,
+            env=self._environ,
+            cwd=self._root,
+            **options,
+        )
+
+
+def _in_mise(tool: Tool) -> str:
+    return f"{tool.mise}@{tool.version}"
+
+
+def _reason(spec: str, lines: Sequence[str]) -> str:
+    """Return why mise could not install a tool, from lines of `mise install`."""
+    return next((line.partition(_FAILED)[2].strip() for line in lines if spec in line.split()), "")
 
 
 def program_of_wheel(tool: Tool) -> Path:
