@@ -10,7 +10,7 @@ from firstlight.conditions.secrets import bootstrap_secrets_present
 from firstlight.conditions.workloads import crd_established, every_crd_established
 from firstlight.definition.model import Cluster
 from firstlight.run import Waiter
-from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords
 from firstlight.tools.kubernetes import Kubernetes
 
 CRDS = (
@@ -41,11 +41,15 @@ def test_bootstrap_secrets_are_applied(
 
 @criterion(Stage.CRDS, AC3, title="the CRDs are applied", task=3, budget_s=120, steps=(Step.CRDS,))
 def test_crds_are_applied(
-    crds_applied: None, kubernetes: Kubernetes, helm: Helm, cluster: Cluster, wait: Waiter
+    crds_applied: None,
+    kubernetes: Kubernetes,
+    helm_records: HelmRecords,
+    cluster: Cluster,
+    wait: Waiter,
 ) -> None:
-    names = wait(every_crd_release_deployed(helm, cluster))
+    names = wait(every_crd_release_deployed(helm_records, cluster))
     releases = [(name, CRDS_NAMESPACE) for name in names]
-    wait(every_crd_established(kubernetes, helm, releases, some=True))
+    wait(every_crd_established(kubernetes, helm_records, releases, some=True))
 
 
 @pytest.mark.parametrize("name", CRDS, ids=CRDS)

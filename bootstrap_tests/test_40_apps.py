@@ -26,7 +26,7 @@ from firstlight.conditions.workloads import (
 )
 from firstlight.definition.model import Cluster, Release
 from firstlight.run import Waiter
-from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.talosctl import Talosctl
@@ -65,11 +65,15 @@ BOXES = {
     boxes=BOXES,
 )
 def test_release_runs(
-    name: str, release_installed: Release, helm: Helm, kubernetes: Kubernetes, wait: Waiter
+    name: str,
+    release_installed: Release,
+    helm_records: HelmRecords,
+    kubernetes: Kubernetes,
+    wait: Waiter,
 ) -> None:
     release = (release_installed.name, release_installed.namespace)
-    wait(release_deployed(helm, *release))
-    wait(every_crd_established(kubernetes, helm, (release,), some=False))
+    wait(release_deployed(helm_records, *release))
+    wait(every_crd_established(kubernetes, helm_records, (release,), some=False))
     for workload in WORKLOADS[name]:
         wait(workload_runs(kubernetes, workload))
 
@@ -108,12 +112,14 @@ def test_cilium_replaces_kube_proxy(kubernetes: Kubernetes, wait: Waiter) -> Non
     budget_s=60,
 )
 def test_cilium_routes_natively(
-    kubernetes: Kubernetes, helm: Helm, cluster: Cluster, wait: Waiter
+    kubernetes: Kubernetes, helm_records: HelmRecords, cluster: Cluster, wait: Waiter
 ) -> None:
     expected = {"routing-mode": "native", "ipv4-native-routing-cidr": str(cluster.node_network)}
 
     wait(config_map_contains(kubernetes, "kube-system", "cilium-config", expected))
-    wait(release_has_value(helm, "cilium", "kube-system", "k8sServiceHost", str(cluster.vip)))
+    wait(
+        release_has_value(helm_records, "cilium", "kube-system", "k8sServiceHost", str(cluster.vip))
+    )
 
 
 @criterion(Stage.APPS, AC3, title="every node is Ready", task=2, budget_s=600, boxes=(Box.NODES,))
@@ -171,8 +177,10 @@ def test_cert_managers_webhook_answers(kubectl: Kubectl, wait: Waiter) -> None:
 @criterion(
     Stage.APPS, AC3, title="the releases were installed in the required order", task=4, budget_s=60
 )
-def test_releases_were_installed_in_order(helm: Helm, cluster: Cluster, wait: Waiter) -> None:
-    wait(releases_installed_in_order(helm, cluster))
+def test_releases_were_installed_in_order(
+    helm_records: HelmRecords, cluster: Cluster, wait: Waiter
+) -> None:
+    wait(releases_installed_in_order(helm_records, cluster))
 
 
 @criterion(

@@ -13,38 +13,31 @@ from firstlight.errors import ActionFailed
 from firstlight.process import ToolFailed
 from firstlight.run.retry import is_retried
 from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords
 from firstlight.tools.helmfile import SYNC_S, Helmfile
-from firstlight.tools.kubernetes import Kubernetes
-from firstlight.tools.objects import CRDS
+from firstlight.tools.kubernetes import ApiRefused, Kubernetes
+from firstlight.tools.objects import CRDS, SECRETS
 from firstlight.tools.reading import Unreadable
 from tests.definitions import CHECKOUT, infra
 from tests.tools.apiserver import ApiServer
+from tests.tools.helm_secrets import helm_secret, records
 from tests.tools.scripted import CAPTURED, Said, captured, scripted
 
 CLUSTER = infra()
 CILIUM, COREDNS, SPEGEL = (CLUSTER.release(name) for name in ("cilium", "coredns", "spegel"))
 
+Row = dict[str, Any]
+
 
 def row(
     name: str,
     status: str = "deployed",
-    *,
-    namespace: str = "kube-system",
-    chart: str = "",
-    revision: int = 1,
-) -> dict[str, str]:
-    return {
-        "name": name,
-        "namespace": namespace,
-        "revision": str(revision),
-        "updated": "2026-11-23 07:32:00 +0000 UTC",
-        "status": status,
-        "chart": chart or f"{name}-1.0.0",
-        "app_version": "1",
-    }
+    **changes: Any,
+) -> Row:
+    return {"name": name, "status": status, **changes}
 
 
-def deployed(name: str, **changes: Any) -> dict[str, str]:
+def deployed(name: str, **changes: Any) -> Row:
     release = CLUSTER.release(name)
     return row(
         name,
@@ -56,31 +49,22 @@ def deployed(name: str, **changes: Any) -> dict[str, str]:
     )
 
 
-def listed(*rows: dict[str, str]) -> Said:
-    return Said(json.dumps(rows))
-
-
-def history(*statuses: str) -> Said:
-    return Said(
-        json.dumps(
-            [{"revision": number, "status": status} for number, status in enumerate(statuses, 1)]
-        )
-    )
-
-
 def cluster_with(
-    *rows: dict[str, str],
-    values: object = None,
-    past: Said | None = None,
+    *rows: Row,
+    values: dict[str, Any] | None = None,
+    past: tuple[str, ...] = (),
     sync: Said | None = None,
     manifests: Said | None = None,
 ):
+    """Return a cluster with these releases; the first had revisions of these states before."""
+    brought = manifests.stdout if manifests else ""
+    secrets = [helm_secret(**{"values": values, "manifest": brought, **each}) for each in rows]
+    secrets += [
+        helm_secret(**{**rows[0], "status": status, "revision": number})
+        for number, status in enumerate(past, 1)
+    ]
     runner = scripted(
         {
-            "list --all-namespaces": listed(*rows),
-            "get values": Said(json.dumps(values)),
-            "get all": manifests or Said("---\nkind: ConfigMap\n"),
-            "history": past or history("deployed"),
             "rollback": Said(),
             "uninstall": Said(),
             "sync": sync or Said(),
@@ -90,6 +74,7 @@ def cluster_with(
     return (
         runner,
         Helm(runner, Path("kubeconfig"), CLUSTER.context),
+        records(*secrets),
         Helmfile(runner, CLUSTER.bootstrap_dir, Path("kubeconfig"), CLUSTER.context),
     )
 
@@ -98,9 +83,9 @@ NO_CLUSTER = Kubernetes(Path("kubeconfig"), CLUSTER.context)
 """A cluster that is not there: an installation that fails says so beside what helm said."""
 
 
-def install(release: Any, *rows: dict[str, str], **how: Any):
-    runner, helm, helmfile = cluster_with(*rows, **how)
-    return runner, install_release(helmfile, helm, NO_CLUSTER, CLUSTER, release)
+def install(release: Any, *rows: Row, **how: Any):
+    runner, helm, held, helmfile = cluster_with(*rows, **how)
+    return runner, install_release(helmfile, helm, held, NO_CLUSTER, CLUSTER, release)
 
 
 def test_a_release_deployed_as_defined_is_not_installed_again():
@@ -140,7 +125,7 @@ def test_a_release_deployed_as_defined_is_not_installed_again():
         "another chart",
     ],
 )
-def test_the_reason_for_an_installation_is_named(found: tuple[dict[str, str], ...], why: str):
+def test_the_reason_for_an_installation_is_named(found: tuple[Row, ...], why: str):
     _, action = install(CILIUM, *found, values=dict(CILIUM.values))
 
     assert action.need() == why
@@ -181,10 +166,10 @@ def test_a_release_whose_crd_is_gone_is_installed_again(
 ):
     """Helm's record says deployed, whatever was deleted since."""
     holding(api, *present)
-    runner, helm, helmfile = cluster_with(
+    runner, helm, held, helmfile = cluster_with(
         deployed("cilium"), values=dict(CILIUM.values), manifests=BROUGHT
     )
-    action = install_release(helmfile, helm, kubernetes, CLUSTER, CILIUM)
+    action = install_release(helmfile, helm, held, kubernetes, CLUSTER, CILIUM)
 
     assert action.need() == why
     action.act()
@@ -198,14 +183,13 @@ def test_different_values_require_an_installation():
     assert action.need() == "the values of cilium differ from its HelmRelease"
 
 
-def test_a_truncated_list_of_releases_is_an_error():
-    runner, helm, helmfile = cluster_with()
-    runner.script = lambda _: Said('[{"name": "cilium", "names')
+def test_a_record_without_helms_labels_is_an_error():
+    _, helm, _, helmfile = cluster_with()
+    secret = helm_secret("cilium")
+    del secret["metadata"]["labels"]["status"]
 
-    with pytest.raises(Unreadable) as caught:
-        install_release(helmfile, helm, NO_CLUSTER, CLUSTER, CILIUM).need()
-
-    assert is_retried(caught.value)
+    with pytest.raises(Unreadable, match="it does not have Helm's labels"):
+        install_release(helmfile, helm, records(secret), NO_CLUSTER, CLUSTER, CILIUM).need()
 
 
 def test_a_release_requires_all_earlier_releases():
@@ -232,32 +216,32 @@ def test_a_release_is_synced_alone_without_its_dependencies():
 MENDED = {
     "first installation": (
         deployed("cilium", status="pending-install"),
-        history("pending-install"),
+        ("pending-install",),
         "helm --kubeconfig kubeconfig --kube-context admin@infra uninstall cilium",
     ),
     "first installation after a failed one": (
         deployed("cilium", status="pending-upgrade", revision=2),
-        history("failed", "pending-upgrade"),
+        ("failed",),
         "uninstall cilium",
     ),
     "upgrade": (
         deployed("cilium", status="pending-upgrade", revision=3),
-        history("superseded", "deployed", "pending-upgrade"),
+        ("superseded", "deployed"),
         "rollback cilium 2 ",
     ),
     "upgrade after a failed one": (
         deployed("cilium", status="pending-upgrade", revision=3),
-        history("deployed", "failed", "pending-upgrade"),
+        ("deployed", "failed"),
         "rollback cilium 1 ",
     ),
     "our own rollback": (
         deployed("cilium", status="pending-rollback", revision=4),
-        history("superseded", "deployed", "pending-upgrade", "pending-rollback"),
+        ("superseded", "deployed", "pending-upgrade"),
         "rollback cilium 2 ",
     ),
     "our own removal": (
         deployed("cilium", status="uninstalling"),
-        history("uninstalling"),
+        (),
         "uninstall cilium",
     ),
 }
@@ -324,21 +308,15 @@ def test_a_restarting_api_server_is_a_retryable_failure():
     assert is_retried(caught.value)
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        "helm-list-other-ca",
-        "helm-list-unauthorized",
-        "helm-list-no-context",
-        "helm-list-no-kubeconfig",
-    ],
-)
-def test_a_cluster_that_rejects_the_credentials_is_not_retried(failure: str):
-    runner, helm, helmfile = cluster_with()
-    runner.script = lambda _: captured(failure)
+def test_a_cluster_that_rejects_the_credentials_is_not_retried(
+    api: ApiServer, kubernetes: Kubernetes
+):
+    _, helm, _, helmfile = cluster_with()
+    api.special[SECRETS.path()] = lambda handler: handler.status(401, "Unauthorized")
+    held = HelmRecords(kubernetes)
 
-    with pytest.raises(ToolFailed, match="cannot list the Helm releases") as caught:
-        install_release(helmfile, helm, NO_CLUSTER, CLUSTER, CILIUM).need()
+    with pytest.raises(ApiRefused, match="the API server said 401") as caught:
+        install_release(helmfile, helm, held, kubernetes, CLUSTER, CILIUM).need()
 
     assert not is_retried(caught.value)
 
@@ -359,7 +337,7 @@ def test_helm_times_out_before_we_terminate_it():
 def crds(
     tmp_path: Path,
     version: str,
-    *rows: dict[str, str],
+    *rows: Row,
     missing: str = "",
     kubernetes: Kubernetes = NO_CLUSTER,
     **how: Any,
@@ -374,15 +352,15 @@ def crds(
         listing.append(
             {"name": name, "namespace": "kube-system", "chart": str(folder), "version": ""}
         )
-    runner, helm, helmfile = cluster_with(*rows, **how)
+    runner, helm, held, helmfile = cluster_with(*rows, **how)
     script = runner.script
     runner.script = lambda argv: (
         Said(json.dumps(listing)) if "--skip-charts" in argv else script(argv)
     )
-    return runner, apply_crds(helmfile, helm, kubernetes, CLUSTER)
+    return runner, apply_crds(helmfile, helm, held, kubernetes, CLUSTER)
 
 
-def crd_rows(version: str, **changes: Any) -> list[dict[str, str]]:
+def crd_rows(version: str, **changes: Any) -> list[Row]:
     return [row(name, **{"chart": f"{name}-{version}", **changes}) for name in CLUSTER.crd_releases]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,12 +36,14 @@ from firstlight.process import ToolFailed
 from firstlight.run.retry import is_retried
 from firstlight.target.nodes import open_nodes
 from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.op import OnePassword
 from firstlight.tools.reading import Unreadable
 from firstlight.tools.sops import Sops
 from tests.definitions import infra
+from tests.tools.helm_secrets import helm_secret, records
 from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scripted
 
 CLUSTER = infra()
@@ -235,7 +236,11 @@ def helm(answers: dict[str, Any]) -> Helm:
 
 
 def test_a_release_is_deployed_if_helm_records_it_so():
-    found = helm({"list": captured("helm-list-pending-upgrade")})
+    found = records(
+        helm_secret("cilium", chart="cilium-1.18.5", revision=2),
+        helm_secret("spegel", chart="spegel-0.4.0", revision=2),
+        helm_secret("spegel", chart="spegel-0.4.0", revision=3, status="pending-upgrade"),
+    )
 
     assert (
         release_deployed(found, "cilium", "kube-system").probe().seen
@@ -250,20 +255,8 @@ def test_a_release_is_deployed_if_helm_records_it_so():
     )
 
 
-def listed(*releases: tuple[str, str]) -> Helm:
-    rows = [
-        {
-            "name": name,
-            "namespace": "kube-system",
-            "revision": "1",
-            "updated": "2026-11-23 07:30:01.1 +0000 UTC",
-            "status": status,
-            "chart": f"{name}-1.0.0",
-            "app_version": "1",
-        }
-        for name, status in releases
-    ]
-    return helm({"list": Said(json.dumps(rows))})
+def listed(*releases: tuple[str, str]) -> HelmRecords:
+    return records(*(helm_secret(name, status=status) for name, status in releases))
 
 
 def test_all_crd_releases_are_deployed_or_the_first_that_is_not_is_named():
@@ -286,22 +279,17 @@ def test_a_definition_without_releases_meets_no_condition_about_them():
     assert no_unknown_value_keys(charts(), empty).probe().unsatisfiable
 
 
-def at(*times: str) -> dict[str, Said]:
-    return {
-        f"status {name} ": Said(
-            json.dumps({"info": {"first_deployed": f"2026-11-23T{time}.123456789Z"}})
-        )
-        for name, time in zip(ALL, times, strict=True)
-    }
-
-
-def records(*times: str) -> Helm:
-    runner = ScriptedRunner(
-        lambda argv: next(
-            said for words, said in at(*times).items() if words in f"{' '.join(argv)} "
+def at(*times: str) -> HelmRecords:
+    return records(
+        *(
+            helm_secret(
+                release.name,
+                namespace=release.namespace,
+                first_deployed=f"2026-11-23T{time}.123456789Z",
+            )
+            for release, time in zip(CLUSTER.releases, times, strict=True)
         )
     )
-    return Helm(runner, Path("kubeconfig"), CLUSTER.context)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +308,7 @@ def records(*times: str) -> Helm:
 def test_a_release_has_a_value_if_it_was_installed_with_it(
     values: dict[str, str], holds: bool, seen: str
 ):
-    installed = helm({"get values": Said(json.dumps(values))})
+    installed = records(helm_secret("cilium", values=dict(values)))
 
     observation = release_has_value(
         installed, "cilium", "kube-system", "k8sServiceHost", str(CLUSTER.vip)
@@ -332,7 +320,7 @@ def test_a_release_has_a_value_if_it_was_installed_with_it(
 
 def test_the_order_of_installation_is_read_from_the_records_of_helm():
     seen = releases_installed_in_order(
-        records("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER
+        at("07:30:01", "07:30:02", "07:30:03", "07:31:04", "07:31:05"), CLUSTER
     ).probe()
 
     assert seen.value == tuple(ALL)
@@ -340,7 +328,7 @@ def test_the_order_of_installation_is_read_from_the_records_of_helm():
 
 def test_a_different_order_is_named():
     seen = releases_installed_in_order(
-        records("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER
+        at("07:30:01", "07:30:03", "07:30:02", "07:31:04", "07:31:05"), CLUSTER
     ).probe()
 
     assert seen.unsatisfiable
@@ -348,14 +336,16 @@ def test_a_different_order_is_named():
 
 
 def test_an_upgrade_by_flux_does_not_change_the_order():
-    """Helm keeps only a few revisions, but also the time of the first deployment."""
-    runner = scripted({"status": captured("helm-status")})
-
-    assert (
-        f"{Helm(runner, Path('k'), 'c').first_deployed('spegel', 'kube-system'):%H:%M:%S}"
-        == "13:35:22"
+    """Helm keeps only a few revisions, but in each the time of the first deployment."""
+    first = "2026-11-23T13:35:22.417183Z"
+    found = records(
+        *(
+            helm_secret("spegel", status=status, revision=number, first_deployed=first)
+            for number, status in enumerate(("superseded", "deployed"), 12)
+        )
     )
-    assert " status " in runner.called[0].line
+
+    assert f"{found.first_deployed('spegel', 'kube-system'):%H:%M:%S}" == "13:35:22"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ from firstlight.conditions.workloads import (
 )
 from firstlight.errors import NotReady
 from firstlight.run.retry import wait_for
-from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords
 from firstlight.tools.kubernetes import ApiRefused, ApiUnavailable, Kubernetes
 from firstlight.tools.objects import (
     CONFIG_MAPS,
@@ -44,7 +43,8 @@ from tests.clocks import FakeClock
 from tests.conditions.objects import Object, condition, item, leaving, pod, ready, waiting
 from tests.definitions import infra
 from tests.tools.apiserver import ApiServer, ended, event, refusal
-from tests.tools.scripted import CAPTURED, Said, captured, scripted
+from tests.tools.helm_secrets import helm_secret, records
+from tests.tools.scripted import CAPTURED, Said, captured
 
 CLUSTER = infra()
 NAMES = sorted(CLUSTER.node_names)
@@ -261,9 +261,9 @@ def test_a_crd_is_established_if_its_kind_is_served(
     assert (seen.holds, seen.seen) == (holds, text)
 
 
-def brings(crds: dict[str, Said]) -> Helm:
-    """Return a Helm in whose record these releases brought these manifests."""
-    return Helm(scripted({f"get all {name}": said for name, said in crds.items()}), Path("k"), "c")
+def brings(crds: dict[str, Said]) -> HelmRecords:
+    """Return records in which these releases brought these manifests."""
+    return records(*(helm_secret(name, manifest=said.stdout) for name, said in crds.items()))
 
 
 BROUGHT = captured("helm-get-manifests")

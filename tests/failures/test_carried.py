@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +79,7 @@ from tests.conditions.machines import ALREADY_EXISTS, DOWN, Machine, Machines, m
 from tests.conditions.objects import condition, item, pod, ready
 from tests.definitions import CHECKOUT, infra
 from tests.tools.apiserver import ApiServer
+from tests.tools.helm_secrets import helm_secret, records
 from tests.tools.scripted import CAPTURED, Said, captured, scripted
 
 CLUSTER = infra()
@@ -370,10 +370,10 @@ def test_every_rule_that_a_row_names_exists():
 
 
 def test_a_release_that_needs_another_one():
-    helm = Helm(scripted({"list": Said("[]")}), Path("k"), CLUSTER.context)
     install = install_release(
         SimpleNamespace(),
-        helm,
+        SimpleNamespace(),
+        records(),
         SimpleNamespace(),
         CLUSTER,
         COREDNS,  # type: ignore[arg-type]
@@ -424,13 +424,18 @@ def test_values_that_differ_from_the_helmreleases():
 
 
 def test_releases_that_were_installed_in_another_order():
-    times = iter(f"2026-11-23T07:{59 - number}:00Z" for number in range(len(ALL)))
-    helm = Helm(scripted({}), Path("k"), "c")
-    helm._runner.script = lambda _: Said(  # type: ignore[attr-defined]
-        json.dumps({"info": {"first_deployed": next(times)}})
+    backwards = records(
+        *(
+            helm_secret(
+                release.name,
+                namespace=release.namespace,
+                first_deployed=f"2026-11-23T07:{59 - number}:00Z",
+            )
+            for number, release in enumerate(CLUSTER.releases)
+        )
     )
 
-    assert unmet(releases_installed_in_order(helm, CLUSTER)) == ["FL-234"]
+    assert unmet(releases_installed_in_order(backwards, CLUSTER)) == ["FL-234"]
 
 
 # Kubernetes

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from firstlight.tools import cilium, connectivity, dns, flux, git, helm, helmfile, talosctl
+from firstlight.tools import (
+    cilium,
+    connectivity,
+    dns,
+    flux,
+    git,
+    helm,
+    helm_records,
+    helmfile,
+    talosctl,
+)
 
 
 def rows(parse: Callable[[str], Any]) -> Callable[[str], list[dict[str, Any]]]:
@@ -31,10 +41,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "flux_objects": rows(flux.parse_objects),
     "flux_failures": flux.parse_failures,
     "helm_releases": rows(helm.parse_releases),
-    "helm_values": helm.parse_values,
-    "helm_crds": helm.parse_crds,
-    "helm_first_deployed": moment(helm.parse_first_deployed),
-    "helm_last_good_revision": helm.parse_last_good_revision,
+    "helm_crds": helm_records.parse_crds,
     "helmfile_listed": helmfile.parse_listed,
     "git_head": git.parse_head,
     "agent_status": row(cilium.parse_agent_status),

@@ -19,10 +19,7 @@ from tests.tools.test_captured import READINGS
 MAY_REFUSE = {
     "resources",
     "helm_releases",
-    "helm_values",
     "helm_crds",
-    "helm_first_deployed",
-    "helm_last_good_revision",
     "helmfile_listed",
     "git_head",
     "agent_config",
@@ -247,18 +244,6 @@ def test_a_message_with_a_line_break_is_not_an_object():
             '[{"name": "x"}]',
             "cannot read the list of Helm releases: it does not have Helm's format",
         ),
-        (helm.parse_values, "[1]", "cannot read the values of a release: they are not a mapping"),
-        (
-            helm.parse_first_deployed,
-            '{"info": {}}',
-            "cannot read the record of a release: it does not say when it was first deployed",
-        ),
-        (
-            helm.parse_first_deployed,
-            '{"info": {"first_deployed": "soon"}}',
-            "it does not say when it was first deployed",
-        ),
-        (helm.parse_last_good_revision, '[{"revision": "x"}]', "it does not have Helm's format"),
         (
             helmfile.parse_listed,
             "{}",

@@ -10,7 +10,8 @@ from firstlight.definition.model import Cluster, Release
 from firstlight.errors import ActionFailed, FirstlightError
 from firstlight.process import ToolFailed
 from firstlight.tools.crds import why_crds_lack
-from firstlight.tools.helm import Helm, InstalledRelease, local_chart_version
+from firstlight.tools.helm import Helm, local_chart_version
+from firstlight.tools.helm_records import HelmRecords, InstalledRelease
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.pod_reasons import unready_workloads
@@ -25,7 +26,13 @@ CRDS_FILE = "00-crds.yaml"
 APPS_FILE = "01-apps.yaml"
 
 
-def apply_crds(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster) -> Action:
+def apply_crds(
+    helmfile: Helmfile,
+    helm: Helm,
+    records: HelmRecords,
+    kubernetes: Kubernetes,
+    cluster: Cluster,
+) -> Action:
     """Install the CRD releases, which everything else depends on.
 
     Their CRDs are templates, so installing a release again brings back those that were deleted.
@@ -49,16 +56,17 @@ def apply_crds(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: 
         }
 
     def need() -> str | None:
-        found = {(release.name, release.namespace): release for release in helm.releases()}
+        found = {(release.name, release.namespace): release for release in records.releases()}
         charts = wanted()
         reasons = (
-            _why(found.get(identity), identity[0], *chart) for identity, chart in charts.items()
+            _why(records, found.get(identity), identity[0], *chart)
+            for identity, chart in charts.items()
         )
         why = next((why for why in reasons if why), None)
-        return why or why_crds_lack(helm, kubernetes, charts)
+        return why or why_crds_lack(records, kubernetes, charts)
 
     def act() -> None:
-        _repair(helm, tuple(wanted()))
+        _repair(helm, records, tuple(wanted()))
         helmfile.sync(CRDS_FILE)
 
     return Action(
@@ -66,33 +74,36 @@ def apply_crds(helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: 
         need=need,
         act=act,
         commands=lambda: (
-            *_repair_commands(helm, tuple(wanted())),
+            *_repair_commands(helm, records, tuple(wanted())),
             shlex.join(helmfile.sync_command(CRDS_FILE)),
         ),
     )
 
 
 def install_release(
-    helmfile: Helmfile, helm: Helm, kubernetes: Kubernetes, cluster: Cluster, release: Release
+    helmfile: Helmfile,
+    helm: Helm,
+    records: HelmRecords,
+    kubernetes: Kubernetes,
+    cluster: Cluster,
+    release: Release,
 ) -> Action:
     """Install one release with helmfile: chart, version and values of its HelmRelease."""
     identity = (release.name, release.namespace)
 
     def need() -> str | None:
-        found = next(
-            (each for each in helm.releases() if (each.name, each.namespace) == identity), None
-        )
-        why = _why(found, release.name, release.chart, release.version)
+        found = records.find(*identity)
+        why = _why(records, found, release.name, release.chart, release.version)
         if why:
             return why
-        if helm.values(release.name, release.namespace) != release.values:
+        if records.values(release.name, release.namespace) != release.values:
             return f"the values of {release.name} differ from its HelmRelease"
-        return why_crds_lack(helm, kubernetes, (identity,))
+        return why_crds_lack(records, kubernetes, (identity,))
 
     def act() -> None:
         earlier = cluster.releases[: cluster.releases.index(release)]
         deployed = {
-            (each.name, each.namespace) for each in helm.releases() if each.status == "deployed"
+            (each.name, each.namespace) for each in records.releases() if each.status == "deployed"
         }
         missing = [each.name for each in earlier if (each.name, each.namespace) not in deployed]
         if missing:
@@ -101,7 +112,7 @@ def install_release(
                 row="FL-057",
                 next_step=f"./task bootstrap:releases CLUSTER={cluster.name}",
             )
-        _repair(helm, (identity,))
+        _repair(helm, records, (identity,))
         try:
             helmfile.sync(APPS_FILE, release=release.name)
         except ToolFailed as error:
@@ -113,7 +124,7 @@ def install_release(
         need=need,
         act=act,
         commands=lambda: (
-            *_repair_commands(helm, (identity,)),
+            *_repair_commands(helm, records, (identity,)),
             shlex.join(helmfile.sync_command(APPS_FILE, release=release.name)),
         ),
     )
@@ -128,7 +139,9 @@ def _pods_of(kubernetes: Kubernetes, release: Release) -> str:
     return "\n  pods      " + "\n            ".join(lines) if lines else ""
 
 
-def _why(found: InstalledRelease | None, name: str, chart: str, version: str) -> str:
+def _why(
+    records: HelmRecords, found: InstalledRelease | None, name: str, chart: str, version: str
+) -> str:
     """Return why a release must be installed, empty if that version of the chart is deployed."""
     if found is None:
         return f"{name} is not installed"
@@ -136,27 +149,30 @@ def _why(found: InstalledRelease | None, name: str, chart: str, version: str) ->
         return f"{name} is {found.status} (revision {found.revision})"
     # Charts may keep or drop the leading v; build metadata after a plus does not count.
     bare = version.removeprefix("v").split("+")[0]
-    if version and found.chart.split("+")[0] not in (f"{chart}-{bare}", f"{chart}-v{bare}"):
-        return f"{name} is {found.chart}, not {chart}-{version}"
+    seen = records.chart(found)
+    if version and seen.split("+")[0] not in (f"{chart}-{bare}", f"{chart}-v{bare}"):
+        return f"{name} is {seen}, not {chart}-{version}"
     return ""
 
 
-def _repair(helm: Helm, wanted: Sequence[Identity]) -> None:
+def _repair(helm: Helm, records: HelmRecords, wanted: Sequence[Identity]) -> None:
     """Repair releases that a killed helm left incomplete (FL-055).
 
     A release that was never deployed is removed, any other is rolled back. A release that only
     failed needs no repair: the next sync upgrades it.
     """
-    for release, revision in _incomplete(helm, wanted):
+    for release, revision in _incomplete(records, wanted):
         if revision is None:
             helm.uninstall(release)
         else:
             helm.rollback(release, revision)
 
 
-def _repair_commands(helm: Helm, wanted: Sequence[Identity]) -> tuple[str, ...]:
+def _repair_commands(
+    helm: Helm, records: HelmRecords, wanted: Sequence[Identity]
+) -> tuple[str, ...]:
     try:
-        incomplete = list(_incomplete(helm, wanted))
+        incomplete = list(_incomplete(records, wanted))
     except FirstlightError:
         # The cluster does not exist yet, so there is nothing to repair.
         return ()
@@ -170,14 +186,15 @@ def _repair_commands(helm: Helm, wanted: Sequence[Identity]) -> tuple[str, ...]:
 
 
 def _incomplete(
-    helm: Helm, wanted: Sequence[Identity]
+    records: HelmRecords, wanted: Sequence[Identity]
 ) -> Iterator[tuple[InstalledRelease, int | None]]:
     """Yield each incomplete release with the revision to roll back to, or None without one."""
-    for release in helm.releases():
-        if (release.name, release.namespace) in wanted and release.status.startswith(INCOMPLETE):
+    found = {(each.name, each.namespace): each for each in records.releases()}
+    for release in (found[identity] for identity in wanted if identity in found):
+        if release.status.startswith(INCOMPLETE):
             yield (
                 release,
                 None
                 if release.status in ("pending-install", "uninstalling")
-                else helm.last_good_revision(release),
+                else records.last_good_revision(release),
             )

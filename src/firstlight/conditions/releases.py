@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.definition.parity import differences, unknown_keys
-from firstlight.tools.helm import Helm, InstalledRelease
+from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords, InstalledRelease
 from firstlight.tools.helmfile import Helmfile
 
 APPS_FILE = "01-apps.yaml"
@@ -85,45 +86,51 @@ def no_unknown_value_keys(helm: Helm, cluster: Cluster) -> Condition[int]:
     return Condition("every value to be known to its chart", probe, row="FL-218")
 
 
-def release_deployed(helm: Helm, name: str, namespace: str) -> Condition[InstalledRelease]:
+def release_deployed(
+    records: HelmRecords, name: str, namespace: str
+) -> Condition[InstalledRelease]:
     """Wait until Helm records a release as deployed."""
 
     def probe() -> Observation[InstalledRelease]:
-        found = _find(helm.releases(), name, namespace)
+        found = records.find(name, namespace)
         if found is None:
             return not_yet(f"no release {name} in {namespace}")
-        seen = _text(found)
+        seen = _text(records, found)
         return holds(seen, found) if found.status == "deployed" else not_yet(seen)
 
     return Condition(f"release {name} to be deployed", probe)
 
 
-def every_crd_release_deployed(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...]]:
+def every_crd_release_deployed(
+    records: HelmRecords, cluster: Cluster
+) -> Condition[tuple[str, ...]]:
     """Wait until Helm records every CRD release as deployed; the value is their names."""
 
     def probe() -> Observation[tuple[str, ...]]:
         if not cluster.crd_releases:
             return never("the definition has no CRD releases")
-        installed = helm.releases()
+        installed = records.releases()
         lines = []
         for name in cluster.crd_releases:
             found = _find(installed, name, CRDS_NAMESPACE)
             if found is None:
                 return not_yet(f"no release {name} in {CRDS_NAMESPACE}")
             if found.status != "deployed":
-                return not_yet(_text(found))
-            lines.append(_text(found))
+                return not_yet(_text(records, found))
+            lines.append(_text(records, found))
         return holds("; ".join(lines), cluster.crd_releases)
 
     return Condition("the CRD releases to be deployed", probe)
 
 
-def releases_installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple[str, ...]]:
+def releases_installed_in_order(
+    records: HelmRecords, cluster: Cluster
+) -> Condition[tuple[str, ...]]:
     """Check by Helm's own records that each release was installed after the one before it."""
 
     def probe() -> Observation[tuple[str, ...]]:
         stamps = {
-            release.name: helm.first_deployed(release.name, release.namespace)
+            release.name: records.first_deployed(release.name, release.namespace)
             for release in cluster.releases
         }
         order = tuple(sorted(stamps, key=lambda name: stamps[name]))
@@ -139,12 +146,12 @@ def releases_installed_in_order(helm: Helm, cluster: Cluster) -> Condition[tuple
 
 
 def release_has_value(
-    helm: Helm, name: str, namespace: str, key: str, expected: str
+    records: HelmRecords, name: str, namespace: str, key: str, expected: str
 ) -> Condition[str]:
     """Check that a release was installed with a value; an installed release does not change."""
 
     def probe() -> Observation[str]:
-        value = helm.values(name, namespace).get(key)
+        value = records.values(name, namespace).get(key)
         seen = f"{key} of {name} is {'unset' if value is None else value}"
         return holds(seen, expected) if value == expected else never(f"{seen}, not {expected}")
 
@@ -164,5 +171,7 @@ def _find(
     )
 
 
-def _text(release: InstalledRelease) -> str:
-    return f"{release.name}: {release.status}, {release.chart}, revision {release.revision}"
+def _text(records: HelmRecords, release: InstalledRelease) -> str:
+    return (
+        f"{release.name}: {release.status}, {records.chart(release)}, revision {release.revision}"
+    )

@@ -9,7 +9,7 @@ from firstlight.definition.model import Cluster
 from firstlight.failures import FailureClass, classify
 from firstlight.printable import names_text
 from firstlight.tools.crds import crds_of
-from firstlight.tools.helm import Helm
+from firstlight.tools.helm_records import HelmRecords
 from firstlight.tools.kubectl import Kubectl
 from firstlight.tools.kubernetes import Kubernetes
 from firstlight.tools.objects import (
@@ -65,13 +65,13 @@ def crd_established(kubernetes: Kubernetes, name: str) -> Condition[str]:
 
 
 def every_crd_established(
-    kubernetes: Kubernetes, helm: Helm, releases: Sequence[tuple[str, str]], *, some: bool
+    kubernetes: Kubernetes, records: HelmRecords, releases: Sequence[tuple[str, str]], *, some: bool
 ) -> Condition[int]:
     """Wait until every CRD that Helm releases brought is established; the value counts them.
 
     Args:
         kubernetes: The cluster.
-        helm: Where the releases are recorded.
+        records: Where the releases are recorded.
         releases: Name and namespace of each.
         some: Whether each has to bring some, as a release of CRDs has.
     """
@@ -80,7 +80,7 @@ def every_crd_established(
 
     def probe() -> Observation[int]:
         # A record does not change while nothing is installed.
-        brought.update({} if brought else crds_of(helm, releases))
+        brought.update({} if brought else crds_of(records, releases))
         if some and not all(brought.values()):
             empty = next(name for name, crds in brought.items() if not crds)
             return never(f"release {empty} brought no CRD")
