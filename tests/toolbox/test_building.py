@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import FirstlightError
+from firstlight.toolbox import check
 from firstlight.toolbox.charts import kept_by_helm
 from firstlight.toolbox.fingerprint import digest_of
 from firstlight.toolbox.paths import ToolboxPaths
@@ -269,3 +270,19 @@ def test_another_version_of_a_module_is_another_chart(workshop):
     run_setup(workshop)
 
     assert (workshop.paths.charts / "wood-crds").resolve() != before
+
+
+@pytest.mark.parametrize("elsewhere", ["XDG_CACHE_HOME", "HOME"])
+def test_a_run_with_another_cache_folder_accepts_what_setup_has_built(
+    workshop, tmp_path, monkeypatch, elsewhere
+):
+    # Fresh, as setup without an environment of its own would leave it.
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    run_setup(workshop)
+
+    monkeypatch.setenv(elsewhere, str(tmp_path / "elsewhere"))
+
+    assert {entry.tool: entry.problem for entry in check(workshop.paths.root)} == {
+        "hammer": "",
+        "chisel": "",
+    }

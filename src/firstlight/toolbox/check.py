@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from firstlight.toolbox.fingerprint import bin_folder
+from firstlight.toolbox.fingerprint import bin_folder, paths_of_setup
 from firstlight.toolbox.oci import image_program, image_version
 from firstlight.toolbox.paths import ToolboxPaths
 from firstlight.toolbox.pins import load_pins
@@ -34,7 +34,8 @@ class Checked(NamedTuple):
 
 def check(checkout: Path) -> list[Checked]:
     """Ask every tool in `.tools/bin` for its version; setup only trusts its stamp."""
-    paths = ToolboxPaths(root=checkout, cache=ToolboxPaths.of_this_checkout().cache)
+    here = ToolboxPaths(root=checkout, cache=ToolboxPaths.of_this_checkout().cache)
+    paths = paths_of_setup(here)
     pins = load_pins(paths.versions).usual()
     with ThreadPoolExecutor(_WORKERS) as workers:
         return list(workers.map(lambda tool: _checked(tool, pins, paths), pins.tools.values()))
@@ -42,7 +43,7 @@ def check(checkout: Path) -> list[Checked]:
 
 def versions() -> dict[str, str]:
     """Return the pinned version of each tool of this checkout, by name."""
-    paths = ToolboxPaths.of_this_checkout()
+    paths = paths_of_setup(ToolboxPaths.of_this_checkout())
     pins = load_pins(paths.versions).usual()
     return {tool.name: _version(tool, paths) for tool in pins.tools.values()}
 

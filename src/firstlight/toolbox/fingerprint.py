@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,15 @@ def is_fresh(paths: ToolboxPaths) -> bool:
     return bool(files == stamp["files"] and folders == stamp["folders"])
 
 
+def paths_of_setup(paths: ToolboxPaths) -> ToolboxPaths:
+    """Return the paths of the last setup, which may have had another HOME or XDG_CACHE_HOME."""
+    try:
+        return replace(paths, cache=Path(json.loads(paths.stamp.read_text())["cache"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        # No complete setup, or none of this version.
+        return paths
+
+
 def read_inputs(pins: Pins, paths: ToolboxPaths) -> Inputs:
     """Return the state of all inputs, taken before setup so that later changes are noticed."""
     files = {
@@ -126,6 +135,7 @@ def write_stamp(inputs: Inputs, pins: Pins, paths: ToolboxPaths) -> None:
     content = {
         "format": _STAMP_FORMAT,
         "root": str(paths.root),
+        "cache": str(paths.cache),
         "files": {**inputs.files, **{str(path): _state(path) for path in results}},
         "folders": inputs.folders,
     }
