@@ -35,7 +35,7 @@ def generate_configs(cluster: Cluster, runner: Runner, clock: Clock) -> Action:
 
     return Action(
         title=f"generate the machine configs of {cluster.name}",
-        need=lambda: why_stale(cluster, runner, now=clock.now()),
+        need=lambda: why_stale(cluster, now=clock.now()),
         act=act,
         commands=lambda: (f"./task talos:gen-config CLUSTER={cluster.name}",),
     )

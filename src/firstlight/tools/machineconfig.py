@@ -1,8 +1,9 @@
 """Generate machine configs from the inventory into clusterconfig/, if something changed.
 
-They are generated with talhelper if it is installed, else with `talosctl gen config` and the same
-data. Decrypted secrets go from sops to talosctl through a pipe and are never written to disk. The
-results contain secrets by nature, so their mode is 0600 and Git ignores them.
+They are generated with `talosctl gen config`. talhelper is not pinned, so it is used only for what
+it alone can generate: the definition decides, never what happens to be installed. Decrypted secrets
+go from sops to talosctl through a pipe and are never written to disk. The results contain secrets
+by nature, so their mode is 0600 and Git ignores them.
 """
 
 from __future__ import annotations
@@ -68,8 +69,7 @@ def generate_machine_configs(
         ToolFailed: The secrets cannot be decrypted, or the configs cannot be generated.
     """
     plan = plan_generation(cluster)
-    talhelper = _talhelper(runner)
-    made_by = _generator(runner)
+    made_by = _generator(plan)
     stale = configstamp.why_stale(
         cluster.talosconfig.parent, _files(cluster), made_by=made_by, inputs=plan.digest, now=now
     )
@@ -81,7 +81,7 @@ def generate_machine_configs(
     )
     if configs.reused:
         return configs
-    if talhelper is None and plan.needs_talhelper:
+    if plan.needs_talhelper and not _finds_talhelper(runner):
         raise ToolMissing(
             "talhelper",
             seen="not found, and `talosctl gen config` cannot generate: "
@@ -92,7 +92,7 @@ def generate_machine_configs(
     secrets = Sops(runner).decrypt(talsecret)
     texts = (
         _with_talhelper(cluster, runner, talsecret)
-        if talhelper
+        if plan.needs_talhelper
         else _with_talosctl(cluster, plan, runner, secrets)
     )
     mask_configuration(runner, texts[cluster.talosconfig])
@@ -100,33 +100,32 @@ def generate_machine_configs(
     return configs
 
 
-def why_stale(cluster: Cluster, runner: Runner, *, now: datetime | None = None) -> str | None:
+def why_stale(cluster: Cluster, *, now: datetime | None = None) -> str | None:
     """Return why the machine configs must be generated, or None if they are current.
 
     Args:
         cluster: The definition.
-        runner: Knows whether talhelper is installed.
         now: The current time; without it, the age of the client certificate is ignored.
 
     Raises:
         DefinitionError: The inventory is wrong.
     """
-    inputs = plan_generation(cluster).digest
+    plan = plan_generation(cluster)
     return configstamp.why_stale(
         cluster.talosconfig.parent,
         _files(cluster),
-        made_by=_generator(runner),
-        inputs=inputs,
+        made_by=_generator(plan),
+        inputs=plan.digest,
         now=now,
     )
 
 
-def _talhelper(runner: Runner) -> str | None:
-    return shutil.which("talhelper", path=runner.environment.get("PATH"))
+def _finds_talhelper(runner: Runner) -> bool:
+    return shutil.which("talhelper", path=runner.environment.get("PATH")) is not None
 
 
-def _generator(runner: Runner) -> str:
-    return "talhelper" if _talhelper(runner) else "talosctl gen config"
+def _generator(plan: GenerationPlan) -> str:
+    return "talhelper" if plan.needs_talhelper else "talosctl gen config"
 
 
 def _with_talosctl(

@@ -178,7 +178,7 @@ def test_nothing_runs_if_nothing_changed(place: Place):
 
     assert again.reused
     assert place.told == []
-    assert why_stale(load(place.root, "infra"), place.runner, now=NOW + timedelta(days=1)) is None
+    assert why_stale(load(place.root, "infra"), now=NOW + timedelta(days=1)) is None
 
 
 def test_only_a_changed_machine_gets_another_config(place: Place):
@@ -195,7 +195,7 @@ def test_only_a_changed_machine_gets_another_config(place: Place):
     assert [
         file.name for file in configs.files if file.read_text(encoding="utf-8") != before[file.name]
     ] == ["infra-infra-cp-1.yaml"]
-    assert why_stale(load(place.root, "infra"), place.runner) is None
+    assert why_stale(load(place.root, "infra")) is None
 
 
 @pytest.mark.parametrize(
@@ -245,11 +245,11 @@ def test_only_a_changed_machine_gets_another_config(place: Place):
 def test_a_change_makes_them_stale(place: Place, change, reason: str):
     change(place.root / "clusters/infra/talos")
 
-    assert why_stale(load(place.root, "infra"), place.runner) == reason
+    assert why_stale(load(place.root, "infra")) == reason
 
 
 def test_the_client_certificate_is_renewed_in_time(place: Place):
-    reason = why_stale(load(place.root, "infra"), place.runner, now=NOW + timedelta(days=301))
+    reason = why_stale(load(place.root, "infra"), now=NOW + timedelta(days=301))
 
     assert reason == "the talosconfig is from 2026-11-23, and its client certificate lasts a year"
 
@@ -278,9 +278,25 @@ def test_settings_that_talosctl_cannot_generate_are_refused_by_name(place: Place
         place.generate()
 
 
-def test_talhelper_is_used_if_it_is_installed(sealed, tmp_path):
+def test_an_installed_talhelper_does_not_change_how_configs_are_made(sealed, tmp_path):
     root, home, _ = sealed
     tree = Path(shutil.copytree(root, tmp_path / "tree"))
+    _stand_in_for_talhelper(tmp_path / "bin")
+
+    configs = Place(tree, home, path=f"{tmp_path / 'bin'}:").generate()
+
+    assert configs.made_by == "talosctl gen config"
+    assert "made: " not in configs.files[0].read_text(encoding="utf-8")
+
+
+def test_talhelper_is_used_if_the_definition_needs_it(sealed, tmp_path):
+    root, home, _ = sealed
+    tree = Path(shutil.copytree(root, tmp_path / "tree"))
+    _replace(
+        tree / "clusters/infra/talos/talconfig.yaml",
+        "patches:\n",
+        "imageFactory: {registryURL: factory.example.org}\npatches:\n",
+    )
     _stand_in_for_talhelper(tmp_path / "bin")
     place = Place(tree, home, path=f"{tmp_path / 'bin'}:")
 
