@@ -119,7 +119,8 @@ def make_wheel(
         }
         _require({}, _build_missing(needed, pins, paths, environ, display))
         _assemble_all(pins, paths, environ, display)
-        remove_caches(environ, paths)
+        if needed:
+            remove_caches(environ, paths)
         display.begin("packing the wheel", _PACK_S)
         wheel = pack(pins, paths, folder, display.tick)
         display.end(f"{wheel.stat().st_size / 1e6:.0f} MB in {wheel}")
