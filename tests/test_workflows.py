@@ -29,11 +29,63 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_may_only_read(workflow: Path) -> None:
+def test_a_workflow_may_only_read_and_only_the_job_that_publishes_may_write(
+    workflow: Path,
+) -> None:
     content = load(workflow)
+    publishing = {"publish"} if workflow.stem == "release" else set()
 
     assert content["permissions"] == {"contents": "read"}
-    assert all("permissions" not in job for job in content["jobs"].values())
+    assert {name for name, job in content["jobs"].items() if "permissions" in job} == publishing
+
+
+RELEASE = ROOT / ".github" / "workflows" / "release.yaml"
+
+
+def test_only_a_tag_publishes_and_only_after_a_rehearsal_on_every_platform() -> None:
+    content = load(RELEASE)
+    jobs = content["jobs"]
+
+    assert content[True] == {"push": {"tags": ["v*"]}}
+    assert (jobs["rehearse"]["needs"], jobs["publish"]["needs"]) == ("build", "rehearse")
+    assert jobs["build"]["strategy"] == jobs["rehearse"]["strategy"]
+    fetched = {
+        step["with"]["name"]
+        for step in jobs["publish"]["steps"]
+        if step.get("uses", "").startswith("actions/download-artifact@")
+    }
+    assert fetched == {
+        f"wheels-{runner}" for runner in jobs["build"]["strategy"]["matrix"]["runner"]
+    }
+
+
+def test_a_release_is_built_without_a_cache_and_by_no_code_but_the_checkout_s() -> None:
+    used = [step["uses"] for step in steps(RELEASE) if "uses" in step]
+
+    assert not any("cache" in action or action.startswith("./") for action in used)
+    publishing = load(RELEASE)["jobs"]["publish"]["steps"]
+    assert not any("./task" in step.get("run", "") for step in publishing)
+
+
+def test_the_hashes_that_are_attested_are_those_of_the_published_wheels() -> None:
+    publishing = load(RELEASE)["jobs"]["publish"]["steps"]
+    (attested,) = [step["with"] for step in publishing if "attest" in step.get("uses", "")]
+    (published,) = [step["run"] for step in publishing if "gh release" in step.get("run", "")]
+
+    assert attested == {"subject-checksums": "dist/SHA256SUMS"}
+    assert '"$GITHUB_REF_NAME" dist/*' in published
+
+
+def test_setup_in_a_workflow_downloads_with_mise() -> None:
+    done = load(ROOT / ".github/actions/setup/action.yaml")["runs"]["steps"]
+    names = [step.get("uses", "").partition("@")[0] for step in done]
+
+    assert "jdx/mise-action" in names
+    # Setup decides which tools it needs.
+    assert done[names.index("jdx/mise-action")]["with"]["install"] is False
+    (cache,) = [step["with"] for step in done if step.get("uses", "").startswith("actions/cache@")]
+    assert "mise/installs" in cache["path"]
+    assert "'mise.toml'" in cache["key"]
 
 
 @pytest.mark.parametrize("workflow", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.stem)

@@ -117,11 +117,14 @@ class Mise:
             return dict.fromkeys(wanted, error.summary)
         if result.ok:
             return {}
-        lines = [line for line in result.stderr.splitlines() if _FAILED in line]
+        lines = result.stderr.splitlines()
+        reasons = {name: _reason(spec, lines) for name, spec in wanted.items()}
+        if not any(reasons.values()):
+            reasons = dict.fromkeys(wanted, result.last_line)
         return {
-            name: f"mise cannot install {spec}: {_reason(spec, lines) or result.last_line}"
-            for name, spec in wanted.items()
-            if _reason(spec, lines) or not lines
+            name: f"mise cannot install {wanted[name]}: {reason}"
+            for name, reason in reasons.items()
+            if reason
         }
 
     def _run(self, *words: str, timeout_s: float, **options: Any) -> CommandResult:
@@ -139,8 +142,14 @@ def _in_mise(tool: Tool) -> str:
 
 
 def _reason(spec: str, lines: Sequence[str]) -> str:
-    """Return why mise could not install a tool, from lines of `mise install`."""
-    return next((line.partition(_FAILED)[2].strip() for line in lines if spec in line.split()), "")
+    """Return why mise could not install a tool, from the lines of `mise install`."""
+    for line in lines:
+        before, failed, reason = line.partition(_FAILED)
+        if failed and spec in before.split():
+            # The list of all failures, at the end, has the whole sentence.
+            whole = [other.partition(reason)[2] for other in lines if _FAILED not in other]
+            return reason + max(whole, key=len, default="")
+    return ""
 
 
 def program_of_wheel(tool: Tool) -> Path:
