@@ -53,6 +53,7 @@ def test_the_plan_is_shown_before_the_build(workshop):
     assert str(workshop.paths.cache) in before
     assert "GB of disk" in before
     assert "to build from their Go modules: " in before
+    assert "to download instead: put mise (https://mise.jdx.dev) on PATH" in before
     assert re.search(r"tools: about \d+ (s|m)", before)
 
 

@@ -13,8 +13,9 @@ from firstlight.toolbox.gobuild import build_tools, expected_here
 from firstlight.toolbox.paths import LOCK_WAIT_S
 from firstlight.toolbox.progress import seconds
 from firstlight.toolbox.resolve import Origin, Resolved, resolve
+from firstlight.toolbox.search import Mise
 from firstlight.toolbox.toolchain import bring_go, remove_caches
-from firstlight.toolbox.wheels import bring_wheel, pack
+from firstlight.toolbox.wheels import INDEX, bring_wheel, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -204,7 +205,7 @@ def _build_missing(
     builds = [build for build in pins.builds.values() if build.name in missing]
     if not builds:
         return []
-    _announce(found, builds, paths, display)
+    _announce(found, builds, paths, environ, display)
     failures = []
     for build in builds:
         try:
@@ -228,7 +229,11 @@ _CHARTS_S = 20.0
 
 
 def _announce(
-    found: Mapping[str, Resolved], builds: list[Build], paths: ToolboxPaths, display: Display
+    found: Mapping[str, Resolved],
+    builds: list[Build],
+    paths: ToolboxPaths,
+    environ: Mapping[str, str],
+    display: Display,
 ) -> None:
     """Say which way set-up takes, how long that takes and how much disk it needs."""
     for origin, way in _WAYS.items():
@@ -246,6 +251,11 @@ def _announce(
     )
     if free_mb < needed_mb:
         display.say("that may not be enough: set XDG_CACHE_HOME to a folder on a larger disk")
+    if Mise.on_path(paths.root, environ) is None and not environ.get(INDEX):
+        display.say(
+            f"to download instead: put mise (https://mise.jdx.dev) on PATH, or set {INDEX} "
+            "to the wheels of a release"
+        )
     display.say("Ctrl+C is safe: the same command continues where it stopped")
     display.plan(total_s)
 
