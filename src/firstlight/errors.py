@@ -10,7 +10,7 @@ FirstlightError
 |  `- Unsatisfiable      a condition can no longer become true, so waiting was stopped
 |- Blocked               something else has to be done first
 |- TargetError           the target cannot be brought up, reached or described
-|- JournalUnwritable     an action cannot be recorded before it begins
+|- JournalUnwritable     the journal cannot be used, so no action begins
 |- ClusterLocked         another run holds this cluster, or the lock cannot be taken
 `- LockHeld              another process holds a lock (firstlight.lock)
 """
@@ -152,7 +152,7 @@ class TargetError(FirstlightError):
 
 
 class JournalUnwritable(FirstlightError):
-    """An action cannot be recorded in the journal before it begins, so it is not performed."""
+    """The journal cannot be used, so no action can be recorded in it, and none is performed."""
 
 
 class ClusterLocked(FirstlightError):

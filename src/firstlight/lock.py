@@ -106,10 +106,7 @@ def cluster_lock(path: Path, cluster: str, clock: Clock, *, doing: str = "") -> 
         except LockHeld:
             raise _cluster_is_locked(path, cluster, doing) from None
         except OSError as error:
-            raise ClusterLocked(
-                f"cannot lock {cluster}: {path}: {error.strerror or error}",
-                next_step=f"let this user write there: ls -ld {path.parent}",
-            ) from error
+            raise _cannot_lock(path, cluster, error) from error
         yield
 
 
@@ -117,17 +114,21 @@ def require_unlocked(path: Path, cluster: str) -> None:
     """Refuse if the cluster is held; nothing is created or held.
 
     Raises:
-        ClusterLocked: A run, or a task that removes the cluster, holds it.
+        ClusterLocked: A run, or a task that removes the cluster, holds it, or the lock file cannot
+            be read.
     """
     try:
-        file = path.open(encoding="utf-8")
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _cluster_is_locked(path, cluster) from None
+    except OSError as error:
+        raise _cannot_lock(path, cluster, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _cluster_is_locked(path, cluster) from None
+    finally:
+        os.close(descriptor)
 
 
 def _cluster_is_locked(path: Path, cluster: str, doing: str = "") -> ClusterLocked:
@@ -137,6 +138,13 @@ def _cluster_is_locked(path: Path, cluster: str, doing: str = "") -> ClusterLock
         f"cannot {doing or f'run on {cluster}'}: another {other} holds it\n"
         f"  held by   {_holder(path)}",
         next_step="wait for it to end, or end it by its process id; a dead run holds nothing",
+    )
+
+
+def _cannot_lock(path: Path, cluster: str, error: OSError) -> ClusterLocked:
+    return ClusterLocked(
+        f"cannot lock {cluster}: {path}: {error.strerror or error}",
+        next_step=f"let this user write there: ls -ld {path.parent}",
     )
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from firstlight.checklist import Stage
 from firstlight.run.engine import TEMPORARY_BYTES_MAX
-from tests.bridge.tiny import Tiny
+from tests.bridge.tiny import HEAD, Tiny
 from tests.waiting import until
 
 BEGUN_S = 200
@@ -148,7 +149,53 @@ def test_a_full_report_disk_is_reported_and_does_not_stop_the_run(tiny: Tiny):
     assert result.code == 0, result.output
     assert (tiny.world / "lamp").exists()
     assert f"cannot write {place}/report.html: No space left on device" in result.output
+    assert "no report of this run" in result.output
+    assert " report: " not in result.output
     assert "Traceback" not in result.output
+
+
+LIGHT = """
+@pytest.fixture
+def full_disk():
+    # The few lines of the journal still fit into a file, a page does not.
+    import resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+
+@criterion(STAGE, AC2, title="there is light", task=1, budget_s=30)
+def test_there_is_light(full_disk):
+    pass
+"""
+"""While this criterion runs, the disk fills up."""
+
+
+def test_the_page_of_an_earlier_run_is_not_offered_as_the_report_of_this_one(tiny: Tiny):
+    assert tiny.run().code == 0
+    page = tiny.root / "reports" / "infra-nodes" / "report.html"
+    earlier = page.read_bytes()
+    (tiny.root / "bootstrap_tests" / "test_00_light.py").write_text(
+        HEAD.format(stage=Stage.PREFLIGHT) + LIGHT
+    )
+
+    result = tiny.finish(tiny.start())
+
+    assert result.code == 0, result.output
+    assert page.read_bytes() == earlier
+    assert f"cannot write {page}: File too large" in result.output
+    assert "no report: reports/infra-nodes/report.html is of an earlier run" in result.output
+    assert "✚ report: " not in result.output
+
+
+def test_a_page_that_lacks_the_end_of_the_run_says_so(tiny: Tiny):
+    (tiny.root / "bootstrap_tests" / "test_20_light.py").write_text(
+        HEAD.format(stage=Stage.KUBERNETES) + LIGHT
+    )
+
+    result = tiny.finish(tiny.start())
+
+    assert result.code == 0, result.output
+    assert "report: reports/infra-nodes/report.html, without the end of this run" in result.output
 
 
 def test_no_action_begins_while_the_journal_disk_is_full(tiny: Tiny):
@@ -226,6 +273,66 @@ def test_an_unwritable_report_folder_is_refused_before_anything_is_touched(tiny:
     )
     assert not tiny.state.exists()
     assert list(tiny.world.iterdir()) == []
+
+
+def link_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+IN_ITS_PLACE = {
+    "folder": (Path.mkdir, "it is a folder, not a file"),
+    "pipe": (os.mkfifo, "it is a named pipe, not a file"),
+    "device": (lambda path: path.symlink_to("/dev/null"), "it is a device, not a file"),
+    "loop": (link_loop, "Too many levels of symbolic links"),
+}
+"""What may be in the place of the journal, and what is said about it."""
+
+
+@pytest.mark.parametrize("words", [(), ("--plan",)], ids=["run", "plan"])
+@pytest.mark.parametrize("kind", IN_ITS_PLACE)
+def test_what_cannot_be_a_journal_is_refused_before_anything_is_touched(
+    tiny: Tiny, kind: str, words: tuple[str, ...]
+):
+    make, seen = IN_ITS_PLACE[kind]
+    journal = tiny.state / "journal.jsonl"
+    tiny.state.mkdir(parents=True)
+    make(journal)
+
+    result = tiny.run(*words)
+
+    assert result.code == pytest.ExitCode.USAGE_ERROR, result.output
+    assert f"ERROR: cannot use the journal {journal}: {seen}" in result.output
+    assert "only the times of the bootstrap are lost" in result.output
+    assert "Traceback" not in result.output
+    assert [path.name for path in tiny.state.parent.iterdir()] == ["infra"]
+    assert [path.name for path in tiny.state.iterdir()] == ["journal.jsonl"]
+    assert list(tiny.world.iterdir()) == []
+    assert not list(tiny.root.glob("reports/*/report.html"))
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read every file")
+def test_a_journal_that_this_user_may_not_read_is_refused(tiny: Tiny):
+    tiny.state.mkdir(parents=True)
+    (tiny.state / "journal.jsonl").touch(mode=0)
+
+    result = tiny.run()
+
+    assert result.code == pytest.ExitCode.USAGE_ERROR, result.output
+    assert "journal.jsonl: Permission denied" in result.output
+    assert "next      let this user read and write it" in result.output
+
+
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+@pytest.mark.parametrize("words", [(), ("--plan",)], ids=["run", "plan"])
+def test_what_cannot_be_a_lock_is_an_error(tiny: Tiny, kind: str, words: tuple[str, ...]):
+    tiny.state.mkdir(parents=True)
+    IN_ITS_PLACE[kind][0](tiny.lock)
+
+    result = tiny.run(*words)
+
+    assert result.code == 1, result.output
+    assert f"cannot lock infra: {tiny.lock}: " in result.output
+    assert "Traceback" not in result.output
 
 
 def test_an_unwritable_state_folder_is_an_error_and_nothing_begins(tiny: Tiny):

@@ -189,7 +189,9 @@ class Tiny:
     def journal(self) -> list[dict[str, Any]]:
         """Return every line of the journal."""
         path = self.state / "journal.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        )
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ This package reads events only. It never contacts a cluster and never decides wh
 """
 
 from firstlight.journal.history import BOOTSTRAP, BootstrapRecord, History, read_history
-from firstlight.journal.journal import Journal
+from firstlight.journal.journal import JOURNAL, Journal, require_usable
 
 __all__ = [
     "BOOTSTRAP",
+    "JOURNAL",
     "BootstrapRecord",
     "History",
     "Journal",
     "read_history",
+    "require_usable",
 ]

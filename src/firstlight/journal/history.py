@@ -25,7 +25,7 @@ from firstlight.events import (
     Verdict,
 )
 from firstlight.files import write_atomically
-from firstlight.journal.journal import sealed_lines
+from firstlight.journal.journal import Read, require_usable, sealed_lines, unusable
 
 BOOTSTRAP = "bootstrap etcd"
 """How the title of the action begins that turns machines into a new cluster."""
@@ -118,30 +118,38 @@ def read_history(
         uptime: The same moment by the clock that is never set.
 
     Raises:
-        OSError: The file cannot be read or set aside.
+        JournalUnwritable: The file cannot be read or set aside.
     """
     now, uptime = now or datetime.now(UTC), uptime or Uptime.now()
-    if not path.exists():
-        return History()
-    content = path.read_bytes()
-    read = sealed_lines(content)
-    damage = ""
-    if read.damage:
-        trusted = content[: read.size]
-        where = f"was set aside as {_set_aside(path, content, trusted)}" if repair else "is damaged"
-        damage = f"the journal {path.name} {where}: {read.damage}; {_kept(len(read.lines))}"
-    elif read.torn:
-        damage = (
-            f"the journal {path.name} ends with an incomplete line ({read.torn} bytes), "
-            "which is cut off: its run was killed while writing it"
-        )
-        if repair:
-            os.truncate(path, read.size)
+    require_usable(path, writing=repair)
+    try:
+        read, damage = _read(path, repair=repair) if path.exists() else (Read((), 0, "", 0), "")
+    except OSError as error:
+        raise unusable(path, error) from error
     events = tuple(each for line in read.lines for each in _events(line.data, now, uptime))
     record = BootstrapRecord()
     for at, event in events:
         record.add(at, event)
     return History(record, damage, events)
+
+
+def _read(path: Path, *, repair: bool) -> tuple[Read, str]:
+    """Return what can be trusted of the file, and what was done about the rest, in words."""
+    content = path.read_bytes()
+    read = sealed_lines(content)
+    if read.damage:
+        trusted = content[: read.size]
+        where = f"was set aside as {_set_aside(path, content, trusted)}" if repair else "is damaged"
+        damage = f"the journal {path.name} {where}: {read.damage}; {_kept(len(read.lines))}"
+        return read, damage
+    if not read.torn:
+        return read, ""
+    if repair:
+        os.truncate(path, read.size)
+    return read, (
+        f"the journal {path.name} ends with an incomplete line ({read.torn} bytes), "
+        "which is cut off: its run was killed while writing it"
+    )
 
 
 def _bootstraps(event: Event) -> bool:

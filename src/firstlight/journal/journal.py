@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -29,6 +31,9 @@ from firstlight.events import (
     RunStarted,
     Stamped,
 )
+
+JOURNAL = "journal.jsonl"
+"""The name of the file, in the cluster's state folder."""
 
 KEPT = (RunStarted, ActionBegun, ActionEnded, ActionSkipped, CriterionEnded, RunEnded)
 """What is written to disk: changes and conclusions, not observations."""
@@ -115,6 +120,49 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def require_usable(path: Path, *, writing: bool = True) -> None:
+    """Make sure that the journal, if there is one, is a file of which the content can be used.
+
+    Args:
+        path: The journal.
+        writing: Whether it must also be writable.
+
+    Raises:
+        JournalUnwritable: It is something else, or is closed to this user.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            os.close(os.open(path, (os.O_RDWR if writing else os.O_RDONLY) | os.O_CLOEXEC))
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise unusable(path, error) from error
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+    raise JournalUnwritable(
+        f"cannot use the journal {path}: it is {kind}, not a file",
+        next_step=f"move it away (`mv {shlex.quote(str(path))} {shlex.quote(f'{path}.aside')}`), "
+        "then run the same command again: only the times of the bootstrap are lost",
+    )
+
+
+def unusable(path: Path, error: OSError) -> JournalUnwritable:
+    """Return the error for a journal that cannot be read."""
+    return JournalUnwritable(
+        f"cannot use the journal {path}: {error.strerror or error}",
+        next_step=f"let this user read and write it (`ls -l {shlex.quote(str(path))}`), or move it "
+        "away: then only the times of the bootstrap are lost",
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> JournalUnwritable:

@@ -43,6 +43,7 @@ class ReportWriter:
         self._fold = Fold()
         self._history: tuple[PastRun, ...] = ()
         self._troubles: dict[Path, str] = {}
+        self._written: set[Path] = set()
         self.page: Final = page or folder / "report.html"
         self.begun = False
         """Whether there is anything to report."""
@@ -77,6 +78,7 @@ class ReportWriter:
             self.failed(path, error)
         else:
             self._troubles.pop(path, None)
+            self._written.add(path)
 
     def failed(self, path: Path, error: OSError) -> None:
         """Remember why a file could not be written."""
@@ -85,7 +87,17 @@ class ReportWriter:
     @property
     def trouble(self) -> str:
         """Why a file is out of date, empty if all are up to date."""
-        return next(iter(self._troubles.values()), "")
+        return self._troubles.get(self.page) or next(iter(self._troubles.values()), "")
+
+    @property
+    def has_page(self) -> bool:
+        """Whether the page that is on disk was written by this run."""
+        return self.page in self._written and self.page.exists()
+
+    @property
+    def page_is_current(self) -> bool:
+        """Whether it holds everything that happened so far."""
+        return self.has_page and self.page not in self._troubles
 
     def _read_history(self) -> None:
         try:

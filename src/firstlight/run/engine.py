@@ -28,7 +28,7 @@ from firstlight.events import (
     Stamped,
     Verdict,
 )
-from firstlight.journal import Journal, read_history
+from firstlight.journal import JOURNAL, Journal, read_history, require_usable
 from firstlight.lock import cluster_lock, require_unlocked
 from firstlight.masking import Masker
 from firstlight.run.resume import resume_command, revision_of
@@ -135,6 +135,15 @@ class Run:
         return resume_command(self.definition.name, self.settings.target, self.settings.selection)
 
     # The run
+
+    def require_usable_journal(self) -> None:
+        """Make sure that the journal, if there is one, can be used; nothing is touched.
+
+        Raises:
+            JournalUnwritable: It cannot.
+        """
+        state = state_folder(self.settings.target, self.definition.name)
+        require_usable(state / JOURNAL, writing=not self.settings.plan)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -255,7 +264,7 @@ class Run:
         # Only now: a command that was left running could still write into the old one.
         self._redirect_temporary_files(state / "tmp", stack)
         self._read_history(state, repair=True)
-        self._journal = stack.enter_context(Journal(state / "journal.jsonl"))
+        self._journal = stack.enter_context(Journal(state / JOURNAL))
         # The first listener: an event is on disk before anything else hears of it.
         self.bus.add_first(self._write)
 
@@ -319,7 +328,7 @@ class Run:
             self._target = replace(self.target, environment=environment)
 
     def _read_history(self, state: Path, *, repair: bool) -> None:
-        history = read_history(state / "journal.jsonl", repair=repair)
+        history = read_history(state / JOURNAL, repair=repair)
         self.record.bootstrap = history.record
         if history.damage:
             self.say(history.damage)
