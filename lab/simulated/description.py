@@ -12,6 +12,7 @@ from typing import Any
 from firstlight.checklist import Capability
 from firstlight.errors import TargetError
 from firstlight.files import write_atomically
+from firstlight.target import bypass_proxies
 from lab.simulated.addresses import GIT_PORT, Endpoints
 from lab.simulated.machines import FLUX_CONTROLLERS
 from lab.simulated.paths import MARK, LabPaths
@@ -65,16 +66,6 @@ def environment(
     paths: LabPaths, cluster: str, lab: Endpoints, vip: str, outer: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return the environment with which a command works on this lab and on nothing else."""
-    no_proxy = ",".join(
-        part
-        for part in (
-            outer.get("NO_PROXY") or outer.get("no_proxy") or "",
-            str(lab.address),
-            vip,
-            "127.0.0.1",
-        )
-        if part
-    )
     return {
         "PATH": f"{paths.bin}:{paths.tools}:{outer.get('PATH', os.defpath)}",
         "HOME": str(paths.home),
@@ -89,8 +80,7 @@ def environment(
         ),
         "KUBECONFIG": str(paths.kubeconfig),
         "FIRSTLIGHT_CHARTS": str(paths.tool_charts),
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
+        **bypass_proxies(outer, (str(lab.address), vip, "127.0.0.1")),
         MARK: str(paths.state),
     }
 

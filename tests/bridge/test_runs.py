@@ -786,3 +786,31 @@ def test_after_a_wait_the_remaining_conditions_are_checked_concurrently(tmp_path
     result = tiny.run()
 
     assert result.verdicts == {"all-are-there": "met"}, result.output
+
+
+PROXY = """
+@criterion(STAGE, AC1, title="tools know which hosts have no proxy", task=1, budget_s=5)
+def test_tools_know_which_hosts_have_no_proxy(runner):
+    for name in ("NO_PROXY", "no_proxy"):
+        words = runner.run(["printenv", name], timeout_s=5).stdout.strip()
+        (WORLD / name).write_text(words)
+"""
+
+
+def test_tools_contact_the_clusters_own_addresses_without_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": PROXY})
+
+    assert tiny.run().code == 0
+
+    hosts = (tiny.world / "NO_PROXY").read_text().split(",")
+    assert hosts == [
+        "example.org",
+        "10.25.11.10",
+        *(f"10.25.11.{node}" for node in range(11, 17)),
+    ]
+    assert (tiny.world / "no_proxy").read_text().split(",") == hosts

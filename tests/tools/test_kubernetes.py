@@ -130,6 +130,46 @@ def test_a_server_that_never_answers_times_out(
         kubernetes.list(NODES)
 
 
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A proxy that every variable names, and that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            for variable in (name, name.lower()):
+                monkeypatch.setenv(variable, f"http://127.0.0.1:{server.getsockname()[1]}")
+        for variable in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(variable, raising=False)
+        yield server
+
+
+def test_the_cluster_is_asked_without_the_proxy_of_the_environment(
+    proxy: socket.socket, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("firstlight.tools.kubernetes.REQUEST_S", 2.0)
+
+    assert kubernetes.ready() == "ok"
+    with pytest.raises(BlockingIOError):
+        proxy.accept()
+
+
+def test_a_proxy_that_the_kubeconfig_names_is_used(
+    proxy: socket.socket, api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("firstlight.tools.kubernetes.REQUEST_S", 0.2)
+    path = write_kubeconfig(tmp_path / "kubeconfig", api.url)
+    content = yaml.safe_load(path.read_text())
+    content["clusters"][0]["cluster"]["proxy-url"] = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+    path.write_text(yaml.safe_dump(content))
+
+    with pytest.raises(ApiUnavailable):
+        Kubernetes(path, CONTEXT).ready()
+
+    connection, _ = proxy.accept()
+    with connection:
+        assert connection.recv(100).startswith(f"GET {api.url}/readyz".encode())
+
+
 def test_a_refused_connection_is_no_answer(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -4,6 +4,23 @@ from firstlight.failures.row import FailureClass, Row
 
 ROWS = (
     Row(
+        id="FL-256",
+        title="the proxy does not answer",
+        failure_class=FailureClass.RETRY,
+        where="helm, helmfile, flux",
+        cause=(
+            "HTTPS_PROXY, HTTP_PROXY or their lower-case forms name a proxy that refuses "
+            "connections, or whose name does not resolve."
+        ),
+        remedy=(
+            "Correct the variable, unset it, or add the host that the message names to NO_PROXY. "
+            "The cluster's own addresses never go through a proxy."
+        ),
+        anchor="every-chart-resolves",
+        commands=("env | grep -i _proxy",),
+        patterns=(r"proxyconnect tcp: ",),
+    ),
+    Row(
         id="FL-016",
         title="the VIP does not answer",
         failure_class=FailureClass.WAIT,

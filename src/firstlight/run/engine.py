@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 from firstlight.checklist import Criterion, CriterionInfo, Selection, Stage
 from firstlight.clock import Clock, SteadyClock
@@ -34,7 +35,14 @@ from firstlight.masking import Masker
 from firstlight.run.resume import resume_command, revision_of
 from firstlight.run.timing import BUDGET_S, READY_AFTER, VERIFIED_AFTER, Span, span
 from firstlight.run.verdicts import LeaveCriterion, RunRecord, failure_of
-from firstlight.target import Target, open_lab, open_nodes, run_lock, state_folder
+from firstlight.target import (
+    Target,
+    bypass_proxies,
+    open_lab,
+    open_nodes,
+    run_lock,
+    state_folder,
+)
 from firstlight.toolbox import versions as tool_versions
 from firstlight.tools.orphans import end_orphans, find_orphans
 
@@ -159,6 +167,7 @@ class Run:
             else:
                 self._open(state, stack)
             self.definition = load(self.target.root, self.definition.name)
+            self._bypass_proxies()
             self.record.resumed = self.record.bootstrap.first_action_at is not None
             for action in self.record.bootstrap.unfinished:
                 self.say(
@@ -284,6 +293,17 @@ class Run:
         if target == "nodes":
             return open_nodes(cluster, self.checkout)
         return open_lab(target, cluster, self.checkout, on_line=self.say)
+
+    def _bypass_proxies(self) -> None:
+        """Keep a proxy of the environment away from the cluster's own addresses."""
+        nodes = (str(node.address) for node in self.definition.nodes)
+        endpoint = urlsplit(self.definition.endpoint).hostname or ""
+        hosts = dict.fromkeys((str(self.definition.vip), endpoint, *nodes))
+        environment = {
+            **self.target.environment,
+            **bypass_proxies(self.target.environment, hosts),
+        }
+        self._target = replace(self.target, environment=environment)
 
     def _redirect_tool_files(self, folder: Path, *, caches: bool) -> None:
         """Keep helm's repository list, and caches if asked, out of the operator's home."""

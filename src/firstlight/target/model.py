@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,16 @@ class Target:
     def kubeconfig(self) -> Path:
         """The path of the cluster's kubeconfig."""
         return kubeconfig_path(self.home, self.cluster)
+
+
+def bypass_proxies(environment: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
+    """Return the variables with which tools contact these hosts without a proxy.
+
+    What the environment excludes already stays excluded.
+    """
+    excluded = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    value = ",".join(filter(None, (excluded, *hosts)))
+    return {"NO_PROXY": value, "no_proxy": value}
 
 
 def kubeconfig_path(home: Path, cluster: str) -> Path:

@@ -77,6 +77,9 @@ def connect(path: Path, context: str) -> ApiClient:
     """
     configuration = Configuration()
     configuration.retries = 0
+    # The client would ask the proxy of the environment for the cluster's own address. Only a
+    # proxy that the kubeconfig itself names is one for this cluster.
+    configuration.proxy = None
     try:
         content = _in_memory(read_yaml(path.read_text(encoding="utf-8"), "it"))
         kubernetes_config.load_kube_config_from_dict(
