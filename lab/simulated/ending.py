@@ -42,7 +42,7 @@ def down(
         return False
     with lab_lock(paths, "end", clock or SystemClock(), without_runs=True):
         found = end() if end else end_lab(paths, say)
-        # Both are held until the block ends, and whoever waits for one notices that it is gone.
+        # Both are held until the block ends; a process that waits for one notices that it is gone.
         for lock in (paths.lock, run_lock(paths.state)):
             lock.unlink(missing_ok=True)
     for folder in (paths.lock.parent, paths.lock.parent.parent):

@@ -200,7 +200,7 @@ def test_a_page_that_lacks_the_end_of_the_run_says_so(tiny: Tiny):
 
 def test_no_action_begins_while_the_journal_disk_is_full(tiny: Tiny):
     tiny.state.mkdir(parents=True)
-    # Disks are filled in pages, and there is none left for the journal.
+    # Disks are filled in pages, and no page is left for the journal.
     filled = f'dd if=/dev/zero of={tiny.state}/other bs=4096 count=15 2>/dev/null; exec "$@"'
 
     result = tiny.run(within=[*on_small_disks((tiny.state, "60k")), "sh", "-c", filled, "sh"])
