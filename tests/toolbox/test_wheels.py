@@ -190,23 +190,21 @@ def test_a_wheel_of_other_pins_is_not_used(newcomer, workshop, wheel):
     assert origins(newcomer) == {Origin.BUILT}
 
 
-def test_no_index_is_asked_that_the_user_has_not_named(newcomer, workshop, wheel, server, tmp_path):
+def test_no_index_is_asked_that_the_user_has_not_named(newcomer, workshop, wheel, server):
     settings = Path(newcomer.environ["HOME"]) / ".config/pip/pip.conf"
     settings.parent.mkdir(parents=True)
     settings.write_text(f"[global]\nextra-index-url = {server.url}/a\n")
-    empty = tmp_path / "empty"
-    empty.mkdir()
 
     set_up_from(
         with_go(newcomer, workshop),
-        empty,
+        f"{server.url}/named",
         PIP_EXTRA_INDEX_URL=f"{server.url}/b",
         PIP_INDEX_URL=f"{server.url}/c",
         PIP_FIND_LINKS=f"{server.url}/d",
     )
 
     assert "No matching distribution found" in newcomer.shown.getvalue()
-    assert server.asked == []
+    assert sorted(server.asked) == ["/named", "/named/firstlight-tools/"]
 
 
 def test_a_complete_cache_needs_no_wheel(newcomer, wheel, server):
