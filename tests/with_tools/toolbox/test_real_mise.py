@@ -22,7 +22,7 @@ from firstlight.toolbox.progress import PlainDisplay
 from firstlight.toolbox.resolve import Origin, resolve
 from tests.toolbox.servers import serving
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PINS = load_pins(ROOT / "tools/versions.toml").usual()
 MISE = shutil.which("mise")
 NEEDED = {name: tool for name, tool in PINS.tools.items() if tool.mise and tool.build}
