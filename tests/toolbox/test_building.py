@@ -57,6 +57,49 @@ def test_the_plan_is_shown_before_the_build(workshop):
     assert re.search(r"tools: about \d+ (s|m)", before)
 
 
+SECOND = """
+[builds.second]
+module = "tools/small"
+sources_s = 0
+expected_s = 60
+disk_mb = 1000
+alone_s = 600
+alone_mb = 5000
+kept_mb = 1
+
+[tools.plane]
+version = "1.2.3"
+build = "second"
+package = "example.com/chisel/v2"
+source = "example.com/hammer"
+binary = "chisel-server"
+"""
+
+
+def announced(workshop):
+    ((minutes, disk),) = re.findall(
+        r"tools: about (?:(\d+) m )?\d+ s, and (\d+\.\d) GB of disk", workshop.shown.getvalue()
+    )
+    return int(minutes or 0), float(disk)
+
+
+def test_the_plan_counts_shared_packages_only_once(workshop, monkeypatch):
+    monkeypatch.setattr("firstlight.toolbox.setup.expected_here", lambda build: build.expected_s)
+    versions = workshop.paths.versions
+    versions.write_text(versions.read_text() + SECOND)
+    run_setup(workshop)
+    together = announced(workshop)
+    (workshop.paths.bin / "plane").resolve().unlink()
+    workshop.paths.stamp.unlink()
+    workshop.shown.truncate(0)
+
+    run_setup(workshop)
+
+    # 120 s and 10 MB of the first build, 60 s and 1 GB of the second, 20 s of the charts.
+    assert together == (3, 1.0)
+    assert announced(workshop) == (10, 5.0)
+
+
 def test_a_second_set_up_runs_nothing_and_prints_nothing(workshop):
     run_setup(workshop)
     calls, shown = len(workshop.go_calls), workshop.shown.getvalue()

@@ -22,6 +22,8 @@ class Build:
         module: The folder of go.mod and go.sum, relative to the checkout.
         sources_s: How long the download of its sources takes, in seconds.
         expected_s: How long it takes to compile from scratch on two cores, in seconds.
+        alone_s: The same where nothing of its module graph is compiled before it.
+        alone_mb: Disk space that it needs then.
         disk_mb: Disk space that it needs while it builds, in Go's caches and in ours.
         kept_mb: Disk space of its programs.
         sources: Folders of this checkout that belong to the build.
@@ -34,6 +36,8 @@ class Build:
     module: str
     sources_s: float
     expected_s: float
+    alone_s: float
+    alone_mb: int
     disk_mb: int
     kept_mb: int
     sources: tuple[str, ...]
@@ -154,6 +158,8 @@ def _build(name: str, entry: Mapping[str, Any]) -> Build:
         module=entry["module"],
         sources_s=float(entry["sources_s"]),
         expected_s=float(entry["expected_s"]),
+        alone_s=float(entry.get("alone_s", entry["expected_s"])),
+        alone_mb=int(entry.get("alone_mb", entry["disk_mb"])),
         disk_mb=int(entry["disk_mb"]),
         kept_mb=int(entry["kept_mb"]),
         sources=tuple(entry.get("sources", ())),

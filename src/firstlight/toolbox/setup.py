@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstlight.errors import FirstlightError, ToolMissing
@@ -202,7 +203,7 @@ def _build_missing(
     display: Display,
 ) -> list[FirstlightError]:
     missing = _missing(found)
-    builds = [build for build in pins.builds.values() if build.name in missing]
+    builds = _in_order([build for build in pins.builds.values() if build.name in missing])
     if not builds:
         return []
     _announce(found, builds, paths, environ, display)
@@ -222,6 +223,17 @@ def _build_missing(
             display.say(error.summary)
             failures.append(error)
     return failures
+
+
+def _in_order(builds: Iterable[Build]) -> list[Build]:
+    """Expect more of a build that no other of its module graph goes before."""
+    ordered: list[Build] = []
+    for build in builds:
+        alone = all(earlier.module != build.module for earlier in ordered)
+        ordered.append(
+            replace(build, expected_s=build.alone_s, disk_mb=build.alone_mb) if alone else build
+        )
+    return ordered
 
 
 _CHARTS_S = 20.0
