@@ -235,6 +235,16 @@ def test_without_mise_no_registry_is_asked(workshop, server):
     assert server.asked == []
 
 
+def test_no_registry_is_asked_where_mise_can_download_nothing(workshop, server, program, tmp_path):
+    pinned(workshop, Registry(server).image)
+    program(tmp_path / "a" / "mise", NO_MISE)
+    environ = workshop.environ | {"PATH": f"{tmp_path / 'a'}:/usr/bin:/bin"}
+
+    set_up(load_pins(workshop.paths.versions), workshop.paths, environ, workshop.display)
+
+    assert server.asked == []
+
+
 def test_after_one_failed_image_the_next_is_not_tried(workshop, server, program, tmp_path):
     registry = Registry(server)
     pinned(workshop, registry.image)

@@ -92,8 +92,11 @@ def resolve(
     mise = Mise.on_path(paths.root, environ) if missing else None
     if mise is None:
         return found
-    found |= _from_mise([entry for entry in missing if entry.tool.mise], mise, download)
-    if download is not None:
+    brought = _from_mise([entry for entry in missing if entry.tool.mise], mise, download)
+    found |= brought
+    # Where mise can download nothing, a registry does not answer either.
+    connected = not brought or any(entry.origin is Origin.MISE for entry in brought.values())
+    if download is not None and connected:
         found |= _from_images([entry for entry in missing if entry.tool.image], paths, download)
     return found
 
