@@ -127,6 +127,11 @@ class Fold:
             case _:
                 pass
 
+    @property
+    def nodeids(self) -> frozenset[str]:
+        """The names in pytest of all criteria that are known now."""
+        return frozenset(info.nodeid for info in self._infos.values())
+
     def report(self) -> Report:
         """Return what is known now."""
         head = self._head()

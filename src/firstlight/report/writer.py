@@ -64,6 +64,11 @@ class ReportWriter:
             report, comparison=compare(report.head, report.timing, report.criteria, self._history)
         )
 
+    @property
+    def nodeids(self) -> frozenset[str]:
+        """The names in pytest of all criteria."""
+        return self._fold.nodeids
+
     def save(self) -> None:
         """Write every file; one that cannot be written does not prevent the others."""
         report = self.report()
