@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from firstlight.conditions import Condition, Observation
@@ -14,6 +16,7 @@ from firstlight.errors import FirstlightError
 from firstlight.process import ToolFailed
 from firstlight.run.retry import is_retried
 from firstlight.tools.etcd import EtcdUnknown, etcd_claims
+from firstlight.tools.talosctl import Service, Talosctl
 from tests.conditions.machines import (
     DOWN,
     LEARNER,
@@ -56,9 +59,23 @@ def test_every_control_plane_node_is_asked_but_no_worker():
 
     etcd_claims(machines.talosctl, machines.cluster)
 
-    assert [asked.split()[0] for asked in machines.asked] == [
+    assert sorted(asked.split()[0] for asked in machines.asked) == [
         machines.address(f"infra-cp-{number}") for number in (1, 2, 3)
     ]
+
+
+def test_control_plane_nodes_are_asked_at_the_same_time(monkeypatch: pytest.MonkeyPatch):
+    machines = Machines()
+    together = threading.Barrier(3, timeout=5)
+    services = Talosctl.services
+
+    def met(self: Talosctl, node: str) -> tuple[Service, ...]:
+        together.wait()
+        return services(self, node)
+
+    monkeypatch.setattr(Talosctl, "services", met)
+
+    assert etcd_claims(machines.talosctl, machines.cluster) == {}
 
 
 @pytest.mark.parametrize("name", ["cp_1", "cp_2", "cp_3"])

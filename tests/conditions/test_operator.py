@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -377,9 +378,23 @@ def test_charts_resolve_in_exactly_their_version():
     )
 
 
+def test_all_charts_are_asked_for_at_the_same_time():
+    together = threading.Barrier(len(CLUSTER.releases), timeout=5)
+    helm, show = charts(), charts()._runner.run
+
+    def met(*words: Any, **how: Any) -> Any:
+        together.wait()
+        return show(*words, **how)
+
+    helm._runner.run = met  # type: ignore[method-assign]
+
+    assert every_chart_resolves(helm, CLUSTER).probe().holds
+    assert no_unknown_value_keys(helm, CLUSTER).probe().value != 0
+
+
 @pytest.mark.parametrize("failure", ["helm-show-missing", "helm-show-repo-missing"])
 def test_a_chart_that_is_not_served_is_final(failure: str):
-    with pytest.raises(ToolFailed, match="cannot resolve chart cilium") as caught:
+    with pytest.raises(ToolFailed, match="cannot resolve chart") as caught:
         every_chart_resolves(helm({"show": captured(failure)}), CLUSTER).probe()
 
     assert not is_retried(caught.value)

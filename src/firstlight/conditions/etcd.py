@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.conditions.talos import service_rows, service_text
 from firstlight.definition.model import Cluster
 from firstlight.errors import FirstlightError
 from firstlight.printable import names_text
+from firstlight.tools.concurrency import concurrently
 from firstlight.tools.etcd import etcd_claim, etcd_claims, etcd_problem, etcd_service
 from firstlight.tools.talosctl import Service, Talosctl
 
@@ -83,10 +85,13 @@ def etcd_runs_on_every_control_plane_node(
             return not_yet(
                 f"{seen}; {service_text(cluster, etcd)}", rows=("FL-012", *service_rows(etcd))
             )
+        listed = concurrently(
+            partial(talosctl.services, str(node.address)) for node in cluster.control_plane
+        )
         unwell = [
             service
-            for node in cluster.control_plane
-            for service in talosctl.services(str(node.address))
+            for services in listed
+            for service in services
             if service.name == "etcd" and (service.state, service.health) != ("Running", "OK")
         ]
         if unwell:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.definition.model import Cluster
 from firstlight.definition.parity import differences, unknown_keys
+from firstlight.tools.concurrency import concurrently
 from firstlight.tools.helm import Helm
 from firstlight.tools.helm_records import HelmRecords, InstalledRelease
 from firstlight.tools.helmfile import Helmfile
@@ -20,7 +22,11 @@ def every_chart_resolves(helm: Helm, cluster: Cluster) -> Condition[Mapping[str,
     """Check that each release's source serves its chart in exactly the version it names."""
 
     def probe() -> Observation[Mapping[str, str]]:
-        served = {release.name: helm.chart_version(release) for release in cluster.releases}
+        versions = concurrently(partial(helm.chart_version, each) for each in cluster.releases)
+        served = {
+            release.name: version
+            for release, version in zip(cluster.releases, versions, strict=True)
+        }
         other = [
             f"{release.chart} is served as {served[release.name]}, not {release.version}"
             for release in cluster.releases
@@ -71,12 +77,12 @@ def no_unknown_value_keys(helm: Helm, cluster: Cluster) -> Condition[int]:
     def probe() -> Observation[int]:
         if not cluster.releases:
             return never("the definition has no releases")
-        problems: list[str] = []
-        for release in cluster.releases:
-            problems += [
-                f"{release.name}: {problem}"
-                for problem in unknown_keys(release.values, helm.default_values(release))
-            ]
+        defaults = concurrently(partial(helm.default_values, each) for each in cluster.releases)
+        problems = [
+            f"{release.name}: {problem}"
+            for release, known in zip(cluster.releases, defaults, strict=True)
+            for problem in unknown_keys(release.values, known)
+        ]
         return (
             never("; ".join(problems))
             if problems

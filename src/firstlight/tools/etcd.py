@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from firstlight.definition.model import Cluster, Node
 from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
 from firstlight.printable import names_text
+from firstlight.tools.concurrency import concurrently
 from firstlight.tools.talosctl import Service, Talosctl
 
 ETCD_WAITS = ("Initialized", "Waiting", "Preparing")
@@ -36,7 +38,9 @@ def etcd_claims(talosctl: Talosctl, cluster: Cluster) -> dict[str, frozenset[str
     Raises:
         FirstlightError: The membership of a node is unknown: it may hold a cluster of its own.
     """
-    claims = {node.hostname: etcd_claim(talosctl, node) for node in cluster.control_plane}
+    nodes = cluster.control_plane
+    found = concurrently(partial(etcd_claim, talosctl, node) for node in nodes)
+    claims = {node.hostname: members for node, members in zip(nodes, found, strict=True)}
     return {hostname: members for hostname, members in claims.items() if members is not None}
 
 
