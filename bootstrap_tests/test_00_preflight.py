@@ -22,6 +22,7 @@ from firstlight.conditions.releases import (
     values_equal_the_helmreleases,
 )
 from firstlight.conditions.talos import (
+    all_together,
     clocks_agree,
     link_as_defined,
     machine_answers,
@@ -134,9 +135,11 @@ def test_every_node_answers_on_its_talos_api(
 def test_every_machine_runs_its_configuration(
     talosctl: Talosctl, cluster: Cluster, wait: Waiter
 ) -> None:
+    looks = all_together(talosctl, cluster.early_nodes)
+
     wait.each(
         {
-            node.hostname: machine_runs_its_configuration(talosctl, cluster, node)
+            node.hostname: machine_runs_its_configuration(looks, cluster, node)
             for node in cluster.early_nodes
         }
     )
@@ -152,7 +155,9 @@ def test_every_machine_runs_its_configuration(
     after=(ANSWERS,),
 )
 def test_every_link_is_up_as_defined(talosctl: Talosctl, cluster: Cluster, wait: Waiter) -> None:
-    wait.each({node.hostname: link_as_defined(talosctl, node) for node in cluster.early_nodes})
+    looks = all_together(talosctl, cluster.early_nodes)
+
+    wait.each({node.hostname: link_as_defined(looks, node) for node in cluster.early_nodes})
 
 
 @criterion(

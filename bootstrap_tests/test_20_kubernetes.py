@@ -14,6 +14,7 @@ from firstlight.conditions.nodes import (
 )
 from firstlight.conditions.operator import kubeconfig_in_1password, kubeconfig_usable
 from firstlight.conditions.talos import (
+    all_together,
     clocks_agree,
     link_as_defined,
     machine_runs_its_configuration,
@@ -93,13 +94,15 @@ def test_every_node_is_registered_under_its_own_name(
 def test_every_machine_is_as_defined(
     talosctl: Talosctl, cluster: Cluster, run: Run, wait: Waiter
 ) -> None:
+    looks = all_together(talosctl, cluster.nodes)
+
     wait.each(
         {
-            node.hostname: machine_runs_its_configuration(talosctl, cluster, node)
+            node.hostname: machine_runs_its_configuration(looks, cluster, node)
             for node in cluster.nodes
         }
     )
-    wait.each({node.hostname: link_as_defined(talosctl, node) for node in cluster.nodes})
+    wait.each({node.hostname: link_as_defined(looks, node) for node in cluster.nodes})
     wait(clocks_agree(talosctl, cluster.nodes, run.clock))
 
 

@@ -1,4 +1,4 @@
-"""talosctl asks for the time, and asks again only if the machine was reached."""
+"""talosctl: how it asks for the time, and how all machines are asked at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from firstlight.process import ToolFailed
 from firstlight.tools.talosctl import Talosctl
-from tests.tools.scripted import TIMED_OUT, Said, captured, scripted
+from tests.tools.scripted import TIMED_OUT, Said, ScriptedRunner, captured, scripted
 
 KERNEL = {
     "read /proc/stat": Said("ctxt 12\nbtime 1795601432\n"),
@@ -45,3 +45,59 @@ def test_an_unreachable_machine_is_not_asked_again(said: Said):
         Talosctl(runner, Path("talosconfig")).clock("10.25.11.11")
 
     assert len(runner.called) == 1
+
+
+FIRST, SECOND = "10.25.11.11", "10.25.11.14"
+BOTH = f"--nodes {FIRST},{SECOND} --endpoints {FIRST} get machinestatus"
+
+
+def asked_of(node: str) -> str:
+    return f"--nodes {node} --endpoints {node} get machinestatus"
+
+
+def stages(**answers: Said) -> tuple[ScriptedRunner, list[str]]:
+    """Ask two machines for their stage, twice, after a common look that got this answer."""
+    runner = scripted(
+        {
+            BOTH: answers["both"],
+            asked_of(FIRST): captured("machinestatus-running"),
+            asked_of(SECOND): captured("machinestatus-booting"),
+        }
+    )
+    looks = Talosctl(runner, Path("talosconfig")).together([FIRST, SECOND], endpoint=FIRST)
+    found = [
+        str(looks.resources(node, "machinestatus")[0].spec["stage"])
+        for node in (FIRST, SECOND, FIRST)
+    ]
+    return runner, found
+
+
+def seen_of(name: str, node: str) -> str:
+    text = captured(name).stdout
+    was = next(line for line in text.splitlines() if line.startswith("node:"))
+    return text.replace(was, f"node: {node}")
+
+
+def test_one_process_asks_all_machines_first_and_each_machine_itself_from_then_on():
+    both = (
+        seen_of("machinestatus-booting", FIRST) + "---\n" + seen_of("machinestatus-running", SECOND)
+    )
+
+    runner, found = stages(both=Said(both))
+
+    assert found == ["booting", "running", "running"], "what is old is never repeated"
+    assert [called.argv[4] for called in runner.called] == [f"{FIRST},{SECOND}", FIRST]
+
+
+def test_one_machine_that_does_not_answer_keeps_no_other_from_answering():
+    runner, found = stages(both=Said(stderr="rpc error: code = Unavailable", exit_code=1))
+
+    assert found == ["running", "booting", "running"]
+    assert [called.argv[4] for called in runner.called][1:] == [FIRST, SECOND, FIRST]
+
+
+def test_a_machine_that_the_common_look_left_out_is_asked_itself():
+    runner, found = stages(both=Said(seen_of("machinestatus-booting", FIRST)))
+
+    assert found == ["booting", "booting", "running"]
+    assert [called.argv[4] for called in runner.called][1:] == [SECOND, FIRST]

@@ -10,7 +10,7 @@ from functools import partial
 from firstlight.clock import Clock
 from firstlight.conditions.condition import Condition, Observation, holds, never, not_yet
 from firstlight.conditions.nodes import CORDONED
-from firstlight.definition.model import Cluster, Node
+from firstlight.definition.model import Cluster, Node, Role
 from firstlight.failures import match
 from firstlight.process import ToolFailed
 from firstlight.tools.concurrency import concurrently
@@ -43,6 +43,15 @@ class Link:
     mtu: int
     up: bool
     bond_mode: str
+
+
+def all_together(talosctl: Talosctl, nodes: Sequence[Node]) -> Talosctl:
+    """Return a talosctl that takes the first look at all these machines with one process.
+
+    A control plane node forwards the question; a worker does not forward.
+    """
+    through = next((node for node in nodes if node.role is Role.CONTROL_PLANE), nodes[0])
+    return talosctl.together([str(node.address) for node in nodes], endpoint=str(through.address))
 
 
 def machine_answers(talosctl: Talosctl, node: Node) -> Condition[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
 from firstlight.process import CommandResult, ToolFailed
 from firstlight.tools.reading import Unreadable, read_yaml_documents
@@ -60,8 +63,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of a machine's runtime state."""
+    """A resource of a machine's runtime state; `node` is the machine's address."""
 
+    node: str
     namespace: str
     type: str
     id: str
@@ -75,6 +79,13 @@ class Talosctl:
     def __init__(self, runner: Runner, talosconfig: Path) -> None:
         self._runner = runner
         self._talosconfig = talosconfig
+
+    def together(self, nodes: Sequence[str], *, endpoint: str) -> FirstLooks:
+        """Return a talosctl that asks all these machines at once, through one of them.
+
+        A process per machine costs a tenth of a second of processor time each.
+        """
+        return FirstLooks(self._runner, self._talosconfig, tuple(nodes), endpoint)
 
     def command(self, node: str, *words: str, endpoint: str = "") -> list[str]:
         """Return the argument list for one machine, at its own address by default."""
@@ -132,7 +143,9 @@ class Talosctl:
             )
         return services
 
-    def resources(self, node: str, kind: str, *, namespace: str = "") -> tuple[Resource, ...]:
+    def resources(
+        self, node: str, kind: str, *, namespace: str = "", endpoint: str = ""
+    ) -> tuple[Resource, ...]:
         """List one kind of resource of a machine's runtime state.
 
         Raises:
@@ -142,7 +155,7 @@ class Talosctl:
         words = ["get", kind, "--output", "yaml"]
         if namespace:
             words += ["--namespace", namespace]
-        return tuple(parse_resources(self._look(node, *words).stdout))
+        return tuple(parse_resources(self._look(node, *words, endpoint=endpoint).stdout))
 
     def clock(self, node: str) -> datetime | None:
         """Return a machine's own time.
@@ -219,6 +232,50 @@ class Talosctl:
         )
 
 
+class FirstLooks(Talosctl):
+    """Answers the first question for each machine and kind from one look at all machines.
+
+    That look is taken when the first machine is asked. Every later question goes to the machine
+    itself, and so does the first one if the common look failed or left that machine out. Only
+    resources are read in common: whether a machine answers is asked at its own address.
+    """
+
+    def __init__(
+        self, runner: Runner, talosconfig: Path, nodes: tuple[str, ...], endpoint: str
+    ) -> None:
+        super().__init__(runner, talosconfig)
+        self._nodes = nodes
+        self._endpoint = endpoint
+        self._looking = threading.Lock()
+        self._seen: dict[str, dict[str, list[Resource]]] = {}
+        """Per kind what was seen of each machine, and not yet asked for."""
+
+    def resources(
+        self, node: str, kind: str, *, namespace: str = "", endpoint: str = ""
+    ) -> tuple[Resource, ...]:
+        """List one kind of resource of a machine's runtime state; see `Talosctl`."""
+        with self._looking:
+            if kind not in self._seen:
+                self._seen[kind] = self._look_at_all(kind, namespace)
+            seen = self._seen[kind].pop(node, None)
+        if seen is not None:
+            return tuple(seen)
+        return super().resources(node, kind, namespace=namespace, endpoint=endpoint)
+
+    def _look_at_all(self, kind: str, namespace: str) -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = defaultdict(list)
+        try:
+            listed = super().resources(
+                ",".join(self._nodes), kind, namespace=namespace, endpoint=self._endpoint
+            )
+        except FirstlightError:
+            # One machine that does not answer fails the command; the others are asked one by one.
+            return {}
+        for resource in listed:
+            found[resource.node].append(resource)
+        return found
+
+
 def parse_version(text: str) -> str:
     """Read the machine's version from `talosctl version --short`, empty if it is missing."""
     found = re.search(r"^Server:.*?^\s*Tag:\s+(v\d+\.\d+\.\d+\S*)", text, re.DOTALL | re.MULTILINE)
@@ -286,6 +343,7 @@ def parse_resources(text: str) -> Iterator[Resource]:
             continue
         spec = document.get("spec") or {}
         yield Resource(
+            node=str(document.get("node") or ""),
             namespace=str(metadata.get("namespace", "")),
             type=str(metadata.get("type", "")),
             id=str(metadata.get("id", "")),
