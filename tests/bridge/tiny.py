@@ -123,6 +123,11 @@ class Tiny:
         return self.root / "state" / "firstlight" / "nodes" / "infra"
 
     @property
+    def runbook(self) -> Path:
+        """The file with the table of times."""
+        return self.root / "docs" / "runbooks" / "bootstrap.md"
+
+    @property
     def lock(self) -> Path:
         """The lock of the run."""
         return run_lock(self.state)

@@ -22,7 +22,7 @@ from firstlight.events import (
     Verdict,
 )
 from firstlight.journal import BootstrapRecord, Journal, read_history
-from tests.clocks import FakeClock
+from tests.clocks import START, FakeClock
 
 BOOTSTRAP = "bootstrap etcd on cp-1 (127.0.0.1)"
 BOOT = "f3a0"
@@ -122,3 +122,33 @@ def test_a_resumed_run_gives_the_same_record_as_one_that_was_never_interrupted(
             bus.emit(one)
 
     assert_same(resumed, live)
+
+
+BEGUN, SKIPPED, OTHER = (
+    ActionBegun("etcd-runs", BOOTSTRAP, ""),
+    ActionSkipped("etcd-runs", BOOTSTRAP),
+    ActionBegun("crds", "apply the CRDs", ""),
+)
+
+
+def heard(*happened: Event) -> BootstrapRecord:
+    record = BootstrapRecord()
+    clock = FakeClock()
+    for one in happened:
+        clock.seconds += 7
+        record.add(clock.now(), one)
+    return record
+
+
+def test_a_bootstrap_that_no_run_began_is_noticed():
+    assert heard(SKIPPED, OTHER).began_unrecorded
+    assert heard(OTHER, SKIPPED).began_unrecorded
+    assert not heard(BEGUN, SKIPPED, OTHER).began_unrecorded
+    assert not heard(*bootstrapped("accepted"), SKIPPED, OTHER).began_unrecorded
+
+
+def test_a_bootstrap_after_one_that_no_run_began_is_a_new_one_with_its_own_beginning():
+    record = heard(SKIPPED, OTHER, *bootstrapped("accepted"))
+
+    assert not record.began_unrecorded
+    assert record.first_action_at == START + timedelta(seconds=21)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from firstlight.checklist import CriterionInfo, Stage
 from firstlight.journal import BootstrapRecord
-from firstlight.run.timing import CLOCK_SET_BACK, Span, span
+from firstlight.run.timing import BEGAN_UNRECORDED, CLOCK_SET_BACK, Span, span
 
 START = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)
 
@@ -39,8 +39,19 @@ def test_a_span_is_unknown_until_every_criterion_is_met():
 
 
 def test_a_span_is_unknown_before_the_first_action_and_without_criteria():
-    assert span(BootstrapRecord(), CRITERIA, Stage.FLUX) == Span(None)
-    assert span(record(), (), Stage.FLUX) == Span(None)
+    assert span(BootstrapRecord(), CRITERIA, Stage.FLUX) == Span(
+        None, "no action on record", has_beginning=False
+    )
+    assert span(record(), (), Stage.FLUX) == Span(None, "nothing up to there can be verified here")
+
+
+def test_a_span_is_unknown_if_another_action_came_first_and_is_not_on_record():
+    bootstrap = record(etcd=10, flux=60)
+    bootstrap.began_unrecorded = True
+
+    assert span(bootstrap, CRITERIA, Stage.FLUX) == Span(
+        None, BEGAN_UNRECORDED, has_beginning=False
+    )
 
 
 def test_a_span_across_a_clock_that_was_set_back_is_unknown():

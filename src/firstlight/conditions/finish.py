@@ -30,15 +30,13 @@ def finished_within(
         stage: The last stage that counts (`50-flux`).
         elapsed_s: Seconds from the first action until all criteria up to that stage were met,
             None if unknown.
-        why: Why that is unknown, empty if no action is recorded.
+        why: Why that is unknown.
         budget_s: How long it may take, in seconds.
     """
 
     def probe() -> Observation[float]:
         if elapsed_s is None:
-            return never(
-                why or "no action of this bootstrap is recorded, so there is nothing to count from"
-            )
+            return never(why)
         seen = f"{duration_text(elapsed_s)} of {duration_text(budget_s)}"
         return holds(seen, elapsed_s) if elapsed_s < budget_s else never(seen, rows=("FL-105",))
 

@@ -43,12 +43,16 @@ class BootstrapRecord:
         met_at: When each criterion was first met in this bootstrap.
         was_bootstrapped: Whether a successful bootstrap of etcd is on record.
         open_actions: The actions that began and did not end, in order.
+        began_unrecorded: Whether etcd was found bootstrapped, and no run recorded that it began to
+            bootstrap it: the first action is not on record, whatever else is.
     """
 
     first_action_at: datetime | None = None
     met_at: dict[str, datetime] = field(default_factory=dict)
     was_bootstrapped: bool = False
     open_actions: dict[str, None] = field(default_factory=dict)
+    began_unrecorded: bool = False
+    _bootstrap_begun: bool = False
     _newest: BootstrapRecord | None = None
     """The record of what may turn out to be a new bootstrap, from its action's start."""
 
@@ -73,6 +77,7 @@ class BootstrapRecord:
                 self.first_action_at = self._newest.first_action_at
                 self.met_at = dict(self._newest.met_at)
                 self.open_actions = dict(self._newest.open_actions)
+                self.began_unrecorded = False
             self.was_bootstrapped = True
 
     def take(self, at: datetime, event: Event) -> None:
@@ -81,8 +86,12 @@ class BootstrapRecord:
             case ActionBegun():
                 self.first_action_at = self.first_action_at or at
                 self.open_actions[event.action] = None
+                self._bootstrap_begun = self._bootstrap_begun or _bootstraps(event)
             case ActionEnded() | ActionSkipped():
                 self.open_actions.pop(event.action, None)
+                if _bootstraps(event) and not self._bootstrap_begun:
+                    # It was bootstrapped, by whom is unknown; a bootstrap after this is another's.
+                    self.began_unrecorded = self.was_bootstrapped = True
             case CriterionEnded() if event.verdict.holds:
                 self.met_at.setdefault(event.id, at)
 
@@ -153,7 +162,8 @@ def _read(path: Path, *, repair: bool) -> tuple[Read, str]:
 
 
 def _bootstraps(event: Event) -> bool:
-    return isinstance(event, ActionBegun | ActionEnded) and event.action.startswith(BOOTSTRAP)
+    kinds = ActionBegun | ActionEnded | ActionSkipped
+    return isinstance(event, kinds) and event.action.startswith(BOOTSTRAP)
 
 
 def _events(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from firstlight.checklist import Stage
 from firstlight.events import Verdict
 from firstlight.files import write_atomically
 from firstlight.report.model import Comparison, TimeChange, VerdictChange
@@ -125,7 +126,9 @@ def _changes(
         if last is None:
             continue
         run, past = last
-        worse = past.word in _HELD and (one.failed or one.verdict is Verdict.NOT_VERIFIABLE)
+        # Without the journal the time is unknown, which is no change of the cluster.
+        lacks = one.verdict is Verdict.NOT_VERIFIABLE and one.info.stage is not Stage.TIMING
+        worse = past.word in _HELD and (one.failed or lacks)
         better = past.word in _FAILED and one.holds
         if worse or better:
             yield VerdictChange(one.info.id, one.info.title, past.word, one.word, run.started_at)

@@ -205,16 +205,19 @@ class Fold:
     def _timing(self) -> Timing:
         end = self._end
         verified_s = end.verified_after_s if end else None
-        counted_from = (
-            "the start of this run" if verified_s is None else "the first action of this bootstrap"
-        )
+        if verified_s is not None:
+            total_s, counted_from = verified_s, "the first action of this bootstrap"
+        elif end is not None and not end.first_action_at:
+            total_s, counted_from = 0.0, ""
+        else:
+            total_s, counted_from = self._last_s, "the start of this run"
         return Timing(
             budget_s=self._start.budget_s if self._start else 0.0,
             elapsed_s=self._last_s,
             first_action_at=end.first_action_at if end else "",
             ready_after_s=end.ready_after_s if end else None,
             verified_after_s=verified_s,
-            total_s=self._last_s if verified_s is None else verified_s,
+            total_s=total_s,
             counted_from=counted_from,
         )
 

@@ -122,7 +122,7 @@ def _head(report: Report) -> str:
     ]
     if not head.plan:
         share = f" · {100 * report.timing.share:.0f} % of the budget"
-        budget = share if report.timing.budget_s else ""
+        budget = share if report.timing.budget_s and report.timing.counted_from else ""
         lines.append(f"- {prose(timing_line(report))}{budget}")
     if head.state is RunState.UNDER_WAY:
         lines.append(

@@ -241,8 +241,9 @@ class Timing:
     Attributes:
         elapsed_s: Of this run alone.
         total_s: What counts against the budget: from the first action of the bootstrap until
-            everything was verified if that is known, or else the time of this run so far.
-        counted_from: What `total_s` is counted from, in words.
+            everything was verified if that is known, or else the time of this run so far. Nothing
+            if the run ended and no action is on record.
+        counted_from: What `total_s` is counted from, in words; empty if no action is on record.
     """
 
     budget_s: float

@@ -53,6 +53,8 @@ def timing_line(report: Report) -> str:
     """Return the time that counts against the budget, and what it is counted from."""
     timing = report.timing
     budget = budget_text(timing.budget_s)
+    if not timing.counted_from:
+        return f"this run took {duration_text(timing.elapsed_s)}; no action is on record"
     if timing.verified_after_s is None:
         return f"{duration_text(timing.total_s)} since {timing.counted_from}, of {budget}"
     ready_s = timing.ready_after_s

@@ -196,6 +196,21 @@ class Run:
         """Return the time from the first action until every criterion up to a stage was met."""
         return span(self.record.bootstrap, filter(self._verifiable, self.criteria.values()), last)
 
+    def counted(self, last: Stage) -> Span:
+        """Return the same within a criterion, which is left if the first action is not on record.
+
+        The cluster may be complete then, so only its time is unknown. A plan that found something
+        to do is no such case: the run that it announces begins with an action.
+
+        Raises:
+            LeaveCriterion: The first action is not on record.
+        """
+        found = self.span(last)
+        ahead = {Verdict.WILL_ACT, Verdict.BLOCKED} & set(self.record.verdicts.values())
+        if not found.has_beginning and not ahead:
+            self.leave(Verdict.NOT_VERIFIABLE, found.why)
+        return found
+
     # A criterion
 
     def begin(self, info: CriterionInfo, declared: Criterion) -> None:

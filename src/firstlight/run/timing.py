@@ -18,6 +18,12 @@ READY_AFTER: Final = Stage.FLUX
 VERIFIED_AFTER: Final = Stage.CILIUM
 """With this stage everything is verified."""
 
+NO_ACTION: Final = "no action on record"
+
+BEGAN_UNRECORDED: Final = (
+    "the bootstrap of etcd is not on record, so it is unknown when the first action was"
+)
+
 CLOCK_SET_BACK: Final = (
     "this computer rebooted and its clock was set back since the first action, "
     "so the duration is unknown"
@@ -30,11 +36,14 @@ class Span:
 
     Attributes:
         seconds: None if it is unknown.
-        why: Why it is unknown; empty if it is known, or if there was no action yet.
+        why: Why it is unknown, empty if it is known.
+        has_beginning: Whether the first action is on record. If not, nothing can be counted, now
+            or in a later run.
     """
 
     seconds: float | None
     why: str = ""
+    has_beginning: bool = True
 
 
 def span(record: BootstrapRecord, criteria: Iterable[CriterionInfo], last: Stage) -> Span:
@@ -46,13 +55,15 @@ def span(record: BootstrapRecord, criteria: Iterable[CriterionInfo], last: Stage
         last: The last stage that counts.
     """
     if record.first_action_at is None:
-        return Span(None)
+        return Span(None, NO_ACTION, has_beginning=False)
+    if record.began_unrecorded:
+        return Span(None, BEGAN_UNRECORDED, has_beginning=False)
     counted = [info for info in criteria if info.stage in last.and_earlier]
     for info in counted:
         if info.id not in record.met_at:
             return Span(None, f"{info.id} has not been met")
     if not counted:
-        return Span(None)
+        return Span(None, "nothing up to there can be verified here")
     end = max(record.met_at[info.id] for info in counted)
     seconds = (end - record.first_action_at).total_seconds()
     # Negative only across a boot: within one, the journal corrects for the wall clock.
