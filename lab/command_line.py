@@ -44,7 +44,7 @@ def main(target: str, argv: Sequence[str] | None = None) -> int:
 
     Errors go to standard error, with the next step.
     """
-    options = _parser(target).parse_args(argv)
+    options = parser(target).parse_args(argv)
     try:
         return _run(target, options, lab_paths(options.cluster, target=target))
     except FirstlightError as error:
@@ -82,12 +82,13 @@ def _run(target: str, options: argparse.Namespace, paths: LabPaths) -> int:
     return 0
 
 
-def _parser(target: str) -> argparse.ArgumentParser:
+def parser(target: str) -> argparse.ArgumentParser:
+    """Return the parser of a target's command line."""
     program = f"python -m lab.{target}"
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog=program, description=f"Manage the lab of the {target} target."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = made.add_subparsers(dest="command", required=True)
     texts = HELP[target]
     for name, text in (
         ("up", "bring the lab up, or find it up"),
@@ -114,7 +115,7 @@ def _parser(target: str) -> argparse.ArgumentParser:
             command.add_argument(
                 "--lines", type=int, default=20, help="number of lines of each (default: 20)"
             )
-    return parser
+    return made
 
 
 def _say(text: str) -> None:

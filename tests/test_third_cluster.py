@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -10,19 +11,22 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from firstlight.actions.kubeconfig import push_kubeconfig
 from firstlight.actions.talos import generate_configs
-from firstlight.checklist import Selection
+from firstlight.checklist import Selection, Stage, Step
 from firstlight.definition import load, load_all
 from firstlight.definition.model import Cluster
 from firstlight.errors import Blocked
 from firstlight.failures import ROWS
-from firstlight.run.resume import resume_command
+from firstlight.run.resume import resume_command, typed_here
 from firstlight.target.nodes import open_nodes
 from firstlight.tools.op import OnePassword
+from fixtures.options import pytest_addoption, repeated
+from lab import command_line
 from tests.clocks import FakeClock
 from tests.test_docs import ROOT, texts
 from tests.test_tidy import modules
@@ -113,6 +117,8 @@ def test_the_third_cluster_loads_beside_the_other_two(checkout: Path, edge: Clus
     assert (edge.id, str(edge.vip), edge.context) == (3, "10.25.15.10", "admin@edge")
 
 
+STAGES = {word for stage in Stage for word in (str(stage), stage.partition("-")[2])} | set(Step)
+
 VERBS = {
     "bootstrap": "",
     "bootstrap:validate": "validate",
@@ -173,9 +179,82 @@ def test_the_resume_command_continues_the_same_run(
     assert words[-2:] == ["--stage", selection] if selection else "--stage" not in words
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rehearse", "CLUSTER=edge"],
+        ["rehearse"],
+        ["bootstrap:crds", "CLUSTER=edge", "TARGET=nodes"],
+        ["bootstrap:apps:flux", "TARGET=docker"],
+        ["op:push", "CLUSTER=edge", "TARGET=nodes", "--", "--budget-factor", "2.5"],
+        ["talos:bootstrap", "CLUSTER=edge", "--", "--report-dir", "the operator's reports"],
+        ["bootstrap", "CLUSTER=edge", "TARGET=kind", "--", "--plan"],
+    ],
+    ids=" ".join,
+)
+def test_a_run_prints_a_command_that_does_the_same_as_the_one_that_was_typed(
+    checkout: Path, words: list[str]
+):
+    """Even for a plan: what it prints is the run that it announced."""
+    typed = would_run(checkout, f"./task {shlex.join(words)}")
+    options = parsed(typed)
+
+    command = resume_command(
+        options.cluster, options.target, Selection(options.stage or ""), repeated(options)
+    )
+
+    assert command.startswith("./task ")
+    again = parsed(would_run(checkout, command))
+    options.plan = False
+    assert vars(again) == vars(options)
+
+
+class Options(argparse.ArgumentParser):
+    """Takes the place of pytest's parser for the options that firstlight adds to it."""
+
+    def getgroup(self, *_: str) -> Options:
+        return self
+
+    def addoption(self, *words: str, **how: Any) -> None:
+        self.add_argument(*words, **how)
+
+
+def parsed(words: list[str]) -> argparse.Namespace:
+    """Return the options of a command that runs the checklist."""
+    assert words[1:4] == ["-m", "pytest", "bootstrap_tests"]
+    parser = Options(allow_abbrev=False)
+    pytest_addoption(parser)  # type: ignore[arg-type]
+    return parser.parse_args(words[4:])
+
+
+def test_a_command_is_printed_for_the_folder_in_which_it_was_typed(tmp_path: Path):
+    checkout = tmp_path / "the operator's checkout"
+    checkout.mkdir()
+    (tmp_path / "link").symlink_to(checkout)
+
+    def typed(folder: Path) -> str:
+        return typed_here("./task rehearse", checkout, {"FIRSTLIGHT_FOLDER": str(folder)})
+
+    assert typed(checkout) == typed(tmp_path / "link") == "./task rehearse"
+    elsewhere = typed(tmp_path)
+    (checkout / "task").write_text('#!/bin/sh\necho "$PWD: $*"\n')
+    (checkout / "task").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", elsewhere], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{checkout}: rehearse\n"
+
+
+def test_the_task_script_says_where_it_was_typed(tmp_path: Path):
+    script = (ROOT / "task").read_text()
+
+    folder = script.index("export FIRSTLIGHT_FOLDER=$PWD\n")
+    assert folder < script.index('\ncd -- "$root"\nexport PATH')
+
+
 def commands_in(text: str) -> list[str]:
     """Return the task commands of a text, each with the variables and options that follow."""
-    word = r"(?:[A-Z]+=[\w+.<>{}-]+|--(?= )|--?[\w-]+(?:=\S+)?|FL-\d+)"
+    word = r"(?:[A-Z_]+=[\w+.<>{}-]+|--(?= )|--?[\w-]+(?:=\S+)?|FL-\d+)"
     return [
         found.group().rstrip(":,.")
         for found in re.finditer(rf"\./task(?: [a-z{{<][\w:{{}}<>-]*)?(?: {word})*", text)
@@ -240,6 +319,48 @@ def test_every_message_about_a_cluster_names_a_command_of_that_cluster(
     ] == []
     assert [
         (place, command) for place, command in found if re.search(r":(infra|apps)\b", command)
+    ] == []
+
+
+NOT_RUN = ("./task", "./task talos:reset")
+"""What the test below leaves out: the list of tasks, and what refuses to run without a machine."""
+
+
+def test_every_command_in_a_message_runs_with_its_arguments(checkout: Path) -> None:
+    """Nothing is run for real: task, pytest and the lab only read the arguments."""
+    commands = {for_edge(command).removesuffix(" -- --stage") for _, command in mentioned()}
+    commands = {each for each in commands if each.partition(" CLUSTER")[0] not in NOT_RUN}
+
+    taskfiles = "".join(path.read_text() for path in checkout.rglob("Taskfile.yaml"))
+    variables = {name for each in commands for name in re.findall(r"([A-Z_]+)=", each)}
+
+    assert {name for name in variables if f".{name}" not in taskfiles} == set()
+    read = [read_by_its_program(would_run(checkout, command)) for command in sorted(commands)]
+
+    assert {type(each) for each in read} == {argparse.Namespace, type(None)}
+    assert len([each for each in read if each]) > 15
+
+
+def read_by_its_program(words: list[str]) -> argparse.Namespace | None:
+    """Return the arguments as the program of a command reads them; it ends if it cannot."""
+    if words[1:3] == ["-m", "pytest"] and words[3] == "bootstrap_tests":
+        options = parsed(words)
+        assert set(filter(None, (options.stage or "").split(","))) <= STAGES
+        return options
+    target = words[2].removeprefix("lab.") if words[1] == "-m" else ""
+    return (
+        command_line.parser(target).parse_args(words[3:]) if target in command_line.HELP else None
+    )
+
+
+def test_no_message_names_a_pytest_that_is_not_the_checkouts() -> None:
+    bare = re.compile(r"(?<![\w./-])pytest (?:-|bootstrap_tests)")
+
+    assert [
+        f"{name}:{line}"
+        for name, tree in modules("src", "fixtures", "lab", "bootstrap_tests")
+        for line, text in texts(tree)
+        if bare.search(text)
     ] == []
 
 

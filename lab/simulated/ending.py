@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -74,7 +75,7 @@ def end_lab(paths: LabPaths, say: Callable[[str], None]) -> bool:
             raise TargetError(
                 f"cannot remove the lab's folder {paths.state}: "
                 f"{error.strerror} ({error.filename})",
-                next_step=f"rm -r {paths.state}",
+                next_step=f"rm -r {shlex.quote(str(paths.state))}",
             ) from error
         say(f"removed {paths.state}")
     return existed or ended > 0

@@ -12,6 +12,7 @@ import base64
 import json
 import re
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ def stand_in(
     if any(not isinstance(document, dict) or "sops" not in document for document in documents):
         raise TargetError(
             f"cannot copy {path}: it is not encrypted",
-            next_step=f"sops encrypt --in-place {path}, and rotate every secret that was in it",
+            next_step=f"sops encrypt --in-place {shlex.quote(str(path))}, "
+            "and rotate every secret that was in it",
         )
     for document in documents:
         document.pop("sops")

@@ -11,6 +11,7 @@ import fcntl
 import getpass
 import json
 import os
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -144,7 +145,7 @@ def _cluster_is_locked(path: Path, cluster: str, doing: str = "") -> ClusterLock
 def _cannot_lock(path: Path, cluster: str, error: OSError) -> ClusterLocked:
     return ClusterLocked(
         f"cannot lock {cluster}: {path}: {error.strerror or error}",
-        next_step=f"let this user write there: ls -ld {path.parent}",
+        next_step=f"let this user write there: ls -ld {shlex.quote(str(path.parent))}",
     )
 
 

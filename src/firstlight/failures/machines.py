@@ -160,9 +160,7 @@ ROWS = (
             "and one CIDR for each cluster."
         ),
         anchor="every-node-answers-on-its-talos-api",
-        commands=(
-            "sudo -E talosctl cluster create --provisioner qemu --name <short name> --cidr <cidr>",
-        ),
+        commands=("sudo -E talosctl cluster create qemu --name <short name> --cidr <cidr>",),
         patterns=(
             r"please run as root user \(CNI|bind: invalid argument",
             r"socket path \S* ?(is )?too long|overlaps with (existing|other) (bridge|network)",

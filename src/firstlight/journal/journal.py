@@ -166,11 +166,12 @@ def unusable(path: Path, error: OSError) -> JournalUnwritable:
 
 
 def _unwritable(path: Path, error: OSError) -> JournalUnwritable:
+    folder = shlex.quote(str(path.parent))
     return JournalUnwritable(
         f"cannot write the journal {path}: {error.strerror or error}",
         next_step=(
-            f"free space (`df {path.parent}`) or make the folder writable for this user "
-            f"(`ls -ld {path.parent}`), then run the same command again"
+            f"free space (`df {folder}`) or make the folder writable for this user "
+            f"(`ls -ld {folder}`), then run the same command again"
         ),
     )
 

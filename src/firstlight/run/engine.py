@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 import uuid
@@ -32,7 +33,7 @@ from firstlight.events import (
 from firstlight.journal import JOURNAL, Journal, read_history, require_usable
 from firstlight.lock import cluster_lock, require_unlocked
 from firstlight.masking import Masker
-from firstlight.run.resume import resume_command, revision_of
+from firstlight.run.resume import resume_command, revision_of, typed_here
 from firstlight.run.timing import BUDGET_S, READY_AFTER, VERIFIED_AFTER, Span, span
 from firstlight.run.verdicts import LeaveCriterion, RunRecord, failure_of
 from firstlight.target import (
@@ -66,6 +67,8 @@ class Settings:
         plan: Whether to check only and change nothing.
         budget_factor: Multiplies every budget, for slow machines.
         report_dir: Where the report is written.
+        options: The options that a command needs to ask for the same, besides the target, the
+            selection and the plan; as words.
     """
 
     target: str
@@ -73,6 +76,7 @@ class Settings:
     selection: Selection = field(default_factory=Selection)
     plan: bool = False
     budget_factor: float = 1.0
+    options: tuple[str, ...] = ()
 
 
 class Run:
@@ -140,7 +144,9 @@ class Run:
     @property
     def resume_command(self) -> str:
         """The command that continues from here."""
-        return resume_command(self.definition.name, self.settings.target, self.settings.selection)
+        asked = self.settings
+        command = resume_command(self.definition.name, asked.target, asked.selection, asked.options)
+        return typed_here(command, self.checkout)
 
     # The run
 
@@ -353,7 +359,7 @@ class Run:
         except OSError as error:
             raise TargetError(
                 f"cannot keep temporary files in {folder}: {error.strerror or error}",
-                next_step=f"let this user write there: ls -ld {folder.parent}",
+                next_step=f"let this user write there: ls -ld {shlex.quote(str(folder.parent))}",
             ) from error
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from firstlight.checklist import Selection
 from firstlight.process import run
 
+FOLDER = "FIRSTLIGHT_FOLDER"
+"""Set by `task`: the folder in which it was typed. It works in the checkout itself."""
 
-def resume_command(cluster: str, target: str, selection: Selection) -> str:
-    """Return the command that runs the same part of the checklist again on the same cluster."""
+
+def resume_command(
+    cluster: str, target: str, selection: Selection, options: Sequence[str] = ()
+) -> str:
+    """Return the command that does the same again on the same cluster, typed in the checkout.
+
+    Args:
+        cluster: The cluster.
+        target: The target.
+        selection: The part of the checklist.
+        options: Other options of the run, as words.
+    """
     if target != "simulated":
         command = f"./task bootstrap CLUSTER={cluster} TARGET={target}"
     elif cluster != "infra":
@@ -17,7 +32,16 @@ def resume_command(cluster: str, target: str, selection: Selection) -> str:
     else:
         # The infra cluster is the one that a rehearsal bootstraps by default.
         command = "./task rehearse"
-    return f"{command} -- --stage {selection.text}" if selection else command
+    words = [*(["--stage", selection.text] if selection else []), *options]
+    return f"{command} -- {shlex.join(words)}" if words else command
+
+
+def typed_here(command: str, checkout: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """Return a command of the checkout as it works in the folder in which this run was typed."""
+    here = Path(environ.get(FOLDER) or Path.cwd())
+    if here.resolve() == checkout.resolve():
+        return command
+    return f"cd {shlex.quote(str(checkout))} && {command}"
 
 
 def revision_of(checkout: Path) -> str:
