@@ -8,14 +8,18 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firstlight.errors import DefinitionError, TargetError, ToolMissing
+from firstlight.clock import SystemClock
+from firstlight.errors import ClusterLocked, DefinitionError, TargetError, ToolMissing
+from firstlight.lock import cluster_lock
 from firstlight.process import CommandResult, run
+from firstlight.target import run_lock
 from lab.simulated import processes, status, tree, workstation
-from lab.simulated.description import exports
+from lab.simulated.description import exports, owner
 from lab.simulated.ending import down
 from lab.simulated.lifecycle import up
 from lab.simulated.paths import MARK, LabPaths
@@ -94,6 +98,36 @@ def test_a_second_up_does_nothing(lab: LabPaths):
     assert not up(lab, lines.append)
     assert lines == []
     assert (tree.head(lab), lab.description.read_bytes()) == (head, before)
+
+
+def test_another_checkout_uses_the_lab_only_if_it_takes_it_over(
+    lab: LabPaths, checkout: Path, tmp_path: Path
+):
+    theirs = replace(
+        lab, checkout=shutil.copytree(checkout, tmp_path / "other", symlinks=True).resolve()
+    )
+    before = lab.description.read_bytes()
+    lines: list[str] = []
+
+    with pytest.raises(TargetError, match=rf"belongs to another checkout\n  owner     {checkout} "):
+        up(theirs, lines.append)
+    assert (lab.description.read_bytes(), lines) == (before, [])
+    with (
+        cluster_lock(run_lock(lab.state), "infra", SystemClock()),
+        pytest.raises(
+            ClusterLocked, match="cannot bring up the lab of infra: another run holds it"
+        ),
+    ):
+        up(theirs, lines.append, take_over=True)
+    assert (lab.description.read_bytes(), lines) == (before, [])
+
+    up(theirs, lines.append, take_over=True)
+    owner_then = owner(lab)
+    up(lab, lines.append, take_over=True)
+
+    assert lines[0] == f"taking over the lab of infra from the checkout {checkout}"
+    assert (owner_then, owner(lab)) == (theirs.checkout, checkout)
+    assert status.observe(lab).is_up
 
 
 def test_talosctl_gets_an_answer_with_the_generated_talosconfig(lab: LabPaths):
