@@ -47,9 +47,9 @@ def ask(method: str, path: str) -> Answer:
 @pytest.fixture
 def image(paths: LabPaths, tmp_path: Path) -> Assembled:
     """An image that the registry serves."""
-    paths = ToolboxPaths.of_this_checkout()
-    pins = load_pins(paths.versions)
-    program = bin_folder(pins.builds["node"], pins, paths) / "registry"
+    toolbox = ToolboxPaths.of_this_checkout()
+    pins = load_pins(toolbox.versions)
+    program = bin_folder(pins.builds["node"], pins, toolbox) / "registry"
     if not program.is_file():
         pytest.skip("needs the registry: ./task lab:images")
     here = ImagePaths(tmp_path / "images", "0123456789abcdef")
