@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight.events import CriterionEnded, CriterionStarted
 from firstlight.files import write_atomically
 from firstlight.report import ReportWriter, ctrf, fold, to_json
 from tests.report import streams
@@ -97,6 +98,35 @@ def test_a_killed_run_leaves_the_report_of_what_it_did(tmp_path):
         "report.json",
         "summary.md",
     ]
+
+
+def test_the_files_are_written_once_per_criterion_and_show_every_verdict(tmp_path):
+    writer, stream = ReportWriter(tmp_path), streams.good()
+    file = tmp_path / "report.json"
+    written: list[list[str]] = []
+    for stamped in stream:
+        before = file.stat().st_ino if file.exists() else 0
+        writer.hear(stamped)
+        if file.exists() and file.stat().st_ino != before:
+            tests = json.loads(file.read_text())["results"]["tests"]
+            written.append([one["status"] for one in tests])
+
+    begun = sum(isinstance(stamped.event, CriterionStarted) for stamped in stream)
+    assert len(written) == begun + 2, "and when the run begins and ends"
+    # When a criterion begins, every verdict before it is on disk.
+    assert [statuses.count("passed") for statuses in written[1:3]] == [0, 1]
+
+
+def test_a_failure_is_on_disk_before_diagnostics_are_collected(tmp_path):
+    writer = ReportWriter(tmp_path)
+    for stamped in streams.not_ready():
+        writer.hear(stamped)
+        if isinstance(stamped.event, CriterionEnded) and stamped.event.verdict.failed:
+            break
+
+    tests = json.loads((tmp_path / "report.json").read_text())["results"]["tests"]
+
+    assert [one["status"] for one in tests].count("failed") == 1
 
 
 def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from firstlight.events import CriterionEnded, CriterionStarted, RunEnded, RunStarted, Stamped
+from firstlight.events import (
+    CriterionEnded,
+    CriterionStarted,
+    Event,
+    RunEnded,
+    RunStarted,
+    Stamped,
+)
 from firstlight.files import write_atomically
 from firstlight.report.comparison import compare, update_history
 from firstlight.report.ctrf import json_text
@@ -29,7 +36,7 @@ FILES: Final[dict[str, Callable[[Report], str]]] = {
 
 
 class ReportWriter:
-    """Folds every event, and rewrites the files whenever a criterion begins or ends.
+    """Folds every event, and rewrites the files whenever a criterion begins or fails.
 
     A report that cannot be written does not stop a run: `trouble` keeps the reason.
 
@@ -54,7 +61,7 @@ class ReportWriter:
         if isinstance(stamped.event, RunStarted):
             self.begun = True
             self._read_history()
-        if isinstance(stamped.event, RunStarted | CriterionStarted | CriterionEnded | RunEnded):
+        if _is_milestone(stamped.event):
             self.save()
 
     def report(self) -> Report:
@@ -110,3 +117,14 @@ class ReportWriter:
         except OSError:
             # The files of this run will fail in the same way, which is reported.
             self._history = ()
+
+
+def _is_milestone(event: Event) -> bool:
+    """Report whether the files are to show an event at once.
+
+    A verdict that is no failure is shown within milliseconds, when the next criterion begins or the
+    run ends: rewriting everything twice in a row is the largest part of a run's own time.
+    """
+    if isinstance(event, CriterionEnded):
+        return event.verdict.failed
+    return isinstance(event, RunStarted | CriterionStarted | RunEnded)
