@@ -1,8 +1,10 @@
 """Measure a rehearsal beside the script that it replaces, in turn, each on a fresh lab.
 
     python -m bench.bootstrap [--pairs 3] [--cluster infra] [--again] [--json FILE]
+    python -m bench.bootstrap --machines 6 100 300
 
 The script is `reference.sh`. `--again` also runs the suite a second time on the converged cluster.
+`--machines` runs only the suite, once for each of these numbers of machines.
 docs/performance.md describes the figures. The lab's state is in a temporary folder; its addresses
 must be free (`./task simulated:down`).
 """
@@ -14,10 +16,12 @@ import json
 import os
 import re
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -33,6 +37,8 @@ from firstlight.definition import load
 from firstlight.process import CommandResult, run
 from firstlight.run.resume import revision_of
 from firstlight.target.lab import read_lab
+from tests.large import lay_out
+from tests.rehearsals import copy_of_the_checkout
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LONGEST_S = 1800.0
@@ -61,8 +67,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--cluster", default="infra")
     parser.add_argument("--again", action="store_true", help="also measure a second run")
+    parser.add_argument("--machines", type=int, nargs="+", help="three are control plane nodes")
     parser.add_argument("--json", type=Path, default=CHECKOUT / "reports" / "bench.json")
     options = parser.parse_args(argv)
+    if options.machines:
+        return _many(options.machines)
     found: dict[str, list[Figures]] = {RUN: [], REFERENCE: []}
     loads: list[float] = []
     for _ in range(options.pairs):
@@ -88,15 +97,27 @@ def main(argv: Sequence[str]) -> int:
 class Bench:
     """One lab in a folder of its own, and what runs on it."""
 
-    def __init__(self, cluster: str, folder: Path) -> None:
+    def __init__(self, cluster: str, folder: Path, checkout: Path = CHECKOUT) -> None:
         self._cluster = cluster
         self._folder = folder
+        self._checkout = checkout
         self._environment = {
             **os.environ,
             "XDG_STATE_HOME": str(folder / "state"),
-            "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}",
+            "PYTHONPATH": f"{checkout / 'src'}:{checkout}:{CHECKOUT}",
             "FIRSTLIGHT_BENCH": str(folder / "events.jsonl"),
         }
+
+    @property
+    def lab_memory_mib(self) -> int:
+        """The memory of all processes of the lab; what they share counts once."""
+        kib = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if str(self._state).encode() in (process / "environ").read_bytes():
+                    rollup = (process / "smaps_rollup").read_text()
+                    kib += sum(map(int, re.findall(r"^Pss: +(\d+)", rollup, re.MULTILINE)))
+        return kib // 1024
 
     @property
     def _state(self) -> Path:
@@ -153,7 +174,12 @@ class Bench:
 
     def down(self) -> None:
         """Remove the lab."""
-        run([sys.executable, *self._lab("down")], timeout_s=60, env=self._environment, cwd=CHECKOUT)
+        run(
+            [sys.executable, *self._lab("down")],
+            timeout_s=60,
+            env=self._environment,
+            cwd=self._checkout,
+        )
 
     def _lab(self, command: str) -> list[str]:
         return ["-m", "lab.simulated", command, "--cluster", self._cluster]
@@ -164,14 +190,46 @@ class Bench:
         doing: str,
         *,
         environment: Mapping[str, str] | None = None,
-        folder: Path = CHECKOUT,
+        folder: Path | None = None,
     ) -> Measured:
         cpu_s, began = _children_cpu_s(), time.monotonic()
-        result = run(words, timeout_s=LONGEST_S, env=environment or self._environment, cwd=folder)
+        result = run(
+            words,
+            timeout_s=LONGEST_S,
+            env=environment or self._environment,
+            cwd=folder or self._checkout,
+        )
         measured = Measured(result, time.monotonic() - began, _children_cpu_s() - cpu_s)
         if not result.ok:
             raise Unmeasured(f"cannot {doing}: {result.ending}\n" + "\n".join(result.output_tail))
         return measured
+
+
+def _many(counts: Sequence[int]) -> int:
+    """Run the suite once for each number of machines, and print what it took."""
+    sys.stdout.write(
+        "machines  wall s  bootstrap s  second run s  cpu s  own cpu s  suite MiB  lab MiB\n"
+    )
+    for count in counts:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            checkout = Path(folder) / "checkout"
+            copy_of_the_checkout(checkout, network=11)
+            for name in ("clusters", "bootstrap"):
+                shutil.rmtree(checkout / name)
+            lay_out(checkout, count)
+            bench = Bench("infra", Path(folder), checkout)
+            try:
+                first, again, lab = bench.run(), bench.run(), bench.lab_memory_mib
+            except Unmeasured as error:
+                sys.stderr.write(f"{count} machines: {error}\n")
+                return 1
+            finally:
+                bench.down()
+        sys.stdout.write(
+            f"{count:8}  {first.wall_s:6.1f}  {first.bootstrap_s:11.1f}  {again.wall_s:12.1f}  "
+            f"{first.cpu_s:5.0f}  {first.own_cpu_s:9.1f}  {first.memory_mib:9}  {lab:7}\n"
+        )
+    return 0
 
 
 def table(found: Mapping[str, Sequence[Figures]]) -> list[str]:
