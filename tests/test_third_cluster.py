@@ -320,6 +320,12 @@ def test_every_message_about_a_cluster_names_a_command_of_that_cluster(
     assert [
         (place, command) for place, command in found if re.search(r":(infra|apps)\b", command)
     ] == []
+    # Without a target they would act on the simulated one, whatever the run was on.
+    assert [
+        (place, command)
+        for place, command in found
+        if re.match(r"\./task (bootstrap|talos|op)\b", command) and "TARGET=" not in command
+    ] == []
 
 
 NOT_RUN = ("./task", "./task talos:reset")
@@ -389,7 +395,7 @@ def test_what_actions_name_for_the_third_cluster_can_be_run(checkout: Path, edge
         push_kubeconfig(OnePassword(runner), edge, checkout / "missing").need()
 
     for command in (generate, blocked.value.next_step):
-        words = would_run(checkout, command)
+        words = would_run(checkout, for_edge(command))
         assert words[words.index("--cluster") + 1] == "edge"
 
 

@@ -200,7 +200,7 @@ def test_a_release_requires_all_earlier_releases():
     ) as caught:
         action.act()
 
-    assert caught.value.next_step == "./task bootstrap:releases CLUSTER=infra"
+    assert caught.value.next_step == ("./task bootstrap:releases CLUSTER=infra TARGET=<target>")
     assert runner.changed == []
 
 

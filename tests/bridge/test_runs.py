@@ -814,3 +814,38 @@ def test_tools_contact_the_clusters_own_addresses_without_a_proxy(
         *(f"10.25.11.{node}" for node in range(11, 17)),
     ]
     assert (tiny.world / "no_proxy").read_text().split(",") == hosts
+
+
+ELSEWHERE = """
+from firstlight.errors import ActionFailed
+
+@pytest.fixture
+def lamp_made(perform):
+    failing = ActionFailed(
+        "cannot make a lamp: it is dark",
+        row="FL-236",
+        next_step="./task talos:kubeconfig CLUSTER=<cluster> TARGET=<target>",
+    )
+    perform(make("lamp", failing=failing))
+
+@criterion(STAGE, AC1, title="there is a lamp", task=1, budget_s=30)
+def test_there_is_a_lamp(lamp_made):
+    pass
+"""
+
+
+def test_every_command_that_is_shown_names_the_cluster_and_the_target_of_the_run(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny", {"test_10_first.py": ELSEWHERE})
+
+    result = tiny.run()
+
+    folder = tiny.root / "reports" / "infra-nodes"
+    shown = (
+        result.output,
+        *((folder / name).read_text() for name in ("summary.md", "report.json")),
+    )
+    for text in shown:
+        assert "./task talos:kubeconfig CLUSTER=infra TARGET=nodes" in text
+        assert "./task bootstrap CLUSTER=infra TARGET=nodes" in text
+        assert "<target>" not in text
+        assert "<cluster>" not in text

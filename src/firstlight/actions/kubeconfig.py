@@ -67,7 +67,7 @@ def push_kubeconfig(op: OnePassword, cluster: Cluster, path: Path) -> Action:
         if not path.is_file():
             raise Blocked(
                 f"cannot push {title} to 1Password: there is no kubeconfig at {path}",
-                next_step=f"./task talos:kubeconfig CLUSTER={cluster.name}",
+                next_step=f"./task talos:kubeconfig CLUSTER={cluster.name} TARGET=<target>",
                 row="FL-236",
             )
         stored = op.document(title, VAULT)

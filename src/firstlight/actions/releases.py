@@ -110,7 +110,7 @@ def install_release(
             raise ActionFailed(
                 f"cannot install {release.name}: {', '.join(missing)} must be deployed before it",
                 row="FL-057",
-                next_step=f"./task bootstrap:releases CLUSTER={cluster.name}",
+                next_step=f"./task bootstrap:releases CLUSTER={cluster.name} TARGET=<target>",
             )
         _repair(helm, records, (identity,))
         try:

@@ -37,7 +37,7 @@ def generate_configs(cluster: Cluster, runner: Runner, clock: Clock) -> Action:
         title=f"generate the machine configs of {cluster.name}",
         need=lambda: why_stale(cluster, now=clock.now()),
         act=act,
-        commands=lambda: (f"./task talos:gen-config CLUSTER={cluster.name}",),
+        commands=lambda: (f"./task talos:gen-config CLUSTER={cluster.name} TARGET=<target>",),
     )
 
 

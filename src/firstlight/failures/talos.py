@@ -79,8 +79,8 @@ ROWS = (
         ),
         remedy=(
             "Name exactly one node. For this reason, "
-            "the talosconfig that `./task talos:gen-config CLUSTER=<cluster>` writes "
-            "has no default nodes."
+            "the talosconfig that `./task talos:gen-config CLUSTER=<cluster> TARGET=<target>` "
+            "writes has no default nodes."
         ),
         anchor="etcd-is-bootstrapped-once",
         commands=("talosctl --nodes <node> --endpoints <node> bootstrap",),

@@ -24,6 +24,7 @@ from firstlight.events import (
     Bus,
     CriterionLeft,
     CriterionStarted,
+    HintInfo,
     PhaseEnded,
     RunEnded,
     RunStarted,
@@ -242,14 +243,38 @@ class Run:
         Raises:
             LeaveCriterion: Always; it carries verdict and reason.
         """
-        masked = self.mask(reason)
+        masked = self.words(reason)
         self.bus.emit(CriterionLeft(self.current, verdict, masked))
         raise LeaveCriterion(verdict, masked)
 
     def fail(self, error: BaseException, text: str, *, phase: str) -> None:
         """Record that the running criterion failed; the first failure counts."""
         if self.record.current.undecided:
-            self.bus.emit(failure_of(self.record.current, error, text, phase=phase))
+            failed = failure_of(self.record.current, error, text, phase=phase)
+            self.bus.emit(replace(failed, hints=self.filled(failed.hints)))
+
+    def words(self, text: str) -> str:
+        """Return a text as people read it: masked, with cluster and target in its commands."""
+        return self._fill(self.mask(text))
+
+    def filled(self, hints: tuple[HintInfo, ...]) -> tuple[HintInfo, ...]:
+        """Return hints with cluster and target in their commands."""
+        return tuple(
+            replace(
+                hint,
+                cause=self._fill(hint.cause),
+                remedy=self._fill(hint.remedy),
+                commands=tuple(map(self._fill, hint.commands)),
+            )
+            for hint in hints
+        )
+
+    def _fill(self, text: str) -> str:
+        # Without its target, a command would act on the simulated one.
+        known = {"<cluster>": self.definition.name, "<target>": self.settings.target}
+        for placeholder, name in known.items():
+            text = text.replace(placeholder, name)
+        return text
 
     def skip(self, reason: str) -> None:
         """Record that something else skipped the running criterion: nothing was verified."""

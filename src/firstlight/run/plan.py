@@ -102,7 +102,7 @@ class Plan:
             now = self._now(record.last or run.mask(summary.strip()))
             run.bus.emit(CriterionFailed(record.id, Verdict.BLOCKED, "", f"by: {awaited}{now}"))
             return False
-        hints = hints_for(record, error, text)
+        hints = run.filled(hints_for(record, error, text))
         run.bus.emit(CriterionFailed(record.id, Verdict.BLOCKED, text, f"by: {first}", hints))
         return True
 

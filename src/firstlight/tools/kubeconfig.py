@@ -38,7 +38,8 @@ class KubeconfigUnusable(FirstlightError):
     def __init__(self, path: Path, seen: str) -> None:
         super().__init__(
             f"cannot use the kubeconfig {path}: {seen}",
-            next_step="remove it, then run ./task talos:kubeconfig CLUSTER=<cluster>",
+            next_step="remove it, then run "
+            "./task talos:kubeconfig CLUSTER=<cluster> TARGET=<target>",
         )
 
 
