@@ -400,6 +400,27 @@ def decorated(node: ast.FunctionDef, name: str) -> bool:
     )
 
 
+def test_only_a_criterion_itself_takes_a_common_look_at_machines() -> None:
+    """A fixture would keep what it saw, and a later action could make it wrong."""
+    callers = {
+        node.name
+        for folder in ("bootstrap_tests", "fixtures", "src")
+        for _, tree in modules(folder)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and any(
+            isinstance(call, ast.Call) and dotted(call.func).split(".")[-1] == "all_together"
+            for call in ast.walk(node)
+        )
+    }
+
+    assert callers == {
+        "test_every_machine_runs_its_configuration",
+        "test_every_link_is_up_as_defined",
+        "test_every_machine_is_as_defined",
+    }
+
+
 @cache
 def action_fixtures() -> dict[str, ast.FunctionDef]:
     """Return the fixtures that perform an action."""

@@ -101,3 +101,23 @@ def test_a_machine_that_the_common_look_left_out_is_asked_itself():
 
     assert found == ["booting", "booting", "running"]
     assert [called.argv[4] for called in runner.called][1:] == [SECOND, FIRST]
+
+
+def test_a_machine_that_fell_silent_after_the_common_look_is_asked_itself():
+    both = (
+        seen_of("machinestatus-running", FIRST) + "---\n" + seen_of("machinestatus-running", SECOND)
+    )
+    runner = scripted(
+        {
+            BOTH: Said(both),
+            "version": Said(stderr="rpc error: code = Unavailable", exit_code=1),
+            asked_of(SECOND): captured("machinestatus-booting"),
+        }
+    )
+    looks = Talosctl(runner, Path("talosconfig")).together([FIRST, SECOND], endpoint=FIRST)
+    looks.resources(FIRST, "machinestatus")
+
+    with pytest.raises(ToolFailed):
+        looks.version(SECOND)
+
+    assert looks.resources(SECOND, "machinestatus")[0].spec["stage"] == "booting"

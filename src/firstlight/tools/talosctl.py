@@ -236,8 +236,9 @@ class FirstLooks(Talosctl):
     """Answers the first question for each machine and kind from one look at all machines.
 
     That look is taken when the first machine is asked. Every later question goes to the machine
-    itself, and so does the first one if the common look failed or left that machine out. Only
-    resources are read in common: whether a machine answers is asked at its own address.
+    itself. So does the first one if the common look failed or left that machine out, or if the
+    machine did not answer since: what it said before may be over. Only resources are read in
+    common: whether a machine answers is asked at its own address.
     """
 
     def __init__(
@@ -249,6 +250,16 @@ class FirstLooks(Talosctl):
         self._looking = threading.Lock()
         self._seen: dict[str, dict[str, list[Resource]]] = {}
         """Per kind what was seen of each machine, and not yet asked for."""
+        self._silent: set[str] = set()
+        """Machines that did not answer once."""
+
+    def version(self, node: str, *, endpoint: str = "") -> str:
+        """Return the Talos version of a machine; see `Talosctl`."""
+        try:
+            return super().version(node, endpoint=endpoint)
+        except FirstlightError:
+            self._silent.add(node)
+            raise
 
     def resources(
         self, node: str, kind: str, *, namespace: str = "", endpoint: str = ""
@@ -258,7 +269,7 @@ class FirstLooks(Talosctl):
             if kind not in self._seen:
                 self._seen[kind] = self._look_at_all(kind, namespace)
             seen = self._seen[kind].pop(node, None)
-        if seen is not None:
+        if seen is not None and node not in self._silent:
             return tuple(seen)
         return super().resources(node, kind, namespace=namespace, endpoint=endpoint)
 
