@@ -87,7 +87,10 @@ class Machines:
         return next(str(node.address) for node in self.cluster.nodes if node.hostname == hostname)
 
     def _answer(self, argv: list[str]) -> Said | None:
-        address = argv[argv.index("--nodes") + 1]
+        addresses = argv[argv.index("--nodes") + 1].split(",")
+        if len(addresses) > 1:
+            return self._answer_together(argv, addresses)
+        (address,) = addresses
         hostname = next(
             node.hostname for node in self.cluster.nodes if str(node.address) == address
         )
@@ -114,6 +117,17 @@ class Machines:
             "get": Said(machine.resources),
         }
         return answers.get(words[0])
+
+    def _answer_together(self, argv: list[str], addresses: list[str]) -> Said | None:
+        """Answer for several machines: one that fails fails the command, as in talosctl."""
+        place = argv.index("--nodes") + 1
+        answers = [
+            self._answer([*argv[:place], address, *argv[place + 1 :]]) for address in addresses
+        ]
+        given = [answer for answer in answers if answer is not None]
+        failed = next((answer for answer in given if answer.exit_code != 0), None)
+        head = given[0].stdout.partition("\n")[0] + "\n"
+        return failed or Said(head + "".join(each.stdout.removeprefix(head) for each in given))
 
 
 def services_table(address: str, machine: Machine) -> str:

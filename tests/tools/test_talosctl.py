@@ -121,3 +121,50 @@ def test_a_machine_that_fell_silent_after_the_common_look_is_asked_itself():
         looks.version(SECOND)
 
     assert looks.resources(SECOND, "machinestatus")[0].spec["stage"] == "booting"
+
+
+HEAD = "NODE          SERVICE   STATE     HEALTH   LAST CHANGE   LAST EVENT\n"
+
+
+def lists(node: str, *services: str) -> str:
+    return "".join(
+        f"{node}   {name}      Running   OK       3s ago        Well\n" for name in services
+    )
+
+
+@pytest.mark.parametrize(
+    ("both", "asked"),
+    [
+        (Said(HEAD + lists(FIRST, "apid", "etcd") + lists(SECOND, "apid")), []),
+        (Said(HEAD + lists(FIRST, "apid", "etcd")), [SECOND]),
+        (Said(stderr="rpc error: code = Unavailable", exit_code=1), [FIRST, SECOND]),
+    ],
+    ids=["all answer", "one is left out", "one does not answer"],
+)
+def test_the_services_of_all_machines_are_listed_by_one_process_if_all_answer(
+    both: Said, asked: list[str]
+):
+    runner = scripted(
+        {
+            f"--nodes {FIRST},{SECOND} --endpoints {FIRST} services": both,
+            f"--nodes {FIRST} --endpoints {FIRST} services": Said(
+                HEAD + lists(FIRST, "apid", "etcd")
+            ),
+            f"--nodes {SECOND} --endpoints {SECOND} services": Said(HEAD + lists(SECOND, "apid")),
+        }
+    )
+
+    found = Talosctl(runner, Path("talosconfig")).services_of([FIRST, SECOND], endpoint=FIRST)
+
+    assert {node: [each.name for each in services] for node, services in found.items()} == {
+        FIRST: ["apid", "etcd"],
+        SECOND: ["apid"],
+    }
+    assert sorted(called.argv[4] for called in runner.called[1:]) == asked
+
+
+def test_a_machine_whose_services_are_unknown_is_an_error():
+    runner = scripted({"services": Said(stderr="rpc error: code = Unavailable", exit_code=1)})
+
+    with pytest.raises(ToolFailed, match=f"cannot read services of {FIRST}"):
+        Talosctl(runner, Path("talosconfig")).services_of([FIRST], endpoint=FIRST)

@@ -223,10 +223,9 @@ def every_talos_service_healthy(talosctl: Talosctl, cluster: Cluster) -> Conditi
     """
 
     def probe() -> Observation[int]:
-        listed = concurrently(
-            partial(talosctl.services, str(node.address)) for node in cluster.nodes
-        )
-        services = [service for each in listed for service in each]
+        addresses = [str(node.address) for node in cluster.nodes]
+        listed = talosctl.services_of(addresses, endpoint=str(cluster.first_control_plane.address))
+        services = [service for each in listed.values() for service in each]
         unwell = sorted((s for s in services if not _is_well(s)), key=lambda s: (s.node, s.name))
         if unwell:
             more = f" (and {len(unwell) - 1} more)" if len(unwell) > 1 else ""

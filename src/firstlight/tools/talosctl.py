@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from firstlight.errors import FirstlightError
 from firstlight.failures import FailureClass
 from firstlight.process import CommandResult, ToolFailed
+from firstlight.tools.concurrency import concurrently
 from firstlight.tools.reading import Unreadable, read_yaml_documents
 from firstlight.tools.runner import Runner
 
@@ -142,6 +144,26 @@ class Talosctl:
                 f"the services of {node}", "the list is empty", failure_class=FailureClass.RETRY
             )
         return services
+
+    def services_of(self, nodes: Sequence[str], *, endpoint: str) -> dict[str, tuple[Service, ...]]:
+        """List the services of many machines, with one process as long as all of them answer.
+
+        Raises:
+            ToolFailed: A machine did not answer.
+            Unreadable: A machine lists no service, which never happens.
+        """
+        found: dict[str, list[Service]] = defaultdict(list)
+        # One machine that does not answer fails the command; what it says is asked for below.
+        with suppress(FirstlightError):
+            answer = self._look(",".join(nodes), "services", endpoint=endpoint)
+            for service in parse_services(answer.stdout):
+                found[service.node].append(service)
+        missing = [node for node in nodes if node not in found]
+        listed = concurrently(partial(self.services, node) for node in missing)
+        return {
+            **{node: tuple(found[node]) for node in nodes if node in found},
+            **dict(zip(missing, listed, strict=True)),
+        }
 
     def resources(
         self, node: str, kind: str, *, namespace: str = "", endpoint: str = ""
