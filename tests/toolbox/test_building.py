@@ -330,3 +330,19 @@ def test_a_run_with_another_cache_folder_accepts_what_setup_has_built(
         "hammer": "",
         "chisel": "",
     }
+
+
+def test_a_setup_that_makes_nothing_keeps_the_caches_of_go(workshop):
+    run_setup(workshop)
+    cache = workshop.paths.cache / "go-build"
+    cache.mkdir()
+    workshop.paths.stamp.unlink()
+
+    run_setup(workshop)
+    kept = cache.exists()
+    (workshop.paths.bin / "chisel").resolve().unlink()
+    workshop.paths.stamp.unlink()
+    run_setup(workshop)
+
+    assert kept
+    assert not cache.exists()

@@ -57,6 +57,7 @@ def set_up(pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display:
         on_demand = pins.tools.keys() - pins.usual().tools.keys()
         pins = pins.usual()
         inputs = read_inputs(pins, paths)
+        before = _made(paths)
         bring_wheel(pins, paths, environ, display)
         found, failures = _provide(pins, paths, environ, display)
         # Link what exists even if a build failed, so that everything else works.
@@ -64,8 +65,9 @@ def set_up(pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display:
         _require(found, failures)
         _assemble_all(pins, paths, environ, display)
         write_stamp(inputs, pins, paths)
-        removed = remove_caches(environ, paths)
-        if removed:
+        # Not if nothing was made: then they belong to somebody who works on the Go programs.
+        if _made(paths) != before:
+            removed = remove_caches(environ, paths)
             display.say(f"removed {removed / 1e9:.1f} GB of Go's caches")
         display.say(
             f"{len(found)} tools in {paths.bin}, {len(pins.charts)} charts in {paths.charts}"
@@ -136,6 +138,11 @@ def point(link: Path, program: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(program)
     fresh.replace(link)
+
+
+def _made(paths: ToolboxPaths) -> set[Path]:
+    """Return everything that the user's cache holds."""
+    return {*paths.built.glob("*/bin/*"), *paths.built.glob("charts/*")}
 
 
 def _setup_lock(paths: ToolboxPaths, display: Display) -> AbstractContextManager[int]:
