@@ -66,8 +66,7 @@ def set_up(pins: Pins, paths: ToolboxPaths, environ: Mapping[str, str], display:
         _assemble_all(pins, paths, environ, display)
         write_stamp(inputs, pins, paths)
         # Not if nothing was made: then they belong to somebody who works on the Go programs.
-        if _made(paths) != before:
-            removed = remove_caches(environ, paths)
+        if _made(paths) != before and (removed := remove_caches(environ, paths)):
             display.say(f"removed {removed / 1e9:.1f} GB of Go's caches")
         display.say(
             f"{len(found)} tools in {paths.bin}, {len(pins.charts)} charts in {paths.charts}"
