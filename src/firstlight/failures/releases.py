@@ -364,8 +364,8 @@ ROWS = (
             "that no node has. Helm's record does not show it."
         ),
         remedy=(
-            "Scale it up by hand, or have Flux correct it, "
-            "which it otherwise does only once an hour. `helm get values` shows what was wanted."
+            "Scale it up by hand, or have Flux correct it, which it otherwise does only once an "
+            "hour, and only while its own controllers run. `helm get manifest` has the number."
         ),
         anchor="release-runs",
         commands=(
