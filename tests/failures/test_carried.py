@@ -45,6 +45,7 @@ from firstlight.conditions.releases import (
 )
 from firstlight.conditions.secrets import deploy_key_in_cluster
 from firstlight.conditions.workloads import (
+    config_map_contains,
     crd_established,
     daemon_set,
     deployment,
@@ -60,6 +61,7 @@ from firstlight.tools.helm import Helm
 from firstlight.tools.helmfile import Helmfile
 from firstlight.tools.kubernetes import ApiUnavailable, Kubernetes
 from firstlight.tools.objects import (
+    CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     CRDS,
     DAEMON_SETS,
@@ -487,6 +489,21 @@ def test_an_unknown_node(api: ApiServer, kubernetes: Kubernetes):
     api.hold(NODES, *nodes(6, ""), item("talos-x7q", conditions=ready()))
 
     assert unmet(every_node_registered(kubernetes, CLUSTER)) == ["FL-213"]
+
+
+def test_a_node_that_is_missing(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(NODES, *nodes(6, "")[1:])
+
+    assert unmet(every_node_registered(kubernetes, CLUSTER)) == ["FL-254"]
+
+
+def test_a_cilium_config_that_was_changed(api: ApiServer, kubernetes: Kubernetes):
+    api.hold(CONFIG_MAPS, {**item("cilium-config", "kube-system"), "data": {"cluster-id": "2"}})
+    wanted = {"cluster-id": "1"}
+
+    contains = config_map_contains(kubernetes, "kube-system", "cilium-config", wanted)
+
+    assert unmet(contains) == ["FL-255"]
 
 
 def test_a_kube_proxy_next_to_cilium(api: ApiServer, kubernetes: Kubernetes):

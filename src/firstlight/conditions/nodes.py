@@ -60,7 +60,8 @@ def every_node_registered(kubernetes: Kubernetes, cluster: Cluster) -> Condition
         missing, strangers = sorted(cluster.node_names - seen), sorted(seen - cluster.node_names)
         if missing:
             return not_yet(
-                f"{len(seen)} of {len(cluster.nodes)} registered; missing {names_text(missing)}"
+                f"{len(seen)} of {len(cluster.nodes)} registered; missing {names_text(missing)}",
+                rows=("FL-254",),
             )
         if strangers:
             return not_yet(f"unknown nodes registered: {names_text(strangers)}", rows=("FL-213",))
@@ -105,9 +106,9 @@ def _cordoned(nodes: list[Object]) -> Observation[frozenset[str]]:
         if CORDONED_BY_TALOS not in (node["metadata"].get("annotations") or {})
     ]
     names = sorted(name_of(node) for node in by_hand or nodes)
-    verdict = never if by_hand else not_yet
+    verdict, who = (never, "cordoned") if by_hand else (not_yet, "cordoned by Talos")
     return verdict(
-        f"cordoned, so no new pod runs there: kubectl uncordon {' '.join(names)}", rows=(CORDONED,)
+        f"{who}, so no new pod runs there: kubectl uncordon {' '.join(names)}", rows=(CORDONED,)
     )
 
 

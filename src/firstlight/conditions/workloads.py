@@ -111,13 +111,16 @@ def _why_unestablished(name: str, crd: Object | None) -> str:
 
 
 def workload_runs(kubernetes: Kubernetes, workload: Workload) -> Condition[int]:
-    """Wait until a workload has rolled out and all its pods are ready; the value counts them."""
+    """Wait until a workload has rolled out and all its pods are ready; the value counts them.
+
+    Its release has to be deployed before, so one that does not exist was deleted.
+    """
     view = ListWatch(kubernetes, workload.kind, namespace=workload.namespace)
 
     def probe() -> Observation[int]:
         item = view.named(workload.name)
         if item is None:
-            return not_yet(f"{workload.namespace}/{workload.name} does not exist", rows=("FL-067",))
+            return never(f"{workload.namespace}/{workload.name} does not exist", rows=("FL-067",))
         wanted, ready, current = counts(item)
         if current and wanted > 0 and ready >= wanted:
             return holds(f"{workload.name}: {ready} of {wanted} ready", ready)
@@ -208,7 +211,7 @@ def config_map_contains(
             if found[key] != value
         ]
         if wrong:
-            return never(f"{name}: {'; '.join(wrong)}")
+            return never(f"{name}: {'; '.join(wrong)}", rows=("FL-255",))
         return holds(", ".join(f"{key}={value}" for key, value in found.items()), found)
 
     return Condition(f"{name} to contain {', '.join(expected)}", probe, view.changed)

@@ -7,6 +7,22 @@ STATUS = "cilium status --wait"
 
 ROWS = (
     Row(
+        id="FL-255",
+        title="Cilium's ConfigMap is not what was installed",
+        failure_class=FailureClass.FATAL,
+        where="the criterion's last observation",
+        cause="Somebody changed it by hand, or the HelmRelease says something else.",
+        remedy=(
+            "Have Flux restore what the HelmRelease says. Before the hand-off to Flux, "
+            "correct the HelmRelease and install Cilium again."
+        ),
+        anchor="cilium-has-the-clusters-id-and-name",
+        commands=(
+            "flux reconcile helmrelease cilium --namespace kube-system",
+            "kubectl --namespace kube-system get configmap cilium-config --output yaml",
+        ),
+    ),
+    Row(
         id="FL-032",
         title="Cilium's containers request a forbidden capability",
         failure_class=FailureClass.FATAL,

@@ -126,6 +126,22 @@ ROWS = (
         patterns=(r"some nodes are not schedulable: |node\(s\) were unschedulable",),
     ),
     Row(
+        id="FL-254",
+        title="a node is not registered",
+        failure_class=FailureClass.WAIT,
+        where="the criterion's last observation",
+        cause=(
+            "Its machine is still booting, or its kubelet does not reach the cluster endpoint. "
+            "If somebody deleted the node: a kubelet registers only once, when it starts."
+        ),
+        remedy="Check the machine's services, and restart its kubelet if the node was deleted.",
+        anchor="every-node-is-registered-under-its-own-name",
+        commands=(
+            "talosctl --nodes <node> --endpoints <node> services",
+            "talosctl --nodes <node> --endpoints <node> service kubelet restart",
+        ),
+    ),
+    Row(
         id="FL-228",
         title="no node can run a pod",
         failure_class=FailureClass.WAIT,

@@ -348,11 +348,18 @@ ROWS = (
             "and without drift detection Flux reports Ready."
         ),
         remedy=(
-            "Let Flux restore it, or install the release again. "
-            "With `driftDetection.mode: enabled` in the HelmRelease, Flux restores it by itself."
+            "Have Flux restore it; with `driftDetection.mode: enabled` in the HelmRelease it also "
+            "does so by itself, at its next interval. Before the hand-off to Flux, "
+            "and for Flux's own controllers, install the release again by hand."
         ),
         anchor="release-runs",
-        commands=("flux reconcile helmrelease <release> --namespace <namespace> --force",),
+        commands=(
+            "flux reconcile helmrelease <release> --namespace <namespace> --force",
+            (
+                "helmfile --file bootstrap/<cluster>/helmfile.d/01-apps.yaml"
+                " --selector name=<release> sync --skip-needs"
+            ),
+        ),
     ),
     Row(
         id="FL-251",
