@@ -130,6 +130,25 @@ def test_a_kustomization_can_refer_to_another_folder(tmp_path):
     assert load(tmp_path, "infra").name == "infra"
 
 
+def test_a_field_may_be_replaced_by_flux_or_be_empty_where_kubernetes_allows_it(tmp_path):
+    shutil.copytree(TWO_CLUSTERS, tmp_path, dirs_exist_ok=True)
+    flux = "clusters/infra/flux"
+    edited(
+        tmp_path,
+        f"{flux}/config/spegel/helmrelease.yaml",
+        "  interval: 1h\n",
+        "  interval: ${INTERVAL}\n  suspend: ${SUSPENDED}\n  maxHistory: ${HISTORY:=3}\n",
+    )
+    edited(
+        tmp_path,
+        f"{flux}/cluster-vars.yaml",
+        "  namespace: flux-system\n",
+        "  namespace: flux-system\n  labels:\n  creationTimestamp: null\n",
+    )
+
+    assert load(tmp_path, "infra").name == "infra"
+
+
 def test_a_cluster_is_immutable():
     cluster = load(TWO_CLUSTERS, "apps")
 

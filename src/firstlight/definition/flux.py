@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firstlight.definition import document
+from firstlight.definition import document, schema
 from firstlight.definition.document import mapping_at
 from firstlight.definition.model import FluxSync
+from firstlight.definition.object_schemas import OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
                     fix=f"add it to `resources` in {path.parent / _KUSTOMIZATION}, which "
                     f"{folder / _KUSTOMIZATION} must reach",
                 )
-            _check_api_version(found, findings)
+            _check_object(found, findings)
             objects[found.kind, found.namespace, found.name] = found
     return FluxTree(objects, complete)
 
@@ -120,7 +121,7 @@ def _applied_files(root: Path, folder: Path, findings: Findings) -> set[Path]:
     return applied
 
 
-def _check_api_version(found: Document, findings: Findings) -> None:
+def _check_object(found: Document, findings: Findings) -> None:
     # The API server would reject it only at the hand-off, after everything else is installed.
     seen, wanted = found.mapping.get("apiVersion"), _API_VERSIONS.get(found.kind)
     if wanted is not None and seen != wanted:
@@ -132,6 +133,8 @@ def _check_api_version(found: Document, findings: Findings) -> None:
             message=f"Flux 2.7 and Kubernetes 1.35 use another version of {found.kind}",
             fix=f"write `apiVersion: {wanted}`",
         )
+    elif found.kind in OBJECTS:
+        schema.check(found.path, found.mapping, OBJECTS[found.kind], findings)
 
 
 def read_sync(root: Path, folder: Path, name: str, findings: Findings) -> FluxSync | None:
@@ -149,7 +152,7 @@ def read_sync(root: Path, folder: Path, name: str, findings: Findings) -> FluxSy
     if repository is None or kustomization is None:
         return None
     for found in (repository, kustomization):
-        _check_api_version(found, findings)
+        _check_object(found, findings)
     git, flux = mapping_at(repository.mapping, "spec"), mapping_at(kustomization.mapping, "spec")
     _check_url(repository, git.get("url"), findings)
     _check_branch(repository, git.get("ref"), findings)

@@ -1,4 +1,4 @@
-"""Check a talconfig.yaml for unknown keys, missing keys and values of the wrong type."""
+"""Check data for unknown keys, missing keys and values of the wrong type."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ class Schema:
         fields: For a mapping, its known keys; empty if any key is allowed.
         item: The schema of each list entry, or of each value of a mapping without known keys.
         required: Whether the key must be present.
+        nullable: Whether the value may be empty, which Kubernetes reads as absent.
+        substituted: Whether a text with `${...}` is accepted, which Flux replaces.
     """
 
     kind: str
     fields: Mapping[str, Schema] = field(default_factory=dict)
     item: Schema | None = None
     required: bool = False
+    nullable: bool = False
+    substituted: bool = False
 
 
 ANYTHING = Schema("anything")
@@ -61,6 +65,10 @@ def list_of(item: Schema, *, required: bool = False) -> Schema:
 
 def check(path: Path, data: Any, schema: Schema, findings: Findings, name: str = "") -> bool:
     """Report whether data matches a schema, and add a problem for each mismatch."""
+    if (data is None and schema.nullable) or (
+        schema.substituted and isinstance(data, str) and "${" in data
+    ):
+        return True
     if not _is_kind(data, schema.kind):
         fix = _type_fix(data, schema.kind)
         findings.wrong_type(path, name, _seen(data), kind=schema.kind, fix=fix)
