@@ -149,6 +149,30 @@ def test_a_field_may_be_replaced_by_flux_or_be_empty_where_kubernetes_allows_it(
     assert load(tmp_path, "infra").name == "infra"
 
 
+def test_two_kustomizations_that_rename_may_use_an_object_twice(tmp_path):
+    shutil.copytree(TWO_CLUSTERS, tmp_path, dirs_exist_ok=True)
+    flux = tmp_path / "clusters/infra/flux"
+    edited(
+        tmp_path,
+        "clusters/infra/flux/kustomization.yaml",
+        "resources:\n",
+        "resources:\n  - config/blue\n  - config/green\n",
+    )
+    for colour in ("blue", "green"):
+        (flux / "config" / colour).mkdir()
+        (flux / "config" / colour / "kustomization.yaml").write_text(
+            f"namespace: {colour}\nresources: [../shared.yaml, own.yaml]\n", encoding="utf-8"
+        )
+        (flux / "config" / colour / "own.yaml").write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n", encoding="utf-8"
+        )
+    (flux / "config/shared.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\n", encoding="utf-8"
+    )
+
+    assert load(tmp_path, "infra").name == "infra"
+
+
 def test_a_cluster_is_immutable():
     cluster = load(TWO_CLUSTERS, "apps")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from firstlight.definition import document, schema
 from firstlight.definition.document import mapping_at
 from firstlight.definition.model import FluxSync
-from firstlight.definition.object_schemas import OBJECTS
+from firstlight.definition.object_schemas import KUSTOMIZE, OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,10 @@ BRANCH = "main"
 """The required branch: what is merged is what runs."""
 
 _KUSTOMIZATION = "kustomization.yaml"
+_KUSTOMIZE_TYPE = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+_RENAMING = frozenset(
+    ("components", "configurations", "namePrefix", "nameSuffix", "namespace", "transformers")
+)
 _SSH_URL = re.compile(r"ssh://[^@/\s]+@[^/\s]+/\S+")
 _SCP_URL = re.compile(r"(?P<user>[^@/\s]+)@(?P<host>[^:/\s]+):(?P<path>[^/\s]\S*)")
 
@@ -57,7 +61,7 @@ class FluxTree:
 
 def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
     """Return the objects that the kustomization of a folder applies, and add problems."""
-    applied = _applied_files(root, folder, findings)
+    applied, renames = _applied_files(root, folder, findings)
     complete = True
     objects: dict[tuple[str, str, str], Document] = {}
     for path in document.yaml_files(root, folder, findings):
@@ -89,13 +93,30 @@ def read_tree(root: Path, folder: Path, findings: Findings) -> FluxTree:
                     f"{folder / _KUSTOMIZATION} must reach",
                 )
             _check_object(found, findings)
-            objects[found.kind, found.namespace, found.name] = found
+            other = objects.setdefault((found.kind, found.namespace, found.name), found)
+            if other is not found and not renames and _group(other) == _group(found):
+                findings.add(
+                    path,
+                    "metadata.name",
+                    found.name,
+                    rule="object-twice",
+                    message=f"{other.path} has the same {found.kind}, so kustomize refuses the "
+                    "folder",
+                    fix="keep one of them, or rename one",
+                )
     return FluxTree(objects, complete)
 
 
-def _applied_files(root: Path, folder: Path, findings: Findings) -> set[Path]:
-    """Return the files that the folder's kustomization reaches, kustomizations included."""
+def _applied_files(root: Path, folder: Path, findings: Findings) -> tuple[set[Path], bool]:
+    """Return the files that the folder's kustomization reaches, kustomizations included.
+
+    The second value tells whether one of these changes names or namespaces: then kustomize may use
+    the same object twice.
+    """
     applied: set[Path] = set()
+    listed: dict[Path, Path] = {}
+    again: list[tuple[Path, str, object, Path]] = []
+    renames = False
     waiting = [folder / _KUSTOMIZATION]
     while waiting:
         path = waiting.pop()
@@ -103,9 +124,15 @@ def _applied_files(root: Path, folder: Path, findings: Findings) -> set[Path]:
             continue
         applied.add(path)
         found = document.read_document(root, path, findings)
-        names = document.list_at(found.mapping, "resources") if found else []
-        for index, name in enumerate(names):
+        if found is None:
+            continue
+        _check_kustomization(found, findings)
+        renames |= not _RENAMING.isdisjoint(found.mapping)
+        for index, name in enumerate(document.list_at(found.mapping, "resources")):
             resource = document.resolve(path, str(name))
+            if resource in listed:
+                again.append((path, f"resources[{index}]", name, resource))
+            listed.setdefault(resource, path)
             if (root / resource).is_dir():
                 waiting.append(resource / _KUSTOMIZATION)
             elif (root / resource).is_file():
@@ -118,7 +145,32 @@ def _applied_files(root: Path, folder: Path, findings: Findings) -> set[Path]:
                     message=f"{resource} does not exist",
                     fix="create the file, or remove the entry",
                 )
-    return applied
+    for path, field, name, resource in again:
+        if path == listed[resource] or not renames:
+            findings.add(
+                path,
+                field,
+                name,
+                rule="resource-twice",
+                message=f"{listed[resource]} lists it already, so kustomize refuses the folder",
+                fix="remove one of the entries",
+            )
+    return applied, renames
+
+
+def _check_kustomization(found: Document, findings: Findings) -> None:
+    schema.check(found.path, found.mapping, KUSTOMIZE, findings)
+    for key, wanted in _KUSTOMIZE_TYPE.items():
+        # kustomize fills in what is missing.
+        if (seen := found.mapping.get(key) or wanted) != wanted:
+            findings.add(
+                found.path,
+                key,
+                seen,
+                rule="kustomization-type",
+                message="kustomize reads the file only as a Kustomization",
+                fix=f"write `{key}: {wanted}`",
+            )
 
 
 def _check_object(found: Document, findings: Findings) -> None:
@@ -290,6 +342,10 @@ def _decryption_secret(kustomization: Document, flux: Mapping[str, Any], finding
         fix="add `decryption: {provider: sops, secretRef: {name: sops-age}}`",
     )
     return ""
+
+
+def _group(found: Document) -> str:
+    return str(found.mapping.get("apiVersion")).rpartition("/")[0]
 
 
 def _namespace(found: Document) -> str:
