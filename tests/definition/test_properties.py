@@ -136,7 +136,8 @@ def test_any_valid_inventory_loads(tree: Path, inventory: dict[str, Any]):
     files = {
         TALCONFIG: yaml.safe_dump(inventory).encode(),
         CILIUM: values.replace("MTU: 9000", f"MTU: {mtu}").encode(),
-        CLUSTER_VARS: b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster-vars}\n",
+        CLUSTER_VARS: b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster-vars}\n"
+        b"data: {CLUSTER_NAME: infra}\n",
     }
     with changed(tree, files):
         cluster = load(tree, "infra")

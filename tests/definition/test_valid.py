@@ -72,7 +72,7 @@ def test_every_part_of_a_cluster_is_read():
         "cert-manager",
         "flux",
     ]
-    assert cluster.crd_releases == ("gateway-api-crds", "cilium-crds")
+    assert cluster.crd_releases == ("gateway-api-crds", "cilium-crds", "cert-manager-crds")
     assert cluster.release("coredns").source.url == "oci://ghcr.io/coredns/charts/coredns"
     assert cluster.release("coredns").values == {
         "service": {"name": "kube-dns", "clusterIP": "10.43.0.10"}
@@ -169,6 +169,16 @@ def test_two_kustomizations_that_rename_may_use_an_object_twice(tmp_path):
     (flux / "config/shared.yaml").write_text(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\n", encoding="utf-8"
     )
+
+    assert load(tmp_path, "infra").name == "infra"
+
+
+def test_a_privileged_cilium_needs_no_lists_of_capabilities(tmp_path):
+    shutil.copytree(TWO_CLUSTERS, tmp_path, dirs_exist_ok=True)
+    cilium = "clusters/infra/flux/config/cilium/helmrelease.yaml"
+    text = (tmp_path / cilium).read_text(encoding="utf-8")
+    before, _ = text.split("      capabilities:\n")
+    (tmp_path / cilium).write_text(f"{before}      privileged: true\n", encoding="utf-8")
 
     assert load(tmp_path, "infra").name == "infra"
 

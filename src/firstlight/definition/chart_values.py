@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstlight.definition.document import mapping_at, value_at
+from firstlight.definition.document import leaves, list_at, mapping_at, value_at
+from firstlight.definition.findings import did_you_mean
+from firstlight.definition.object_schemas import OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,22 @@ REGISTRY_PATH = "/etc/cri/conf.d/hosts"
 SPEGEL_BROKEN = "0.5.0"
 """It crashes on every image whose name has no registry (spegel#1077)."""
 
+CGROUP_ROOT = "/sys/fs/cgroup"
+"""Where Talos mounts cgroup2."""
+
+_IPAM_MODES = (
+    "alibabacloud",
+    "azure",
+    "cluster-pool",
+    "crd",
+    "delegated-plugin",
+    "eni",
+    "kubernetes",
+    "multi-pool",
+)
+_SYS_MODULE = "SYS_MODULE"
+_CAPABILITIES = "securityContext.capabilities"
+
 KEEP = ("helm.sh/resource-policy", "keep")
 
 _DNS_HOST = 10
@@ -47,6 +65,9 @@ def check_fit(tree: FluxTree, known: Mapping[str, Release | None], findings: Fin
     if (cilium := known.get("cilium")) is not None:
         _check_strategies(tree.objects["HelmRelease", cilium.namespace, cilium.name], findings)
         _check_dns_answers(cilium, findings)
+        _check_capabilities(cilium, findings)
+        _check_cgroup(cilium, findings)
+        _check_ipam(cilium, findings)
     if (spegel := known.get("spegel")) is not None:
         _check_spegel(spegel, findings)
     if (flux := known.get("flux")) is not None:
@@ -108,6 +129,64 @@ def _check_dns_answers(release: Release, findings: Findings) -> None:
             message="eBPF masquerading loses the answers of Talos's hostDNS, so CoreDNS cannot "
             "resolve names outside the cluster",
             fix="write `hostLegacyRouting: true` next to `masquerade`",
+        )
+
+
+def _check_capabilities(release: Release, findings: Findings) -> None:
+    for name, value in leaves(release.values, "spec.values"):
+        if value == _SYS_MODULE:
+            findings.add(
+                release.path,
+                name,
+                value,
+                rule="cilium-capabilities",
+                message="Talos grants this capability to no pod, so Cilium would not start",
+                fix="remove it from the list",
+            )
+    if value_at(release.values, "securityContext", "privileged") is True:
+        return
+    for container in ("ciliumAgent", "cleanCiliumState"):
+        if not list_at(release.values, *_CAPABILITIES.split("."), container):
+            findings.add(
+                release.path,
+                f"spec.values.{_CAPABILITIES}.{container}",
+                None,
+                rule="cilium-capabilities",
+                message=f"the chart's default list has {_SYS_MODULE}, which Talos grants to no "
+                "pod, so Cilium would not start",
+                fix=f"write the chart's list without {_SYS_MODULE}",
+            )
+
+
+def _check_cgroup(release: Release, findings: Findings) -> None:
+    # A Talos machine in a container mounts no cgroup2, so there Cilium mounts its own elsewhere.
+    mounts = value_at(release.values, "cgroup", "autoMount", "enabled")
+    root = value_at(release.values, "cgroup", "hostRoot")
+    if mounts is True and root not in (None, CGROUP_ROOT):
+        return
+    for name, wanted in (("autoMount.enabled", False), ("hostRoot", CGROUP_ROOT)):
+        _expect(
+            release,
+            f"cgroup.{name}",
+            wanted,
+            findings,
+            rule="cilium-cgroup",
+            message=f"Talos mounts cgroup2 itself, at {CGROUP_ROOT}, and the chart's default is "
+            "another mount",
+        )
+
+
+def _check_ipam(release: Release, findings: Findings) -> None:
+    mode = value_at(release.values, "ipam", "mode")
+    if mode is not None and mode not in _IPAM_MODES:
+        near = did_you_mean(str(mode), _IPAM_MODES)
+        findings.add(
+            release.path,
+            "spec.values.ipam.mode",
+            mode,
+            rule="cilium-ipam-mode",
+            message="Cilium has no such mode, so its agents would not start",
+            fix=f"did you mean {near}?" if near else f"use one of {', '.join(_IPAM_MODES)}",
         )
 
 
@@ -207,9 +286,19 @@ def _check_cilium(
 def _check_cluster_vars(
     tree: FluxTree, facts: Mapping[str, str], inventory: Path, findings: Findings
 ) -> None:
-    # Facts under other names belong to the applications.
     for found in tree.of_kind("ConfigMap"):
-        written = mapping_at(found.mapping, "data") if found.name == CLUSTER_VARS else {}
+        if found.name != CLUSTER_VARS:
+            continue
+        written = mapping_at(found.mapping, "data")
+        # An unknown key is reported by itself: it is `data`, mistyped.
+        if not written and OBJECTS["ConfigMap"].fields.keys() >= found.mapping.keys():
+            findings.missing_field(
+                found.path,
+                "data",
+                message="the ConfigMap has no facts, so Flux would substitute nothing",
+                fix=f"add `data:` with the facts, like `CLUSTER_NAME: {facts['CLUSTER_NAME']}`",
+            )
+        # Facts under other names belong to the applications.
         for key, wanted in facts.items():
             if key in written and written[key] != wanted:
                 findings.add(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ORDER = ("cilium", "coredns", "spegel", "cert-manager", "flux")
 """The required order: pods need the CNI, names need DNS, and Flux takes over at the end."""
 
+CRD_RELEASES = ("gateway-api-crds", "cilium-crds", "cert-manager-crds")
+"""The required releases of CRDs, each named like its chart: the checklist waits for their CRDs."""
+
 _CRDS = "00-crds.yaml"
 _APPS = "01-apps.yaml"
 _PARTS = ("helmfile.d", "templates")
@@ -35,6 +38,7 @@ class HelmfileRelease:
         name: The release's name.
         namespace: The release's namespace.
         needs: The releases that must be installed first, as `namespace/name`.
+        chart: The chart as written, with a word for each template action; may be empty.
         field: Its dotted name in the file.
         path: The file.
     """
@@ -42,6 +46,7 @@ class HelmfileRelease:
     name: str
     namespace: str
     needs: tuple[str, ...]
+    chart: str
     field: str
     path: Path
 
@@ -62,11 +67,15 @@ class Helmfile:
 def read_helmfile(root: Path, folder: Path, findings: Findings) -> Helmfile:
     """Return the releases of a bootstrap folder, and add problems."""
     _check_phases(root, folder / "helmfile.yaml", findings)
-    crds = _read(root, folder / "helmfile.d" / _CRDS, findings)
+    crds_path = folder / "helmfile.d" / _CRDS
+    crds = _read(root, crds_path, findings)
+    if crds is not None:
+        _check_complete(crds_path, crds, CRD_RELEASES, findings)
+        _check_charts(crds_path, crds, findings)
     apps_path = folder / "helmfile.d" / _APPS
     apps = _read(root, apps_path, findings)
     if apps is not None:
-        _check_complete(apps_path, apps, findings)
+        _check_complete(apps_path, apps, ORDER, findings)
         _check_needs(apps_path, apps, findings)
         _check_order(apps_path, apps, findings)
     _check_templates(root, folder, findings)
@@ -156,15 +165,29 @@ def _release(path: Path, field: str, entry: object, findings: Findings) -> Helmf
         findings.wrong_type(path, f"{field}.needs", needs, kind=kind, fix=fix)
         # Use what was meant, so that the order is not reported as wrong too.
         needs = [needs] if isinstance(needs, str) else []
-    return HelmfileRelease(data["name"], data["namespace"], tuple(needs), field, path)
+    chart = data.get("chart")
+    return HelmfileRelease(
+        data["name"],
+        data["namespace"],
+        tuple(needs),
+        chart if isinstance(chart, str) else "",
+        field,
+        path,
+    )
 
 
-def _check_complete(path: Path, apps: tuple[HelmfileRelease, ...], findings: Findings) -> None:
-    names = [release.name for release in apps]
-    for name in ORDER:
+def _check_complete(
+    path: Path,
+    releases: tuple[HelmfileRelease, ...],
+    required: tuple[str, ...],
+    findings: Findings,
+) -> None:
+    names = [release.name for release in releases]
+    for name in required:
         if name not in names:
-            near = did_you_mean(name, [other for other in names if other not in ORDER])
-            place = f"after {_predecessor(name)}" if _predecessor(name) else "as the first"
+            near = did_you_mean(name, [other for other in names if other not in required])
+            before = _predecessor(name, required)
+            place = f"after {before}" if before else "as the first"
             findings.add(
                 path,
                 "releases",
@@ -172,6 +195,24 @@ def _check_complete(path: Path, apps: tuple[HelmfileRelease, ...], findings: Fin
                 rule="release-missing",
                 message=f"the release {name} is missing",
                 fix=f"rename {near} to {name}" if near else f"add it {place}",
+            )
+
+
+def _check_charts(path: Path, crds: tuple[HelmfileRelease, ...], findings: Findings) -> None:
+    for release in crds:
+        chart = release.chart.rpartition("/")[2]
+        # Setup assembles these charts; one from a repository may have any name.
+        is_local = release.chart.startswith((".", "/", document.TEMPLATE_WORD))
+        if release.name not in CRD_RELEASES or document.TEMPLATE_WORD in chart:
+            continue
+        if not release.chart or (is_local and chart != release.name):
+            findings.add(
+                path,
+                f"{release.field}.chart",
+                chart or None,
+                rule="crds-chart-differs",
+                message=f"this is not the chart that setup assembles for {release.name}",
+                fix=f"write the folder of the charts and then /{release.name}",
             )
 
 
@@ -234,9 +275,9 @@ def _all_needs(release: HelmfileRelease, apps: tuple[HelmfileRelease, ...]) -> s
     return needs
 
 
-def _predecessor(name: str) -> str:
-    place = ORDER.index(name)
-    return ORDER[place - 1] if place else ""
+def _predecessor(name: str, order: tuple[str, ...] = ORDER) -> str:
+    place = order.index(name)
+    return order[place - 1] if place else ""
 
 
 def _check_templates(root: Path, folder: Path, findings: Findings) -> None:

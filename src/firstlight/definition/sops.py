@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONFIG = Path(".sops.yaml")
 SUFFIX = ".sops.yaml"
 ENCRYPTED = "ENC["
+_ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----"
 
 # An X25519 recipient is 32 bytes in Bech32 (BIP 173) with the prefix `age`.
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -163,6 +164,7 @@ def check_encrypted(found: Document, config: SopsConfig, findings: Findings) -> 
         )
         return
     _check_leaves(found, sops, findings)
+    _check_data_keys(found, sops, findings)
     if config.complete:
         _check_rule(found, sops, config, findings)
 
@@ -181,6 +183,20 @@ def _check_leaves(found: Document, sops: Mapping[str, Any], findings: Findings) 
                 message="the value is in plain text in an encrypted file",
                 fix=f"edit the value with `sops {found.path}`, never with a plain editor",
                 findings=findings,
+            )
+
+
+def _check_data_keys(found: Document, sops: Mapping[str, Any], findings: Findings) -> None:
+    for index, entry in enumerate(document.list_at(sops, "age")):
+        enc = document.value_at(entry, "enc")
+        if not isinstance(enc, str) or not enc.startswith(_ARMOR):
+            findings.add(
+                found.path,
+                f"sops.age[{index}].enc",
+                None,
+                rule="data-key-missing",
+                message="the encrypted data key is missing, so the file cannot be decrypted",
+                fix="restore the file from Git, and change it only with `sops`",
             )
 
 

@@ -35,6 +35,7 @@ ROWS = (
         anchor="release-runs",
         commands=("kubectl --namespace kube-system describe pod --selector k8s-app=cilium",),
         patterns=(r"unable to apply caps: operation not permitted",),
+        rules=("cilium-capabilities",),
     ),
     Row(
         id="FL-033",
